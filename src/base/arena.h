@@ -1,0 +1,51 @@
+/*
+ * arena.h - memory of one request: allocated by bumping a pointer, freed all at once.
+ *
+ * Everything that is parsed or built for a request lives in its arena. Nothing longer-lived points into it: copy out. An
+ * arena has a maximum, so what a peer can make large ends in E_TOO_LARGE for the caller that asked with arena_try();
+ * arena_alloc() is for small internal objects and dies only if the system has no memory. Blocks come from the heap and, for
+ * the common small request, from one block that the owner keeps and hands in again (struct arena may be reused after
+ * arena_clear()).
+ */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+struct arena_block;
+struct arena_hold;
+
+struct arena {
+    char *at, *end;             /* free space in the current block            */
+    struct arena_block *blocks; /* newest first                               */
+    struct arena_hold *holds;   /* references to give back, newest first      */
+    size_t used;                /* bytes in all blocks, for the limit         */
+    size_t max;
+};
+
+/* An empty arena that takes at most `max` bytes from arena_try(). Allocates nothing yet. */
+void arena_init(struct arena *a, size_t max);
+/* Give back what it holds and free all memory but one small block, kept for reuse. */
+void arena_clear(struct arena *a);
+/* Give back what it holds and free everything. Takes a zeroed arena. Fit for CLEANUP. */
+void arena_release(struct arena *a);
+
+/* `n` bytes aligned for any type, not initialised; valid until clear or release. */
+void *arena_alloc(struct arena *a, size_t n) MUST_CHECK __attribute__((returns_nonnull));
+/* The same, zeroed. */
+void *arena_zalloc(struct arena *a, size_t n) MUST_CHECK __attribute__((returns_nonnull));
+/* `n` bytes whose size a peer chose. E_TOO_LARGE past the arena's maximum. */
+err_t arena_try(struct arena *a, size_t n, char **ret_p) MUST_CHECK;
+/* Copy of `s`, with a NUL behind it that is not counted. */
+struct str arena_str(struct arena *a, struct str s);
+/* Formatted text, with a NUL behind it that is not counted. */
+struct str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* a and b joined. */
+struct str arena_join(struct arena *a, struct str x, struct str y);
+/* Call `give_back(obj)` on clear or release, newest first: so an arena can hold counted things. */
+void arena_hold(struct arena *a, void *obj, void (*give_back)(void *obj));
+
+#define arena_new(a, type) ((type *)arena_zalloc((a), sizeof(type)))
+
+#endif

@@ -1,0 +1,53 @@
+/* utf8.c - checking UTF-8. The ranges are those of RFC 3629, section 4. */
+#include "base/utf8.h"
+
+static bool is_tail(unsigned char c)
+{
+    return (c & 0xc0) == 0x80;
+}
+
+size_t utf8_valid_char(const char *p, size_t n)
+{
+    const unsigned char *u = (const unsigned char *)p;
+
+    if (n == 0)
+        return 0;
+    if (u[0] < 0x80)
+        return 1;
+    if (u[0] < 0xc2 || n < 2)
+        return 0;
+    if (u[0] < 0xe0)
+        return is_tail(u[1]) ? 2 : 0;
+    if (n < 3 || !is_tail(u[1]) || !is_tail(u[2]))
+        return 0;
+    if (u[0] < 0xf0) {
+        bool overlong = u[0] == 0xe0 && u[1] < 0xa0;
+        bool surrogate = u[0] == 0xed && u[1] > 0x9f;
+        return overlong || surrogate ? 0 : 3;
+    }
+    if (u[0] > 0xf4 || n < 4 || !is_tail(u[3]))
+        return 0;
+    bool overlong = u[0] == 0xf0 && u[1] < 0x90;
+    bool too_high = u[0] == 0xf4 && u[1] > 0x8f;
+    return overlong || too_high ? 0 : 4;
+}
+
+bool utf8_valid(struct str s)
+{
+    for (size_t i = 0; i < s.n;) {
+        size_t len = utf8_valid_char(s.p + i, s.n - i);
+        if (!len)
+            return false;
+        i += len;
+    }
+    return true;
+}
+
+struct str utf8_prefix(struct str s, size_t max)
+{
+    if (s.n <= max)
+        return s;
+    while (max > 0 && is_tail((unsigned char)s.p[max]))
+        max--;
+    return str_of(s.p, max);
+}

@@ -1,0 +1,14 @@
+/* utf8.h - checking UTF-8 (RFC 3629: shortest form, no surrogates, up to U+10FFFF). Pure. */
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
+
+#include "base/str.h"
+
+/* Length (1-4) of the valid character at the front of the `n` bytes at `p`; 0 if there is none. */
+size_t utf8_valid_char(const char *p, size_t n) PURE;
+/* Is all of `s` valid? */
+bool utf8_valid(struct str s) PURE;
+/* The longest prefix of `s` of at most `max` bytes that does not cut a character. */
+struct str utf8_prefix(struct str s, size_t max) PURE;
+
+#endif
