@@ -1,0 +1,134 @@
+/* seam_real_disk.c - files of the kernel behind the disk seam. Everything here may block. */
+#include "rt/seam_real_int.h"
+
+#include "base/attr.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int open_flags(int flags)
+{
+    int f = O_CLOEXEC;
+
+    if ((flags & DISK_READ) && (flags & DISK_WRITE))
+        f |= O_RDWR;
+    else
+        f |= flags & DISK_WRITE ? O_WRONLY : O_RDONLY;
+    f |= flags & DISK_CREATE ? O_CREAT : 0;
+    f |= flags & DISK_APPEND ? O_APPEND : 0;
+    f |= flags & DISK_TRUNCATE ? O_TRUNC : 0;
+    return f;
+}
+
+static int real_open(void *ctx UNUSED, const char *path, int flags)
+{
+    int fd;
+
+    do
+        fd = open(path, open_flags(flags), 0640);
+    while (fd < 0 && errno == EINTR);
+    return fd < 0 ? -errno : fd;
+}
+
+static ssize_t real_pread(void *ctx UNUSED, int h, void *to, size_t n, uint64_t at)
+{
+    ssize_t got;
+
+    do
+        got = pread(h, to, n, (off_t)at);
+    while (got < 0 && errno == EINTR);
+    return got < 0 ? -errno : got;
+}
+
+/* On a file opened with O_APPEND the kernel ignores the position; a pipe or terminal (ESPIPE) has none. */
+static ssize_t real_pwrite(void *ctx UNUSED, int h, const void *from, size_t n, uint64_t at)
+{
+    ssize_t put;
+
+    do
+        put = at == DISK_HERE ? write(h, from, n) : pwrite(h, from, n, (off_t)at);
+    while (put < 0 && errno == EINTR);
+    return put < 0 ? -errno : put;
+}
+
+static int real_sync(void *ctx UNUSED, int h)
+{
+    return fsync(h) == 0 ? 0 : -errno;
+}
+
+static int real_stat(void *ctx UNUSED, const char *path, struct disk_stat *ret)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return -errno;
+    *ret = (struct disk_stat){
+        .size = (uint64_t)st.st_size,
+        .mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+        .inode = (uint64_t)st.st_ino,
+        .is_dir = S_ISDIR(st.st_mode),
+    };
+    return 0;
+}
+
+static int real_rename(void *ctx UNUSED, const char *from, const char *to)
+{
+    return rename(from, to) == 0 ? 0 : -errno;
+}
+
+static int real_remove(void *ctx UNUSED, const char *path)
+{
+    return unlink(path) == 0 ? 0 : -errno;
+}
+
+static void real_close(void *ctx UNUSED, int h)
+{
+    (void)close(h);
+}
+
+static ssize_t real_list(void *ctx UNUSED, const char *path, char *to, size_t cap)
+{
+    DIR *dir = opendir(path);
+    size_t used = 0;
+    int err = 0;
+
+    if (!dir)
+        return -errno;
+    while (err == 0) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        if (!entry) {
+            err = errno;
+            break;
+        }
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+            continue;
+        size_t n = strlen(name) + 1;
+        if (n > cap - used) {
+            err = ENOSPC;
+            break;
+        }
+        memcpy(to + used, name, n);
+        used += n;
+    }
+    (void)closedir(dir);
+    return err ? -err : (ssize_t)used;
+}
+
+const struct disk_ops disk_real = {
+    .open = real_open,
+    .pread = real_pread,
+    .pwrite = real_pwrite,
+    .sync = real_sync,
+    .stat = real_stat,
+    .rename = real_rename,
+    .remove = real_remove,
+    .close = real_close,
+    .list = real_list,
+};

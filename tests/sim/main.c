@@ -1,0 +1,304 @@
+/*
+ * main.c - runs scenarios over many seeds and reports them in TAP: one line per scenario.
+ *
+ * A scenario stops at its first failing seed. The report says how to repeat that one world, and, so that a scenario which tests
+ * nothing is noticed, what its clients ended with and which faults were really injected.
+ */
+#include "base/time.h"
+#include "sim/world.h"
+#include "unit/census.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    RUN_TWICE = 3,     /* worlds at the start of a run whose fingerprints are compared */
+    HANG_SECONDS = 60, /* of real time, for one world                                   */
+    SCENARIOS_MAX = 256,
+};
+
+static struct scenario *scenarios;
+static struct {
+    uint64_t seed, rounds;
+    const char *scenario; /* exact name; NULL: by filters */
+    bool verbose;
+} options = {.seed = 1, .rounds = 200};
+
+static struct {
+    const struct scenario *scenario;
+    uint64_t seed;
+} running; /* for the signal handlers */
+
+void scenario_register(struct scenario *s)
+{
+    s->next = scenarios;
+    scenarios = s;
+}
+
+/* ---- crashes and hangs ---- */
+
+static void say(const char *text)
+{
+    if (write(STDOUT_FILENO, text, strlen(text)) < 0)
+        _exit(127);
+}
+
+static void say_number(uint64_t n)
+{
+    char digits[21] = {0};
+    size_t at = sizeof digits - 1;
+
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while (n /= 10);
+    say(digits + at);
+}
+
+/* Which world it was. Only async-signal-safe calls. */
+static void say_where(void)
+{
+    if (!running.scenario)
+        return;
+    say("\nBail out! died in a world; repeat with: make sim SEED=");
+    say_number(running.seed);
+    say(" T=");
+    say(running.scenario->name);
+    say("\n");
+}
+
+static void on_fatal(int sig)
+{
+    if (sig == SIGALRM)
+        say("\n# a world hangs");
+    say_where();
+    signal(sig, SIG_DFL);
+    raise(sig == SIGALRM ? SIGABRT : sig);
+}
+
+__attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
+
+static void catch_deaths(void)
+{
+    struct sigaction act = {.sa_handler = on_fatal, .sa_flags = SA_NODEFER};
+
+    fflush(stdout);
+    sigaction(SIGABRT, &act, NULL);
+    sigaction(SIGALRM, &act, NULL);
+    if (__sanitizer_set_death_callback)
+        __sanitizer_set_death_callback(say_where);
+}
+
+/* ---- running ---- */
+
+struct tally {
+    uint64_t worlds, connects;
+    uint64_t results[ERR_COUNT], faults[SIM_FAULT_KINDS];
+    double virtual_seconds;
+};
+
+static void run_world(const struct scenario *s, uint64_t seed, struct verdict *v)
+{
+    running.scenario = s;
+    running.seed = seed;
+    alarm(HANG_SECONDS);
+    world_run(s, seed, options.verbose, v);
+    alarm(0);
+    running.scenario = NULL;
+}
+
+static void tally_add(struct tally *t, const struct verdict *v)
+{
+    t->worlds++;
+    t->connects += v->census.connects;
+    t->virtual_seconds += (double)v->lasted / 1e9;
+    for (unsigned i = 0; i < ERR_COUNT; i++)
+        t->results[i] += v->results[i];
+    for (unsigned i = 0; i < SIM_FAULT_KINDS; i++)
+        t->faults[i] += v->census.faults_injected[i];
+}
+
+static void tally_print(const struct tally *t, double seconds)
+{
+    printf("# %" PRIu64 " worlds, %.0f s of virtual time in %.2f s, %" PRIu64 " connections;", t->worlds,
+           t->virtual_seconds, seconds, t->connects);
+    for (unsigned i = 0; i < ERR_COUNT; i++)
+        if (t->results[i])
+            printf(" %s %" PRIu64, err_name((err_t)i), t->results[i]);
+    printf(";");
+    for (unsigned i = 0; i < SIM_FAULT_KINDS; i++)
+        if (t->faults[i])
+            printf(" %s %" PRIu64, sim_fault_name(i), t->faults[i]);
+    printf("\n");
+}
+
+static double now_seconds(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* Run one seed, twice for the first few; false if it failed, with the reason in *v. */
+static bool try_seed(const struct scenario *s, uint64_t seed, bool twice, struct verdict *v)
+{
+    struct verdict again;
+
+    run_world(s, seed, v);
+    if (v->failed || !twice)
+        return !v->failed;
+    run_world(s, seed, &again);
+    if (again.census.fingerprint == v->census.fingerprint && !again.failed)
+        return true;
+    snprintf(v->failure, sizeof v->failure, "two runs of one seed differ: %016" PRIx64 " and %016" PRIx64 " %.200s",
+             v->census.fingerprint, again.census.fingerprint, again.failure);
+    return false;
+}
+
+static bool run_scenario(const struct scenario *s, unsigned number)
+{
+    struct tally tally = {0};
+    struct verdict v;
+    double began = now_seconds();
+    uint64_t step = s->thin ? s->thin : 1;
+
+    for (uint64_t i = 0; i < options.rounds; i += step) {
+        uint64_t seed = options.seed + i;
+        if (!try_seed(s, seed, i < RUN_TWICE * step && options.rounds > 1, &v)) {
+            printf("not ok %u - %s\n# seed %" PRIu64 ": %s\n# repeat with: make sim SEED=%" PRIu64 " T=%s\n", number,
+                   s->name, seed, v.failure, seed, s->name);
+            fflush(stdout);
+            return false;
+        }
+        tally_add(&tally, &v);
+    }
+    printf("ok %u - %s\n", number, s->name);
+    tally_print(&tally, now_seconds() - began);
+    fflush(stdout);
+    return true;
+}
+
+/* ---- the command line ---- */
+
+static uint64_t parse_number(const char *option, const char *text)
+{
+    char *end;
+    uint64_t value;
+
+    if (strcmp(option, "seed") == 0 && strcmp(text, "random") == 0) {
+        if (getrandom(&value, sizeof value, 0) != (ssize_t)sizeof value)
+            die("no random seed from the system");
+        return value >> 32;
+    }
+    value = strtoull(text, &end, 0);
+    if (end == text || *end || (value == 0 && strcmp(option, "seed") != 0)) {
+        fprintf(stderr, "--%s needs a number, not '%s'\n", option, text);
+        exit(2);
+    }
+    return value;
+}
+
+static void usage(const char *program)
+{
+    printf("usage: %s [options] [part of a scenario's name or file]...\n"
+           "  --list            names of the scenarios, and nothing else\n"
+           "  --seed N          seed of the first world (1); 'random' draws one and prints it\n"
+           "  --seeds N         worlds per scenario (200); --rounds N is the same\n"
+           "  --scenario NAME   this scenario only\n"
+           "  --verbose         what happens in each world\n",
+           program);
+}
+
+/* False if the program should end at once with *ret_status. */
+static bool parse_options(int argc, char **argv, bool *ret_list, int *ret_status)
+{
+    static const struct option long_options[] = {
+        {"list", no_argument, NULL, 'l'},           {"seed", required_argument, NULL, 's'},
+        {"seeds", required_argument, NULL, 'n'},    {"rounds", required_argument, NULL, 'n'},
+        {"scenario", required_argument, NULL, 'o'}, {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+    };
+    int c;
+
+    *ret_status = 0;
+    while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        if (c == 'l')
+            *ret_list = true;
+        else if (c == 's')
+            options.seed = parse_number("seed", optarg);
+        else if (c == 'n')
+            options.rounds = parse_number("seeds", optarg);
+        else if (c == 'o')
+            options.scenario = optarg;
+        else if (c == 'v')
+            options.verbose = true;
+        else {
+            *ret_status = c == 'h' ? 0 : 2;
+            if (c == 'h')
+                usage(argv[0]);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_wanted(const struct scenario *s, char **filters, int count)
+{
+    if (options.scenario)
+        return strcmp(s->name, options.scenario) == 0;
+    for (int i = 0; i < count; i++)
+        if (strstr(s->name, filters[i]) || strstr(s->file, filters[i]))
+            return true;
+    return count == 0;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct scenario *x = *(const struct scenario *const *)a, *y = *(const struct scenario *const *)b;
+    int files = strcmp(x->file, y->file);
+
+    return files ? files : (x->line > y->line) - (x->line < y->line);
+}
+
+static unsigned select_scenarios(const struct scenario **selected, char **filters, int count)
+{
+    unsigned n = 0;
+
+    for (const struct scenario *s = scenarios; s && n < SCENARIOS_MAX; s = s->next)
+        if (is_wanted(s, filters, count))
+            selected[n++] = s;
+    qsort(selected, n, sizeof *selected, by_place);
+    return n;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct scenario *selected[SCENARIOS_MAX];
+    bool list = false;
+    unsigned failed = 0;
+    int status;
+
+    if (!parse_options(argc, argv, &list, &status))
+        return status;
+    unsigned n = select_scenarios(selected, argv + optind, argc - optind);
+    for (unsigned i = 0; list && i < n; i++)
+        puts(selected[i]->name);
+    if (list)
+        return 0;
+    printf("TAP version 13\n1..%u\n# seed %" PRIu64 ", %" PRIu64 " worlds per scenario\n", n, options.seed,
+           options.rounds);
+    catch_deaths();
+    const char *census = census_begin();
+    for (unsigned i = 0; i < n; i++)
+        failed += !run_scenario(selected[i], i + 1);
+    if (n == 0)
+        fprintf(stderr, "no scenario has such a name\n");
+    return census_end(census, failed || n == 0);
+}
