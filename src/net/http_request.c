@@ -1,0 +1,96 @@
+/*
+ * http_request.c - what a handler calls, and who calls the handler.
+ *
+ * A request of HTTP/1 and a stream of HTTP/2 give the same few functions (struct http_stream_ops); here are the calls
+ * built from them, and the rule for handlers that fail: a plain answer if none has begun, else a broken one. Knows no
+ * protocol.
+ */
+#include "net/http_server.h"
+
+#include "net/http_server_int.h"
+
+err_t http_body_next(struct http_request *r, struct str *ret_piece)
+{
+    return r->ops->body_next(r, ret_piece);
+}
+
+err_t http_body_all(struct http_request *r, uint64_t max, struct str *ret_body)
+{
+    return r->ops->body_all(r, max, ret_body);
+}
+
+int64_t http_body_length(const struct http_request *r)
+{
+    return r->ops->body_length(r);
+}
+
+void http_body_release(struct http_request *r)
+{
+    if (r->ops->body_release)
+        r->ops->body_release(r);
+}
+
+err_t http_reply_begin(struct http_request *r, const struct http_reply *reply)
+{
+    return r->ops->begin(r, reply);
+}
+
+err_t http_reply_write(struct http_request *r, const struct str *parts, size_t count)
+{
+    return r->ops->write(r, parts, count, false);
+}
+
+err_t http_reply_finish(struct http_request *r, const struct str *parts, size_t count)
+{
+    return r->ops->write(r, parts, count, true);
+}
+
+err_t http_reply_flush(struct http_request *r)
+{
+    return r->ops->flush(r);
+}
+
+void http_reply_abort(struct http_request *r)
+{
+    r->ops->abort(r);
+}
+
+err_t http_reply_whole(struct http_request *r, const struct http_reply *reply, struct str body)
+{
+    struct http_reply whole = *reply;
+
+    whole.length = (int64_t)body.n;
+    TRY(r->ops->begin(r, &whole));
+    return r->ops->write(r, &body, 1, true);
+}
+
+err_t server_reply_text(struct http_request *r, int status, struct str text)
+{
+    const struct http_header type = {STR_INIT("content-type"), STR_INIT("text/plain; charset=utf-8")};
+    const struct http_reply reply = {.status = status, .headers = &type, .count = 1, .length = (int64_t)text.n + 1};
+    const struct str parts[] = {text, STR_INIT("\n")};
+
+    TRY(r->ops->begin(r, &reply));
+    return r->ops->write(r, parts, ARRAY_LEN(parts), true);
+}
+
+/* The handler has returned `e` without an answer. */
+static NOINLINE SUSPENDS err_t answer_for_handler(struct http_request *r, err_t e)
+{
+    if (e == E_CANCELLED) /* nobody is there to read it */
+        return e;
+    if (e == OK)
+        return server_reply_text(r, 500, STR("no answer was made"));
+    int status = r->refusal ? r->refusal : err_http_status(e);
+    return server_reply_text(r, status, arena_str(r->arena, str_from_c(err_detail(e))));
+}
+
+void server_handle(struct http_server *s, struct http_request *r)
+{
+    s->stats.requests++;
+    err_t e = s->options.handler(r, s->options.ctx);
+    if (UNLIKELY(r->status == 0))
+        (void)answer_for_handler(r, e);
+    s->stats.requests--;
+    s->stats.served++;
+}
