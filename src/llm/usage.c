@@ -1,0 +1,50 @@
+/* usage.c - token counts out of a provider's usage object. */
+#include "llm/usage.h"
+
+#include "codec/json_scan.h"
+
+static uint64_t number(struct str value)
+{
+    uint64_t n;
+
+    return json_to_u64(value, &n) ? n : 0;
+}
+
+/* A number in one of the details objects. */
+static uint64_t detail(struct str details, struct str name)
+{
+    struct str key, value;
+
+    for (size_t at = 0; json_next_member(details, &at, &key, &value);)
+        if (str_eq(key, name))
+            return number(value);
+    return 0;
+}
+
+static void take(struct usage *u, struct str key, struct str value)
+{
+    if (str_eq(key, STR("prompt_tokens")) || str_eq(key, STR("input_tokens"))) {
+        u->input = number(value);
+        u->known = true;
+    } else if (str_eq(key, STR("completion_tokens")) || str_eq(key, STR("output_tokens"))) {
+        u->output = number(value);
+        u->known = true;
+    } else if (str_eq(key, STR("prompt_tokens_details")) || str_eq(key, STR("input_tokens_details"))) {
+        u->cached_input = detail(value, STR("cached_tokens"));
+    } else if (str_eq(key, STR("completion_tokens_details")) || str_eq(key, STR("output_tokens_details"))) {
+        u->reasoning = detail(value, STR("reasoning_tokens"));
+    }
+}
+
+bool usage_from_openai(struct str json, struct usage *ret)
+{
+    struct str key, value;
+    struct usage u = {0};
+
+    for (size_t at = 0; json_next_member(json, &at, &key, &value);)
+        take(&u, key, value);
+    if (!u.known)
+        return false;
+    *ret = u;
+    return true;
+}
