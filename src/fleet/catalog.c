@@ -1,0 +1,129 @@
+/*
+ * catalog.c - look-ups in a catalog, and its end.
+ *
+ * A catalog is made by config_build() and never changes, so readers need no lock. It lives in one arena; the last
+ * reference wipes what is secret in there before the memory goes back.
+ */
+#include "fleet/catalog.h"
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "codec/schema.h"
+
+/* Work that a name which does not exist may cause: a client can send as many as it likes. */
+enum { NEAREST_SCAN = 20000, NEAREST_COMPARE = 300 };
+
+struct catalog *catalog_ref(struct catalog *c)
+{
+    __atomic_fetch_add(&c->refs_, 1, __ATOMIC_RELAXED);
+    return c;
+}
+
+static void wipe(struct str s)
+{
+    if (s.n)
+        explicit_bzero((char *)(uintptr_t)s.p, s.n);
+}
+
+static void catalog_free(struct catalog *c)
+{
+    for (size_t i = 0; i < c->provider_count; i++) {
+        struct provider *p = &c->providers[i];
+        secret_release(&p->api_key);
+        for (size_t k = 0; k < p->header_count; k++)
+            wipe(p->headers[k].value);
+        wipe(p->key_pem);
+        wipe(p->proxy);
+    }
+    wipe(c->tls_key_pem);
+    map_release(&c->model_by_name);
+    map_release(&c->provider_by_name);
+    map_release(&c->deployment_by_name);
+    map_release(&c->served_by_name);
+    map_release(&c->key_by_hash);
+    arena_release(c->arena_);
+    mem_free(c->arena_);
+    mem_free(c);
+}
+
+void catalog_unref(struct catalog *c)
+{
+    if (c && __atomic_sub_fetch(&c->refs_, 1, __ATOMIC_ACQ_REL) == 0)
+        catalog_free(c);
+}
+
+const struct api_key *catalog_find_key(const struct catalog *c, const unsigned char hash[32])
+{
+    struct str wanted = str_of((const char *)hash, 32);
+    const struct api_key *k = map_get(&c->key_by_hash, wanted);
+
+    return k && str_eq_secret(str_of((const char *)k->hash, sizeof k->hash), wanted) ? k : NULL;
+}
+
+err_t catalog_check_exposure(const struct catalog *c, const struct addr *at)
+{
+    char text[ADDR_TEXT_MAX];
+
+    if (c->key_count || c->anonymous || addr_is_loopback(at))
+        return OK;
+    addr_format(at, text);
+    return fail(E_CONFIG,
+                "without keys, anyone who reaches %s would be served: configure keys (crossdock key new), or say "
+                "'anonymous: true'",
+                text);
+}
+
+bool api_key_allows(const struct api_key *k, struct str model)
+{
+    for (size_t i = 0; i < k->model_count; i++) {
+        struct str pattern = k->models[i];
+        bool is_prefix = str_ends(pattern, STR("*"));
+        if (is_prefix ? str_starts(model, str_slice(pattern, 0, pattern.n - 1)) : str_eq(pattern, model))
+            return true;
+    }
+    return k->model_count == 0;
+}
+
+const struct model *catalog_find_model(const struct catalog *c, struct str name)
+{
+    return map_get(&c->model_by_name, name);
+}
+
+const struct provider *catalog_find_served(const struct catalog *c, struct str name, struct str *ret_model)
+{
+    size_t slash = str_find_char(name, '/');
+    const struct provider *p = map_get(&c->provider_by_name, str_slice(name, 0, slash));
+
+    if (!p || slash + 1 >= name.n)
+        return NULL;
+    if (!p->serves_all && !map_get(&c->served_by_name, name))
+        return NULL;
+    *ret_model = str_slice(name, slash + 1, name.n);
+    return p;
+}
+
+/* One bit per letter or digit, whatever its case: names that differ in many bits are far apart. */
+static uint64_t letters(struct str s)
+{
+    uint64_t bits = 0;
+    for (size_t i = 0; i < s.n; i++)
+        bits |= (uint64_t)1 << ((unsigned char)ascii_lower(s.p[i]) & 63);
+    return bits;
+}
+
+struct str catalog_nearest_model(const struct catalog *c, struct str name)
+{
+    uint64_t wanted = letters(name);
+    unsigned limit = (unsigned)(name.n + 2) / 3, distance = 0, compared = 0;
+    struct str best = STR_NONE;
+
+    for (size_t i = 0; i < c->model_count && i < NEAREST_SCAN && compared < NEAREST_COMPARE; i++) {
+        struct str candidate = c->models[i].name;
+        /* One change of a character changes two bits at most. */
+        if ((unsigned)__builtin_popcountll(wanted ^ letters(candidate)) > 2 * limit)
+            continue;
+        compared++;
+        schema_nearest(name, candidate, &best, &distance);
+    }
+    return best;
+}

@@ -1,0 +1,165 @@
+/*
+ * catalog.h - what exists: providers, deployments, models, keys, and how to serve. One immutable, counted snapshot.
+ *
+ * A configuration file becomes a catalog (fleet/config.h) or nothing. Requests hold the snapshot they began with; a
+ * reload installs another one beside it. Everything in it is read-only and shared by all loops; look-ups cost the
+ * same however large it is.
+ */
+#ifndef FLEET_CATALOG_H
+#define FLEET_CATALOG_H
+
+#include "base/map.h"
+#include "base/secret.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "llm/dialect.h"
+#include "rt/addr.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Each is a span; NS_NEVER: no limit. */
+struct timeouts {
+    ns_t connect;       /* dial and TLS */
+    ns_t first_byte;    /* request sent until the head of the answer */
+    ns_t between_bytes; /* between two pieces of the answer */
+    ns_t total;         /* all attempts together */
+};
+
+struct header_field {
+    struct str name, value;
+};
+
+struct provider {
+    struct str name;
+    const struct dialect *dialect;
+    unsigned index;           /* position in catalog.providers */
+    bool simulated;           /* answered by the simulator in this process, at an address set at start */
+    struct str scenario_path; /* of a simulated one: its scenario file; empty: the built-in scenario */
+    bool secure;              /* https */
+    struct str host;          /* IPv6 without brackets */
+    uint16_t port;
+    struct str unix_path;         /* base_url "unix:/path": a local server */
+    struct str base_path;         /* of base_url, without trailing slash: "/v1" or "" */
+    struct secret api_key;        /* empty: none is sent */
+    struct header_field *headers; /* added to each request */
+    size_t header_count;
+    struct str proxy;                     /* "http://…", "none", or empty: from the environment */
+    struct str ca_pem, cert_pem, key_pem; /* contents, read when the configuration was loaded */
+    bool insecure_skip_verify;
+    bool no_stream_usage; /* it refuses stream_options: do not ask for usage in streams */
+    struct timeouts timeouts;
+    unsigned max_connections; /* per loop */
+    struct str *serves;       /* models reachable as "<provider>/<model>" and listed */
+    size_t serves_count;
+    bool serves_all;     /* serves: "*": any model is reachable as "<provider>/<model>" */
+    struct str pool_key; /* equal for providers that may share connections: origin, TLS, proxy */
+};
+
+/* One model at one provider: what a request is finally sent to. */
+struct deployment {
+    struct str name;  /* "openai/gpt-4o" */
+    struct str model; /* the provider's name for it: "gpt-4o" */
+    const struct provider *provider;
+    unsigned index; /* position in catalog.deployments */
+};
+
+struct target {
+    const struct deployment *deployment;
+    unsigned weight; /* > 0 */
+};
+
+/* What clients ask for. */
+struct model {
+    struct str name;
+    struct target *targets;
+    size_t target_count;
+    uint64_t weight_sum;
+    const struct deployment **fallbacks; /* tried in order when the chosen target failed */
+    size_t fallback_count;
+    struct timeouts timeouts; /* resolved: the model's, else the provider-independent defaults */
+    bool has_timeouts;        /* the model sets some of its own */
+    unsigned index;
+};
+
+struct api_key {
+    struct str name;
+    unsigned char hash[32]; /* SHA-256 of the key */
+    struct str *models;     /* allowed names; a trailing '*' matches any rest */
+    size_t model_count;     /* 0: all */
+    unsigned index;
+};
+
+enum log_format { LOG_CONSOLE, LOG_JSON };
+
+struct listen_config {
+    struct addr addr;
+    struct str text; /* as written */
+    bool tls;
+};
+
+struct catalog {
+    unsigned refs_;    /* private, atomic */
+    uint64_t revision; /* 1, 2, … in load order within the process */
+    char digest[17];   /* first 16 hex digits of the SHA-256 of the source text */
+    struct str path;   /* file it came from */
+
+    struct listen_config *listens;
+    size_t listen_count;
+    unsigned workers;                                        /* loops; 0: one per processor */
+    struct str tls_cert_pem, tls_key_pem, tls_client_ca_pem; /* contents */
+    bool anonymous;                                          /* serve without keys on any address */
+
+    struct {
+        uint64_t body_bytes;
+        size_t head_bytes, head_count;
+        unsigned connections;
+        ns_t head_time, body_gap, idle_time, write_gap;
+        uint64_t held_answer; /* a plain answer up to this size is held until it is whole */
+    } limits;
+    ns_t drain_time; /* how long SIGTERM waits for requests in flight */
+
+    struct {
+        enum log_format format;
+        bool format_auto;  /* console on a terminal, else JSON */
+        int level;         /* enum log_level */
+        struct str access; /* "stdout", "stderr", path, or "off" */
+    } log;
+
+    struct provider *providers;
+    size_t provider_count;
+    struct deployment *deployments;
+    size_t deployment_count;
+    struct model *models;
+    size_t model_count;
+    struct api_key *keys;
+    size_t key_count;
+    const struct provider *pass_through; /* where other /v1 paths go; NULL: nowhere */
+
+    struct map model_by_name;      /* struct model * */
+    struct map provider_by_name;   /* struct provider * */
+    struct map deployment_by_name; /* struct deployment * */
+    struct map served_by_name;     /* struct deployment *: "<provider>/<model>" of lists under `serves` */
+    struct map key_by_hash;        /* struct api_key *, by the 32 bytes */
+    struct arena *arena_;          /* private: all of the above lives here */
+};
+
+/* Counted references; from any thread. The last unref wipes secrets and frees. */
+struct catalog *catalog_ref(struct catalog *c);
+void catalog_unref(struct catalog *c);
+/* The key whose SHA-256 is `hash`; NULL if there is none. Compares in constant time after the table look-up. */
+const struct api_key *catalog_find_key(const struct catalog *c, const unsigned char hash[32]);
+/* Without keys anyone who reaches an address is served: E_CONFIG, with the remedy, unless `at` is a loopback address (or a local socket)
+ * or the configuration says that this is meant. */
+err_t catalog_check_exposure(const struct catalog *c, const struct addr *at) MUST_CHECK;
+bool api_key_allows(const struct api_key *k, struct str model);
+/* The model that clients call `name`; NULL if none is configured. */
+const struct model *catalog_find_model(const struct catalog *c, struct str name);
+/* For "<provider>/<model>" of a provider that serves it: the provider, and its own name of the model (a slice of
+ * `name`). NULL if none. */
+const struct provider *catalog_find_served(const struct catalog *c, struct str name, struct str *ret_model);
+/* The configured name nearest to `name`, for "did you mean"; empty if none is near. */
+struct str catalog_nearest_model(const struct catalog *c, struct str name);
+
+#endif

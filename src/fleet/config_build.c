@@ -1,0 +1,502 @@
+/*
+ * config_build.c - from what a file says to a catalog: settings, deployments, models, keys, and the rules between them.
+ *
+ * Deployments are not listed in the file: they are the different "provider/model" that targets, fallbacks and
+ * `serves` name, made when first met. Room for all of them is counted beforehand, so that pointers to them stay
+ * valid. What names a provider that is left out (optional, a variable missing) goes too, and a model that has no
+ * target left because of that.
+ *
+ * Every step is linear, or n log n, in the size of the file; only a mistake costs a search for the nearest name.
+ */
+#include "fleet/config_int.h"
+
+#include "base/mem.h"
+#include "codec/digest.h"
+
+#include <stdlib.h>
+
+enum { SUGGEST_MAX = 50 }; /* mistakes for which near names are searched */
+
+struct build {
+    struct config_run *run;
+    struct catalog *c;
+    unsigned *met; /* per deployment: mark of the list that last named it */
+    unsigned mark;
+    struct map gone;   /* models left out; value: their node */
+    struct str *names; /* sorted: all that clients may ask for; a provider that serves all: "provider/" */
+    size_t name_count;
+    unsigned suggestions;
+};
+
+/* ---- settings ---- */
+
+static void set_listens(struct config_run *run, struct catalog *c)
+{
+    const struct config_file *f = &run->file;
+
+    c->listens = arena_zalloc(c->arena_, f->listen_count * sizeof *c->listens);
+    for (size_t i = 0; i < f->listen_count; i++) {
+        struct listen_config *l = &c->listens[c->listen_count];
+        const struct schema_text *t = &f->listens[i];
+        if (addr_parse(t->text, &l->addr)) {
+            problems_error(&run->problems, t->node,
+                           "this is no address to listen on: write 127.0.0.1:8080, [::1]:8080, :8080 or unix:/path");
+            continue;
+        }
+        for (size_t k = 0; k < c->listen_count; k++)
+            if (addr_eq(&l->addr, &c->listens[k].addr))
+                problems_error(&run->problems, t->node, "this address is there twice");
+        l->text = arena_str(c->arena_, t->text);
+        l->tls = f->tls.node != NULL;
+        c->listen_count++;
+    }
+}
+
+static void set_tls(struct config_run *run, struct catalog *c)
+{
+    const struct config_file *f = &run->file;
+
+    if (!f->tls.node)
+        return;
+    c->tls_cert_pem = arena_str(c->arena_, config_read_secret(run, &f->tls.cert, true));
+    c->tls_key_pem = arena_str(c->arena_, config_read_secret(run, &f->tls.key, true));
+    c->tls_client_ca_pem = arena_str(c->arena_, config_read_secret(run, &f->tls.client_ca, true));
+}
+
+static void set_log(struct config_run *run, struct catalog *c)
+{
+    const struct config_file *f = &run->file;
+    struct str access = f->log.access;
+    bool is_word = str_eq(access, STR("stdout")) || str_eq(access, STR("stderr")) || str_eq(access, STR("off"));
+
+    c->log.level = f->log.level;
+    c->log.format = f->log.format == LOG_FORM_CONSOLE ? LOG_CONSOLE : LOG_JSON;
+    c->log.format_auto = f->log.format == LOG_FORM_AUTO;
+    c->log.access = arena_str(c->arena_, is_word ? access : config_resolve_path(run, access));
+}
+
+static void set_settings(struct config_run *run, struct catalog *c)
+{
+    const struct config_file *f = &run->file;
+
+    set_listens(run, c);
+    set_tls(run, c);
+    set_log(run, c);
+    c->workers = f->workers;
+    c->anonymous = f->anonymous;
+    c->limits.body_bytes = f->limits.body;
+    c->limits.head_bytes = f->limits.header_bytes;
+    c->limits.head_count = f->limits.header_count;
+    c->limits.connections = f->limits.connections;
+    c->limits.head_time = f->limits.header_time;
+    c->limits.body_gap = f->limits.body_gap;
+    c->limits.idle_time = f->limits.idle_time;
+    c->limits.write_gap = f->limits.write_gap;
+    c->limits.held_answer = f->limits.held_answer;
+    c->drain_time = f->drain;
+}
+
+/* ---- deployments ---- */
+
+static void make_room(struct build *b)
+{
+    const struct config_file *f = &b->run->file;
+    size_t n = 0;
+
+    for (size_t i = 0; i < b->c->provider_count; i++)
+        n += b->c->providers[i].serves_count;
+    for (size_t i = 0; i < f->model_count; i++)
+        n += f->models[i].target_count + f->models[i].fallbacks.any_count;
+    b->c->deployments = arena_zalloc(b->c->arena_, n * sizeof *b->c->deployments);
+    b->met = arena_zalloc(b->run->arena, n * sizeof *b->met);
+}
+
+/* The deployment of that name, made if need be; `name` is "<provider's name>/<model>". */
+static struct deployment *intern(struct build *b, const struct provider *p, struct str name)
+{
+    struct catalog *c = b->c;
+    struct deployment *d = map_get(&c->deployment_by_name, name);
+
+    if (d)
+        return d;
+    d = &c->deployments[c->deployment_count];
+    d->name = arena_str(c->arena_, name);
+    d->model = str_slice(d->name, p->name.n + 1, d->name.n);
+    d->provider = p;
+    d->index = (unsigned)c->deployment_count++;
+    map_put(&c->deployment_by_name, d->name, d);
+    return d;
+}
+
+static void intern_served(struct build *b)
+{
+    for (size_t i = 0; i < b->c->provider_count; i++) {
+        const struct provider *p = &b->c->providers[i];
+        for (size_t k = 0; k < p->serves_count; k++) {
+            struct str name = arena_printf(b->run->arena, "%.*s/%.*s", STR_ARG(p->name), STR_ARG(p->serves[k]));
+            struct deployment *d = intern(b, p, name);
+            map_put(&b->c->served_by_name, d->name, d);
+        }
+    }
+}
+
+static bool may_suggest(struct build *b)
+{
+    return b->suggestions++ < SUGGEST_MAX;
+}
+
+static const char *nearest_provider(struct build *b, struct str name)
+{
+    const struct config_file *f = &b->run->file;
+    struct str best = STR_NONE;
+    unsigned distance = 0;
+
+    for (size_t i = 0; may_suggest(b) && i < f->provider_count; i++)
+        schema_nearest(name, f->providers[i].name, &best, &distance);
+    return schema_suggest(b->run->arena, name, best, distance);
+}
+
+static void complain_target(struct build *b, const struct schema_text *t)
+{
+    struct str rest = t->text, provider = str_cut(&rest, '/');
+    struct problems *p = &b->run->problems;
+
+    if (t->node && t->node->hidden)
+        problems_error(p, t->node, "this names no configured provider, as \"provider/model\"");
+    else if (!rest.p && map_get(&b->c->model_by_name, t->text))
+        problems_error(p, t->node,
+                       "\"%.*s\" is a model of this file; write the deployment that is meant, as \"provider/model\"",
+                       STR_ARG(t->text));
+    else if (!rest.p || !provider.n || !rest.n)
+        problems_error(p, t->node, "\"%.*s\" must be written \"provider/model\"%s", STR_ARG(t->text),
+                       rest.p ? "" : nearest_provider(b, provider));
+    else
+        problems_error(p, t->node, "unknown provider \"%.*s\"%s", STR_ARG(provider), nearest_provider(b, provider));
+}
+
+/* The deployment that `t` names. NULL if its provider is left out (then *ret_gone), or after a problem was added. */
+static const struct deployment *resolve(struct build *b, const struct schema_text *t, bool *ret_gone)
+{
+    struct str rest = t->text, name = str_cut(&rest, '/');
+    const struct provider *p = map_get(&b->c->provider_by_name, name);
+
+    if (p && rest.n)
+        return intern(b, p, t->text);
+    if (rest.n && map_get(&b->run->left_out, name))
+        *ret_gone = true;
+    else if (t->text.n)
+        complain_target(b, t);
+    return NULL;
+}
+
+/* ---- models ---- */
+
+/* Has the current list named `d` before? */
+static bool is_double(struct build *b, const struct deployment *d, const struct schema_text *t, const char *remedy)
+{
+    if (b->met[d->index] == b->mark) {
+        problems_error(&b->run->problems, t->node, "\"%.*s\" is there twice%s", STR_ARG(d->name), remedy);
+        return true;
+    }
+    b->met[d->index] = b->mark;
+    return false;
+}
+
+static void set_targets(struct build *b, struct model *m, const struct file_model *f, bool *ret_gone)
+{
+    m->targets = arena_zalloc(b->c->arena_, f->target_count * sizeof *m->targets);
+    b->mark++;
+    for (size_t i = 0; i < f->target_count; i++) {
+        const struct file_target *t = &f->targets[i];
+        const struct deployment *d = resolve(b, &t->deployment, ret_gone);
+        if (!d || is_double(b, d, &t->deployment, ": add up the weights"))
+            continue;
+        m->targets[m->target_count++] = (struct target){d, t->weight};
+        m->weight_sum += t->weight;
+    }
+}
+
+static void set_fallbacks(struct build *b, struct model *m, const struct file_model *f)
+{
+    bool gone = false;
+
+    m->fallbacks = arena_zalloc(b->c->arena_, f->fallbacks.any_count * sizeof(struct deployment *));
+    b->mark++;
+    for (size_t i = 0; i < f->fallbacks.any_count; i++) {
+        const struct schema_text *t = &f->fallbacks.any[i];
+        const struct deployment *d = resolve(b, t, &gone);
+        if (d && !is_double(b, d, t, ""))
+            m->fallbacks[m->fallback_count++] = d;
+    }
+}
+
+static void set_timeouts(struct build *b, struct model *m, const struct file_model *f)
+{
+    const struct timeouts *t = &f->timeouts;
+
+    m->timeouts = b->run->file.timeouts;
+    m->has_timeouts = t->connect || t->first_byte || t->between_bytes || t->total;
+    m->timeouts.connect = t->connect ? t->connect : m->timeouts.connect;
+    m->timeouts.first_byte = t->first_byte ? t->first_byte : m->timeouts.first_byte;
+    m->timeouts.between_bytes = t->between_bytes ? t->between_bytes : m->timeouts.between_bytes;
+    m->timeouts.total = t->total ? t->total : m->timeouts.total;
+}
+
+static void add_model(struct build *b, const struct file_model *f)
+{
+    struct catalog *c = b->c;
+    struct model *m = map_get(&c->model_by_name, f->name);
+    bool gone = false;
+
+    set_targets(b, m, f, &gone);
+    set_fallbacks(b, m, f);
+    set_timeouts(b, m, f);
+    if (m->target_count == 0 && gone) {
+        map_put(&b->gone, m->name, m);
+        problems_warn(&b->run->problems, f->node,
+                      "model \"%.*s\" is left out: all its targets are at optional providers that lack a variable",
+                      STR_ARG(f->name));
+    }
+}
+
+/* Models without the ones left out, with their indexes and the map. */
+static void drop_gone(struct build *b)
+{
+    struct catalog *c = b->c;
+    size_t kept = 0;
+
+    map_release(&c->model_by_name);
+    for (size_t i = 0; i < c->model_count; i++) {
+        if (map_get(&b->gone, c->models[i].name))
+            continue;
+        c->models[kept] = c->models[i];
+        c->models[kept].index = (unsigned)kept;
+        map_put(&c->model_by_name, c->models[kept].name, &c->models[kept]);
+        kept++;
+    }
+    c->model_count = kept;
+}
+
+static void set_models(struct build *b)
+{
+    const struct config_file *f = &b->run->file;
+    struct catalog *c = b->c;
+
+    c->models = arena_zalloc(c->arena_, f->model_count * sizeof *c->models);
+    for (size_t i = 0; i < f->model_count; i++) {
+        c->models[i].name = arena_str(c->arena_, f->models[i].name);
+        c->models[i].index = (unsigned)i;
+        map_put(&c->model_by_name, c->models[i].name, &c->models[i]);
+    }
+    c->model_count = f->model_count;
+    for (size_t i = 0; i < f->model_count; i++)
+        if (f->models[i].node)
+            add_model(b, &f->models[i]);
+    if (b->gone.count)
+        drop_gone(b);
+}
+
+/* ---- keys ---- */
+
+static int by_bytes(const void *x, const void *y)
+{
+    return str_cmp(*(const struct str *)x, *(const struct str *)y);
+}
+
+/* All names that a key's pattern may be meant for, those of models left out included. */
+static void collect_names(struct build *b)
+{
+    struct catalog *c = b->c;
+    const struct config_file *f = &b->run->file;
+    size_t room = f->model_count + f->provider_count + c->served_by_name.count, at = 0;
+    struct str key;
+    void *value;
+
+    b->names = arena_alloc(b->run->arena, room * sizeof *b->names);
+    for (size_t i = 0; i < f->model_count; i++)
+        b->names[b->name_count++] = f->models[i].name;
+    for (size_t i = 0; i < f->provider_count; i++) {
+        const struct file_provider *p = &f->providers[i];
+        const struct provider *made = map_get(&c->provider_by_name, p->name);
+        if (!made || made->serves_all) /* of one left out, all may be meant */
+            b->names[b->name_count++] = arena_join(b->run->arena, p->name, STR("/"));
+    }
+    while (map_next(&c->served_by_name, &at, &key, &value))
+        b->names[b->name_count++] = key;
+    if (b->name_count)
+        qsort(b->names, b->name_count, sizeof *b->names, by_bytes);
+}
+
+/* Index of the first name that is not before `s`. */
+static size_t lower_bound(const struct build *b, struct str s)
+{
+    size_t from = 0, to = b->name_count;
+
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (str_cmp(b->names[mid], s) < 0)
+            from = mid + 1;
+        else
+            to = mid;
+    }
+    return from;
+}
+
+static bool is_a_name(const struct build *b, struct str s)
+{
+    size_t at = lower_bound(b, s);
+    return at < b->name_count && str_eq(b->names[at], s);
+}
+
+static bool matches_any(const struct build *b, struct str pattern)
+{
+    bool is_prefix = str_ends(pattern, STR("*"));
+    struct str text = str_slice(pattern, 0, pattern.n - is_prefix);
+    size_t slash = str_find_char(text, '/'), at = lower_bound(b, text);
+
+    if (slash + 1 < text.n && is_a_name(b, str_slice(text, 0, slash + 1)))
+        return true; /* at a provider that serves all */
+    if (at == b->name_count)
+        return false;
+    return is_prefix ? str_starts(b->names[at], text) : !str_ends(text, STR("/")) && str_eq(b->names[at], text);
+}
+
+static void set_patterns(struct build *b, struct api_key *k, const struct file_key *f)
+{
+    k->models = arena_zalloc(b->c->arena_, f->model_count * sizeof *k->models);
+    for (size_t i = 0; i < f->model_count; i++) {
+        const struct schema_text *t = &f->models[i];
+        if (!t->text.n)
+            continue;
+        if (str_find_char(t->text, '*') + 1 < t->text.n)
+            problems_error(&b->run->problems, t->node, "\"*\" may stand at the end only");
+        else if (!matches_any(b, t->text))
+            problems_warn(&b->run->problems, t->node, "no model is called so: the entry allows nothing");
+        k->models[k->model_count++] = arena_str(b->c->arena_, t->text);
+    }
+}
+
+static void complain_double(struct build *b, const struct schema_text *t, const struct yaml_node *former,
+                            const char *what)
+{
+    problems_error(&b->run->problems, t->node, "the same %s is already at %.*s:%u:%u", what, STR_ARG(*former->file),
+                   former->line, former->column);
+}
+
+static void add_key(struct build *b, const struct file_key *f, struct map *names)
+{
+    struct catalog *c = b->c;
+    struct api_key *k = &c->keys[c->key_count];
+    const struct yaml_node *former = map_put(names, f->name.text, (void *)(uintptr_t)f->name.node);
+
+    if (former)
+        complain_double(b, &f->name, former, "name");
+    if (!hex_decode(k->hash, sizeof k->hash, str_slice(f->hash.text, strlen("sha256:"), f->hash.text.n)))
+        return; /* reported with the shape */
+    k->name = arena_str(c->arena_, f->name.text);
+    k->index = (unsigned)c->key_count++;
+    set_patterns(b, k, f);
+    struct api_key *same = map_put(&c->key_by_hash, str_of((const char *)k->hash, sizeof k->hash), k);
+    if (same)
+        problems_error(&b->run->problems, f->hash.node, "the key of \"%.*s\" has the same hash", STR_ARG(same->name));
+}
+
+static void set_keys(struct build *b)
+{
+    const struct config_file *f = &b->run->file;
+    struct map names CLEANUP(map_release) = {0};
+
+    if (f->key_count)
+        collect_names(b);
+    b->c->keys = arena_zalloc(b->c->arena_, f->key_count * sizeof *b->c->keys);
+    for (size_t i = 0; i < f->key_count; i++)
+        if (f->keys[i].name.node && f->keys[i].hash.node)
+            add_key(b, &f->keys[i], &names);
+}
+
+/* ---- rules between the parts ---- */
+
+static void check_access(struct config_run *run, struct catalog *c)
+{
+    const struct config_file *f = &run->file;
+
+    if (f->key_count && f->anonymous)
+        problems_error(&run->problems, yaml_get(f->node, STR("anonymous")),
+                       "\"anonymous\" and \"keys\" contradict each other: with keys, everybody needs one");
+    if (f->key_count || f->anonymous)
+        return;
+    for (size_t i = 0; i < c->listen_count; i++)
+        if (!addr_is_loopback(&c->listens[i].addr))
+            problems_error(
+                &run->problems, f->listens[i].node,
+                "\"%.*s\" is reachable from elsewhere and nobody needs a key: add \"keys\", or \"anonymous: true\" if "
+                "that is meant",
+                STR_ARG(c->listens[i].text));
+}
+
+static const struct provider *default_pass_through(const struct catalog *c)
+{
+    const struct provider *simulated = NULL;
+
+    for (size_t i = 0; i < c->provider_count; i++) {
+        const struct provider *p = &c->providers[i];
+        if (!p->simulated && p->dialect && strcmp(p->dialect->name, "openai") == 0)
+            return p;
+        if (p->simulated && !simulated)
+            simulated = p;
+    }
+    return simulated;
+}
+
+static void set_pass_through(struct build *b)
+{
+    const struct schema_text *t = &b->run->file.pass_through;
+    struct catalog *c = b->c;
+
+    if (!t->text.n) {
+        c->pass_through = default_pass_through(c);
+        return;
+    }
+    c->pass_through = map_get(&c->provider_by_name, t->text);
+    if (c->pass_through || str_eq(t->text, STR("none")))
+        return;
+    if (map_get(&b->run->left_out, t->text))
+        problems_warn(&b->run->problems, t->node, "this provider is left out: other paths go nowhere");
+    else if (t->node && t->node->hidden)
+        problems_error(&b->run->problems, t->node, "\"pass_through\" names no configured provider");
+    else
+        problems_error(&b->run->problems, t->node, "unknown provider \"%.*s\"%s", STR_ARG(t->text),
+                       nearest_provider(b, t->text));
+}
+
+static struct catalog *new_catalog(void)
+{
+    struct catalog *c = NEW(struct catalog);
+
+    c->refs_ = 1;
+    c->arena_ = NEW(struct arena);
+    arena_init(c->arena_, SIZE_MAX);
+    return c;
+}
+
+struct catalog *config_build(struct config_run *run)
+{
+    struct catalog *c = new_catalog();
+    struct build b = {.run = run, .c = c};
+
+    set_settings(run, c);
+    config_build_providers(run, c);
+    make_room(&b);
+    intern_served(&b);
+    set_models(&b);
+    set_keys(&b);
+    set_pass_through(&b);
+    check_access(run, c);
+    if (run->file.provider_count && !c->provider_count)
+        problems_warn(&run->problems, NULL, "no provider is left: each is optional and lacks a variable");
+    map_release(&b.gone);
+    if (run->problems.errors == 0)
+        return c;
+    catalog_unref(c);
+    return NULL;
+}

@@ -1,0 +1,336 @@
+/*
+ * config_fields.c - the shape of the configuration file, as tables.
+ *
+ * These tables are the file format: the check, the structs, the JSON Schema and docs/configuration.md come from them.
+ * What one table cannot say (that a target names a provider) is in config_build.c. Fields that design documents show
+ * but this version cannot honour are listed as unavailable, so that they are refused with the remedy and never
+ * silently ignored.
+ */
+#include "fleet/config_int.h"
+
+#include "base/log.h"
+
+static bool is_name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool is_provider_name(struct str s)
+{
+    if (s.n == 0 || !is_name_char(s.p[0]))
+        return false;
+    for (size_t i = 1; i < s.n; i++)
+        if (!is_name_char(s.p[i]) && s.p[i] != '_' && s.p[i] != '.' && s.p[i] != '-')
+            return false;
+    return true;
+}
+
+static bool is_model_name(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f)
+            return false;
+    return s.n > 0 && s.n <= 256;
+}
+
+/* RFC 9110, 5.6.2: token. */
+static bool is_header_name(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = ascii_lower(s.p[i]);
+        if (!is_name_char(c) && (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c)))
+            return false;
+    }
+    return s.n > 0;
+}
+
+static bool is_key_hash(struct str s)
+{
+    struct str hex = str_slice(s, strlen("sha256:"), s.n);
+
+    if (!str_starts(s, STR("sha256:")) || hex.n != 64)
+        return false;
+    return strspn(hex.p, "0123456789abcdefABCDEF") >= 64;
+}
+
+static const struct schema_pattern provider_name = {"^[a-z0-9][a-z0-9_.-]*$", is_provider_name,
+                                                    "a name of lower-case letters, digits, \"_\", \".\" and \"-\""};
+static const struct schema_pattern model_name = {"^[^\\u0000-\\u0020\\u007f]{1,256}$", is_model_name,
+                                                 "a name of 1 to 256 bytes without blanks"};
+static const struct schema_pattern header_name = {"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", is_header_name,
+                                                  "the name of an HTTP header"};
+static const struct schema_pattern key_hash = {
+    "^sha256:[0-9a-fA-F]{64}$", is_key_hash,
+    "\"sha256:\" and 64 hex digits, the hash of the key (printf %s \"$KEY\" | sha256sum)"};
+
+static const struct schema_field text_item = SCHEMA_ITEM(TEXT);
+static const struct schema_field model_item = SCHEMA_ITEM(TEXT, .pattern = &model_name);
+
+/* ---- timeouts ---- */
+
+static const struct schema_field default_timeouts[] = {
+    SCHEMA_DURATION("connect", struct timeouts, connect, .default_text = "10s", .min = "1ms", .max = "1h",
+                    .doc = "To reach the provider: name look-up, connection and TLS."),
+    SCHEMA_DURATION("first_byte", struct timeouts, first_byte, .default_text = "120s", .min = "1ms", .max = "24h",
+                    .never = true, .doc = "From the request's end to the head of the answer."),
+    SCHEMA_DURATION("between_bytes", struct timeouts, between_bytes, .default_text = "60s", .min = "1ms", .max = "24h",
+                    .never = true, .doc = "Between two pieces of the answer."),
+    SCHEMA_DURATION("total", struct timeouts, total, .default_text = "600s", .min = "1ms", .max = "24h", .never = true,
+                    .doc = "All attempts of a request together."),
+    SCHEMA_END};
+static const struct schema_object default_timeouts_object = {.fields = default_timeouts,
+                                                             .size = sizeof(struct timeouts)};
+
+#define INHERITED(above) .default_doc = above
+#define OWN_TIMEOUTS(above)                                                                                            \
+    SCHEMA_DURATION("connect", struct timeouts, connect, .min = "1ms", .max = "1h", INHERITED(above),                  \
+                    .doc = "To reach the provider: name look-up, connection and TLS."),                                \
+        SCHEMA_DURATION("first_byte", struct timeouts, first_byte, .min = "1ms", .max = "24h", .never = true,          \
+                        INHERITED(above), .doc = "From the request's end to the head of the answer."),                 \
+        SCHEMA_DURATION("between_bytes", struct timeouts, between_bytes, .min = "1ms", .max = "24h", .never = true,    \
+                        INHERITED(above), .doc = "Between two pieces of the answer."),                                 \
+        SCHEMA_DURATION("total", struct timeouts, total, .min = "1ms", .max = "24h", .never = true, INHERITED(above),  \
+                        .doc = "All attempts of a request together.")
+
+static const struct schema_field provider_timeouts[] = {OWN_TIMEOUTS("as `timeouts`"), SCHEMA_END};
+static const struct schema_object provider_timeouts_object = {.fields = provider_timeouts,
+                                                              .size = sizeof(struct timeouts)};
+
+static const struct schema_field model_timeouts[] = {
+    OWN_TIMEOUTS("as `timeouts`"),
+    SCHEMA_DURATION("first_token", struct timeouts, first_byte, .unavailable = "use first_byte"),
+    SCHEMA_DURATION("between_tokens", struct timeouts, between_bytes, .unavailable = "use between_bytes"), SCHEMA_END};
+static const struct schema_object model_timeouts_object = {.fields = model_timeouts, .size = sizeof(struct timeouts)};
+
+/* ---- providers ---- */
+
+static const struct schema_field header_value = SCHEMA_TEXT(NULL, struct file_header, value, .secret = true);
+
+static const struct schema_field provider_tls[] = {
+    SCHEMA_TEXT("ca", struct file_tls, ca, .default_doc = "the system's",
+                .doc =
+                    "Certificates that the provider's is checked against: path of a PEM file, or the PEM text itself."),
+    SCHEMA_TEXT("cert", struct file_tls, cert,
+                .doc = "Our own certificate, if the provider wants one (mTLS); path or PEM text."),
+    SCHEMA_TEXT("key", struct file_tls, key, .secret = true, .doc = "Its private key; path or PEM text."),
+    SCHEMA_BOOL("insecure_skip_verify", struct file_tls, insecure_skip_verify, .default_text = "false",
+                .doc = "Accept any certificate. For trying things out only: anybody on the way can then read the key."),
+    SCHEMA_END};
+static const struct schema_object provider_tls_object = {.fields = provider_tls, .size = sizeof(struct file_tls)};
+
+static const struct schema_field simulate_forms[] = {
+    {.kind = SCHEMA_KIND_BOOL, .offset = SCHEMA_AT(struct file_provider, simulate, bool)},
+    {.kind = SCHEMA_KIND_TEXT, .offset = SCHEMA_AT(struct file_provider, scenario, struct schema_text)},
+    SCHEMA_END};
+
+static const struct schema_field provider_fields[] = {
+    SCHEMA_TEXT("dialect", struct file_provider, dialect, .default_text = "openai",
+                .doc = "Wire format that the provider speaks; most providers and servers speak `openai`."),
+    SCHEMA_TEXT("base_url", struct file_provider, base_url, .secret = true, .default_doc = "the vendor's own",
+                .doc = "Where its API is, up to but without the endpoint: `https://api.openai.com/v1`, "
+                       "`http://127.0.0.1:8000/v1`, "
+                       "or `unix:/run/model.sock:/v1` for a server on a local socket."),
+    SCHEMA_TEXT("api_key", struct file_provider, api_key, .secret = true,
+                .doc = "Credential sent with each request: `\"${OPENAI_API_KEY}\"` or `\"file:/run/secrets/openai\"`."),
+    SCHEMA_MAP("headers", struct file_provider, headers, header_count, &header_value, struct file_header, name,
+               .pattern = &header_name,
+               .doc = "Further headers to send with each request. Values may be `file:` secrets."),
+    SCHEMA_TEXT("proxy", struct file_provider, proxy, .secret = true,
+                .default_doc = "`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` of the environment",
+                .doc = "HTTP proxy to go through, `http://host:port`; `none`: go directly."),
+    SCHEMA_OBJECT("tls", struct file_provider, tls, &provider_tls_object, .doc = "TLS towards the provider."),
+    SCHEMA_OBJECT("timeouts", struct file_provider, timeouts, &provider_timeouts_object,
+                  .doc = "Time limits at this provider."),
+    SCHEMA_BOOL("stream_usage", struct file_provider, stream_usage, .default_text = "true",
+                .doc = "Ask for token counts in streams (`stream_options.include_usage`) when the client does not; the "
+                       "extra chunk "
+                       "is taken out again. `false` for providers that refuse the field, such as Mistral."),
+    SCHEMA_UNSIGNED("max_connections", struct file_provider, max_connections, .default_text = "4096", .min = "1",
+                    .max = "1000000", .doc = "Most connections at a time, per worker. Requests beyond wait for one."),
+    SCHEMA_LIST("serves", struct file_provider, serves, serves_count, &text_item, .single = true,
+                .doc = "Models that clients may ask for as `provider/model` without an entry under `models`: their "
+                       "ids, or `\"*\"` "
+                       "for all that the provider has."),
+    SCHEMA_BOOL("optional", struct file_provider, optional, .default_text = "false",
+                .doc =
+                    "Leave the provider out, and every target that names it, when an environment variable that it uses "
+                    "(`${NAME}` without a default) is unset or empty."),
+    SCHEMA_ONE_OF("simulate", simulate_forms, .default_doc = "`false`",
+                  .doc = "Answer from the built-in simulator, at no cost and without a network: `true`, or the path of "
+                         "a scenario file."),
+    SCHEMA_END};
+static const struct schema_object provider_object = {.fields = provider_fields,
+                                                     .size = sizeof(struct file_provider),
+                                                     .node_offset = SCHEMA_NODE_AT(struct file_provider, node)};
+static const struct schema_field provider_item =
+    SCHEMA_ITEM_OBJECT(&provider_object, .doc = "An account at a vendor, or a server of your own.");
+
+/* ---- models ---- */
+
+static const struct schema_choice strategies[] = {
+    {"weighted", STRATEGY_WEIGHTED, "a target is drawn at random, in proportion to the weights"},
+    {"least-latency", SCHEMA_UNAVAILABLE, "use weighted"},
+    {"least-busy", SCHEMA_UNAVAILABLE, "use weighted"},
+    {"least-cost", SCHEMA_UNAVAILABLE, "use weighted"},
+    {"priority", SCHEMA_UNAVAILABLE, "use weighted with one target, and fallbacks in their order"},
+    {"round-robin", SCHEMA_UNAVAILABLE, "use weighted"},
+    {NULL, 0, NULL}};
+
+static const struct schema_field target_fields[] = {
+    SCHEMA_TEXT("deployment", struct file_target, deployment, .required = true,
+                .doc = "`provider/model`: the model's name at the provider is all behind the first slash."),
+    SCHEMA_UNSIGNED("weight", struct file_target, weight, .default_text = "1", .min = "1",
+                    .doc = "Its share of the requests, in proportion to the other targets'."),
+    SCHEMA_END};
+static const struct schema_object target_object = {
+    .fields = target_fields, .size = sizeof(struct file_target), .shorthand = "deployment"};
+static const struct schema_field target_item =
+    SCHEMA_ITEM_OBJECT(&target_object, .doc = "Where requests for the model go.");
+
+static const struct schema_field fallback_fields[] = {
+    SCHEMA_LIST("any", struct file_fallbacks, any, any_count, &text_item, .single = true,
+                .doc = "Deployments to try in this order when the chosen target failed, whatever the cause."),
+    SCHEMA_ANY("context_length", struct config_file, node, .unavailable = "use any"),
+    SCHEMA_ANY("rate_limit", struct config_file, node, .unavailable = "use any"),
+    SCHEMA_ANY("timeout", struct config_file, node, .unavailable = "use any"),
+    SCHEMA_ANY("content_filter", struct config_file, node, .unavailable = "use any"),
+    SCHEMA_END};
+static const struct schema_object fallback_object = {
+    .fields = fallback_fields, .size = sizeof(struct file_fallbacks), .shorthand = "any"};
+
+static const struct schema_field model_fields[] = {
+    SCHEMA_ENUM("strategy", struct file_model, strategy, strategies, .default_text = "weighted",
+                .doc = "How a target is chosen."),
+    SCHEMA_LIST("targets", struct file_model, targets, target_count, &target_item, .required = true, .single = true,
+                .min = "1", .doc = "Deployments that share the requests."),
+    SCHEMA_OBJECT("fallbacks", struct file_model, fallbacks, &fallback_object,
+                  .doc = "What to try when the chosen target failed."),
+    SCHEMA_OBJECT("timeouts", struct file_model, timeouts, &model_timeouts_object,
+                  .doc = "Time limits of requests for this model, instead of the providers'."),
+    SCHEMA_END};
+static const struct schema_object model_object = {
+    .fields = model_fields, .size = sizeof(struct file_model), .node_offset = SCHEMA_NODE_AT(struct file_model, node)};
+static const struct schema_field model_entry =
+    SCHEMA_ITEM_OBJECT(&model_object, .doc = "A name that clients ask for, and where it goes.");
+
+/* ---- keys ---- */
+
+static const struct schema_field key_fields[] = {
+    SCHEMA_TEXT("name", struct file_key, name, .required = true, .pattern = &model_name,
+                .doc = "Whose key it is, for logs and metrics. Each name once."),
+    SCHEMA_TEXT("hash", struct file_key, hash, .required = true, .secret = true, .pattern = &key_hash,
+                .doc = "`sha256:` and the SHA-256 of the key in hex: `printf %s \"$KEY\" | sha256sum`. The key itself "
+                       "is stored nowhere."),
+    SCHEMA_LIST("models", struct file_key, models, model_count, &model_item, .single = true, .default_doc = "all",
+                .min = "1", .doc = "Models that it may use; `*` at the end stands for any rest (`openai/*`)."),
+    SCHEMA_END};
+static const struct schema_object key_object = {
+    .fields = key_fields, .size = sizeof(struct file_key), .node_offset = SCHEMA_NODE_AT(struct file_key, node)};
+static const struct schema_field key_item =
+    SCHEMA_ITEM_OBJECT(&key_object, .doc = "A key that clients authenticate with.");
+
+/* ---- the file ---- */
+
+static const struct schema_field tls_fields[] = {
+    SCHEMA_TEXT("cert", struct config_file, tls.cert, .required = true,
+                .doc = "Certificate chain that clients see: path of a PEM file, or the PEM text itself."),
+    SCHEMA_TEXT("key", struct config_file, tls.key, .required = true, .secret = true,
+                .doc = "Its private key; path or PEM text."),
+    SCHEMA_TEXT("client_ca", struct config_file, tls.client_ca,
+                .doc = "Demand certificates from clients, signed by one of these; path or PEM text."),
+    SCHEMA_END};
+static const struct schema_object tls_object = {.fields = tls_fields,
+                                                .size = sizeof(struct config_file),
+                                                .node_offset = SCHEMA_NODE_AT(struct config_file, tls.node)};
+
+static const struct schema_field limit_fields[] = {
+    SCHEMA_SIZE("body", struct config_file, limits.body, .default_text = "64MiB", .min = "1KiB", .max = "4GiB",
+                .doc = "Size of a request's body."),
+    SCHEMA_SIZE("header_bytes", struct config_file, limits.header_bytes, .default_text = "64KiB", .min = "1KiB",
+                .max = "1MiB", .doc = "Size of a request's head, all headers together."),
+    SCHEMA_UNSIGNED("header_count", struct config_file, limits.header_count, .default_text = "100", .min = "8",
+                    .max = "1000", .doc = "Headers of a request."),
+    SCHEMA_UNSIGNED("connections", struct config_file, limits.connections, .default_text = "100000", .min = "1",
+                    .max = "10000000", .doc = "Client connections at a time. The limit of open files bounds them too."),
+    SCHEMA_DURATION("header_time", struct config_file, limits.header_time, .default_text = "10s", .min = "100ms",
+                    .max = "1h", .doc = "For a client to send the head of a request, once begun."),
+    SCHEMA_DURATION("body_gap", struct config_file, limits.body_gap, .default_text = "30s", .min = "100ms", .max = "1h",
+                    .doc = "Between two pieces of a request's body."),
+    SCHEMA_DURATION("idle_time", struct config_file, limits.idle_time, .default_text = "75s", .min = "100ms",
+                    .max = "24h", .never = true, .doc = "A connection without a request stays open for so long."),
+    SCHEMA_DURATION("write_gap", struct config_file, limits.write_gap, .default_text = "60s", .min = "100ms",
+                    .max = "1h", .doc = "A client that takes no byte of its answer for so long is cut off."),
+    SCHEMA_SIZE(
+        "held_answer", struct config_file, limits.held_answer, .default_text = "1MiB", .max = "1GiB",
+        .doc =
+            "An answer that is no stream is held back up to this size, so that another target can still be tried if it "
+            "breaks off."),
+    SCHEMA_END};
+static const struct schema_object limits_object = {.fields = limit_fields, .size = sizeof(struct config_file)};
+
+static const struct schema_choice log_levels[] = {{"debug", LOG_DEBUG, "everything"},
+                                                  {"info", LOG_INFO, "what an operator wants to know"},
+                                                  {"warn", LOG_WARN, "what may need attention"},
+                                                  {"error", LOG_ERROR, "what failed"},
+                                                  {NULL, 0, NULL}};
+static const struct schema_choice log_forms[] = {{"auto", LOG_FORM_AUTO, "console on a terminal, else json"},
+                                                 {"json", LOG_FORM_JSON, "one JSON object a line"},
+                                                 {"console", LOG_FORM_CONSOLE, "for people"},
+                                                 {NULL, 0, NULL}};
+static const struct schema_field log_fields[] = {
+    SCHEMA_ENUM("level", struct config_file, log.level, log_levels, .default_text = "info",
+                .doc = "Least important lines to write."),
+    SCHEMA_ENUM("format", struct config_file, log.format, log_forms, .default_text = "auto", .doc = "How lines look."),
+    SCHEMA_STRING("access", struct config_file, log.access, .default_text = "stdout",
+                  .doc = "Where a line per request goes: `stdout`, `stderr`, `off`, or the path of a file."),
+    SCHEMA_END};
+static const struct schema_object log_object = {.fields = log_fields, .size = sizeof(struct config_file)};
+
+static const struct schema_field file_fields[] = {
+    SCHEMA_LIST("listen", struct config_file, listens, listen_count, &text_item, .single = true,
+                .default_text = "127.0.0.1:8080", .min = "1",
+                .doc = "Addresses to serve on: `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every address), "
+                       "`unix:/run/crossdock.sock`."),
+    SCHEMA_UNSIGNED("workers", struct config_file, workers, .default_doc = "one per processor", .max = "1024",
+                    .doc = "Event loops, each on a thread of its own."),
+    SCHEMA_OBJECT_HERE("tls", &tls_object, .doc = "Serve HTTPS."),
+    SCHEMA_BOOL("anonymous", struct config_file, anonymous, .default_text = "false",
+                .doc = "Serve everybody who can connect, although an address is not a loopback one."),
+    SCHEMA_OBJECT_HERE("limits", &limits_object, .doc = "What clients may do."),
+    SCHEMA_OBJECT("timeouts", struct config_file, timeouts, &default_timeouts_object,
+                  .doc = "Time limits towards providers, where neither provider nor model says otherwise."),
+    SCHEMA_DURATION("drain", struct config_file, drain, .default_text = "30s", .max = "24h",
+                    .doc = "How long requests in flight may go on after SIGTERM."),
+    SCHEMA_OBJECT_HERE("log", &log_object, .doc = "The program's own log, and the access log."),
+    SCHEMA_MAP("providers", struct config_file, providers, provider_count, &provider_item, struct file_provider, name,
+               .required = true, .min = "1", .pattern = &provider_name,
+               .doc = "Accounts at vendors and servers of your own."),
+    SCHEMA_MAP("models", struct config_file, models, model_count, &model_entry, struct file_model, name,
+               .pattern = &model_name, .doc = "Names that clients ask for, and where each goes."),
+    SCHEMA_LIST("keys", struct config_file, keys, key_count, &key_item,
+                .doc = "Keys that clients authenticate with. Without any, only loopback addresses are served, unless "
+                       "`anonymous`."),
+    SCHEMA_TEXT("pass_through", struct config_file, pass_through,
+                .default_doc =
+                    "the first provider with dialect `openai` that is not simulated, else the first simulated one",
+                .doc = "Provider that gets requests for all other paths below `/v1`; `none`: nobody."),
+    SCHEMA_END};
+const struct schema_object config_object = {
+    .fields = file_fields, .size = sizeof(struct config_file), .node_offset = SCHEMA_NODE_AT(struct config_file, node)};
+
+static const struct schema_about about = {
+    .title = "crossdock configuration",
+    .doc = "Which providers and models there are, who may use them, and how they are served.",
+    .expands = true,
+    .heading = 3,
+};
+
+err_t config_schema(struct buf *to)
+{
+    return schema_print_json(&config_object, &about, to);
+}
+
+err_t config_reference(struct buf *to)
+{
+    return schema_print_markdown(&config_object, &about, to);
+}

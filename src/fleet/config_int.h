@@ -1,0 +1,131 @@
+/*
+ * config_int.h - the inside of configuration: what a file says, and the steps from there to a catalog.
+ *
+ * config.c reads and merges; config_expand.c puts in variables; config_fields.c has the tables that fill struct
+ * config_file; config_providers.c and config_build.c judge what the tables cannot and make the catalog of it.
+ */
+#ifndef FLEET_CONFIG_INT_H
+#define FLEET_CONFIG_INT_H
+
+#include "codec/schema.h"
+#include "codec/yaml.h"
+#include "fleet/catalog.h"
+#include "fleet/config.h"
+
+enum strategy { STRATEGY_WEIGHTED };
+enum log_form { LOG_FORM_AUTO, LOG_FORM_JSON, LOG_FORM_CONSOLE };
+
+struct file_header {
+    struct str name;
+    struct schema_text value;
+};
+
+struct file_tls {
+    struct schema_text ca, cert, key;
+    bool insecure_skip_verify;
+};
+
+struct file_provider {
+    struct str name;
+    const struct yaml_node *node;
+    struct schema_text dialect, base_url, api_key, proxy;
+    struct file_header *headers;
+    size_t header_count;
+    struct file_tls tls;
+    struct timeouts timeouts; /* 0: not set */
+    unsigned max_connections;
+    bool stream_usage;
+    struct schema_text *serves;
+    size_t serves_count;
+    bool optional;
+    bool simulate;
+    struct schema_text scenario;
+};
+
+struct file_target {
+    struct schema_text deployment;
+    unsigned weight;
+};
+
+struct file_fallbacks {
+    struct schema_text *any;
+    size_t any_count;
+};
+
+struct file_model {
+    struct str name;
+    const struct yaml_node *node;
+    enum strategy strategy;
+    struct file_target *targets;
+    size_t target_count;
+    struct file_fallbacks fallbacks;
+    struct timeouts timeouts; /* 0: not set */
+};
+
+struct file_key {
+    const struct yaml_node *node;
+    struct schema_text name, hash;
+    struct schema_text *models;
+    size_t model_count;
+};
+
+struct config_file {
+    const struct yaml_node *node;
+    struct schema_text *listens;
+    size_t listen_count;
+    unsigned workers;
+    struct {
+        struct schema_text cert, key, client_ca;
+        const struct yaml_node *node;
+    } tls;
+    bool anonymous;
+    struct {
+        uint64_t body, header_bytes, held_answer;
+        unsigned header_count, connections;
+        ns_t header_time, body_gap, idle_time, write_gap;
+    } limits;
+    struct timeouts timeouts;
+    ns_t drain;
+    struct {
+        int level; /* enum log_level */
+        enum log_form format;
+        struct str access;
+    } log;
+    struct file_provider *providers;
+    size_t provider_count;
+    struct file_model *models;
+    size_t model_count;
+    struct file_key *keys;
+    size_t key_count;
+    struct schema_text pass_through;
+};
+
+/* The shape of the file. */
+extern const struct schema_object config_object;
+
+/* One run of config_load(). */
+struct config_run {
+    const struct config_env *env;
+    struct arena *arena; /* of the run: trees, texts, temporary tables; wiped and freed at its end */
+    struct problems problems;
+    struct str folder;   /* of the configuration: "" or with a slash at its end */
+    struct map left_out; /* optional providers that a variable is missing for; value: their node */
+    struct config_file file;
+};
+
+/* Put variables into every scalar value below `root`, and find out which optional providers are left out
+ * (config_run.left_out). */
+void config_expand(struct config_run *run, struct yaml_node *root);
+/* The credential or certificate that `t` stands for, in the run's arena: its text, or for "file:path" the file's bytes
+ * without the newline at the end. `or_path`: text that is no PEM is a path too. STR_NONE, after a problem was added, if
+ * it cannot be read. */
+struct str config_read_secret(struct config_run *run, const struct schema_text *t, bool or_path);
+/* `path`, taken from the configuration's folder if it is relative; NUL-terminated. */
+struct str config_resolve_path(struct config_run *run, struct str path);
+
+/* Check what is in run->file beyond its shape, and make a catalog; NULL if the run has errors. */
+struct catalog *config_build(struct config_run *run);
+/* Make the providers of `c` from run->file, in its order, without those left out. */
+void config_build_providers(struct config_run *run, struct catalog *c);
+
+#endif

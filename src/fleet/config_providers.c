@@ -1,0 +1,334 @@
+/*
+ * config_providers.c - providers of a catalog: where each is, how it is spoken to, what it may share.
+ *
+ * Everything that can be wrong about a provider is found here, not at its first request: URLs are taken apart,
+ * secrets read, headers checked. Messages name the place and never the value, because keys end up in the strangest
+ * fields.
+ */
+#include "fleet/config_int.h"
+
+#include "codec/digest.h"
+#include "codec/url.h"
+
+#include <stdio.h>
+
+enum { KEY_BYTES_MAX = 8192, POOL_DIGEST_HEX = 16 };
+
+static bool is_printable(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static struct str lower(struct arena *a, struct str s)
+{
+    char *p = arena_alloc(a, s.n + 1);
+
+    for (size_t i = 0; i < s.n; i++)
+        p[i] = ascii_lower(s.p[i]);
+    p[s.n] = '\0';
+    return str_of(p, s.n);
+}
+
+/* An unknown one is reported and taken for the first that there is, so that the rest is checked all the same. */
+static const struct dialect *find_dialect(struct config_run *run, const struct file_provider *f)
+{
+    const struct dialect *d = dialect_find(f->dialect.text);
+    struct str best = STR_NONE;
+    unsigned distance = 0;
+    struct buf names CLEANUP(buf_release) = BUF_INIT(4096);
+
+    if (d)
+        return d;
+    for (size_t i = 0; i < dialect_catalog_count; i++) {
+        struct str name = str_from_c(dialect_catalog[i]->name);
+        schema_nearest(f->dialect.text, name, &best, &distance);
+        (void)buf_addf(&names, "%s%s", i ? ", " : "; there are: ", name.p);
+    }
+    const char *suggestion = schema_suggest(run->arena, f->dialect.text, best, distance);
+    bool hidden = f->dialect.node && f->dialect.node->hidden;
+    problems_error(&run->problems, f->dialect.node ? f->dialect.node : f->node, "unknown dialect%s%.*s%s%s%.*s",
+                   hidden ? "" : " \"", hidden ? 0 : (int)f->dialect.text.n, f->dialect.text.p, hidden ? "" : "\"",
+                   suggestion, *suggestion ? 0 : (int)names.n, names.n ? names.p : "");
+    return dialect_catalog[0];
+}
+
+/* ---- base_url ---- */
+
+static bool bad_url(struct config_run *run, const struct yaml_node *at, const char *why)
+{
+    problems_error(&run->problems, at, "\"base_url\" %s", why);
+    return false;
+}
+
+/* Base path without trailing slashes; a whole endpoint instead of the base is what people paste. */
+static bool set_base_path(struct config_run *run, struct catalog *c, struct provider *p, const struct yaml_node *at,
+                          struct str path)
+{
+    static const char *const endpoints[] = {"/chat/completions", "/completions", "/embeddings",
+                                            "/responses",        "/models",      "/messages"};
+
+    while (path.n && path.p[path.n - 1] == '/')
+        path.n--;
+    for (size_t i = 0; i < ARRAY_LEN(endpoints); i++)
+        if (str_ends(path, str_from_c(endpoints[i]))) {
+            problems_error(&run->problems, at, "\"base_url\" is an endpoint: leave out \"%s\" at its end",
+                           endpoints[i]);
+            return false;
+        }
+    p->base_path = arena_str(c->arena_, path);
+    return true;
+}
+
+/* "unix:/path" or "unix:/path:/base". */
+static bool set_unix_url(struct config_run *run, struct catalog *c, struct provider *p, const struct yaml_node *at,
+                         struct str text)
+{
+    struct str path = str_slice(text, strlen("unix:"), text.n);
+    size_t end = str_find(path, STR(":/"));
+
+    if (end == 0 || !str_starts(path, STR("/")))
+        return bad_url(run, at,
+                       "must be unix: and an absolute path, as unix:/run/model.sock or unix:/run/model.sock:/v1");
+    struct addr probe;
+    struct str whole = str_slice(text, 0, strlen("unix:") + end);
+    if (addr_parse(whole, &probe))
+        return bad_url(run, at, "has a path that is too long for a socket");
+    p->unix_path = arena_str(c->arena_, str_slice(path, 0, end));
+    p->host = STR("localhost");
+    return set_base_path(run, c, p, at, str_slice(path, end + 1, path.n));
+}
+
+static const char *why_not(const struct url *u)
+{
+    if (!str_eq_nocase(u->scheme, STR("https")) && !str_eq_nocase(u->scheme, STR("http")))
+        return "must begin with https://, http:// or unix:/";
+    if (u->userinfo.p)
+        return "must not hold a user or password: put the credential into api_key or headers";
+    if (u->query.p || u->fragment.p)
+        return "must end before \"?\" and \"#\"";
+    return NULL;
+}
+
+static bool set_url(struct config_run *run, struct catalog *c, struct provider *p, const struct yaml_node *at,
+                    struct str text)
+{
+    struct url u;
+
+    if (str_starts(text, STR("unix:")))
+        return set_unix_url(run, c, p, at, text);
+    if (str_find(text, STR("://")) == text.n)
+        return bad_url(run, at, "must begin with https:// or http://, as https://api.example.com/v1");
+    if (url_parse(text, &u))
+        return bad_url(run, at, "is not a URL: write scheme, host and path, as https://api.example.com/v1");
+    const char *why = why_not(&u);
+    if (why)
+        return bad_url(run, at, why);
+    p->secure = str_eq_nocase(u.scheme, STR("https"));
+    p->host = lower(c->arena_, u.host);
+    p->port = url_port(&u);
+    return set_base_path(run, c, p, at, u.path);
+}
+
+static void set_simulated(struct config_run *run, struct catalog *c, struct provider *p, const struct file_provider *f)
+{
+    struct url u;
+
+    p->simulated = true;
+    p->host = STR("simulator");
+    if (p->dialect->default_base_url && url_parse(str_from_c(p->dialect->default_base_url), &u) == OK)
+        p->base_path = arena_str(c->arena_, u.path);
+    if (f->scenario.text.n)
+        p->scenario_path = arena_str(c->arena_, config_resolve_path(run, f->scenario.text));
+    if (f->base_url.node)
+        problems_error(&run->problems, f->base_url.node,
+                       "a simulated provider has no \"base_url\": remove it or \"simulate\"");
+}
+
+static void set_place(struct config_run *run, struct catalog *c, struct provider *p, const struct file_provider *f)
+{
+    struct str text = f->base_url.text;
+    const struct yaml_node *at = f->base_url.node ? f->base_url.node : f->node;
+
+    if (f->simulate || f->scenario.text.n) {
+        set_simulated(run, c, p, f);
+        return;
+    }
+    if (!text.n)
+        text = str_from_c(p->dialect->default_base_url);
+    if (!text.n) {
+        problems_error(&run->problems, f->node, "\"base_url\" is missing: dialect \"%s\" has no default",
+                       p->dialect->name);
+        return;
+    }
+    (void)set_url(run, c, p, at, text);
+}
+
+/* ---- credentials, headers, TLS, proxy ---- */
+
+static void set_key(struct config_run *run, struct provider *p, const struct file_provider *f)
+{
+    struct str key = f->api_key.text.n ? config_read_secret(run, &f->api_key, false) : STR_NONE;
+
+    if (!is_printable(key) || key.n > KEY_BYTES_MAX) {
+        problems_error(&run->problems, f->api_key.node,
+                       "\"api_key\" holds line breaks or control characters, or is too long");
+        return;
+    }
+    if (key.n != str_trim(key).n) {
+        problems_error(&run->problems, f->api_key.node, "\"api_key\" has blanks at an end");
+        return;
+    }
+    p->api_key = secret_make(key);
+}
+
+/* Headers that the HTTP client itself decides about. */
+static bool is_ours(struct str name)
+{
+    static const char *const ours[] = {"host",    "content-length", "transfer-encoding", "connection",       "te",
+                                       "trailer", "upgrade",        "keep-alive",        "proxy-connection", "expect"};
+
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+        if (str_eq_nocase(name, str_from_c(ours[i])))
+            return true;
+    return false;
+}
+
+static void set_headers(struct config_run *run, struct catalog *c, struct provider *p, const struct file_provider *f)
+{
+    p->headers = arena_zalloc(c->arena_, f->header_count * sizeof *p->headers);
+    for (size_t i = 0; i < f->header_count; i++) {
+        const struct file_header *h = &f->headers[i];
+        struct str value = h->value.text.n ? config_read_secret(run, &h->value, false) : STR_NONE;
+        if (is_ours(h->name))
+            problems_error(&run->problems, h->value.node ? h->value.node : f->node, "the header \"%.*s\" cannot be set",
+                           STR_ARG(h->name));
+        else if (!is_printable(value))
+            problems_error(&run->problems, h->value.node, "the header \"%.*s\" holds line breaks or control characters",
+                           STR_ARG(h->name));
+        p->headers[p->header_count++] =
+            (struct header_field){arena_str(c->arena_, h->name), arena_str(c->arena_, str_trim(value))};
+    }
+}
+
+static void set_tls(struct config_run *run, struct catalog *c, struct provider *p, const struct file_provider *f)
+{
+    const struct file_tls *t = &f->tls;
+
+    p->ca_pem = arena_str(c->arena_, config_read_secret(run, &t->ca, true));
+    p->cert_pem = arena_str(c->arena_, config_read_secret(run, &t->cert, true));
+    p->key_pem = arena_str(c->arena_, config_read_secret(run, &t->key, true));
+    p->insecure_skip_verify = t->insecure_skip_verify;
+    if ((t->cert.text.n > 0) != (t->key.text.n > 0))
+        problems_error(&run->problems, t->cert.node ? t->cert.node : t->key.node, "\"cert\" and \"key\" go together");
+    if (t->insecure_skip_verify && t->ca.text.n)
+        problems_error(&run->problems, t->ca.node, "\"ca\" is never looked at while \"insecure_skip_verify\" is true");
+    else if (t->insecure_skip_verify)
+        problems_warn(&run->problems, f->node, "provider \"%.*s\": certificates are not checked (insecure_skip_verify)",
+                      STR_ARG(f->name));
+}
+
+static void set_proxy(struct config_run *run, struct catalog *c, struct provider *p, const struct file_provider *f)
+{
+    struct str text = f->proxy.text;
+    struct url u;
+
+    p->proxy = arena_str(c->arena_, text);
+    if (!text.n || str_eq(text, STR("none")))
+        return;
+    if (url_parse(text, &u) || !str_eq_nocase(u.scheme, STR("http")) || u.path.n > 1 || u.query.p)
+        problems_error(&run->problems, f->proxy.node, "\"proxy\" must be http://host:port or none");
+}
+
+/* ---- the rest ---- */
+
+static ns_t own_or(ns_t own, ns_t inherited)
+{
+    return own ? own : inherited;
+}
+
+static void set_timeouts(struct config_run *run, struct provider *p, const struct file_provider *f)
+{
+    const struct timeouts *d = &run->file.timeouts, *t = &f->timeouts;
+
+    p->timeouts = (struct timeouts){own_or(t->connect, d->connect), own_or(t->first_byte, d->first_byte),
+                                    own_or(t->between_bytes, d->between_bytes), own_or(t->total, d->total)};
+}
+
+static void set_serves(struct config_run *run, struct catalog *c, struct provider *p, const struct file_provider *f)
+{
+    p->serves = arena_zalloc(c->arena_, f->serves_count * sizeof *p->serves);
+    for (size_t i = 0; i < f->serves_count; i++) {
+        struct str text = f->serves[i].text;
+        if (str_eq(text, STR("*")))
+            p->serves_all = true;
+        else if (!text.n || str_find_char(text, '*') < text.n)
+            problems_error(&run->problems, f->serves[i].node, "\"serves\" holds ids of models, or \"*\" alone for all");
+        else
+            p->serves[p->serves_count++] = arena_str(c->arena_, text);
+    }
+}
+
+/* Origin, and a digest of what else makes a connection: proxy and TLS material. It may appear in logs, so nothing is
+ * in clear. */
+static void set_pool_key(struct catalog *c, struct provider *p)
+{
+    unsigned char hash[SHA256_BYTES];
+    char hex[SHA256_HEX];
+    char lengths[128];
+    int n = snprintf(lengths, sizeof lengths, "%zu %zu %zu %zu %d ", p->proxy.n, p->ca_pem.n, p->cert_pem.n,
+                     p->key_pem.n, p->insecure_skip_verify);
+    struct str parts[] = {str_of(lengths, (size_t)n), p->proxy, p->ca_pem, p->cert_pem, p->key_pem};
+
+    sha256_parts(parts, ARRAY_LEN(parts), hash);
+    hex_encode(hex, hash, sizeof hash);
+    if (p->simulated)
+        p->pool_key = arena_printf(c->arena_, "simulator:%.*s", STR_ARG(p->name));
+    else if (p->unix_path.n)
+        p->pool_key = arena_printf(c->arena_, "unix:%.*s#%.*s", STR_ARG(p->unix_path), POOL_DIGEST_HEX, hex);
+    else
+        p->pool_key = arena_printf(c->arena_, url_host_is_ipv6(p->host) ? "%s://[%.*s]:%u#%.*s" : "%s://%.*s:%u#%.*s",
+                                   p->secure ? "https" : "http", STR_ARG(p->host), p->port, POOL_DIGEST_HEX, hex);
+}
+
+static void warn_without_key(struct config_run *run, const struct provider *p, const struct file_provider *f)
+{
+    bool has_key = yaml_get(f->node, STR("api_key")) != NULL; /* though perhaps without a value, which was reported */
+
+    if (!p->simulated && !f->base_url.node && !has_key && !f->header_count)
+        problems_warn(&run->problems, f->node, "provider \"%.*s\" has no \"api_key\"", STR_ARG(f->name));
+}
+
+static void add_provider(struct config_run *run, struct catalog *c, const struct file_provider *f)
+{
+    struct provider *p = &c->providers[c->provider_count];
+
+    *p = (struct provider){.name = arena_str(c->arena_, f->name), .index = (unsigned)c->provider_count++};
+    map_put(&c->provider_by_name, p->name, p);
+    if (!f->node || !f->dialect.text.n) /* it is no map, or its dialect no text: that was reported */
+        return;
+    p->dialect = find_dialect(run, f);
+    set_place(run, c, p, f);
+    set_key(run, p, f);
+    set_headers(run, c, p, f);
+    set_tls(run, c, p, f);
+    set_proxy(run, c, p, f);
+    set_timeouts(run, p, f);
+    set_serves(run, c, p, f);
+    p->max_connections = f->max_connections;
+    p->no_stream_usage = !f->stream_usage;
+    set_pool_key(c, p);
+    warn_without_key(run, p, f);
+}
+
+void config_build_providers(struct config_run *run, struct catalog *c)
+{
+    const struct config_file *file = &run->file;
+
+    c->providers = arena_zalloc(c->arena_, file->provider_count * sizeof *c->providers);
+    for (size_t i = 0; i < file->provider_count; i++)
+        if (!map_get(&run->left_out, file->providers[i].name))
+            add_provider(run, c, &file->providers[i]);
+}
