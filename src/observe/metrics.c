@@ -1,0 +1,512 @@
+/*
+ * metrics.c - series, histograms, and their text form.
+ *
+ * Series hang in a map by "endpoint\0model\0deployment". Histograms have fixed bounds, chosen for the spans that matter here:
+ * answers of models take from milliseconds to minutes, the gateway's own share takes microseconds. Names follow Prometheus' conventions: base
+ * units, _total for counters.
+ */
+#include "observe/metrics.h"
+
+#include "base/map.h"
+#include "base/mem.h"
+
+enum { MAX_SERIES = 5000, MAX_STATUS = 12, KEY_MAX = 512 };
+
+static const ns_t answer_bounds[] = {
+    NS_MS,       5 * NS_MS / 2, 5 * NS_MS,    10 * NS_MS,     25 * NS_MS,   50 * NS_MS,  100 * NS_MS,
+    250 * NS_MS, 500 * NS_MS,   NS_SEC,       5 * NS_SEC / 2, 5 * NS_SEC,   10 * NS_SEC, 20 * NS_SEC,
+    30 * NS_SEC, 60 * NS_SEC,   120 * NS_SEC, 300 * NS_SEC,   600 * NS_SEC,
+};
+static const ns_t overhead_bounds[] = {
+    5 * NS_US,   10 * NS_US,  20 * NS_US, 35 * NS_US,    50 * NS_US, 75 * NS_US, 100 * NS_US, 150 * NS_US,
+    250 * NS_US, 500 * NS_US, NS_MS,      5 * NS_MS / 2, 5 * NS_MS,  10 * NS_MS, 25 * NS_MS,  100 * NS_MS,
+};
+
+enum { MAX_BUCKETS = ARRAY_LEN(answer_bounds) + 1 };
+
+struct histogram {
+    uint64_t count[MAX_BUCKETS]; /* the last one: over all bounds */
+    uint64_t sum;                /* nanoseconds                   */
+};
+
+struct status_count {
+    int status;
+    uint64_t count;
+};
+
+struct series {
+    struct str key;                           /* "endpoint\0model\0deployment", owned */
+    struct str endpoint, model, deployment;   /* slices of key             */
+    struct status_count statuses[MAX_STATUS]; /* the last slot takes what does not fit: status 0 */
+    struct histogram total, first_token, overhead;
+    uint64_t input, output, cached_input, reasoning, unknown_usage, streams;
+    uint64_t bytes_in, bytes_out;
+};
+
+struct attempts {
+    struct str key; /* "deployment\0provider", owned */
+    struct str deployment, provider;
+    uint64_t count[ATTEMPT_OUTCOMES];
+};
+
+struct metrics {
+    struct map series, attempts;
+    struct series *last; /* that were counted last: most often they are the next, too */
+    struct attempts *last_attempts;
+};
+
+static const char *const outcome_names[ATTEMPT_OUTCOMES] = {
+    [ATTEMPT_OK] = "ok",           [ATTEMPT_CONNECT] = "connect",
+    [ATTEMPT_TIMEOUT] = "timeout", [ATTEMPT_RATE_LIMITED] = "rate_limited",
+    [ATTEMPT_REFUSED] = "refused", [ATTEMPT_SERVER_ERROR] = "server_error",
+    [ATTEMPT_BROKEN] = "broken",   [ATTEMPT_CANCELLED] = "cancelled",
+};
+
+const char *attempt_outcome_name(enum attempt_outcome o)
+{
+    return o < ATTEMPT_OUTCOMES ? outcome_names[o] : "?";
+}
+
+struct metrics *metrics_new(void)
+{
+    return NEW(struct metrics);
+}
+
+void metrics_free(struct metrics *m)
+{
+    struct str key;
+    void *value;
+
+    if (!m)
+        return;
+    for (size_t at = 0; map_next(&m->series, &at, &key, &value);) {
+        mem_free((void *)key.p);
+        mem_free(value);
+    }
+    for (size_t at = 0; map_next(&m->attempts, &at, &key, &value);) {
+        mem_free((void *)key.p);
+        mem_free(value);
+    }
+    map_release(&m->series);
+    map_release(&m->attempts);
+    mem_free(m);
+}
+
+/* Join up to three names with NULs between them; names too long for the buffer are cut. */
+static struct str join_key(char key[KEY_MAX], struct str a, struct str b, struct str c)
+{
+    const struct str parts[] = {a, b, c};
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        size_t take = parts[i].n < KEY_MAX / 3 - 1 ? parts[i].n : KEY_MAX / 3 - 1;
+        if (take)
+            memcpy(key + n, parts[i].p, take);
+        n += take;
+        key[n++] = '\0';
+    }
+    return str_of(key, n - 1);
+}
+
+static struct series *look_up_series(struct metrics *m, struct str endpoint, struct str model, struct str deployment)
+{
+    char text[KEY_MAX];
+    struct str key = join_key(text, endpoint, model, deployment);
+    struct series *s = map_get(&m->series, key);
+
+    if (s)
+        return s;
+    if (m->series.count >= MAX_SERIES) {
+        key = join_key(text, endpoint, STR("other"), STR("other"));
+        s = map_get(&m->series, key);
+        if (s)
+            return s;
+    }
+    s = NEW(struct series);
+    s->key = str_of(mem_dup(key.p, key.n), key.n);
+    struct str rest = s->key;
+    s->endpoint = str_cut(&rest, '\0');
+    s->model = str_cut(&rest, '\0');
+    s->deployment = rest;
+    map_put(&m->series, s->key, s);
+    return s;
+}
+
+static struct series *find_series(struct metrics *m, struct str endpoint, struct str model, struct str deployment)
+{
+    struct series *s = m->last;
+
+    if (!s || !str_eq(s->model, model) || !str_eq(s->deployment, deployment) || !str_eq(s->endpoint, endpoint))
+        m->last = look_up_series(m, endpoint, model, deployment);
+    return m->last;
+}
+
+static struct attempts *look_up_attempts(struct metrics *m, struct str deployment, struct str provider)
+{
+    char text[KEY_MAX];
+    struct str key = join_key(text, deployment, provider, STR_NONE);
+    struct attempts *a = map_get(&m->attempts, key);
+
+    if (a)
+        return a;
+    if (m->attempts.count >= MAX_SERIES) {
+        key = join_key(text, STR("other"), STR("other"), STR_NONE);
+        a = map_get(&m->attempts, key);
+        if (a)
+            return a;
+    }
+    a = NEW(struct attempts);
+    a->key = str_of(mem_dup(key.p, key.n), key.n);
+    struct str rest = a->key;
+    a->deployment = str_cut(&rest, '\0');
+    a->provider = str_cut(&rest, '\0');
+    map_put(&m->attempts, a->key, a);
+    return a;
+}
+
+static struct attempts *find_attempts(struct metrics *m, struct str deployment, struct str provider)
+{
+    struct attempts *a = m->last_attempts;
+
+    if (!a || !str_eq(a->deployment, deployment) || !str_eq(a->provider, provider))
+        m->last_attempts = look_up_attempts(m, deployment, provider);
+    return m->last_attempts;
+}
+
+static void observe(struct histogram *h, const ns_t *bounds, size_t count, ns_t value)
+{
+    size_t i = 0;
+
+    while (i < count && value > bounds[i])
+        i++;
+    h->count[i]++;
+    h->sum += (uint64_t)value;
+}
+
+static void count_status(struct series *s, int status, uint64_t n)
+{
+    struct status_count *c = s->statuses;
+
+    while (c < &s->statuses[MAX_STATUS - 1] && c->status && c->status != status)
+        c++;
+    if (c < &s->statuses[MAX_STATUS - 1])
+        c->status = status;
+    c->count += n;
+}
+
+void metrics_request(struct metrics *m, const struct facts *f)
+{
+    struct series *s = find_series(m, str_from_c(f->endpoint), f->model_label, f->deployment);
+
+    count_status(s, f->status, 1);
+    observe(&s->total, answer_bounds, ARRAY_LEN(answer_bounds), f->total);
+    if (f->first_token)
+        observe(&s->first_token, answer_bounds, ARRAY_LEN(answer_bounds), f->first_token);
+    if (f->attempts)
+        observe(&s->overhead, overhead_bounds, ARRAY_LEN(overhead_bounds), f->overhead);
+    if (f->usage.known) {
+        s->input += f->usage.input;
+        s->output += f->usage.output;
+        s->cached_input += f->usage.cached_input;
+        s->reasoning += f->usage.reasoning;
+    } else if (f->status == 200 && f->attempts) {
+        s->unknown_usage++;
+    }
+    s->streams += f->stream;
+    s->bytes_in += f->bytes_in;
+    s->bytes_out += f->bytes_out;
+}
+
+void metrics_attempt(struct metrics *m, struct str deployment, struct str provider, enum attempt_outcome outcome)
+{
+    find_attempts(m, deployment, provider)->count[outcome]++;
+}
+
+static void merge_histogram(struct histogram *into, const struct histogram *from)
+{
+    for (size_t i = 0; i < MAX_BUCKETS; i++)
+        into->count[i] += from->count[i];
+    into->sum += from->sum;
+}
+
+static void merge_series(struct series *into, const struct series *from)
+{
+    for (size_t i = 0; i < MAX_STATUS; i++)
+        if (from->statuses[i].count)
+            count_status(into, from->statuses[i].status, from->statuses[i].count);
+    merge_histogram(&into->total, &from->total);
+    merge_histogram(&into->first_token, &from->first_token);
+    merge_histogram(&into->overhead, &from->overhead);
+    into->input += from->input;
+    into->output += from->output;
+    into->cached_input += from->cached_input;
+    into->reasoning += from->reasoning;
+    into->unknown_usage += from->unknown_usage;
+    into->streams += from->streams;
+    into->bytes_in += from->bytes_in;
+    into->bytes_out += from->bytes_out;
+}
+
+void metrics_merge(struct metrics *into, const struct metrics *from)
+{
+    struct str key;
+    void *value;
+
+    for (size_t at = 0; map_next(&from->series, &at, &key, &value);) {
+        const struct series *s = value;
+        merge_series(find_series(into, s->endpoint, s->model, s->deployment), s);
+    }
+    for (size_t at = 0; map_next(&from->attempts, &at, &key, &value);) {
+        const struct attempts *a = value;
+        struct attempts *sum = find_attempts(into, a->deployment, a->provider);
+        for (size_t i = 0; i < ATTEMPT_OUTCOMES; i++)
+            sum->count[i] += a->count[i];
+    }
+}
+
+void gauges_merge(struct gauges *into, const struct gauges *from)
+{
+    into->in_flight += from->in_flight;
+    into->connections += from->connections;
+    into->idle_connections += from->idle_connections;
+    into->upstream_open += from->upstream_open;
+    into->upstream_idle += from->upstream_idle;
+    into->upstream_waiting += from->upstream_waiting;
+    into->fibers += from->fibers;
+    into->sockets += from->sockets;
+    into->stack_bytes += from->stack_bytes;
+    into->upstream_connects += from->upstream_connects;
+    into->upstream_connect_failures += from->upstream_connect_failures;
+    into->upstream_reused += from->upstream_reused;
+    into->upstream_stale_retries += from->upstream_stale_retries;
+    into->accepted += from->accepted;
+    into->refused += from->refused;
+    into->busy += from->busy;
+    if (from->lag_max > into->lag_max)
+        into->lag_max = from->lag_max;
+}
+
+/* --- the text form --- */
+
+static void add_family(struct buf *b, const char *name, const char *type, const char *help)
+{
+    buf_addf(b, "# HELP crossdock_%s %s\n# TYPE crossdock_%s %s\n", name, help, name, type);
+}
+
+/* A label value: backslash, quote and line feed escaped. */
+static void add_label_value(struct buf *b, struct str v)
+{
+    for (size_t i = 0; i < v.n; i++) {
+        if (v.p[i] == '\n') {
+            buf_add_lit(b, "\\n");
+            continue;
+        }
+        if (v.p[i] == '"' || v.p[i] == '\\')
+            buf_add_char(b, '\\');
+        buf_add_char(b, v.p[i]);
+    }
+}
+
+static void add_labels(struct buf *b, const struct series *s)
+{
+    buf_add_lit(b, "endpoint=\"");
+    add_label_value(b, s->endpoint);
+    buf_add_lit(b, "\",model=\"");
+    add_label_value(b, s->model);
+    buf_add_lit(b, "\",deployment=\"");
+    add_label_value(b, s->deployment);
+    buf_add_lit(b, "\"");
+}
+
+static void add_histogram(struct buf *b, const char *name, const struct series *s, const struct histogram *h,
+                          const ns_t *bounds, size_t count)
+{
+    uint64_t below = 0;
+
+    for (size_t i = 0; i <= count; i++)
+        below += h->count[i];
+    if (!below)
+        return;
+    below = 0;
+    for (size_t i = 0; i <= count; i++) {
+        below += h->count[i];
+        buf_addf(b, "crossdock_%s_bucket{", name);
+        add_labels(b, s);
+        if (i < count)
+            buf_addf(b, ",le=\"%g\"} %llu\n", (double)bounds[i] / 1e9, (unsigned long long)below);
+        else
+            buf_addf(b, ",le=\"+Inf\"} %llu\n", (unsigned long long)below);
+    }
+    buf_addf(b, "crossdock_%s_sum{", name);
+    add_labels(b, s);
+    buf_addf(b, "} %.9f\ncrossdock_%s_count{", (double)h->sum / 1e9, name);
+    add_labels(b, s);
+    buf_addf(b, "} %llu\n", (unsigned long long)below);
+}
+
+typedef void series_fn(struct buf *b, const struct series *s);
+
+static void each_series(const struct metrics *m, struct buf *b, series_fn *fn)
+{
+    struct str key;
+    void *value;
+
+    for (size_t at = 0; map_next(&m->series, &at, &key, &value);)
+        fn(b, value);
+}
+
+static void add_requests(struct buf *b, const struct series *s)
+{
+    for (size_t i = 0; i < MAX_STATUS; i++) {
+        if (!s->statuses[i].count)
+            continue;
+        buf_add_lit(b, "crossdock_requests_total{");
+        add_labels(b, s);
+        buf_addf(b, ",status=\"%d\"} %llu\n", s->statuses[i].status, (unsigned long long)s->statuses[i].count);
+    }
+}
+
+static void add_total(struct buf *b, const struct series *s)
+{
+    add_histogram(b, "request_duration_seconds", s, &s->total, answer_bounds, ARRAY_LEN(answer_bounds));
+}
+
+static void add_first_token(struct buf *b, const struct series *s)
+{
+    add_histogram(b, "time_to_first_token_seconds", s, &s->first_token, answer_bounds, ARRAY_LEN(answer_bounds));
+}
+
+static void add_overhead(struct buf *b, const struct series *s)
+{
+    add_histogram(b, "gateway_overhead_seconds", s, &s->overhead, overhead_bounds, ARRAY_LEN(overhead_bounds));
+}
+
+static void add_counter(struct buf *b, const char *name, const struct series *s, const char *extra, uint64_t value)
+{
+    if (!value)
+        return;
+    buf_addf(b, "crossdock_%s{", name);
+    add_labels(b, s);
+    buf_addf(b, "%s} %llu\n", extra, (unsigned long long)value);
+}
+
+static void add_tokens(struct buf *b, const struct series *s)
+{
+    add_counter(b, "tokens_total", s, ",kind=\"input\"", s->input);
+    add_counter(b, "tokens_total", s, ",kind=\"output\"", s->output);
+    add_counter(b, "tokens_total", s, ",kind=\"cached_input\"", s->cached_input);
+    add_counter(b, "tokens_total", s, ",kind=\"reasoning\"", s->reasoning);
+}
+
+static void add_unknown_usage(struct buf *b, const struct series *s)
+{
+    add_counter(b, "answers_without_usage_total", s, "", s->unknown_usage);
+}
+
+static void add_streams(struct buf *b, const struct series *s)
+{
+    add_counter(b, "streams_total", s, "", s->streams);
+}
+
+static void add_bytes(struct buf *b, const struct series *s)
+{
+    add_counter(b, "body_bytes_total", s, ",direction=\"in\"", s->bytes_in);
+    add_counter(b, "body_bytes_total", s, ",direction=\"out\"", s->bytes_out);
+}
+
+static void add_attempts(struct buf *b, const struct metrics *m)
+{
+    struct str key;
+    void *value;
+
+    for (size_t at = 0; map_next(&m->attempts, &at, &key, &value);) {
+        const struct attempts *a = value;
+        for (size_t i = 0; i < ATTEMPT_OUTCOMES; i++) {
+            if (!a->count[i])
+                continue;
+            buf_add_lit(b, "crossdock_attempts_total{deployment=\"");
+            add_label_value(b, a->deployment);
+            buf_add_lit(b, "\",provider=\"");
+            add_label_value(b, a->provider);
+            buf_addf(b, "\",outcome=\"%s\"} %llu\n", outcome_names[i], (unsigned long long)a->count[i]);
+        }
+    }
+}
+
+static void add_number(struct buf *b, const char *name, const char *type, const char *help, uint64_t value)
+{
+    add_family(b, name, type, help);
+    buf_addf(b, "crossdock_%s %llu\n", name, (unsigned long long)value);
+}
+
+static void add_seconds(struct buf *b, const char *name, const char *type, const char *help, double value)
+{
+    add_family(b, name, type, help);
+    buf_addf(b, "crossdock_%s %.6f\n", name, value);
+}
+
+static void add_gauges(struct buf *b, const struct gauges *g)
+{
+    add_number(b, "requests_in_flight", "gauge", "Requests being handled now.", g->in_flight);
+    add_number(b, "client_connections", "gauge", "Open client connections.", g->connections);
+    add_number(b, "client_connections_idle", "gauge", "Client connections without a request.", g->idle_connections);
+    add_number(b, "client_connections_accepted_total", "counter", "Client connections accepted.", g->accepted);
+    add_number(b, "protocol_refusals_total", "counter", "Requests refused for their protocol or a limit.", g->refused);
+    add_number(b, "upstream_connections", "gauge", "Open connections to providers.", g->upstream_open);
+    add_number(b, "upstream_connections_idle", "gauge", "Idle connections to providers.", g->upstream_idle);
+    add_number(b, "upstream_waiting", "gauge", "Calls waiting for a connection to a provider.", g->upstream_waiting);
+    add_number(b, "upstream_connects_total", "counter", "Connections dialed to providers.", g->upstream_connects);
+    add_number(b, "upstream_connect_failures_total", "counter", "Dials to providers that failed.",
+               g->upstream_connect_failures);
+    add_number(b, "upstream_reused_total", "counter", "Calls on a kept connection.", g->upstream_reused);
+    add_number(b, "upstream_stale_retries_total", "counter", "Kept connections found closed and replaced.",
+               g->upstream_stale_retries);
+    add_number(b, "fibers", "gauge", "Fibers alive.", g->fibers);
+    add_number(b, "sockets", "gauge", "Sockets open.", g->sockets);
+    add_number(b, "stack_address_space_bytes", "gauge", "Address space of fiber stacks.", g->stack_bytes);
+    add_seconds(b, "loop_lag_seconds_max", "gauge", "Longest turn of any loop since the last scrape.",
+                (double)g->lag_max / 1e9);
+    add_seconds(b, "loop_busy_seconds_total", "counter", "Time that loops spent outside waiting.",
+                (double)g->busy / 1e9);
+}
+
+static void add_process(struct buf *b, const struct process_numbers *p)
+{
+    add_family(b, "build_info", "gauge", "Version, as a label.");
+    buf_addf(b, "crossdock_build_info{version=\"%s\"} 1\n", p->version);
+    add_number(b, "resident_memory_bytes", "gauge", "Resident memory of the process.", p->resident_bytes);
+    add_seconds(b, "cpu_seconds_total", "counter", "Processor time of the process.", p->cpu_seconds);
+    add_seconds(b, "uptime_seconds", "gauge", "Time since start.", p->uptime_seconds);
+    add_number(b, "loops", "gauge", "Event loops.", p->loops);
+    add_number(b, "config_revision", "gauge", "Revision of the configuration in use.", p->revision);
+    add_number(b, "config_reloads_total", "counter", "Configurations installed since start.", p->reloads);
+    add_number(b, "config_reload_failures_total", "counter", "Configurations refused since start.", p->reload_failures);
+    add_number(b, "log_lines_dropped_total", "counter", "Log lines dropped because the writer was behind.",
+               p->log_dropped);
+    add_number(b, "watchdog_reports_total", "counter", "Times that a loop held on to one fiber for too long.",
+               p->watchdog_reports);
+}
+
+void metrics_render(const struct metrics *m, const struct gauges *g, const struct process_numbers *p, struct buf *to)
+{
+    add_family(to, "requests_total", "counter", "Requests answered, by status; 499: the client left.");
+    each_series(m, to, add_requests);
+    add_family(to, "attempts_total", "counter", "Attempts at deployments, by outcome.");
+    add_attempts(to, m);
+    add_family(to, "request_duration_seconds", "histogram", "First byte in to last byte out.");
+    each_series(m, to, add_total);
+    add_family(to, "time_to_first_token_seconds", "histogram", "First byte in to first content out.");
+    each_series(m, to, add_first_token);
+    add_family(to, "gateway_overhead_seconds", "histogram", "Time added by the gateway before the answer began.");
+    each_series(m, to, add_overhead);
+    add_family(to, "tokens_total", "counter", "Tokens as told by providers; cached and reasoning are parts of them.");
+    each_series(m, to, add_tokens);
+    add_family(to, "answers_without_usage_total", "counter", "Answers whose provider told no token counts.");
+    each_series(m, to, add_unknown_usage);
+    add_family(to, "streams_total", "counter", "Requests answered as a stream.");
+    each_series(m, to, add_streams);
+    add_family(to, "body_bytes_total", "counter", "Bytes of bodies, from and to clients.");
+    each_series(m, to, add_bytes);
+    add_gauges(to, g);
+    add_process(to, p);
+}

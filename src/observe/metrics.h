@@ -1,0 +1,53 @@
+/*
+ * metrics.h - counters and histograms of one loop, summed over loops when somebody asks.
+ *
+ * Each loop counts for itself, without locks or atomics. To read, a struct metrics is sent round the loops and each adds
+ * its own (metrics_merge()); the sum is printed in the Prometheus text format. A series is one combination of endpoint, model and
+ * deployment; the number of series is capped, what comes later is counted under "other".
+ */
+#ifndef OBSERVE_METRICS_H
+#define OBSERVE_METRICS_H
+
+#include "base/buf.h"
+#include "observe/facts.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct metrics;
+
+/* Numbers that exist now, read when somebody asks; summed over loops. */
+struct gauges {
+    uint64_t in_flight;                     /* requests in a handler                */
+    uint64_t connections, idle_connections; /* clients'                             */
+    uint64_t upstream_open, upstream_idle, upstream_waiting;
+    uint64_t fibers, sockets, stack_bytes;
+    uint64_t upstream_connects, upstream_connect_failures, upstream_reused, upstream_stale_retries;
+    uint64_t accepted, refused;
+    ns_t lag_max; /* of all loops, not the sum            */
+    ns_t busy;
+};
+
+struct metrics *metrics_new(void);
+/* NULL is allowed. */
+void metrics_free(struct metrics *m);
+/* Count one finished request. */
+void metrics_request(struct metrics *m, const struct facts *f);
+/* Count one finished attempt at a deployment. */
+void metrics_attempt(struct metrics *m, struct str deployment, struct str provider, enum attempt_outcome outcome);
+/* Add `from` to `into`. */
+void metrics_merge(struct metrics *into, const struct metrics *from);
+void gauges_merge(struct gauges *into, const struct gauges *from);
+
+/* What the process as a whole adds to the page. */
+struct process_numbers {
+    uint64_t resident_bytes;
+    double cpu_seconds, uptime_seconds;
+    uint64_t log_dropped, reloads, reload_failures, revision, watchdog_reports;
+    unsigned loops;
+    const char *version;
+};
+/* Append the page, Prometheus text format 0.0.4. */
+void metrics_render(const struct metrics *m, const struct gauges *g, const struct process_numbers *p, struct buf *to);
+
+#endif
