@@ -1,0 +1,231 @@
+/*
+ * attempt.c - one try of a request at one deployment: send, wait for what can be judged, judge it.
+ *
+ * Nothing goes to the client here. A plain answer is held back until it is whole (up to a limit), a stream until its first bytes, so that
+ * a failure until then can still be mended by another deployment without the client seeing it.
+ */
+#include "base/log.h"
+#include "gateway/exchange.h"
+#include "rt/loop.h"
+
+enum { ERROR_ANSWER_MAX = 64 * 1024 };
+
+static ns_t total_by(const struct exchange *x)
+{
+    return ns_add(x->r->received, x->timeouts.total);
+}
+
+/* `span` from now, but not past the request's total. */
+static ns_t alarm_in(const struct exchange *x, ns_t span)
+{
+    return ns_min(ns_add(rt_now(), span), total_by(x));
+}
+
+bool asks_usage(const struct exchange *x)
+{
+    bool chat = x->endpoint.kind == ENDPOINT_CHAT || x->endpoint.kind == ENDPOINT_COMPLETIONS;
+
+    return chat && x->request.stream && !x->request.include_usage && !x->chosen->provider->no_stream_usage;
+}
+
+/* Pass-through bodies are never held whole: the next piece of the client's is the next piece to the provider. */
+struct client_body {
+    struct exchange *x;
+    struct http_call_options *options; /* of the call that sends it */
+};
+
+static SUSPENDS err_t next_client_piece(void *ctx, struct str *ret_piece)
+{
+    struct client_body *b = ctx;
+    struct exchange *x = b->x;
+    err_t e = http_body_next(x->r, ret_piece);
+
+    if (x->r->refusal && x->client_error == OK) { /* else the sending was given up, for whatever reason */
+        x->client_error = e;
+        x->client_error_text = arena_str(x->r->arena, str_from_c(err_detail(e)));
+    }
+    if (e == OK && !ret_piece->p) /* all was sent: from now on it is the provider that is waited for */
+        b->options->first_byte_by = alarm_in(x, x->timeouts.first_byte);
+    return e;
+}
+
+static void prepare_body_stream(struct exchange *x, struct http_call_options *o)
+{
+    const struct http_head *head = &x->r->head;
+    int64_t length = http_body_length(x->r);
+
+    if (length == 0 || (length < 0 && !head->chunked && !x->r->http2))
+        return; /* there is none */
+    struct client_body *b = arena_new(x->r->arena, struct client_body);
+    *b = (struct client_body){x, o};
+    o->source = next_client_piece;
+    o->source_ctx = b;
+    o->source_length = length;
+    o->first_byte_by = total_by(x); /* a slow client is not a slow provider */
+}
+
+static err_t prepare(struct exchange *x, struct http_call_options *o)
+{
+    struct http_header *headers;
+    struct str *parts;
+
+    o->connect_by = alarm_in(x, x->timeouts.connect);
+    o->first_byte_by = alarm_in(x, x->timeouts.first_byte);
+    if (x->endpoint.kind == ENDPOINT_PASS_THROUGH) {
+        prepare_body_stream(x, o);
+    } else {
+        TRY(openai_request_rewrite(&x->request, x->chosen->model, asks_usage(x), x->r->arena, &parts, &o->body_parts));
+        o->body = parts;
+    }
+    forward_request_headers(x, &headers, &o->count);
+    o->headers = headers;
+    o->method = x->r->head.method;
+    o->target = forward_target(x);
+    return OK;
+}
+
+/* The transport failed before there was anything to judge. */
+static void judge_failure(struct exchange *x, struct attempt *a, err_t e)
+{
+    a->error = e;
+    a->error_text = scrub(x, str_from_c(err_detail(e)));
+    a->retryable = rt_now() < total_by(x);
+    switch (e) {
+    case E_DEADLINE:
+        a->outcome = ATTEMPT_TIMEOUT;
+        break;
+    case E_RESOLVE:
+    case E_REFUSED:
+    case E_TLS:
+    case E_OVERLOAD:
+        a->outcome = ATTEMPT_CONNECT;
+        break;
+    default:
+        a->outcome = ATTEMPT_BROKEN;
+        break;
+    }
+}
+
+/* A status that is not a success: whose fault, and may another deployment do better? */
+static void judge_status(struct attempt *a)
+{
+    switch (a->status) {
+    case 429:
+        a->outcome = ATTEMPT_RATE_LIMITED;
+        a->retryable = true;
+        break;
+    case 401: /* our credential, not the client's request */
+    case 402:
+    case 403:
+    case 404: /* this deployment does not exist there */
+    case 408:
+    case 409:
+    case 425:
+        a->outcome = ATTEMPT_REFUSED;
+        a->retryable = true;
+        break;
+    default:
+        a->outcome = a->status >= 500 ? ATTEMPT_SERVER_ERROR : ATTEMPT_REFUSED;
+        a->retryable = a->status >= 500 || a->status < 400; /* a redirection is a mistake in our configuration */
+        break;
+    }
+}
+
+static bool is_event_stream(const struct http_head *head)
+{
+    return str_starts_nocase(http_head_get(head, HDR_CONTENT_TYPE), STR("text/event-stream"));
+}
+
+/* Hold a plain answer until it is whole and valid. One that is too large is handed on as it comes. */
+static SUSPENDS err_t hold_plain(struct exchange *x, struct attempt *a)
+{
+    WITHIN(total_by(x));
+    struct openai_answer answer;
+    uint64_t held = x->snapshot->catalog->limits.held_answer;
+    err_t e = http_call_all(a->call, x->timeouts.between_bytes, held, &a->body);
+
+    if (e == E_TOO_LARGE)
+        return OK;
+    TRY(e);
+    a->has_body = true;
+    openai_answer_init(&answer);
+    openai_answer_feed(&answer, a->body);
+    bool valid = openai_answer_end(&answer);
+    a->usage = answer.usage;
+    openai_answer_release(&answer);
+    return valid ? OK : fail(E_PROTOCOL, "the provider's answer is not valid JSON");
+}
+
+/* Hold a stream until its first bytes. */
+static SUSPENDS err_t hold_stream(struct exchange *x, struct attempt *a)
+{
+    TRY(http_call_next(a->call, alarm_in(x, x->timeouts.between_bytes), &a->body));
+    if (!a->body.p)
+        return fail(E_EOF, "the provider ended its stream before the first event");
+    a->has_body = true;
+    return OK;
+}
+
+static SUSPENDS err_t hold_error(struct exchange *x, struct attempt *a)
+{
+    WITHIN(total_by(x));
+    err_t e = http_call_all(a->call, x->timeouts.between_bytes, ERROR_ANSWER_MAX, &a->body);
+
+    a->has_body = e == OK;
+    return e == E_CANCELLED ? e : OK; /* its status says enough */
+}
+
+static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a)
+{
+    const struct http_head *head = http_call_head(a->call);
+
+    a->status = head->status;
+    if (a->status < 200 || a->status > 299) {
+        judge_status(a);
+        return hold_error(x, a);
+    }
+    if (x->endpoint.kind == ENDPOINT_PASS_THROUGH)
+        return OK; /* of any kind and size: on it goes as it comes */
+    a->is_stream = is_event_stream(head);
+    return a->is_stream ? hold_stream(x, a) : hold_plain(x, a);
+}
+
+/* Encode and send; *ret_sent is when our own work was done. */
+static SUSPENDS err_t open_call(struct exchange *x, struct attempt *a, ns_t *ret_sent)
+{
+    struct http_call_options o = {.method = STR_NONE};
+    struct upstream *upstream;
+
+    TRY(upstreams_get(gateway_upstreams(x->gateway), x->snapshot, x->chosen->provider, &upstream));
+    TRY(prepare(x, &o));
+    *ret_sent = rt_now_exact();
+    return http_call_open(upstream, x->r->arena, &o, &a->times, &a->call);
+}
+
+err_t attempt_run(struct exchange *x, struct attempt *a)
+{
+    ns_t before = 0;
+    err_t e;
+
+    *a = (struct attempt){.outcome = ATTEMPT_OK};
+    x->facts.attempts++;
+    e = open_call(x, a, &before);
+    if (e == OK)
+        e = judge_answer(x, a);
+    ns_t waited = before ? rt_now() - before : 0; /* up to the turn of the loop in which the answer came */
+    x->waited += waited > 0 ? waited : 0;
+    if (e != OK)
+        judge_failure(x, a, e);
+    if (e == E_CANCELLED)
+        a->outcome = ATTEMPT_CANCELLED;
+    return e == E_CANCELLED ? e : OK;
+}
+
+void attempt_settle(struct exchange *x, const struct attempt *a)
+{
+    metrics_attempt(gateway_metrics_mutable(x->gateway), x->chosen->label, x->chosen->provider->name, a->outcome);
+    if (a->outcome == ATTEMPT_OK || a->outcome == ATTEMPT_CANCELLED)
+        return;
+    log_debug(x->facts.id, "attempt %u at %.*s: %s: status=%d %.*s", x->facts.attempts, STR_ARG(x->chosen->name),
+              attempt_outcome_name(a->outcome), a->status, STR_ARG(a->error_text));
+}

@@ -1,0 +1,167 @@
+/*
+ * forward.c - what passes between client and provider besides bodies: headers and paths.
+ *
+ * Everything passes but: what belongs to one hop (RFC 9110, 7.6.1), who the client is towards us (credentials, cookies), what SDKs say about themselves,
+ * and, on the way back, what is between the provider and us (its cookies, its account's names, its addresses, the coding that we have undone).
+ */
+#include "codec/url.h"
+#include "gateway/exchange.h"
+
+enum { HOP = 1, TO_PROVIDER = 2, TO_CLIENT = 4 };
+
+/* Which known headers stop here, and in which direction. */
+static const unsigned char stops[HDR_COUNT] = {
+    [HDR_CONNECTION] = HOP | TO_PROVIDER | TO_CLIENT,
+    [HDR_KEEP_ALIVE] = HOP | TO_PROVIDER | TO_CLIENT,
+    [HDR_PROXY_CONNECTION] = HOP | TO_PROVIDER | TO_CLIENT,
+    [HDR_TE] = HOP | TO_PROVIDER | TO_CLIENT,
+    [HDR_TRAILER] = HOP | TO_PROVIDER | TO_CLIENT,
+    [HDR_TRANSFER_ENCODING] = HOP | TO_PROVIDER | TO_CLIENT,
+    [HDR_UPGRADE] = HOP | TO_PROVIDER | TO_CLIENT,
+    [HDR_CONTENT_LENGTH] = TO_PROVIDER | TO_CLIENT,
+    [HDR_HOST] = TO_PROVIDER,
+    [HDR_EXPECT] = TO_PROVIDER,
+    [HDR_ACCEPT_ENCODING] = TO_PROVIDER, /* ours: what we can decode */
+    [HDR_AUTHORIZATION] = TO_PROVIDER,
+    [HDR_PROXY_AUTHORIZATION] = TO_PROVIDER,
+    [HDR_API_KEY] = TO_PROVIDER,
+    [HDR_X_API_KEY] = TO_PROVIDER,
+    [HDR_X_GOOG_API_KEY] = TO_PROVIDER,
+    [HDR_COOKIE] = TO_PROVIDER,
+    [HDR_USER_AGENT] = TO_PROVIDER,
+    [HDR_IDEMPOTENCY_KEY] = TO_PROVIDER, /* a retry may go to another provider */
+    [HDR_OPENAI_ORGANIZATION] = TO_PROVIDER | TO_CLIENT,
+    [HDR_OPENAI_PROJECT] = TO_PROVIDER | TO_CLIENT,
+    [HDR_ORIGIN] = TO_PROVIDER,
+    [HDR_X_FORWARDED_FOR] = TO_PROVIDER,
+    [HDR_X_REQUEST_ID] = TO_PROVIDER | TO_CLIENT, /* ours */
+    [HDR_DATE] = TO_CLIENT,
+    [HDR_LOCATION] = TO_CLIENT, /* of the provider's house */
+    [HDR_SERVER] = TO_CLIENT,
+};
+
+/* Prefixes and names without a number. */
+static const struct str stop_to_provider[] = {
+    STR_INIT("x-stainless-"), STR_INIT("x-crossdock-"), STR_INIT("x-forwarded-"),
+    STR_INIT("forwarded"),    STR_INIT("x-real-ip"),    STR_INIT("referer"),
+    STR_INIT("sec-"),         STR_INIT("via"),          STR_INIT("cf-")};
+static const struct str stop_to_client[] = {STR_INIT("set-cookie"),
+                                            STR_INIT("alt-svc"),
+                                            STR_INIT("strict-transport-security"),
+                                            STR_INIT("x-crossdock-"),
+                                            STR_INIT("cf-"),
+                                            STR_INIT("via"),
+                                            STR_INIT("nel"),
+                                            STR_INIT("report-to"),
+                                            STR_INIT("www-authenticate"),
+                                            STR_INIT("proxy-authenticate"),
+                                            STR_INIT("content-location"),
+                                            STR_INIT("refresh")};
+
+static bool has_prefix(struct str name, const struct str *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_starts_nocase(name, list[i]))
+            return true;
+    return false;
+}
+
+static bool is_stopped(const struct http_head *head, struct str name, unsigned direction)
+{
+    enum http_known known = http_known_of(name);
+
+    if (known != HDR_OTHER)
+        return stops[known] & direction;
+    if (direction == TO_PROVIDER ? has_prefix(name, stop_to_provider, ARRAY_LEN(stop_to_provider))
+                                 : has_prefix(name, stop_to_client, ARRAY_LEN(stop_to_client)))
+        return true;
+    struct str connection = http_head_get(head, HDR_CONNECTION);
+    return connection.n && str_list_has(connection, name);
+}
+
+static bool is_configured(const struct provider *p, struct str name)
+{
+    for (size_t i = 0; i < p->header_count; i++)
+        if (str_eq_nocase(p->headers[i].name, name))
+            return true;
+    return false;
+}
+
+void forward_request_headers(struct exchange *x, struct http_header **ret_headers, size_t *ret_count)
+{
+    const struct http_head *head = &x->r->head;
+    const struct provider *p = x->chosen->provider;
+    struct str credential = x->snapshot->providers[p->index].credential;
+    struct http_header *to = arena_alloc(x->r->arena, (head->count + p->header_count + 2) * sizeof *to);
+    size_t n = 0;
+
+    for (size_t i = 0; i < head->count; i++)
+        if (!is_stopped(head, head->headers[i].name, TO_PROVIDER) && !is_configured(p, head->headers[i].name))
+            to[n++] = head->headers[i];
+    for (size_t i = 0; i < p->header_count; i++)
+        to[n++] = (struct http_header){p->headers[i].name, p->headers[i].value};
+    if (credential.n)
+        to[n++] = (struct http_header){str_from_c(p->dialect->key_header), credential};
+    to[n++] = (struct http_header){STR("user-agent"), STR("crossdock")};
+    *ret_headers = to;
+    *ret_count = n;
+}
+
+void forward_answer_headers(struct exchange *x, const struct http_call *call, struct http_header **ret_headers,
+                            size_t *ret_count)
+{
+    const struct http_head *head = http_call_head(call);
+    struct http_header *to = arena_alloc(x->r->arena, (head->count + OWN_HEADERS + 1) * sizeof *to);
+    struct str upstream_id = http_head_get(head, HDR_X_REQUEST_ID);
+    bool decoded = http_call_is_decoded(call);
+    size_t n = own_headers(x, to);
+
+    for (size_t i = 0; i < head->count; i++) {
+        struct str name = head->headers[i].name;
+        if (!is_stopped(head, name, TO_CLIENT) && !(decoded && http_known_of(name) == HDR_CONTENT_ENCODING))
+            to[n++] = head->headers[i];
+    }
+    if (upstream_id.n)
+        to[n++] = (struct http_header){STR("x-upstream-request-id"), upstream_id};
+    *ret_headers = to;
+    *ret_count = n;
+}
+
+/* Query parameters in which clients put keys, also coded ones; never passed on. */
+static bool is_credential(struct exchange *x, struct str coded)
+{
+    static const struct str names[] = {STR_INIT("key"), STR_INIT("api_key"), STR_INIT("api-key"),
+                                       STR_INIT("subscription-key")};
+    struct str name;
+
+    if (url_decode_form(coded, x->r->arena, &name) != OK)
+        return true; /* nobody knows what it means at the provider */
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_eq_nocase(name, names[i]))
+            return true;
+    return false;
+}
+
+struct str forward_target(struct exchange *x)
+{
+    struct str base = x->chosen->provider->base_path, path = x->endpoint.path, query = x->r->head.query, name, value;
+    struct arena *a = x->r->arena;
+    char *to = arena_alloc(a, base.n + path.n + query.n + 2);
+    size_t n = 0;
+
+    if (base.n)
+        memcpy(to, base.p, base.n);
+    memcpy(to + base.n, path.p, path.n);
+    n = base.n + path.n;
+    char mark = '?';
+    while (query.n && url_query_next(&query, &name, &value)) {
+        if (is_credential(x, name))
+            continue;
+        size_t whole = value.p ? (size_t)(value.p + value.n - name.p) : name.n;
+        to[n++] = mark;
+        memcpy(to + n, name.p, whole);
+        n += whole;
+        mark = '&';
+    }
+    return str_of(to, n);
+}

@@ -1,0 +1,122 @@
+/*
+ * gateway.c - what the requests of one loop share: the configuration in use, connection pools, counters.
+ *
+ * A snapshot that a request began with stays until that request has ended. The count of its users is this loop's own, so requests touch no shared
+ * memory; the snapshot's atomic count only says how many loops hold it.
+ */
+#include "gateway/gateway.h"
+
+#include "base/list.h"
+#include "base/mem.h"
+#include "gateway/exchange.h"
+
+struct held {
+    struct list link;
+    struct snapshot *snapshot; /* a reference */
+    unsigned users;            /* requests under way that began with it */
+};
+
+struct gateway {
+    struct gateway_options options;
+    struct list held; /* snapshots in use; the first is the current one */
+    struct upstreams *upstreams;
+    struct metrics *metrics;
+    unsigned in_flight;
+};
+
+static struct held *current(const struct gateway *g)
+{
+    return CONTAINER_OF(g->held.next, struct held, link);
+}
+
+static void drop(struct held *h)
+{
+    list_remove(&h->link);
+    snapshot_unref(h->snapshot);
+    mem_free(h);
+}
+
+/* Let go of a snapshot that is neither current nor in use; with the last old one go the pools that only old ones named. */
+static void retire(struct gateway *g, struct held *h)
+{
+    if (h == current(g) || h->users)
+        return;
+    drop(h);
+    if (current(g)->link.next == &g->held)
+        upstreams_retire(g->upstreams, current(g)->snapshot);
+}
+
+void gateway_install(struct gateway *g, struct snapshot *s)
+{
+    struct held *h = NEW(struct held), *former = list_is_empty(&g->held) ? NULL : current(g);
+
+    h->snapshot = snapshot_ref(s);
+    list_push_front(&g->held, &h->link);
+    if (former)
+        retire(g, former);
+}
+
+struct gateway *gateway_new(const struct gateway_options *options)
+{
+    struct gateway *g = NEW(struct gateway);
+
+    g->options = *options;
+    list_init(&g->held);
+    g->upstreams = upstreams_new(options->simulated, options->simulated_ctx);
+    g->metrics = metrics_new();
+    gateway_install(g, options->snapshot);
+    return g;
+}
+
+void gateway_free(struct gateway *g)
+{
+    upstreams_free(g->upstreams);
+    LIST_EACH(node, next, &g->held)
+        drop(CONTAINER_OF(node, struct held, link));
+    metrics_free(g->metrics);
+    mem_free(g);
+}
+
+const struct snapshot *gateway_snapshot(const struct gateway *g)
+{
+    return current(g)->snapshot;
+}
+
+struct upstreams *gateway_upstreams(struct gateway *g)
+{
+    return g->upstreams;
+}
+
+const struct metrics *gateway_metrics(const struct gateway *g)
+{
+    return g->metrics;
+}
+
+struct metrics *gateway_metrics_mutable(struct gateway *g)
+{
+    return g->metrics;
+}
+
+void gateway_gauges(const struct gateway *g, struct gauges *ret)
+{
+    ret->in_flight += g->in_flight;
+    upstreams_gauges(g->upstreams, ret);
+}
+
+void gateway_enter(struct gateway *g, struct exchange *x)
+{
+    g->in_flight++;
+    x->held = current(g);
+    x->held->users++;
+    x->snapshot = x->held->snapshot;
+}
+
+void gateway_leave(struct gateway *g, struct exchange *x)
+{
+    metrics_request(g->metrics, &x->facts);
+    if (g->options.on_facts)
+        g->options.on_facts(g->options.facts_ctx, &x->facts);
+    g->in_flight--;
+    x->held->users--;
+    retire(g, x->held);
+}

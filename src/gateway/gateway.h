@@ -1,0 +1,38 @@
+/*
+ * gateway.h - the gateway of one loop: what its requests share, and the handler that serves them.
+ *
+ * One per loop, touched by that loop only. The configuration comes in as snapshots (gateway_install()); requests hold the one they
+ * began with.
+ */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include "gateway/snapshot.h"
+#include "gateway/upstreams.h"
+#include "net/http_server.h"
+#include "observe/metrics.h"
+
+struct gateway;
+
+struct gateway_options {
+    struct snapshot *snapshot;    /* the first one; a reference is taken                   */
+    simulated_addr_fn *simulated; /* see upstreams.h; NULL: no simulated providers         */
+    void *simulated_ctx;
+    /* Takes the facts of each finished request; NULL: nobody wants them. Must not suspend. */
+    void (*on_facts)(void *ctx, const struct facts *f);
+    void *facts_ctx;
+};
+
+/* On this loop. gateway_free() frees it; no request may be under way. */
+struct gateway *gateway_new(const struct gateway_options *options);
+void gateway_free(struct gateway *g);
+/* Serve new requests by `s` (a reference is taken). In loop context or a fiber; does not suspend. */
+void gateway_install(struct gateway *g, struct snapshot *s);
+const struct snapshot *gateway_snapshot(const struct gateway *g);
+/* The http_handler_fn; ctx is the gateway. Answers every request, also with errors, in OpenAI's shape. */
+err_t gateway_handle(struct http_request *r, void *ctx) SUSPENDS;
+const struct metrics *gateway_metrics(const struct gateway *g);
+/* Add this loop's numbers. */
+void gateway_gauges(const struct gateway *g, struct gauges *ret);
+
+#endif

@@ -1,0 +1,160 @@
+/*
+ * relay.c - hand a provider's plain answer or error on to the client.
+ */
+#include "codec/json_scan.h"
+#include "gateway/exchange.h"
+#include "rt/loop.h"
+
+static ns_t gap_by(const struct exchange *x)
+{
+    return ns_min(ns_add(rt_now(), x->timeouts.between_bytes), ns_add(x->r->received, x->timeouts.total));
+}
+
+/* An answer too large to be held: on it goes, piece by piece, read on the way. */
+static SUSPENDS err_t relay_pieces(struct exchange *x, struct attempt *a)
+{
+    struct openai_answer answer CLEANUP(openai_answer_release);
+    struct str piece;
+    err_t e;
+
+    openai_answer_init(&answer);
+    while ((e = http_call_next(a->call, gap_by(x), &piece)) == OK && piece.p) {
+        note_first_token(x);
+        openai_answer_feed(&answer, piece);
+        TRY(http_reply_write(x->r, &piece, 1));
+    }
+    if (e != OK) {
+        a->outcome = e == E_DEADLINE ? ATTEMPT_TIMEOUT : ATTEMPT_BROKEN;
+        x->facts.error = e;
+        x->facts.error_text = scrub(x, str_from_c(err_detail(e)));
+        http_reply_abort(x->r);
+        return e == E_CANCELLED ? e : OK;
+    }
+    (void)openai_answer_end(&answer);
+    a->usage = answer.usage;
+    return http_reply_finish(x->r, NULL, 0);
+}
+
+err_t relay_answer(struct exchange *x, struct attempt *a)
+{
+    const struct http_head *head = http_call_head(a->call);
+    struct http_header *headers;
+    struct http_reply reply = {.status = head->status, .length = -1};
+
+    forward_answer_headers(x, a->call, &headers, &reply.count);
+    reply.headers = headers;
+    if (a->has_body) {
+        note_first_token(x);
+        reply.length = (int64_t)a->body.n;
+        return http_reply_whole(x->r, &reply, a->body);
+    }
+    if (!http_head_get(head, HDR_CONTENT_ENCODING).p)
+        reply.length = head->content_length;
+    TRY(http_reply_begin(x->r, &reply));
+    return relay_pieces(x, a);
+}
+
+static const char *string_or_null(struct exchange *x, struct str json)
+{
+    struct str text;
+
+    if (!json.n || json.p[0] != '"' || json_string_value(json, x->r->arena, &text) != OK || !text.n)
+        return NULL;
+    return arena_str(x->r->arena, text).p;
+}
+
+/* The words of an error body, in whatever form: {"error":{"message"}}, {"error":"…"}, {"message"}, {"detail"}. */
+static struct str error_message(struct exchange *x, struct str error, struct str body)
+{
+    const char *text = string_or_null(x, json_find(error, STR("message")));
+
+    if (!text)
+        text = string_or_null(x, error);
+    if (!text)
+        text = string_or_null(x, json_find(body, STR("message")));
+    if (!text)
+        text = string_or_null(x, json_find(body, STR("detail")));
+    return text ? str_from_c(text) : STR_NONE;
+}
+
+/* The same without secrets, for what names things to programs. */
+static const char *scrubbed_or_null(struct exchange *x, struct str json)
+{
+    const char *text = string_or_null(x, json);
+
+    return text ? scrub(x, str_from_c(text)).p : NULL;
+}
+
+/* Statuses that mean nothing to our client: a redirection to the provider's house, or none of HTTP's. */
+static int error_status(int status)
+{
+    return status >= 400 && status <= 599 ? status : 502;
+}
+
+/* Our credential was refused: the client cannot help it, and the provider's words are about a key that is not the client's. */
+static bool is_our_credential(int status)
+{
+    return status == 401 || status == 403;
+}
+
+static void read_error(struct exchange *x, struct attempt *a, struct api_error *ret)
+{
+    struct str error = a->has_body ? json_find(a->body, STR("error")) : STR_NONE;
+    struct str message = a->has_body ? error_message(x, error, a->body) : STR_NONE;
+
+    *ret = (struct api_error){.status = error_status(a->status),
+                              .message = scrub(x, message),
+                              .type = scrubbed_or_null(x, json_find(error, STR("type"))),
+                              .code = scrubbed_or_null(x, json_find(error, STR("code"))),
+                              .param = str_from_c(scrubbed_or_null(x, json_find(error, STR("param"))))};
+    if (!message.n)
+        ret->message = arena_printf(x->r->arena, "The provider '%.*s' answered with status %d.",
+                                    STR_ARG(x->chosen->provider->name), a->status);
+    if (is_our_credential(a->status)) {
+        ret->message =
+            arena_printf(x->r->arena,
+                         "The provider '%.*s' refused this gateway's credential (status %d). This is not about "
+                         "your key: the operator of the gateway must check the provider's api_key.",
+                         STR_ARG(x->chosen->provider->name), a->status);
+        ret->code = "provider_credential_refused";
+    }
+}
+
+/* Is the body already what we would send: OpenAI's shape, nothing to take out? */
+static bool is_fit(struct exchange *x, const struct attempt *a)
+{
+    struct str error = json_find(a->body, STR("error"));
+
+    return json_kind_of(error) == JSON_OBJECT && json_kind_of(json_find(error, STR("message"))) == JSON_STRING &&
+           json_valid(a->body, 0) && str_eq(scrub(x, a->body), a->body);
+}
+
+err_t relay_error(struct exchange *x, struct attempt *a)
+{
+    struct buf body CLEANUP(buf_release) = BUF_INIT(512 * 1024);
+    struct http_header *headers;
+    struct http_reply reply = {.status = error_status(a->status)};
+    struct api_error error;
+    struct str text = a->body;
+    size_t kept = 0;
+
+    read_error(x, a, &error);
+    x->facts.error = E_UPSTREAM;
+    x->facts.error_text = error.message;
+    forward_answer_headers(x, a->call, &headers, &reply.count);
+    if (!a->has_body || is_our_credential(a->status) || !is_fit(x, a)) {
+        openai_error_body(&error, &body);
+        text = buf_str(&body);
+    }
+    for (size_t i = 0; i < reply.count; i++) { /* the type is ours now, and so is the encoding */
+        if (str_eq_nocase(headers[i].name, STR("content-type")) ||
+            str_eq_nocase(headers[i].name, STR("content-encoding")))
+            continue;
+        headers[kept++] = (struct http_header){headers[i].name, scrub(x, headers[i].value)};
+    }
+    headers[kept++] = (struct http_header){STR("content-type"), STR("application/json")};
+    reply.headers = headers;
+    reply.count = kept;
+    reply.length = (int64_t)text.n;
+    return http_reply_whole(x->r, &reply, text);
+}

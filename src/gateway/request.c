@@ -1,0 +1,298 @@
+/*
+ * request.c - one request's way through the gateway, top to bottom.
+ *
+ * Read serve() as a list: each line is one step and one file. A request ends exactly once, with an answer or an explicit error, and its
+ * facts are recorded once, here. A client that leaves cancels the fiber; every wait below then returns E_CANCELLED, and closing the call
+ * tells the provider.
+ */
+#include "base/log.h"
+#include "codec/url.h"
+#include "gateway/exchange.h"
+#include "rt/loop.h"
+
+/* --- its answer --- */
+
+static void use_timeouts(struct exchange *x)
+{
+    x->timeouts = x->model && x->model->has_timeouts ? x->model->timeouts : x->chosen->provider->timeouts;
+}
+
+/* The client's body is too large, too slow or malformed. */
+static SUSPENDS err_t refuse_body(struct exchange *x, err_t cause, struct str message)
+{
+    struct api_error e = {.status = x->r->refusal ? x->r->refusal : err_http_status(cause), .message = message};
+
+    x->facts.error = cause;
+    return reply_error(x, &e);
+}
+
+static SUSPENDS err_t refuse_unanswered(struct exchange *x, const struct attempt *a)
+{
+    struct str provider = x->chosen->provider->name;
+    struct api_error e = {.status = err_http_status(a->error), .code = "provider_error"};
+    const char *what = "failed";
+
+    if (x->client_error != OK)
+        return refuse_body(x, x->client_error, x->client_error_text);
+    if (a->outcome == ATTEMPT_TIMEOUT) {
+        e.status = 504;
+        e.code = "provider_timeout";
+        what = "did not answer in time";
+    } else if (a->outcome == ATTEMPT_CONNECT) {
+        e.code = "provider_unreachable";
+        what = "could not be reached";
+    }
+    e.message =
+        arena_printf(x->r->arena, "The provider '%.*s' %s: %.*s", STR_ARG(provider), what, STR_ARG(a->error_text));
+    x->facts.error = a->error;
+    return reply_error(x, &e);
+}
+
+/* Hand on what came of the last attempt. */
+static SUSPENDS err_t conclude(struct exchange *x, struct attempt *a)
+{
+    if (a->error != OK)
+        return refuse_unanswered(x, a);
+    if (a->outcome != ATTEMPT_OK)
+        return relay_error(x, a);
+    return a->is_stream ? relay_stream(x, a) : relay_answer(x, a);
+}
+
+/* All waiting for the provider ends with the request's total time; a client that is slow to take its answer has a little more, because what
+ * it is told then must still get through. */
+#define LAST_WORDS (2 * NS_SEC)
+
+static SUSPENDS err_t attempt_candidate(struct exchange *x, bool is_last, bool *ret_next)
+{
+    WITHIN(ns_add(ns_add(x->r->received, x->timeouts.total), LAST_WORDS));
+    struct attempt *a = arena_new(x->r->arena, struct attempt);
+    err_t e = attempt_run(x, a);
+
+    *ret_next = e == OK && a->outcome != ATTEMPT_OK && a->retryable && !is_last && x->client_error == OK;
+    if (e == OK && !*ret_next)
+        e = conclude(x, a);
+    if (e == E_CANCELLED)
+        a->outcome = ATTEMPT_CANCELLED;
+    x->facts.usage = a->usage;
+    attempt_settle(x, a);
+    http_call_close(a->call);
+    return e;
+}
+
+static SUSPENDS err_t attempts(struct exchange *x)
+{
+    bool next = true;
+
+    for (size_t i = 0; next && i < x->candidate_count; i++) {
+        x->chosen = &x->candidates[i];
+        use_timeouts(x);
+        TRY(attempt_candidate(x, i + 1 == x->candidate_count, &next));
+    }
+    return OK;
+}
+
+/* --- the steps before it --- */
+
+static SUSPENDS err_t refuse_parse(struct exchange *x, err_t cause, struct str param)
+{
+    struct api_error e = {
+        .status = 400, .message = arena_str(x->r->arena, str_from_c(err_detail(cause))), .param = param};
+
+    x->facts.error = cause;
+    return reply_error(x, &e);
+}
+
+static SUSPENDS err_t refuse_route(struct exchange *x, err_t cause)
+{
+    struct api_error e = {.status = err_http_status(cause),
+                          .message = arena_str(x->r->arena, str_from_c(err_detail(cause))),
+                          .code = cause == E_NOT_FOUND ? "model_not_found" : NULL,
+                          .param = cause == E_NOT_FOUND ? STR("model") : STR_NONE};
+
+    x->facts.error = cause;
+    return reply_error(x, &e);
+}
+
+static SUSPENDS err_t serve_model(struct exchange *x)
+{
+    struct str body, param;
+    ns_t before = rt_now_exact();
+    err_t e = http_body_all(x->r, x->snapshot->catalog->limits.body_bytes, &body);
+
+    x->waited += rt_now_exact() - before;
+    if (e == E_CANCELLED)
+        return e;
+    if (e != OK)
+        return refuse_body(x, e, arena_str(x->r->arena, str_from_c(err_detail(e))));
+    e = openai_request_read(body, x->r->arena, &x->request, &param);
+    if (e != OK)
+        return refuse_parse(x, e, param);
+    x->facts.model = x->request.model;
+    e = route(x, x->request.model);
+    if (e != OK)
+        return refuse_route(x, e);
+    return attempts(x);
+}
+
+static SUSPENDS err_t serve_pass_through(struct exchange *x)
+{
+    err_t e;
+
+    if (x->r->head.upgrade) {
+        struct api_error error = {.status = 501,
+                                  .message = STR("This gateway does not relay WebSocket or other upgrades.")};
+        return reply_error(x, &error);
+    }
+    e = route_pass_through(x);
+    if (e != OK)
+        return reply_err(x, e, NULL);
+    return attempts(x);
+}
+
+static SUSPENDS err_t refuse_path(struct exchange *x)
+{
+    bool wrong_method = x->endpoint.kind == ENDPOINT_WRONG_METHOD;
+    struct api_error e = {.status = wrong_method ? 405 : 404};
+    struct str path = x->facts.path;
+
+    e.message =
+        wrong_method
+            ? arena_printf(x->r->arena, "Not allowed to %.*s on %.*s: use %s.", STR_ARG(x->facts.method), STR_ARG(path),
+                           x->endpoint.allow)
+            : arena_printf(x->r->arena,
+                           "Unknown request URL: %.*s %.*s. This gateway serves the OpenAI API below /v1: set your "
+                           "client's base URL to this address with /v1 at its end.",
+                           STR_ARG(x->facts.method), STR_ARG(path));
+    x->facts.error = E_NOT_FOUND;
+    return reply_error(x, &e);
+}
+
+static SUSPENDS err_t serve(struct exchange *x)
+{
+    struct str path = STR_NONE;
+    err_t e = url_normal_path(x->r->head.path, x->r->arena, &path);
+
+    if (e != OK)
+        return reply_err(x, e, NULL);
+    endpoint_find(x->r->head.method, path, &x->endpoint);
+    x->facts.endpoint = x->endpoint.label;
+    if (x->endpoint.kind == ENDPOINT_UNKNOWN || x->endpoint.kind == ENDPOINT_WRONG_METHOD)
+        return refuse_path(x);
+    if (authenticate(x) != OK)
+        return reply_err(x, E_AUTH, "invalid_api_key");
+    switch (x->endpoint.kind) {
+    case ENDPOINT_CHAT:
+    case ENDPOINT_COMPLETIONS:
+    case ENDPOINT_RESPONSES:
+    case ENDPOINT_EMBEDDINGS:
+        return serve_model(x);
+    case ENDPOINT_MODEL_LIST:
+    case ENDPOINT_MODEL_GET:
+        return serve_models(x);
+    case ENDPOINT_PASS_THROUGH:
+        return serve_pass_through(x);
+    case ENDPOINT_UNKNOWN:
+    case ENDPOINT_WRONG_METHOD:
+        break;
+    }
+    return refuse_path(x);
+}
+
+/* --- around it --- */
+
+enum { ID_MAX = 64 };
+
+/* A client's own id is kept if it is fit for logs and headers. */
+static bool is_fit_id(struct str id)
+{
+    if (!id.n || id.n > ID_MAX)
+        return false;
+    for (size_t i = 0; i < id.n; i++) {
+        char c = id.p[i];
+        bool fits = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+                    c == '_' || c == '.';
+        if (!fits)
+            return false;
+    }
+    return true;
+}
+
+static struct str request_id(struct http_request *r)
+{
+    static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
+    enum { RANDOM = 24, PREFIX = 4 };
+    struct str given = http_head_get(&r->head, HDR_X_REQUEST_ID);
+
+    if (is_fit_id(given))
+        return given;
+    char *id = arena_alloc(r->arena, PREFIX + RANDOM);
+    uint64_t bits[2] = {rt_random(), rt_random()};
+    memcpy(id, "req_", PREFIX);
+    for (size_t i = 0; i < RANDOM; i++)
+        id[PREFIX + i] = digits[(bits[i / 12] >> (5 * (i % 12))) & 31];
+    return str_of(id, PREFIX + RANDOM);
+}
+
+static void begin(struct exchange *x, struct gateway *g, struct http_request *r)
+{
+    x->gateway = g;
+    x->r = r;
+    x->started = rt_now_exact();
+    x->facts.id = request_id(r);
+    x->facts.endpoint = "unknown";
+    x->facts.method = r->head.method;
+    x->facts.path = r->head.path;
+    x->facts.wall = rt_wall();
+    x->facts.peer = &r->peer;
+}
+
+/* An answer could not be made, such as one with a head that is too large. If an attempt was made, what it brought is to blame. */
+static SUSPENDS err_t refuse_failed(struct exchange *x, err_t cause)
+{
+    struct str why = str_from_c(err_detail(cause));
+    struct api_error e = {.status = err_http_status(cause),
+                          .message = x->chosen ? scrub(x, why) : arena_str(x->r->arena, why)};
+
+    if (x->facts.attempts && e.status < 500)
+        e.status = 502;
+    x->facts.error = cause;
+    return reply_error(x, &e);
+}
+
+static void settle(struct exchange *x, err_t e)
+{
+    struct facts *f = &x->facts;
+
+    f->total = rt_now_exact() - x->r->received;
+    f->status = e == E_CANCELLED || !x->r->status ? 499 : x->r->status;
+    if (e != OK)
+        f->error = e;
+    f->bytes_in = x->r->bytes_in;
+    f->bytes_out = x->r->bytes_out;
+    if (x->chosen) {
+        f->deployment = x->chosen->label;
+        f->provider = x->chosen->provider->name;
+    }
+}
+
+void note_first_token(struct exchange *x)
+{
+    if (!x->facts.first_token)
+        x->facts.first_token = rt_now_exact() - x->r->received;
+}
+
+err_t gateway_handle(struct http_request *r, void *ctx)
+{
+    struct gateway *g = ctx;
+    struct exchange *x = arena_new(r->arena, struct exchange);
+    err_t e;
+
+    begin(x, g, r);
+    gateway_enter(g, x);
+    e = serve(x);
+    if (UNLIKELY(e != OK) && e != E_CANCELLED && !r->status)
+        e = refuse_failed(x, e);
+    settle(x, e);
+    gateway_leave(g, x);
+    return e;
+}

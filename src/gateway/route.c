@@ -1,0 +1,109 @@
+/*
+ * route.c - from the name of a model to the deployments to try, in order.
+ *
+ * A configured model wins; otherwise "<provider>/<model>" reaches a provider that serves it directly. The choice among weighted targets is
+ * policy/balance's; here it gets its draw, and the client its words.
+ */
+#include "base/utf8.h"
+#include "gateway/exchange.h"
+#include "policy/balance.h"
+#include "rt/loop.h"
+
+enum { NAME_SHOWN = 200 };
+
+static void add_candidate(struct exchange *x, const struct deployment *d)
+{
+    for (size_t i = 0; i < x->candidate_count; i++)
+        if (str_eq(x->candidates[i].name, d->name))
+            return;
+    if (x->candidate_count < MAX_ATTEMPTS)
+        x->candidates[x->candidate_count++] =
+            (struct candidate){.provider = d->provider, .model = d->model, .name = d->name, .label = d->name};
+}
+
+static const struct deployment *choose_target(const struct model *m)
+{
+    struct balance_weights weights = {&m->targets[0].weight, sizeof m->targets[0], m->target_count};
+
+    if (m->target_count == 1)
+        return m->targets[0].deployment;
+    return m->targets[balance_weighted(weights, NULL, rt_random()).chosen].deployment;
+}
+
+static void route_configured(struct exchange *x, const struct model *m)
+{
+    x->model = m;
+    x->facts.model_label = m->name;
+    add_candidate(x, choose_target(m));
+    for (size_t i = 0; i < m->fallback_count; i++)
+        add_candidate(x, m->fallbacks[i]);
+}
+
+/* Metrics name what the configuration names; anything else a client thinks of is one label per provider. */
+static void label_served(struct exchange *x, struct candidate *c, struct str model)
+{
+    c->label = c->name;
+    for (size_t i = 0; i < c->provider->serves_count; i++)
+        if (str_eq(c->provider->serves[i], model))
+            return;
+    c->label = arena_printf(x->r->arena, "%.*s/*", STR_ARG(c->provider->name));
+}
+
+static void route_served(struct exchange *x, const struct provider *p, struct str name, struct str model)
+{
+    struct candidate *c = &x->candidates[0];
+
+    *c = (struct candidate){.provider = p, .model = model, .name = name};
+    label_served(x, c, model);
+    x->candidate_count = 1;
+    x->facts.model_label = c->label;
+}
+
+static err_t not_found(struct exchange *x, struct str name)
+{
+    struct str near = catalog_nearest_model(x->snapshot->catalog, name);
+    struct str shown = utf8_prefix(name, NAME_SHOWN);
+
+    if (near.n && (!x->key || api_key_allows(x->key, near)))
+        return fail(E_NOT_FOUND, "The model '%.*s' does not exist. Did you mean '%.*s'?", STR_ARG(shown),
+                    STR_ARG(near));
+    return fail(E_NOT_FOUND,
+                "The model '%.*s' does not exist or you do not have access to it. GET /v1/models lists those that do.",
+                STR_ARG(shown));
+}
+
+err_t route(struct exchange *x, struct str name)
+{
+    const struct catalog *c = x->snapshot->catalog;
+    const struct model *m = catalog_find_model(c, name);
+    struct str model;
+    const struct provider *p = m ? NULL : catalog_find_served(c, name, &model);
+
+    if (!m && !p)
+        return not_found(x, name);
+    if (x->key && !api_key_allows(x->key, name))
+        return fail(E_FORBIDDEN, "This key may not use the model '%.*s'.", STR_ARG(utf8_prefix(name, NAME_SHOWN)));
+    if (m)
+        route_configured(x, m);
+    else
+        route_served(x, p, name, model);
+    return OK;
+}
+
+err_t route_pass_through(struct exchange *x)
+{
+    const struct provider *p = x->snapshot->catalog->pass_through;
+    struct candidate *c = &x->candidates[0];
+
+    if (!p)
+        return fail(E_NOT_FOUND,
+                    "This gateway does not offer %.*s: it is relayed only if the configuration names a provider for it "
+                    "(pass_through).",
+                    STR_ARG(x->facts.path));
+    if (x->key && x->key->model_count)
+        return fail(E_FORBIDDEN, "This key may use certain models only, and what %.*s uses cannot be told.",
+                    STR_ARG(x->facts.path));
+    *c = (struct candidate){.provider = p, .name = p->name, .label = p->name};
+    x->candidate_count = 1;
+    return OK;
+}

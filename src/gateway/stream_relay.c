@@ -1,0 +1,256 @@
+/*
+ * stream_relay.c - hand a provider's event stream on to the client, event by event.
+ *
+ * What one read brought leaves in one write: no event waits for another, and none is cut in two. Bytes are passed on in place; only
+ * an event that began in an earlier read is copied. The stream ends with its terminal event, or with an explicit error event:
+ * a break in the middle never looks like an end.
+ */
+#include "codec/json_scan.h"
+#include "codec/sse.h"
+#include "gateway/exchange.h"
+#include "llm/openai_stream.h"
+#include "rt/loop.h"
+
+enum { BATCH = 24, CARRY_MAX = SSE_EVENT_MAX + 64 };
+
+struct stream_relay {
+    struct exchange *x;
+    struct attempt *a;
+    struct sse framer;
+    struct openai_stream stream;
+    struct str piece;        /* the read that is being taken apart              */
+    struct str parts[BATCH]; /* of the write that is being put together         */
+    size_t count;
+    struct buf carried; /* copy of an event that does not lie in `piece`   */
+    bool over;          /* the client's answer has ended                   */
+};
+
+static void relay_release(struct stream_relay *s)
+{
+    sse_release(&s->framer);
+    buf_release(&s->carried);
+}
+
+static SUSPENDS err_t flush(struct stream_relay *s)
+{
+    size_t n = s->count;
+
+    if (!n)
+        return OK;
+    s->count = 0;
+    /* Let the other fibers of this turn read first, so that what they all write leaves together: a client then wakes up once for
+     * several events instead of once for each, and waking it is the dearest part of a write. */
+    TRY(fiber_yield());
+    return http_reply_write(s->x->r, s->parts, n);
+}
+
+static bool lies_in(struct str part, struct str whole)
+{
+    return part.p >= whole.p && part.p + part.n <= whole.p + whole.n;
+}
+
+/* The last write of the answer. */
+static SUSPENDS err_t finish(struct stream_relay *s)
+{
+    s->over = true;
+    return http_reply_finish(s->x->r, s->parts, s->count);
+}
+
+/* Put bytes behind those that are to be written; what follows on directly becomes one part. They stay where they are until then. */
+static SUSPENDS err_t pass(struct stream_relay *s, struct str bytes)
+{
+    if (!bytes.n)
+        return OK;
+    struct str *last = s->count ? &s->parts[s->count - 1] : NULL;
+    if (last && last->p + last->n == bytes.p) {
+        last->n += bytes.n;
+        return OK;
+    }
+    if (s->count == BATCH)
+        TRY(flush(s));
+    s->parts[s->count++] = bytes;
+    return OK;
+}
+
+/* Pass an event, in parts or whole, that may lie in the framer's memory: then it is copied. */
+static SUSPENDS err_t pass_event(struct stream_relay *s, const struct str *parts, size_t count)
+{
+    bool stays = true;
+
+    for (size_t i = 0; i < count; i++)
+        stays &= lies_in(parts[i], s->piece);
+    if (stays) {
+        for (size_t i = 0; i < count; i++)
+            TRY(pass(s, parts[i]));
+        return OK;
+    }
+    TRY(flush(s)); /* the copy is of one event, and nothing else refers to it */
+    buf_clear(&s->carried);
+    for (size_t i = 0; i < count; i++)
+        TRY(buf_add(&s->carried, parts[i]));
+    return pass(s, buf_str(&s->carried));
+}
+
+/* End the client's stream with an error event, behind what has been passed so far. */
+static SUSPENDS err_t end_with_error(struct stream_relay *s, int status, struct str message, const char *code)
+{
+    struct buf event CLEANUP(buf_release) = BUF_INIT(64 * 1024);
+    struct api_error e = {.status = status, .message = message, .code = code};
+
+    s->over = true;
+    s->x->facts.error_text = message;
+    TRY(flush(s));
+    openai_error_event(&e, s->stream.kind == STREAM_RESPONSES, s->stream.sequence_number, &event);
+    struct str bytes = buf_str(&event);
+    return http_reply_finish(s->x->r, &bytes, 1);
+}
+
+static SUSPENDS err_t provider_failed(struct stream_relay *s)
+{
+    struct exchange *x = s->x;
+    struct str message = STR_NONE, code = STR_NONE;
+
+    if (json_string_value(s->stream.error_message, x->r->arena, &message) != OK || !message.n)
+        message = STR("the provider failed in the middle of its answer");
+    if (json_string_value(s->stream.error_code, x->r->arena, &code) != OK)
+        code = STR_NONE;
+    s->a->outcome = ATTEMPT_SERVER_ERROR;
+    x->facts.error = E_UPSTREAM;
+    return end_with_error(s, 502, scrub(x, message), code.n ? scrub(x, code).p : NULL);
+}
+
+static SUSPENDS err_t broke_off(struct stream_relay *s, err_t e)
+{
+    struct exchange *x = s->x;
+    bool late = e == E_DEADLINE;
+    struct str message =
+        late ? STR("The provider stopped sending in the middle of its answer; the answer is incomplete.")
+             : STR("The provider broke off in the middle of its answer; the answer is incomplete.");
+
+    s->a->outcome = late ? ATTEMPT_TIMEOUT : ATTEMPT_BROKEN;
+    x->facts.error = e;
+    return end_with_error(s, late ? 504 : 502, message, late ? "stream_timeout" : "stream_interrupted");
+}
+
+static SUSPENDS err_t take_event(struct stream_relay *s, const struct sse_event *event)
+{
+    bool had_content = s->stream.content;
+
+    switch (openai_stream_event(&s->stream, event)) {
+    case STREAM_PASS:
+        TRY(pass_event(s, &event->raw, 1));
+        break;
+    case STREAM_EDIT:
+        TRY(pass_event(s, s->stream.parts, s->stream.part_count));
+        break;
+    case STREAM_DROP:
+        break;
+    case STREAM_FAILED:
+        return provider_failed(s);
+    }
+    if (s->stream.content && !had_content)
+        note_first_token(s->x);
+    return OK;
+}
+
+/* Take one read apart and write what goes on. */
+static SUSPENDS err_t take_piece(struct stream_relay *s, struct str piece)
+{
+    struct sse_event event;
+    struct str in = piece;
+
+    s->piece = piece;
+    for (;;) {
+        switch (sse_next(&s->framer, &in, &event)) {
+        case SSE_MORE:
+            return s->stream.done ? finish(s) : flush(s);
+        case SSE_TOO_LARGE:
+            return broke_off(s, E_TOO_LARGE);
+        case SSE_EVENT:
+            TRY(take_event(s, &event));
+            if (s->over)
+                return OK;
+            break;
+        }
+    }
+}
+
+/* The transport ended properly: was everything said? */
+static SUSPENDS err_t take_end(struct stream_relay *s)
+{
+    struct sse_event event;
+    static const struct str blank = STR_INIT("\n\n");
+
+    s->piece = STR_NONE;
+    if (sse_end(&s->framer, &event) == SSE_EVENT && event.has_data) {
+        TRY(take_event(s, &event));
+        if (s->over)
+            return OK;
+        TRY(pass_event(s, &blank, 1)); /* the blank line that was missing */
+        TRY(flush(s));
+    }
+    if (!openai_stream_is_complete(&s->stream))
+        return broke_off(s, E_EOF);
+    struct str done = STR("data: [DONE]\n\n");
+    return http_reply_finish(s->x->r, &done, s->stream.done ? 0 : 1);
+}
+
+static ns_t gap_by(const struct exchange *x)
+{
+    return ns_min(ns_add(rt_now(), x->timeouts.between_bytes), ns_add(x->r->received, x->timeouts.total));
+}
+
+/* The client has its answer: see whether the connection to the provider can be kept, which ends a moment later. */
+static SUSPENDS err_t await_end(struct stream_relay *s)
+{
+    enum { LINGER = 20 };
+    struct str rest;
+
+    if (http_call_next(s->a->call, rt_now() + LINGER * NS_MS, &rest) == E_CANCELLED)
+        return E_CANCELLED;
+    return OK;
+}
+
+static SUSPENDS err_t relay_pieces(struct stream_relay *s)
+{
+    struct str piece = s->a->body;
+
+    for (;;) {
+        TRY(take_piece(s, piece));
+        if (s->over)
+            return s->stream.done ? await_end(s) : OK;
+        err_t e = http_call_next(s->a->call, gap_by(s->x), &piece);
+        if (e == E_CANCELLED)
+            return e;
+        if (e != OK)
+            return broke_off(s, e);
+        if (!piece.p)
+            return take_end(s);
+    }
+}
+
+err_t relay_stream(struct exchange *x, struct attempt *a)
+{
+    struct stream_relay *s = arena_new(x->r->arena, struct stream_relay);
+    bool responses = x->endpoint.kind == ENDPOINT_RESPONSES;
+    struct http_header *headers;
+    struct http_reply reply = {.status = 200, .length = -1};
+    err_t e;
+
+    *s = (struct stream_relay){.x = x, .a = a, .carried = BUF_INIT(CARRY_MAX)};
+    sse_init(&s->framer, 0);
+    openai_stream_init(&s->stream, responses ? STREAM_RESPONSES : STREAM_CHAT, asks_usage(x));
+    forward_answer_headers(x, a->call, &headers, &reply.count);
+    reply.headers = headers;
+    x->facts.stream = true;
+    http_body_release(x->r); /* there will be no other attempt, and streams are long */
+    x->request.doc = STR_NONE;
+    e = http_reply_begin(x->r, &reply);
+    if (e == OK)
+        e = relay_pieces(s);
+    if (e == E_TOO_LARGE && !s->over)
+        e = broke_off(s, e);
+    a->usage = s->stream.usage;
+    relay_release(s);
+    return e;
+}
