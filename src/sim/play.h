@@ -1,0 +1,38 @@
+/*
+ * play.h - sends answers the way a plan says: at its pace, and with its fault.
+ *
+ * All waiting and all misbehaviour of the simulated provider is here; what is sent comes ready from elsewhere.
+ */
+#ifndef SIM_PLAY_H
+#define SIM_PLAY_H
+
+#include "net/http_server.h"
+#include "sim/feed.h"
+#include "sim/plan.h"
+#include "sim/refusal.h"
+#include "sim/stats.h"
+
+struct sim_play {
+    struct http_request *r;
+    const struct sim_plan *plan;
+    struct sim_counts *counts;
+    uint64_t unique;  /* for the request id       */
+    struct buf *room; /* to build in; borrowed    */
+};
+
+/*
+ * Let happen what happens instead of an answer: an error, a reset, silence. *ret_over: the request has been dealt with.
+ *
+ * Call it before composing the answer. Suspends. E_CANCELLED when the client leaves.
+ */
+err_t sim_play_before(struct sim_play *p, bool *ret_over) SUSPENDS MUST_CHECK;
+/* Send a whole answer when its last token is due. `type`: its content type. */
+err_t sim_play_whole(struct sim_play *p, struct str type, struct str body, size_t tokens) SUSPENDS MUST_CHECK;
+/* Send a stream of events, each when it is due. */
+err_t sim_play_stream(struct sim_play *p, struct sim_feed *feed) SUSPENDS MUST_CHECK;
+/* Send an error. `retry_after`: 0 for none. */
+err_t sim_play_refusal(struct sim_play *p, const struct sim_refusal *why, ns_t retry_after) SUSPENDS MUST_CHECK;
+/* Send a body at once, whatever the plan says: for what is no model's answer. */
+err_t sim_play_plain(struct sim_play *p, int status, struct str type, struct str body) SUSPENDS MUST_CHECK;
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * question.c - what the readers of all endpoints have in common: counting and hashing what was said.
+ *
+ * The hash runs over roles and texts in their order, decoded, so that two ways of writing the same JSON ask the same question.
+ */
+#include "sim/question.h"
+
+#include "codec/json.h"
+#include "sim/fields.h"
+#include "sim/hash.h"
+#include "sim/text.h"
+
+/* Of tool definitions; far more than models take. */
+enum { TOOLS_BYTES_MAX = 4 << 20 };
+
+void question_init(struct question *q)
+{
+    *q = (struct question){.max_tokens = -1, .n = 1, .prompt_tokens = SIM_PROMPT_TOKENS, .parallel = true};
+}
+
+void question_add_text(struct question *q, struct str text)
+{
+    q->hash = sim_hash(q->hash, text);
+    q->prompt_tokens += sim_tokens(text);
+}
+
+void question_add_role(struct question *q, struct str role)
+{
+    q->hash = sim_hash(q->hash, role);
+    q->prompt_tokens += SIM_MESSAGE_TOKENS;
+}
+
+size_t question_effort_tokens(struct str effort)
+{
+    static const struct {
+        struct str name;
+        size_t tokens;
+    } efforts[] = {{STR_INIT("minimal"), 4}, {STR_INIT("low"), 8},    {STR_INIT("medium"), 16},
+                   {STR_INIT("high"), 32},   {STR_INIT("xhigh"), 64}, {STR_INIT("max"), 128}};
+
+    for (size_t i = 0; i < ARRAY_LEN(efforts); i++)
+        if (str_eq(effort, efforts[i].name))
+            return efforts[i].tokens;
+    return 0;
+}
+
+err_t question_add_tools(struct arena *a, struct question *q, yyjson_val *tools)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(TOOLS_BYTES_MAX);
+
+    TRY(json_write(&text, a, tools));
+    question_add_text(q, buf_str(&text));
+    return OK;
+}
+
+bool question_is_name(struct str name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        char c = ascii_lower(name.p[i]);
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'))
+            return false;
+    }
+    return name.n >= 1 && name.n <= 64;
+}
+
+err_t question_check_schema(struct arena *a, yyjson_val *schema, struct str param, struct sim_refusal *r)
+{
+    if (!schema || yyjson_is_null(schema) || yyjson_is_obj(schema))
+        return OK;
+    return refuse_type(a, r, param, "an object", schema);
+}

@@ -1,0 +1,442 @@
+/*
+ * sim_provider.c - the simulated provider: routes a request to its endpoint, with the model's state and the request's plan.
+ *
+ * One provider belongs to one loop. It keeps, per name of a model that was asked for, how many requests came and what became of
+ * them; names beyond MODELS_MAX share one entry. Other loops may read the counts (stats.h), and nothing else.
+ *
+ * The answer to a request is a function of the seed, the scenario and
+ *   - the question, for what is said and how long it is;
+ *   - the model's name and the request's number there, for ids, pace and faults;
+ *   - the clock, for "created" and for the windows of a schedule.
+ *
+ * Endpoints are in files of their own (turn.h lists them); pace and faults are in plan.c and play.c.
+ */
+#include "sim/sim_provider.h"
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "codec/url.h"
+#include "rt/fiber.h"
+#include "rt/loop.h"
+#include "sim/file_store.h"
+#include "sim/hash.h"
+#include "sim/response_store.h"
+#include "sim/turn.h"
+
+enum {
+    MODELS_MAX = 1024,
+    ROOMS_KEPT = 256,            /* idle buffers                                 */
+    ROOM_KEPT_BYTES = 128 << 10, /* larger ones are not kept                     */
+    ROOM_BYTES_MAX = 512 << 20,
+    BODY_BYTES_MAX = 256 << 20,
+    PROBLEM_BYTES_MAX = 2048,
+    FILE_BYTES_MAX = 256 << 20,    /* of all uploads       */
+    RESPONSE_BYTES_MAX = 64 << 20, /* of all kept answers  */
+};
+
+struct sim_model_state {
+    struct str name; /* owned */
+    const struct sim_model *model;
+    uint64_t hash; /* of the name */
+    struct sim_counts counts;
+};
+
+/* A buffer that answers are built in, kept for the next request. */
+struct room {
+    struct room *next;
+    struct buf buf;
+};
+
+struct sim_provider {
+    const struct scenario *scenario;
+    uint64_t seed;
+    ns_t began;
+    struct sim_provider *const *peers;
+    size_t peer_count;
+    struct sim_model_state *states[MODELS_MAX]; /* [0, state_count) are set, for good                     */
+    size_t state_count;                         /* stored behind the state itself, so that peers may read */
+    struct map by_name;
+    struct sim_model_state *last; /* that was asked for */
+    struct sim_counts other;      /* requests that came to no model */
+    struct room *rooms;
+    size_t room_count;
+    struct file_store *files;
+    struct response_store *responses;
+};
+
+/* --- life --- */
+
+struct sim_provider *sim_provider_new(const struct scenario *scenario, uint64_t seed)
+{
+    struct sim_provider *p = NEW(struct sim_provider);
+
+    p->scenario = scenario;
+    p->seed = sim_hash_u64(seed, 0);
+    p->began = rt_now();
+    return p;
+}
+
+void sim_provider_free(struct sim_provider *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < p->state_count; i++) {
+        mem_free((void *)(uintptr_t)p->states[i]->name.p);
+        mem_free(p->states[i]);
+    }
+    for (struct room *r = p->rooms, *next; r; r = next) {
+        next = r->next;
+        buf_release(&r->buf);
+        mem_free(r);
+    }
+    map_release(&p->by_name);
+    file_store_free(p->files);
+    response_store_free(p->responses);
+    mem_free(p);
+}
+
+void sim_provider_set_peers(struct sim_provider *p, struct sim_provider *const *peers, size_t count)
+{
+    p->peers = peers;
+    p->peer_count = count;
+}
+
+static struct room *room_take(struct sim_provider *p)
+{
+    struct room *r = p->rooms;
+
+    if (r) {
+        p->rooms = r->next;
+        p->room_count--;
+        return r;
+    }
+    r = NEW(struct room);
+    buf_init(&r->buf, ROOM_BYTES_MAX);
+    return r;
+}
+
+static void room_give(struct sim_provider *p, struct room *r)
+{
+    if (p->room_count == ROOMS_KEPT || r->buf.cap > ROOM_KEPT_BYTES) {
+        buf_release(&r->buf);
+        mem_free(r);
+        return;
+    }
+    buf_clear(&r->buf);
+    r->next = p->rooms;
+    p->rooms = r;
+    p->room_count++;
+}
+
+/* --- models --- */
+
+static struct sim_model_state *state_add(struct sim_provider *p, struct str name, const struct sim_model *model)
+{
+    struct sim_model_state *s = NEW(struct sim_model_state);
+
+    s->name = str_of(mem_dup(name.p, name.n), name.n);
+    s->model = model;
+    s->hash = sim_hash(0, s->name);
+    map_put(&p->by_name, s->name, s);
+    p->states[p->state_count] = s;
+    __atomic_store_n(&p->state_count, p->state_count + 1, __ATOMIC_RELEASE);
+    return s;
+}
+
+/* The state of a model; NULL if the scenario does not have it. */
+static struct sim_model_state *state_of(struct sim_provider *p, struct str name)
+{
+    if (p->last && str_eq(p->last->name, name))
+        return p->last;
+    struct sim_model_state *s = map_get(&p->by_name, name);
+    if (!s) {
+        const struct sim_model *model = scenario_model(p->scenario, name);
+        if (!model)
+            return NULL;
+        if (p->state_count >= MODELS_MAX - 1) { /* the last one is for all names that find no room */
+            name = STR("*");
+            s = map_get(&p->by_name, name);
+        }
+        if (!s)
+            s = state_add(p, name, model);
+    }
+    p->last = s;
+    return s;
+}
+
+/* --- what endpoints use --- */
+
+err_t turn_body(struct sim_turn *t, struct str *ret_body)
+{
+    return http_body_all(t->r, BODY_BYTES_MAX, ret_body);
+}
+
+static err_t read_override(struct sim_turn *t)
+{
+    struct str header = http_request_header(t->r, STR("x-sim"));
+    struct problems problems = {.arena = t->a};
+    struct buf text CLEANUP(buf_release) = BUF_INIT(PROBLEM_BYTES_MAX);
+
+    if (!header.p)
+        return OK;
+    if (!t->scenario->allow_overrides)
+        return refuse(
+            t->a, &t->refusal, "overrides_not_allowed", STR("x-sim"),
+            "The scenario does not allow requests to choose their faults: set 'allow_overrides: true' in it.");
+    if (scenario_override(header, &problems, &t->override) == OK)
+        return OK;
+    problems_print(&problems, &text);
+    return refuse(t->a, &t->refusal, "invalid_header", STR("x-sim"), "Invalid header 'x-sim': %.*s",
+                  STR_ARG(str_trim(buf_str(&text))));
+}
+
+err_t turn_begin(struct sim_turn *t, struct str model, uint64_t question, bool *ret_over)
+{
+    struct sim_provider *p = t->provider;
+    struct sim_model_state *s = state_of(p, model);
+
+    if (!s)
+        return refuse_status(t->a, &t->refusal, 404, "model_not_found",
+                             "The model `%.*s` does not exist or you do not have access to it.", STR_ARG(model));
+    t->state = s;
+    t->play.counts = &s->counts;
+    sim_count(&s->counts.requests, 1);
+    TRY(read_override(t));
+    struct sim_occasion at = {.seed = p->seed,
+                              .model = s->hash,
+                              .nth = s->counts.requests,
+                              .question = question,
+                              .elapsed = t->r->received - p->began};
+    sim_plan_make(s->model, &at, t->override.any ? &t->override : NULL, &t->plan);
+    t->mark.unique = sim_hash_u64(sim_hash_u64(p->seed, s->hash), at.nth);
+    t->mark.created = rt_wall() / NS_SEC;
+    t->play.unique = t->mark.unique;
+    return sim_play_before(&t->play, ret_over);
+}
+
+const struct sim_model *turn_model(const struct sim_turn *t)
+{
+    return t->state->model;
+}
+
+void turn_count_prompt(struct sim_turn *t, size_t tokens)
+{
+    sim_count(&t->play.counts->prompt_tokens, tokens);
+}
+
+err_t turn_reply_json(struct sim_turn *t, int status)
+{
+    TRY(buf_status(t->room));
+    return sim_play_plain(&t->play, status, STR("application/json"), buf_str(t->room));
+}
+
+struct file_store *turn_files(struct sim_turn *t)
+{
+    if (!t->provider->files)
+        t->provider->files = file_store_new(FILE_BYTES_MAX);
+    return t->provider->files;
+}
+
+struct response_store *turn_responses(struct sim_turn *t)
+{
+    if (!t->provider->responses)
+        t->provider->responses = response_store_new(RESPONSE_BYTES_MAX);
+    return t->provider->responses;
+}
+
+/* --- routes --- */
+
+struct route {
+    const char *method;
+    struct str path; /* {id}: one segment; at the end {id...}: all the rest */
+    sim_endpoint_fn *endpoint;
+};
+
+static const struct route routes[] = {
+    {"POST", STR_INIT("/chat/completions"), chat_endpoint},
+    {"POST", STR_INIT("/responses"), responses_create_endpoint},
+    {"POST", STR_INIT("/responses/input_tokens"), responses_count_endpoint},
+    {"GET", STR_INIT("/responses/{id}"), responses_get_endpoint},
+    {"DELETE", STR_INIT("/responses/{id}"), responses_delete_endpoint},
+    {"POST", STR_INIT("/responses/{id}/cancel"), responses_cancel_endpoint},
+    {"GET", STR_INIT("/responses/{id}/input_items"), responses_items_endpoint},
+    {"POST", STR_INIT("/completions"), completions_endpoint},
+    {"POST", STR_INIT("/embeddings"), embeddings_endpoint},
+    {"GET", STR_INIT("/models"), models_list_endpoint},
+    {"GET", STR_INIT("/models/{id...}"), models_get_endpoint},
+    {"POST", STR_INIT("/moderations"), moderations_endpoint},
+    {"POST", STR_INIT("/files"), files_create_endpoint},
+    {"GET", STR_INIT("/files"), files_list_endpoint},
+    {"GET", STR_INIT("/files/{id}"), files_get_endpoint},
+    {"DELETE", STR_INIT("/files/{id}"), files_delete_endpoint},
+    {"GET", STR_INIT("/files/{id}/content"), files_content_endpoint},
+    {"POST", STR_INIT("/audio/speech"), speech_endpoint},
+    {"POST", STR_INIT("/audio/transcriptions"), transcriptions_endpoint},
+    {"POST", STR_INIT("/audio/translations"), transcriptions_endpoint},
+    {"POST", STR_INIT("/images/generations"), images_endpoint},
+    {"GET", STR_INIT("/sim/stats"), stats_endpoint},
+};
+
+/* The path without its "/v1" (twice, if somebody set it twice) and without a slash at its end. */
+static struct str route_path(struct str path)
+{
+    while (str_starts(path, STR("/v1/")))
+        path = str_slice(path, 3, path.n);
+    if (path.n > 1 && path.p[path.n - 1] == '/')
+        path.n--;
+    return path;
+}
+
+static bool route_matches(struct str pattern, struct str path, struct str *ret_id)
+{
+    size_t fixed = str_find_char(pattern, '{');
+
+    if (fixed == pattern.n)
+        return str_eq(pattern, path);
+    if (!str_starts(path, str_slice(pattern, 0, fixed)))
+        return false;
+    struct str rest = str_slice(path, fixed, path.n);
+    if (str_ends(pattern, STR("{id...}"))) {
+        *ret_id = rest;
+        return rest.n > 0;
+    }
+    size_t end = str_find_char(rest, '/');
+    *ret_id = str_slice(rest, 0, end);
+    return end > 0 && str_eq(str_slice(rest, end, rest.n), str_slice(pattern, fixed + 4, pattern.n));
+}
+
+static err_t find_route(struct sim_turn *t, sim_endpoint_fn **ret)
+{
+    struct str method = t->r->head.method, path = route_path(t->r->head.path), id = STR_NONE;
+    bool known = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+        if (!route_matches(routes[i].path, path, &id))
+            continue;
+        known = true;
+        if (!str_eq(method, str_from_c(routes[i].method)))
+            continue;
+        *ret = routes[i].endpoint;
+        if (id.n == 0 || url_decode(id, t->a, &t->id) == OK)
+            return OK;
+        break;
+    }
+    if (known)
+        return refuse_status(t->a, &t->refusal, 405, "method_not_supported",
+                             "Not allowed to %.*s on %.*s. (HINT: Perhaps you meant to use a different HTTP method?)",
+                             STR_ARG(method), STR_ARG(t->r->head.path));
+    return refuse_status(t->a, &t->refusal, 404, "unknown_url",
+                         "Unknown request URL: %.*s %.*s. Please check the URL for typos.", STR_ARG(method),
+                         STR_ARG(t->r->head.path));
+}
+
+static err_t check_key(struct sim_turn *t)
+{
+    const struct scenario *s = t->scenario;
+    struct str header = http_head_get(&t->r->head, HDR_AUTHORIZATION), key = STR_NONE;
+    bool known = false;
+
+    if (s->api_key_count == 0)
+        return OK;
+    if (str_starts_nocase(header, STR("bearer ")))
+        key = str_trim(str_slice(header, 7, header.n));
+    if (key.n == 0)
+        return refuse_status(
+            t->a, &t->refusal, 401, NULL,
+            "You didn't provide an API key. You need to provide your API key in an Authorization header using "
+            "Bearer auth (i.e. Authorization: Bearer YOUR_KEY).");
+    for (size_t i = 0; i < s->api_key_count; i++)
+        known |= str_eq_secret(key, s->api_keys[i]);
+    if (known)
+        return OK;
+    return refuse_status(t->a, &t->refusal, 401, "invalid_api_key", "Incorrect API key provided: %.*s***.",
+                         STR_ARG(str_slice(key, 0, key.n < 12 ? 0 : 3)));
+}
+
+static err_t serve(struct sim_turn *t) SUSPENDS;
+static err_t serve(struct sim_turn *t)
+{
+    sim_endpoint_fn *endpoint = chat_endpoint;
+
+    if (!str_eq(t->r->head.path, STR("/v1/chat/completions")) || !str_eq(t->r->head.method, STR("POST")))
+        TRY(find_route(t, &endpoint));
+    TRY(check_key(t));
+    return endpoint(t);
+}
+
+err_t sim_provider_handle(struct http_request *r, void *ctx)
+{
+    struct sim_provider *p = ctx;
+    struct room *room = room_take(p);
+    struct sim_turn t = {
+        .provider = p, .scenario = p->scenario, .r = r, .a = r->arena, .seed = p->seed, .room = &room->buf};
+
+    t.play = (struct sim_play){.r = r, .plan = &t.plan, .counts = &p->other, .unique = r->received, .room = t.room};
+    err_t e = serve(&t);
+    if (e == E_PARSE && t.refusal.status != 0) {
+        sim_count(&t.play.counts->refused, 1);
+        e = sim_play_refusal(&t.play, &t.refusal, 0);
+    }
+    if (fiber_is_cancelled())
+        sim_count(&t.play.counts->cancelled, 1);
+    room_give(p, room);
+    return e;
+}
+
+/* --- statistics --- */
+
+static void write_states(const struct sim_provider *p, struct map *written, struct arena *a)
+{
+    size_t count = __atomic_load_n(&p->state_count, __ATOMIC_ACQUIRE);
+
+    for (size_t i = 0; i < count; i++) {
+        struct sim_counts *sum = map_get(written, p->states[i]->name);
+        if (!sum) {
+            sum = arena_new(a, struct sim_counts);
+            map_put(written, p->states[i]->name, sum);
+        }
+        sim_counts_add(sum, &p->states[i]->counts);
+    }
+}
+
+/* Models in the order in which the first provider that knows them met them. */
+static void write_models(const struct sim_provider *const *peers, size_t count, struct buf *to)
+{
+    struct arena a CLEANUP(arena_release);
+    struct map sums CLEANUP(map_release) = {0};
+    struct sim_counts *sum;
+    const char *joint = "";
+
+    arena_init(&a, SIZE_MAX);
+    for (size_t i = 0; i < count; i++)
+        write_states(peers[i], &sums, &a);
+    for (size_t i = 0; i < count; i++) {
+        size_t states = __atomic_load_n(&peers[i]->state_count, __ATOMIC_ACQUIRE);
+        for (size_t k = 0; k < states; k++) {
+            struct str name = peers[i]->states[k]->name;
+            if (!(sum = map_remove(&sums, name)))
+                continue;
+            buf_addf(to, "%s\"", joint);
+            buf_add_json(to, name);
+            buf_add_lit(to, "\":");
+            sim_counts_write(sum, to);
+            joint = ",";
+        }
+    }
+}
+
+err_t sim_provider_stats(const struct sim_provider *p, struct buf *to)
+{
+    const struct sim_provider *const *peers = p->peer_count > 0 ? (const struct sim_provider *const *)p->peers : &p;
+    size_t count = p->peer_count > 0 ? p->peer_count : 1;
+    struct sim_counts other = {0};
+
+    buf_add_lit(to, "{\"models\":{");
+    write_models(peers, count, to);
+    for (size_t i = 0; i < count; i++)
+        sim_counts_add(&other, &peers[i]->other);
+    buf_add_lit(to, "},\"other\":");
+    sim_counts_write(&other, to);
+    buf_add_char(to, '}');
+    return buf_status(to);
+}

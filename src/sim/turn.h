@@ -1,0 +1,79 @@
+/*
+ * turn.h - one request on its way through the simulated provider: what its endpoint has at hand. Private to sim/.
+ */
+#ifndef SIM_TURN_H
+#define SIM_TURN_H
+
+#include "sim/chat_write.h"
+#include "sim/play.h"
+
+struct sim_provider;
+struct sim_model_state;
+struct file_store;
+struct response_store;
+
+struct sim_turn {
+    struct sim_provider *provider;
+    const struct scenario *scenario;
+    struct http_request *r;
+    struct arena *a; /* the request's                                             */
+    struct str id;   /* what stands for {id} in the path, decoded                 */
+    uint64_t seed;
+    struct sim_mark mark;          /* set by turn_begin()                                       */
+    struct sim_model_state *state; /* likewise; NULL before                                     */
+    struct sim_plan plan;          /* likewise                                                  */
+    struct sim_override override;
+    struct sim_play play;
+    struct sim_refusal refusal; /* set where an endpoint returns E_PARSE with a status here  */
+    struct buf *room;           /* to build the answer in; empty                             */
+};
+
+/* An endpoint. E_PARSE with t->refusal filled: the caller sends it. */
+typedef err_t sim_endpoint_fn(struct sim_turn *t) SUSPENDS;
+
+/* The whole request body. Suspends. */
+err_t turn_body(struct sim_turn *t, struct str *ret_body) SUSPENDS MUST_CHECK;
+/*
+ * Find the model, count the request, make its plan, and let happen what happens instead of an answer.
+ *
+ * question  sim_hash() of what was asked
+ * ret_over  the request has been dealt with
+ *
+ * E_PARSE with t->refusal filled: no such model, or a wrong x-sim header.
+ */
+err_t turn_begin(struct sim_turn *t, struct str model, uint64_t question, bool *ret_over) SUSPENDS MUST_CHECK;
+/* The model's own figures, after turn_begin(). */
+const struct sim_model *turn_model(const struct sim_turn *t);
+/* Count prompt tokens of an answered request. */
+void turn_count_prompt(struct sim_turn *t, size_t tokens);
+/* Answer with the JSON in t->room, at once. */
+err_t turn_reply_json(struct sim_turn *t, int status) SUSPENDS MUST_CHECK;
+
+/* Stores of this provider, made on first use. */
+struct file_store *turn_files(struct sim_turn *t);
+struct response_store *turn_responses(struct sim_turn *t);
+
+/* The endpoints. */
+err_t chat_endpoint(struct sim_turn *t) SUSPENDS;
+err_t completions_endpoint(struct sim_turn *t) SUSPENDS;
+err_t embeddings_endpoint(struct sim_turn *t) SUSPENDS;
+err_t moderations_endpoint(struct sim_turn *t) SUSPENDS;
+err_t models_list_endpoint(struct sim_turn *t) SUSPENDS;
+err_t models_get_endpoint(struct sim_turn *t) SUSPENDS;
+err_t stats_endpoint(struct sim_turn *t) SUSPENDS;
+err_t responses_create_endpoint(struct sim_turn *t) SUSPENDS;
+err_t responses_get_endpoint(struct sim_turn *t) SUSPENDS;
+err_t responses_delete_endpoint(struct sim_turn *t) SUSPENDS;
+err_t responses_cancel_endpoint(struct sim_turn *t) SUSPENDS;
+err_t responses_items_endpoint(struct sim_turn *t) SUSPENDS;
+err_t responses_count_endpoint(struct sim_turn *t) SUSPENDS;
+err_t files_create_endpoint(struct sim_turn *t) SUSPENDS;
+err_t files_list_endpoint(struct sim_turn *t) SUSPENDS;
+err_t files_get_endpoint(struct sim_turn *t) SUSPENDS;
+err_t files_delete_endpoint(struct sim_turn *t) SUSPENDS;
+err_t files_content_endpoint(struct sim_turn *t) SUSPENDS;
+err_t speech_endpoint(struct sim_turn *t) SUSPENDS;
+err_t transcriptions_endpoint(struct sim_turn *t) SUSPENDS;
+err_t images_endpoint(struct sim_turn *t) SUSPENDS;
+
+#endif
