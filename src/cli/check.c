@@ -1,0 +1,58 @@
+/* check.c - crossdock check FILE...: say everything that is wrong with configurations, without serving them. */
+#include "cli/cli.h"
+#include "fleet/config.h"
+#include "gateway/snapshot.h"
+
+#include <stdio.h>
+
+enum { REPORT_MAX = 16 * 1024 * 1024 };
+
+static int check_one(const char *path)
+{
+    struct arena arena CLEANUP(arena_release);
+    struct buf report CLEANUP(buf_release) = BUF_INIT(REPORT_MAX);
+    struct problems problems = {.arena = &arena};
+    struct catalog *catalog = NULL;
+    struct snapshot *snapshot = NULL;
+
+    arena_init(&arena, SIZE_MAX / 2);
+    err_t e = config_load(path, STR_NONE, config_env_real(), &problems, &catalog);
+    problems_print(&problems, &report);
+    (void)fwrite(report.p ? report.p : "", 1, report.n, stderr);
+    if (e == OK) {
+        size_t models = catalog->model_count, providers = catalog->provider_count;
+        e = snapshot_make(catalog, &snapshot);
+        if (e != OK)
+            (void)fprintf(stderr, "%s: error: %s\n", path, err_detail(e));
+        else
+            (void)printf("%s: ok: %zu models, %zu providers\n", path, models, providers);
+        snapshot_unref(snapshot);
+    }
+    return e == OK ? EXIT_OK : EXIT_CONFIG;
+}
+
+static int run(int argc, char **argv)
+{
+    int operands, worst = EXIT_OK, e = cli_parse(&command_check, argc, argv, NULL, 0, argc, &operands);
+
+    if (e)
+        return e < 0 ? EXIT_OK : e;
+    if (operands == 0) {
+        (void)fputs("crossdock check: name at least one file\nTry 'crossdock check --help'.\n", stderr);
+        return EXIT_USAGE;
+    }
+    for (int i = 1; i <= operands; i++) {
+        e = check_one(argv[i]);
+        worst = e > worst ? e : worst;
+    }
+    return worst;
+}
+
+const struct command command_check = {
+    .name = "check",
+    .summary = "say what is wrong with a configuration",
+    .help = "Usage: crossdock check FILE...\n\n"
+            "Reads configurations (files, or folders of *.yaml) as 'serve' would and prints every problem as\n"
+            "file:line:column: what is wrong. Exit code 3 if there is any error; warnings alone are 0.\n",
+    .run = run,
+};

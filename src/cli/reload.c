@@ -1,0 +1,299 @@
+/*
+ * reload.c - configuration while running: read anew on SIGHUP or when the file changes, installed on every loop, or refused whole.
+ *
+ * Reading blocks, so it is a job for a worker. Installing is a visit to each loop; requests under way keep the configuration they
+ * began with. A file that is wrong changes nothing but the log.
+ */
+#include <signal.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/server.h"
+#include "fleet/config.h"
+#include "rt/signals.h"
+#include "rt/worker.h"
+
+enum { REPORT_MAX = 1024 * 1024 };
+
+/* --- reading --- */
+
+static err_t add_scenario(struct server *s, struct str path, struct problems *problems)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(REPORT_MAX);
+
+    for (unsigned i = 0; i < s->scenario_count; i++)
+        if (str_eq(s->scenarios[i].path, path))
+            return OK;
+    if (__atomic_load_n(&s->revision, __ATOMIC_RELAXED) != 0)
+        return fail(E_CONFIG, "a simulated provider with a new scenario takes a restart");
+    if (s->scenario_count == MAX_SIMULATORS)
+        return fail(E_CONFIG, "more than %d different scenarios", MAX_SIMULATORS);
+    struct scenario_file *f = &s->scenarios[s->scenario_count];
+    f->path = arena_str(problems->arena, path);
+    if (path.n)
+        TRY(config_env_real()->read_file(f->path.p, REPORT_MAX, &text));
+    TRY(scenario_parse(path.n ? buf_str(&text) : scenario_builtin(), path.n ? f->path.p : "built-in scenario", problems,
+                       &f->scenario));
+    f->path = str_of(mem_dup(path.p, path.n), path.n);
+    s->scenario_count++;
+    return OK;
+}
+
+static bool stat_config(const struct server *s, struct disk_stat *ret)
+{
+    const struct seams *seams = seams_real();
+
+    return seams->disk->stat(seams->ctx, s->config_path, ret) >= 0;
+}
+
+err_t server_load(struct server *s, struct snapshot **ret, struct buf *ret_report, struct disk_stat *ret_stat)
+{
+    struct arena arena CLEANUP(arena_release);
+    struct problems problems = {.arena = &arena};
+    struct catalog *catalog;
+    err_t e;
+
+    arena_init(&arena, SIZE_MAX / 2);
+    *ret_stat = (struct disk_stat){0};
+    (void)stat_config(s, ret_stat); /* before reading: a change while we read is seen as one */
+    e = config_load(s->config_path, STR_NONE, config_env_real(), &problems, &catalog);
+    if (e == OK) {
+        /* where it listens already, whatever the file says now */
+        for (size_t i = 0; e == OK && i < s->listen_count; i++)
+            e = catalog_check_exposure(catalog, &s->listens[i]);
+        for (size_t i = 0; e == OK && i < catalog->provider_count; i++)
+            if (catalog->providers[i].simulated)
+                e = add_scenario(s, catalog->providers[i].scenario_path, &problems);
+        if (e == OK)
+            e = snapshot_make(catalog, ret);
+        else
+            catalog_unref(catalog);
+    }
+    problems_print(&problems, ret_report);
+    if (e != OK && problems.errors == 0)
+        buf_addf(ret_report, "%s: error: %s\n", s->config_path, err_detail(e));
+    return e;
+}
+
+struct load_job {
+    struct job job;
+    struct server *server;
+    struct snapshot *snapshot; /* result */
+    struct buf report;
+    struct disk_stat stat;
+    err_t error;
+};
+
+static void load_run(struct job *j)
+{
+    struct load_job *l = CONTAINER_OF(j, struct load_job, job);
+
+    l->error = server_load(l->server, &l->snapshot, &l->report, &l->stat);
+}
+
+static void load_drop(struct job *j)
+{
+    struct load_job *l = CONTAINER_OF(j, struct load_job, job);
+
+    snapshot_unref(l->snapshot);
+    buf_release(&l->report);
+    mem_free(l);
+}
+
+/* --- installing --- */
+
+static void log_report(struct buf *report, bool failed)
+{
+    for (struct str rest = buf_str(report); rest.n;) {
+        struct str line = str_cut(&rest, '\n');
+        if (line.n)
+            log_write(failed ? LOG_ERROR : LOG_WARN, STR_NONE, "%.*s", STR_ARG(line));
+    }
+}
+
+static void install(void *loop, void *snapshot)
+{
+    struct server_loop *sl = loop;
+    struct snapshot *s = snapshot;
+
+    gateway_install(sl->gateway, s);
+    if (s->server_tls)
+        http_server_set_tls(sl->http, s->server_tls);
+}
+
+static void drop_snapshot(void *snapshot)
+{
+    snapshot_unref(snapshot);
+}
+
+static bool same_limits(const struct catalog *a, const struct catalog *b)
+{
+    return a->limits.body_bytes == b->limits.body_bytes && a->limits.head_bytes == b->limits.head_bytes &&
+           a->limits.head_count == b->limits.head_count && a->limits.connections == b->limits.connections &&
+           a->limits.head_time == b->limits.head_time && a->limits.body_gap == b->limits.body_gap &&
+           a->limits.idle_time == b->limits.idle_time && a->limits.write_gap == b->limits.write_gap;
+}
+
+/* Some things are fixed at start; say so instead of ignoring a change of them. */
+static void warn_about_fixed(const struct catalog *old, const struct catalog *new)
+{
+    bool same = old->listen_count == new->listen_count && old->workers == new->workers &&
+                old->log.level == new->log.level &&
+                old->log.format == new->log.format &&str_eq(old->log.access, new->log.access) && same_limits(old, new);
+
+    for (size_t i = 0; same && i < old->listen_count; i++)
+        same = str_eq(old->listens[i].text, new->listens[i].text) && old->listens[i].tls == new->listens[i].tls;
+    if (!same)
+        log_warn(STR_NONE, "changes of 'listen', 'workers', 'limits' and 'log' take effect at the next start");
+}
+
+static SUSPENDS err_t reload(struct server_loop *sl)
+{
+    struct server *s = sl->server;
+    struct load_job *l = NEW(struct load_job);
+
+    *l = (struct load_job){.job = {.run = load_run, .drop = load_drop}, .server = s, .report = BUF_INIT(REPORT_MAX)};
+    err_t e = worker_run(&l->job);
+    if (e == E_OVERLOAD) { /* who listens to signals must go on */
+        log_error(STR_NONE, "the configuration cannot be read now: %s", err_detail(e));
+        return OK;
+    }
+    TRY(e);
+    s->config_stat = l->stat;
+    bool failed = l->error != OK;
+    log_report(&l->report, failed);
+    if (failed) {
+        __atomic_fetch_add(&s->reload_failures, 1, __ATOMIC_RELAXED);
+        log_error(STR_NONE, "the new configuration is invalid; the one in use stays");
+        load_drop(&l->job);
+        return OK;
+    }
+    struct snapshot *fresh = snapshot_ref(l->snapshot);
+    load_drop(&l->job);
+    warn_about_fixed(gateway_snapshot(sl->gateway)->catalog, fresh->catalog);
+    __atomic_store_n(&s->revision, fresh->catalog->revision, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&s->reloads, 1, __ATOMIC_RELAXED);
+    log_info(STR_NONE, "configuration installed revision=%llu digest=%s", (unsigned long long)fresh->catalog->revision,
+             fresh->catalog->digest);
+    TRY(loops_visit(s->group, install, fresh, drop_snapshot));
+    snapshot_unref(fresh);
+    return OK;
+}
+
+/* --- watching the file --- */
+
+struct stat_job {
+    struct job job;
+    const struct server *server;
+    struct disk_stat stat; /* result */
+    bool exists;
+};
+
+static void stat_run(struct job *j)
+{
+    struct stat_job *s = CONTAINER_OF(j, struct stat_job, job);
+
+    s->exists = stat_config(s->server, &s->stat);
+}
+
+static void stat_drop(struct job *j)
+{
+    mem_free(CONTAINER_OF(j, struct stat_job, job));
+}
+
+/* The state of the configuration file; as it was last read if it cannot be told. */
+static SUSPENDS err_t look_at_file(const struct server *server, struct disk_stat *ret)
+{
+    struct stat_job *s = NEW(struct stat_job);
+
+    *s = (struct stat_job){.job = {.run = stat_run, .drop = stat_drop}, .server = server};
+    *ret = server->config_stat;
+    err_t e = worker_run(&s->job);
+    if (e == E_OVERLOAD) /* another time, then */
+        return OK;
+    TRY(e);
+    *ret = s->exists ? s->stat : server->config_stat;
+    stat_drop(&s->job);
+    return OK;
+}
+
+static bool same_file(const struct disk_stat *a, const struct disk_stat *b)
+{
+    return a->size == b->size && a->mtime == b->mtime && a->inode == b->inode;
+}
+
+err_t control_file(void *loop)
+{
+    struct server_loop *sl = loop;
+    struct disk_stat now;
+
+    for (;;) {
+        /* asked once a second, because notifications miss how volumes are swapped under a path in containers */
+        TRY(fiber_sleep_until(rt_now() + NS_SEC));
+        TRY(look_at_file(sl->server, &now));
+        if (!same_file(&sl->server->config_stat, &now))
+            TRY(reload(sl));
+    }
+}
+
+/* --- signals --- */
+
+static void start_drain(void *loop, void *unused)
+{
+    struct server_loop *sl = loop;
+
+    (void)unused;
+    http_server_drain(sl->http);
+}
+
+static void cancel_serving(void *loop, void *unused)
+{
+    struct server_loop *sl = loop;
+
+    (void)unused;
+    if (sl->serving)
+        fiber_cancel(sl->serving);
+}
+
+static void drop_nothing(void *unused)
+{
+    (void)unused;
+}
+
+static SUSPENDS err_t drain(struct server_loop *sl)
+{
+    ns_t patience = gateway_snapshot(sl->gateway)->catalog->drain_time;
+    ns_t until = ns_add(rt_now(), patience);
+    int again;
+
+    __atomic_store_n(&sl->server->draining, true, __ATOMIC_RELAXED);
+    log_info(STR_NONE, "draining: no new connections; requests under way have %lld s", (long long)(patience / NS_SEC));
+    TRY(loops_visit(sl->server->group, start_drain, NULL, drop_nothing));
+    {
+        SCOPE(wait, until);
+        err_t e;
+        do
+            e = signals_wait(&again);
+        while (e == OK && again == SIGHUP); /* asked to end a second time: cut it short */
+        if (e == E_CANCELLED)
+            return e;
+    }
+    log_warn(STR_NONE, "drain time is over: requests under way are cut off");
+    return loops_visit(sl->server->group, cancel_serving, NULL, drop_nothing);
+}
+
+err_t control_signals(void *loop)
+{
+    struct server_loop *sl = loop;
+    int signo;
+
+    for (;;) {
+        TRY(signals_wait(&signo));
+        if (signo == SIGTERM || signo == SIGINT)
+            return drain(sl);
+        log_info(STR_NONE, "SIGHUP: reading the configuration anew");
+        TRY(reload(sl));
+        writer_reopen(sl->server->log_writer);
+        writer_reopen(sl->server->access_writer);
+    }
+}
