@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""
+gateway - a crossdock process for tests: started on free ports, stopped by process id.
+
+As a program: `gateway.py COMMAND...` runs the command with $CROSSDOCK_URL set to a gateway in front of a simulated provider.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+
+import yaml
+
+PROGRAM = os.environ.get("CROSSDOCK", "build/crossdock")
+
+SCENARIO = {
+    "seed": 11,
+    "allow_overrides": True,
+    "models": {"*": {}, "paced": {"ttft": "20ms", "tokens_per_second": 50, "answer_tokens": 200}},
+}
+
+
+class Process:
+    """A crossdock process; `url` is where it serves, `lines` what it has written to stderr."""
+
+    def __init__(self, *arguments, address):
+        self.lines = []
+        self._known = threading.Event()
+        self.url = None
+        self._address = re.compile(address)
+        self.process = subprocess.Popen(
+            [PROGRAM, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.out = []
+        threads = [(self.process.stderr, self.lines), (self.process.stdout, self.out)]
+        self._readers = [threading.Thread(target=self._read, args=pair, daemon=True) for pair in threads]
+        for reader in self._readers:
+            reader.start()
+        if not self._known.wait(30) or not self.url:
+            self.stop()
+            raise RuntimeError("crossdock did not start:\n" + "".join(self.lines))
+
+    def _read(self, stream, lines):
+        for line in stream:
+            lines.append(line)
+            found = self._address.search(line)
+            if found and not self.url:
+                self.url = found.group(1)
+                self._known.set()
+        self._known.set()
+
+    def wait_for_line(self, text, seconds=10):
+        """Wait until stderr has a line with `text` in it; returns whether it came."""
+        done = threading.Event()
+        for _ in range(int(seconds * 100)):
+            if any(text in line for line in self.lines):
+                return True
+            done.wait(0.01)
+        return False
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self):
+        """End it as an operator would; returns its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for reader in self._readers:
+            reader.join(5)
+        return self.process.returncode
+
+
+class Gateway:
+    """A gateway of its own, in front of a simulated provider in a process of its own."""
+
+    def __init__(self, config=None, scenario=None, files=None):
+        self.folder = tempfile.TemporaryDirectory(prefix="crossdock-test-")
+        scenario_path = self.write("scenario.yaml", yaml.safe_dump(scenario or SCENARIO))
+        for name, text in (files or {}).items():
+            self.write(name, text)
+        self.provider = Process("sim", "--listen", "127.0.0.1:0", "--scenario", scenario_path, address=r"at (http://\S+)/v1")
+        self.config = self.write("crossdock.yaml", yaml.safe_dump(self.default_config() | (config or {})))
+        self.process = Process("serve", "--config", self.config, address=r"listening url=(https?://[^\s\"]+)")
+        self.url = self.process.url
+
+    def default_config(self):
+        return {
+            "listen": "127.0.0.1:0",
+            "workers": 2,
+            "log": {"format": "json", "access": "stdout"},
+            "providers": {"sim": {"base_url": self.provider.url + "/v1", "api_key": "sk-provider-secret-key", "serves": "*"}},
+            "models": {"chat": {"targets": ["sim/chat-model"]}, "paced": {"targets": ["sim/paced"]}},
+        }
+
+    def write(self, name, text):
+        path = os.path.join(self.folder.name, name)
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.rename(path + ".new", path)
+        return path
+
+    def stop(self):
+        codes = self.process.stop(), self.provider.stop()
+        self.folder.cleanup()
+        return codes
+
+
+def main():
+    gateway = Gateway()
+    try:
+        status = subprocess.run(sys.argv[1:], env=dict(os.environ, CROSSDOCK_URL=gateway.url), check=False).returncode
+    finally:
+        gateway.stop()
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,2 @@
+/* house.c - the house of tests/sim, as a part of this program: see world.c. */
+#include "sim/house.c" /* NOLINT(bugprone-suspicious-include) */

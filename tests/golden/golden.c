@@ -1,0 +1,399 @@
+/*
+ * golden.c - transcripts through the whole gateway: what a client sends and gets, what a provider gets and answers, byte for byte.
+ *
+ * Each file tests/golden/<dialect>/NAME.txt is one test. It is a list of sections, each headed by a line "=== NAME":
+ *
+ *     === configuration     YAML; optional, else one provider `up` (the scripted one) and model `chat` -> up/real-name
+ *     === client sends      a request
+ *     === provider gets     what the provider must receive; with the next section, any number of times, in order
+ *     === provider answers  what it answers; "=== provider answers, then closes" for a break
+ *     === client gets       what the client must receive
+ *
+ * Messages are written with plain line ends in the head; the body stands as it is, without the last line end of its section. What is
+ * compared (a length written as AUTO is filled in before sending) is the decoded message: start line, headers as they came, body without chunk framing. The world is a simulated one, so
+ * time and ids are the same in every run. Every provider's answer is sent in two pieces too, cut at each of its bytes in turn: the
+ * client must get the same.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "codec/http1.h"
+#include "fleet/config.h"
+#include "gateway/gateway.h"
+#include "net/dns.h"
+#include "net/http_server.h"
+#include "net/iobuf.h"
+#include "rt/loop.h"
+#include "rt/scope.h"
+#include "rt/sim_world.h"
+#include "rt/sock.h"
+#include "test.h"
+
+enum { MAX_TURNS = 6, FILE_MAX_BYTES = 1 << 20, GATEWAY_PORT = 80, PROVIDER_PORT = 9000 };
+
+static const char default_config[] =
+    "listen: 127.0.0.1:80\n"
+    "providers:\n"
+    "  up: { dialect: openai, base_url: 'http://127.0.0.1:9000/v1', api_key: sk-provider-secret }\n"
+    "models:\n"
+    "  chat: { targets: [up/real-name] }\n";
+
+struct turn {
+    struct str gets, answers;
+    bool then_closes;
+};
+
+struct transcript {
+    struct arena arena;
+    struct str config, client_sends, client_gets;
+    struct turn turns[MAX_TURNS];
+    size_t turn_count;
+};
+
+/* --- reading a file --- */
+
+static bool cut_section(struct str *rest, struct str *ret_name, struct str *ret_text)
+{
+    struct str mark = STR("=== ");
+    size_t next;
+
+    if (!str_starts(*rest, mark))
+        return false;
+    *rest = str_slice(*rest, mark.n, rest->n);
+    *ret_name = str_cut(rest, '\n');
+    next = str_find(*rest, STR("\n=== "));
+    *ret_text = str_slice(*rest, 0, next);
+    *rest = str_slice(*rest, next + 1, rest->n);
+    if (next == ret_text->n && str_ends(*ret_text, STR("\n")) && !rest->n)
+        ret_text->n--;
+    return true;
+}
+
+/* Line ends of the head as HTTP wants them, and "content-length: AUTO" as what it is. */
+static struct str to_wire(struct arena *a, struct str text)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(4 * FILE_MAX_BYTES);
+    size_t head = str_find(text, STR("\n\n")), text_length = text.n;
+
+    while (text.p) {
+        struct str line = str_cut(&text, '\n');
+        if (str_eq(line, STR("content-length: AUTO")))
+            line = arena_printf(a, "content-length: %zu", text_length - head - 2);
+        buf_add(&b, line);
+        buf_add_lit(&b, "\r\n");
+        if (!line.n)
+            break;
+    }
+    buf_add(&b, text);
+    return arena_str(a, buf_str(&b));
+}
+
+static bool parse(struct transcript *t, struct str text)
+{
+    struct str name, body;
+
+    while (cut_section(&text, &name, &body)) {
+        struct turn *turn = &t->turns[t->turn_count];
+        if (str_eq(name, STR("configuration")))
+            t->config = body;
+        else if (str_eq(name, STR("client sends")))
+            t->client_sends = to_wire(&t->arena, body);
+        else if (str_eq(name, STR("client gets")))
+            t->client_gets = body;
+        else if (str_eq(name, STR("provider gets")) && t->turn_count < MAX_TURNS)
+            turn->gets = body;
+        else if (str_starts(name, STR("provider answers")) && t->turn_count < MAX_TURNS) {
+            turn->answers = to_wire(&t->arena, body);
+            turn->then_closes = str_ends(name, STR("closes"));
+            t->turn_count++;
+        } else
+            return false;
+    }
+    return t->client_sends.n && t->client_gets.n;
+}
+
+/* --- one run --- */
+
+struct run {
+    struct transcript *t;
+    size_t cut; /* where the provider's answers are cut */
+    struct snapshot *snapshot;
+    size_t turn; /* that comes next                      */
+    struct buf provider_got[MAX_TURNS];
+    struct buf client_got;
+    bool client_broken; /* the answer had no proper end         */
+};
+
+static void describe(const struct http_head *head, bool is_request, struct str body, struct buf *to)
+{
+    if (is_request)
+        buf_addf(to, "%.*s %.*s HTTP/1.1\n", STR_ARG(head->method), STR_ARG(head->target));
+    else
+        buf_addf(to, "HTTP/1.1 %d %.*s\n", head->status, STR_ARG(head->reason));
+    for (size_t i = 0; i < head->count; i++)
+        buf_addf(to, "%.*s: %.*s\n", STR_ARG(head->headers[i].name), STR_ARG(head->headers[i].value));
+    buf_add_char(to, '\n');
+    buf_add(to, body);
+}
+
+/* Read one message from `s` and describe it. E_EOF if there is none; *ret_broken if it is cut short. */
+static SUSPENDS err_t read_message(struct sock *s, enum http1_role role, struct buf *to, bool *ret_broken)
+{
+    struct arena arena CLEANUP(arena_release);
+    struct buf body CLEANUP(buf_release) = BUF_INIT(FILE_MAX_BYTES);
+    struct http1 *h = NEW(struct http1);
+    struct http_head head;
+    struct str in = STR_NONE, piece;
+    char bytes[2048];
+    err_t e = OK;
+
+    arena_init(&arena, FILE_MAX_BYTES);
+    http1_init(h, role, NULL);
+    http1_begin(h, &arena, &head);
+    for (bool done = false; e == OK && !done;) {
+        size_t n = 0;
+        switch (http1_next(h, &in, &piece)) {
+        case HTTP1_MORE:
+            e = sock_read(s, bytes, sizeof bytes, &n);
+            in = str_of(bytes, n);
+            if (e == OK && !n) {
+                done = http1_eof(h) == HTTP1_END;
+                *ret_broken = !done && h->began;
+                e = done ? OK : E_EOF;
+            }
+            break;
+        case HTTP1_HEAD:
+            break;
+        case HTTP1_BODY:
+            buf_add(&body, piece);
+            break;
+        case HTTP1_END:
+            done = true;
+            break;
+        case HTTP1_ERROR:
+            e = fail(E_PROTOCOL, "%s", h->error_text);
+            break;
+        }
+    }
+    if (e == OK || *ret_broken)
+        describe(&head, role == HTTP1_REQUEST, buf_str(&body), to);
+    mem_free(h);
+    return e;
+}
+
+static err_t provider_connection(struct run *r, struct sock *s)
+{
+    bool broken = false;
+
+    while (r->turn < r->t->turn_count) {
+        struct turn *turn = &r->t->turns[r->turn];
+        TRY(read_message(s, HTTP1_REQUEST, &r->provider_got[r->turn], &broken));
+        r->turn++;
+        size_t cut = r->cut < turn->answers.n ? r->cut : 0;
+        if (cut) {
+            TRY(sock_write(s, turn->answers.p, cut));
+            TRY(fiber_sleep_until(rt_now() + 5 * NS_MS)); /* virtual: so that it arrives on its own */
+        }
+        TRY(sock_write(s, turn->answers.p + cut, turn->answers.n - cut));
+        if (turn->then_closes)
+            return OK;
+    }
+    return OK;
+}
+
+static err_t provider(void *arg)
+{
+    struct run *r = arg;
+    struct sock *listener CLEANUP(sock_close_p) = NULL;
+    struct addr at, peer;
+
+    TRY(addr_parse(STR("127.0.0.1:9000"), &at));
+    TRY(sock_listen(&at, false, &listener));
+    for (;;) {
+        struct sock *s CLEANUP(sock_close_p) = NULL;
+        TRY(sock_accept(listener, &s, &peer));
+        if (provider_connection(r, s) == E_CANCELLED)
+            return E_CANCELLED;
+    }
+}
+
+static err_t serve(void *arg)
+{
+    return http_server_run(arg);
+}
+
+static err_t client(struct run *r)
+{
+    struct sock *s CLEANUP(sock_close_p) = NULL;
+    struct addr at;
+
+    TRY(addr_parse(STR("127.0.0.1:80"), &at));
+    TRY(sock_connect(&at, &s));
+    TRY(sock_write(s, r->t->client_sends.p, r->t->client_sends.n));
+    err_t e = read_message(s, HTTP1_RESPONSE, &r->client_got, &r->client_broken);
+    return r->client_broken ? OK : e;
+}
+
+static err_t run_main(void *arg)
+{
+    struct run *r = arg;
+    struct gateway_options go = {.snapshot = r->snapshot};
+    struct gateway *g = gateway_new(&go);
+    struct http_server_options so = {.limits = http_limits_default(), .handler = gateway_handle, .ctx = g};
+    struct http_server *server = http_server_new(&so);
+    struct addr at, bound;
+    err_t e;
+
+    {
+        SCOPE(all, NS_NEVER);
+        TRY(addr_parse(STR("127.0.0.1:80"), &at));
+        TRY(http_server_listen(server, &at, false, NULL, &bound));
+        scope_spawn(&all, "provider", provider, r);
+        scope_spawn(&all, "server", serve, server);
+        TRY(fiber_sleep_until(rt_now() + NS_MS)); /* virtual: everybody listens */
+        e = client(r);
+    }
+    http_server_free(server);
+    gateway_free(g);
+    dns_drain();
+    iobuf_drain();
+    return e;
+}
+
+static const char *no_env(const char *name)
+{
+    (void)name;
+    return NULL;
+}
+
+static err_t no_file(const char *path, size_t max, struct buf *ret)
+{
+    (void)max;
+    (void)ret;
+    return fail(E_NOT_FOUND, "%s: no files here", path);
+}
+
+static void load(struct transcript *t, struct snapshot **ret)
+{
+    static const struct config_env env = {.getenv = no_env, .read_file = no_file};
+    struct arena arena CLEANUP(arena_release);
+    struct problems problems = {.arena = &arena};
+    struct catalog *catalog;
+
+    arena_init(&arena, FILE_MAX_BYTES);
+    CHECK_OK(config_load("-", t->config.n ? t->config : str_from_c(default_config), &env, &problems, &catalog));
+    CHECK_OK(snapshot_make(catalog, ret));
+}
+
+/* Show both whole where they differ: a transcript is read, not guessed. */
+static void same_text(const char *what, struct str got, struct str want)
+{
+    if (!str_eq(got, want))
+        (void)fprintf(stderr, "--- %s, got:\n%.*s\n--- wanted:\n%.*s\n---\n", what, STR_ARG(got), STR_ARG(want));
+    CHECK(str_eq(got, want));
+}
+
+static void compare(struct run *r, err_t e)
+{
+    const struct transcript *t = r->t;
+
+    CHECK_OK(e);
+    same_text("client gets", buf_str(&r->client_got), t->client_gets);
+    CHECK_EQ(r->turn, t->turn_count);
+    for (size_t i = 0; i < t->turn_count; i++)
+        if (t->turns[i].gets.n)
+            same_text("provider gets", buf_str(&r->provider_got[i]), t->turns[i].gets);
+}
+
+static void run_once(struct transcript *t, struct snapshot *snapshot, size_t cut)
+{
+    struct sim_options world = {.seed = 7, .latency_min = NS_US, .latency_max = NS_US};
+    struct sim_world *w = sim_world_new(&world);
+    struct loop_options o = {.seams = sim_world_seams(w)};
+    struct run r = {.t = t, .cut = cut, .snapshot = snapshot};
+
+    buf_init(&r.client_got, 4 * FILE_MAX_BYTES);
+    for (size_t i = 0; i < MAX_TURNS; i++)
+        buf_init(&r.provider_got[i], 4 * FILE_MAX_BYTES);
+    err_t e = loop_run(&o, run_main, &r);
+    sim_world_free(w);
+    if (e != OK)
+        (void)fprintf(stderr, "%s\n", err_detail(e));
+    if (r.client_broken)
+        buf_add_lit(&r.client_got, "\n(cut off)");
+    compare(&r, e);
+    for (size_t i = 0; i < MAX_TURNS; i++)
+        buf_release(&r.provider_got[i]);
+    buf_release(&r.client_got);
+}
+
+/* --- all files --- */
+
+static void run_cuts(struct transcript *t, const char *name)
+{
+    struct snapshot *snapshot = NULL;
+    size_t longest = 0;
+
+    load(t, &snapshot);
+    for (size_t i = 0; i < t->turn_count; i++)
+        if (t->turns[i].answers.n > longest)
+            longest = t->turns[i].answers.n;
+    for (size_t cut = 0; cut < (longest ? longest : 1) && !test_failed(); cut += cut ? (size_t)test_step() : 1) {
+        test_context("%s, answer cut at %zu", name, cut);
+        run_once(t, snapshot, cut);
+    }
+    snapshot_unref(snapshot);
+}
+
+static void run_file(const char *path, const char *name)
+{
+    struct transcript *t = NEW(struct transcript);
+    char *text = mem_alloc(FILE_MAX_BYTES);
+    FILE *f = fopen(path, "r");
+
+    test_context("%s", name);
+    arena_init(&t->arena, 16 * FILE_MAX_BYTES);
+    size_t n = f ? fread(text, 1, FILE_MAX_BYTES, f) : 0;
+    if (f)
+        (void)fclose(f);
+    if (parse(t, str_of(text, n)))
+        run_cuts(t, name);
+    else
+        test_fail_(__FILE__, __LINE__, "%s: not a transcript: see the head of golden.c", path);
+    arena_release(&t->arena);
+    mem_free(text);
+    mem_free(t);
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void run_folder(const char *dialect)
+{
+    struct dirent **entries;
+    char path[4096];
+
+    (void)snprintf(path, sizeof path, "%s/tests/golden/%s", test_root(), dialect);
+    int count = scandir(path, &entries, NULL, by_name), ran = 0;
+    for (int i = 0; i < count; i++) {
+        if (str_ends(str_from_c(entries[i]->d_name), STR(".txt")) && !test_failed()) {
+            (void)snprintf(path, sizeof path, "%s/tests/golden/%s/%s", test_root(), dialect, entries[i]->d_name);
+            run_file(path, entries[i]->d_name);
+            ran++;
+        }
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+    CHECK_GT(ran, 0);
+}
+
+TEST(openai_to_openai_transcripts_at_every_cut)
+{
+    run_folder("openai");
+}
