@@ -15,8 +15,7 @@ static ns_t total_by(const struct exchange *x)
     return ns_add(x->r->received, x->timeouts.total);
 }
 
-/* `span` from now, but not past the request's total. */
-static ns_t alarm_in(const struct exchange *x, ns_t span)
+ns_t alarm_in(const struct exchange *x, ns_t span)
 {
     return ns_min(ns_add(rt_now(), span), total_by(x));
 }

@@ -107,6 +107,8 @@ struct attempt {
 /* Send x's request to x->chosen and look at what comes, up to where it can be handed on. The caller closes a->call. E_CANCELLED, or the fiber's own
  * E_DEADLINE; everything else is in *a. */
 err_t attempt_run(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
+/* `span` from now, but not past the request's total. */
+ns_t alarm_in(const struct exchange *x, ns_t span);
 /* Do we ask for usage in this stream although the client did not? */
 bool asks_usage(const struct exchange *x);
 /* Count and log its end. */

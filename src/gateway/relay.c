@@ -3,12 +3,6 @@
  */
 #include "codec/json_scan.h"
 #include "gateway/exchange.h"
-#include "rt/loop.h"
-
-static ns_t gap_by(const struct exchange *x)
-{
-    return ns_min(ns_add(rt_now(), x->timeouts.between_bytes), ns_add(x->r->received, x->timeouts.total));
-}
 
 /* An answer too large to be held: on it goes, piece by piece, read on the way. */
 static SUSPENDS err_t relay_pieces(struct exchange *x, struct attempt *a)
@@ -18,7 +12,7 @@ static SUSPENDS err_t relay_pieces(struct exchange *x, struct attempt *a)
     err_t e;
 
     openai_answer_init(&answer);
-    while ((e = http_call_next(a->call, gap_by(x), &piece)) == OK && piece.p) {
+    while ((e = http_call_next(a->call, alarm_in(x, x->timeouts.between_bytes), &piece)) == OK && piece.p) {
         note_first_token(x);
         openai_answer_feed(&answer, piece);
         TRY(http_reply_write(x->r, &piece, 1));

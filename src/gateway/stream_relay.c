@@ -195,11 +195,6 @@ static SUSPENDS err_t take_end(struct stream_relay *s)
     return http_reply_finish(s->x->r, &done, s->stream.done ? 0 : 1);
 }
 
-static ns_t gap_by(const struct exchange *x)
-{
-    return ns_min(ns_add(rt_now(), x->timeouts.between_bytes), ns_add(x->r->received, x->timeouts.total));
-}
-
 /* The client has its answer: see whether the connection to the provider can be kept, which ends a moment later. */
 static SUSPENDS err_t await_end(struct stream_relay *s)
 {
@@ -219,7 +214,7 @@ static SUSPENDS err_t relay_pieces(struct stream_relay *s)
         TRY(take_piece(s, piece));
         if (s->over)
             return s->stream.done ? await_end(s) : OK;
-        err_t e = http_call_next(s->a->call, gap_by(s->x), &piece);
+        err_t e = http_call_next(s->a->call, alarm_in(s->x, s->x->timeouts.between_bytes), &piece);
         if (e == E_CANCELLED)
             return e;
         if (e != OK)

@@ -89,30 +89,14 @@ void rt_random_bytes(void *to, size_t n)
     s->rand->fill(s->ctx, to, n);
 }
 
-static uint64_t rotate(uint64_t x, int by)
-{
-    return x << by | x >> (64 - by);
-}
-
-/* xoshiro256++ (Blackman, Vigna 2019). */
 uint64_t rt_random(void)
 {
     struct loop *l = loop_here();
     uint64_t value;
 
-    if (!l) {
-        rt_random_bytes(&value, sizeof value);
-        return value;
-    }
-    uint64_t *s = l->random;
-    value = rotate(s[0] + s[3], 23) + s[0];
-    uint64_t t = s[1] << 17;
-    s[2] ^= s[0];
-    s[3] ^= s[1];
-    s[1] ^= s[2];
-    s[0] ^= s[3];
-    s[2] ^= t;
-    s[3] = rotate(s[3], 45);
+    if (l)
+        return prng_next(&l->random);
+    rt_random_bytes(&value, sizeof value);
     return value;
 }
 
@@ -293,8 +277,8 @@ static err_t loop_init(struct loop *l, const struct loop_options *o)
     timer_heap_init(&l->timers);
     sock_table_init(&l->socks, o->max_sockets ? o->max_sockets : SOCKETS_DEFAULT);
     l->events = mem_zalloc(EVENTS_PER_POLL, sizeof *l->events);
-    l->seams->rand->fill(l->seams->ctx, l->random, sizeof l->random);
-    l->random[0] |= 1; /* all zero is the one bad state */
+    l->seams->rand->fill(l->seams->ctx, &l->random, sizeof l->random);
+    l->random.s[0] |= 1; /* all zero is the one bad state */
     l->now = loop_exact_now(l);
     TRY(stack_pool_init(&l->stacks, o->max_fibers, o->mprotect_guards));
     l->poller = l->net->poller_open(l->net_ctx);

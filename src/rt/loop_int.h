@@ -2,6 +2,7 @@
 #ifndef RT_LOOP_INT_H
 #define RT_LOOP_INT_H
 
+#include "base/prng.h"
 #include "rt/fiber_int.h"
 #include "rt/loop.h"
 #include "rt/scope.h"
@@ -54,7 +55,7 @@ struct loop {
     unsigned fibers;
     uint64_t spawned;
     ns_t lag_max, busy;
-    uint64_t random[4];
+    struct prng random;
 
     pthread_t thread;
     struct loop_msg dump_msg;
