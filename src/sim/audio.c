@@ -149,7 +149,8 @@ err_t speech_endpoint(struct sim_turn *t)
     if (s.events) {
         struct event_list *l = arena_new(t->a, struct event_list);
         struct str samples = arena_join(t->a, buf_str(t->room), buf_str(&sound));
-        *l = (struct event_list){.feed = {list_next, list_give_up}, .sound = samples, .speech = true};
+        *l =
+            (struct event_list){.feed = {.next = list_next, .give_up = list_give_up}, .sound = samples, .speech = true};
         l->prompt_tokens = prompt_tokens;
         l->tokens = (samples.n + SSE_PIECE - 1) / SSE_PIECE;
         return sim_play_stream(&t->play, &l->feed);
@@ -253,6 +254,6 @@ err_t transcriptions_endpoint(struct sim_turn *t)
         return send_transcript(t, &u, text);
     struct event_list *l = arena_new(t->a, struct event_list);
     *l = (struct event_list){
-        .feed = {list_next, list_give_up}, .sound = text, .whole = text, .tokens = sim_tokens(text)};
+        .feed = {.next = list_next, .give_up = list_give_up}, .sound = text, .whole = text, .tokens = sim_tokens(text)};
     return sim_play_stream(&t->play, &l->feed);
 }

@@ -441,7 +441,7 @@ struct sim_feed *chat_feed(struct arena *a, const struct question *q, const stru
 
     buf_add_lit(&frame, "data: ");
     write_frame(q, mark, STR("chat.completion.chunk"), &frame);
-    *s = (struct chat_stream){.feed = {chat_next, chat_fail},
+    *s = (struct chat_stream){.feed = {.next = chat_next, .give_up = chat_fail},
                               .q = q,
                               .answer = answer,
                               .unique = mark->unique,

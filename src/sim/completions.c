@@ -337,7 +337,7 @@ static struct sim_feed *stream_new(const struct completions *c)
 
     buf_add_lit(&frame, "data: ");
     write_frame(c, &frame);
-    *s = (struct stream){.feed = {stream_next, stream_give_up},
+    *s = (struct stream){.feed = {.next = stream_next, .give_up = stream_give_up},
                          .c = c,
                          .frame = arena_str(a, buf_str(&frame)),
                          .rests = arena_alloc(a, c->count * sizeof(*s->rests)),

@@ -19,10 +19,13 @@ struct sim_step {
 };
 
 struct sim_feed {
-    /* Append the next event, framed as server-sent event. False, with nothing appended, if there is none. */
+    /* Append the next event, framed. False, with nothing appended, if there is none. */
     bool (*next)(struct sim_feed *f, struct buf *to, struct sim_step *ret);
     /* Append the event that says in mid-stream that the answer has failed, in place of the one that next() gave last. */
     void (*give_up)(struct sim_feed *f, const struct sim_refusal *why, struct buf *to);
+    /* Make the event at to->p[from..) invalid, within good framing. NULL: its last brace becomes a comma. */
+    void (*spoil)(struct sim_feed *f, struct buf *to, size_t from);
+    struct str type; /* content type; p == NULL: server-sent events */
 };
 
 #endif

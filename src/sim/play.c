@@ -8,50 +8,49 @@
  * the closing of the answer, whichever is first. So a fault that was planned always happens, however short the answer. A fault is
  * counted when it happens. A whole answer has its trigger in the middle of the body.
  *
- * It never decides whether there is a fault (plan.c) and knows no dialect (feeds render events, also the failing one).
+ * It never decides whether there is a fault (plan.c) and knows no dialect but OpenAI's, which is what a surface has that says nothing
+ * else: surfaces write errors and headers, feeds render events, also the failing one.
  */
 #include "sim/play.h"
 
 #include "rt/fiber.h"
 #include "rt/loop.h"
-#include "sim/chat_write.h"
+#include "sim/surface.h"
 
-#include <stdio.h>
+#include <assert.h>
 
 enum { WRITE_MAX = 16 * 1024 };
 
 #define JSON_TYPE STR("application/json")
 #define EVENT_STREAM_TYPE STR("text/event-stream; charset=utf-8")
 
-/* Headers of an answer, and the texts that they point to. */
-struct head {
-    struct http_header headers[8];
-    size_t count;
-    char id[SIM_ID_MAX], seconds[24], milliseconds[24];
-};
-
-static void head_add(struct head *h, struct str name, struct str value)
+void sim_head_add(struct sim_head *h, struct str name, struct str value)
 {
+    assert(h->count < SIM_HEAD_MAX);
     h->headers[h->count++] = (struct http_header){name, value};
 }
 
-static void head_init(struct head *h, const struct sim_play *p, struct str type)
+void sim_head_add_id(struct sim_head *h, struct str name, const char *prefix, uint64_t unique)
+{
+    sim_head_add(h, name, str_of(h->id, sim_id(h->id, prefix, unique, 0)));
+}
+
+void sim_head_add_span(struct sim_head *h, struct arena *a, struct str name, ns_t span, ns_t unit)
+{
+    if (span > 0)
+        sim_head_add(h, name, arena_printf(a, "%lld", (long long)((span - 1) / unit + 1)));
+}
+
+/* `why`: NULL for an answer. */
+static void head_init(struct sim_head *h, const struct sim_play *p, struct str type, const struct sim_refusal *why)
 {
     h->count = 0;
-    head_add(h, STR("content-type"), type);
-    head_add(h, STR("x-request-id"), str_of(h->id, sim_id(h->id, "req_", p->unique, 0)));
-    head_add(h, STR("openai-version"), STR("2020-10-01"));
-    head_add(h, STR("x-simulated"), STR("true"));
+    sim_head_add(h, STR("content-type"), type);
+    (p->surface->add_headers ? p->surface : &sim_surface_openai)->add_headers(p, why, h);
+    sim_head_add(h, STR("x-simulated"), STR("true"));
 }
 
-static void head_add_number(struct head *h, struct str name, char *text, size_t size, uint64_t value)
-{
-    int n = snprintf(text, size, "%llu", (unsigned long long)value);
-
-    head_add(h, name, str_of(text, (size_t)n));
-}
-
-static struct http_reply reply_of(const struct head *h, int status, int64_t length)
+static struct http_reply reply_of(const struct sim_head *h, int status, int64_t length)
 {
     return (struct http_reply){.status = status, .headers = h->headers, .count = h->count, .length = length};
 }
@@ -77,26 +76,20 @@ static err_t pause_for(ns_t span)
 
 err_t sim_play_plain(struct sim_play *p, int status, struct str type, struct str body)
 {
-    struct head h;
+    struct sim_head h;
 
-    head_init(&h, p, type);
+    head_init(&h, p, type, NULL);
     struct http_reply reply = reply_of(&h, status, (int64_t)body.n);
     return http_reply_whole(p->r, &reply, body);
 }
 
-err_t sim_play_refusal(struct sim_play *p, const struct sim_refusal *why, ns_t retry_after)
+err_t sim_play_refusal(struct sim_play *p, const struct sim_refusal *why)
 {
-    struct head h;
+    struct sim_head h;
 
-    head_init(&h, p, JSON_TYPE);
-    if (retry_after > 0) {
-        head_add_number(&h, STR("retry-after"), h.seconds, sizeof(h.seconds),
-                        (uint64_t)((retry_after + NS_SEC - 1) / NS_SEC));
-        head_add_number(&h, STR("retry-after-ms"), h.milliseconds, sizeof(h.milliseconds),
-                        (uint64_t)((retry_after + NS_MS - 1) / NS_MS));
-    }
+    head_init(&h, p, JSON_TYPE, why);
     buf_clear(p->room);
-    refusal_write(p->room, why);
+    (p->surface->write_refusal ? p->surface : &sim_surface_openai)->write_refusal(p, why, p->room);
     struct http_reply reply = reply_of(&h, why->status, (int64_t)p->room->n);
     return http_reply_whole(p->r, &reply, buf_str(p->room));
 }
@@ -129,15 +122,16 @@ static err_t play_error(struct sim_play *p)
     } else {
         why.message = message_or(f, STR("The server had an error while processing your request. (simulated)"));
     }
-    return sim_play_refusal(p, &why, f->kind == SIM_FAULT_QUOTA ? 0 : f->retry_after);
+    why.retry_after = f->kind == SIM_FAULT_QUOTA ? 0 : f->retry_after;
+    return sim_play_refusal(p, &why);
 }
 
 static err_t play_reset_after_headers(struct sim_play *p) SUSPENDS;
 static err_t play_reset_after_headers(struct sim_play *p)
 {
-    struct head h;
+    struct sim_head h;
 
-    head_init(&h, p, JSON_TYPE);
+    head_init(&h, p, JSON_TYPE, NULL);
     struct http_reply reply = reply_of(&h, 200, -1);
     TRY(http_reply_begin(p->r, &reply));
     TRY(http_reply_flush(p->r));
@@ -229,19 +223,19 @@ static err_t play_failed_whole(struct sim_play *p)
     struct sim_refusal why = {.status = 500, .type = refusal_type(500)};
 
     why.message = message_or(p->plan->fault, STR("The server had an error while processing your request. (simulated)"));
-    return sim_play_refusal(p, &why, 0);
+    return sim_play_refusal(p, &why);
 }
 
 err_t sim_play_whole(struct sim_play *p, struct str type, struct str body, size_t tokens)
 {
     enum sim_fault_kind fault = p->plan->fault->kind;
-    struct head h;
+    struct sim_head h;
     struct str parts[2] = {body, STR("")};
 
     if (!sim_plan_is_instant(p->plan))
         TRY(wait_until(ns_add(p->r->received, sim_plan_due(p->plan, tokens))));
     sim_count(&p->counts->completion_tokens, tokens);
-    head_init(&h, p, type);
+    head_init(&h, p, type, NULL);
     struct http_reply reply = reply_of(&h, 200, (int64_t)body.n);
     if (fault == SIM_FAULT_NONE || fault == SIM_FAULT_HANG) {
         TRY(http_reply_whole(p->r, &reply, body));
@@ -359,7 +353,10 @@ static err_t strike(struct sending *s, struct sim_feed *feed, size_t from)
     case SIM_FAULT_STALL:
         return stall(s, from);
     case SIM_FAULT_MALFORMED_JSON:
-        spoil_json(p->room, from);
+        if (feed->spoil)
+            feed->spoil(feed, p->room, from);
+        else
+            spoil_json(p->room, from);
         return OK;
     case SIM_FAULT_TRUNCATED_SSE:
         p->room->n = from + (p->room->n - from) / 2;
@@ -417,13 +414,13 @@ static err_t play_events(struct sending *s, struct sim_feed *feed)
 err_t sim_play_stream(struct sim_play *p, struct sim_feed *feed)
 {
     struct sending s = {.p = p};
-    struct head h;
+    struct sim_head h;
 
     sim_count(&p->counts->streams, 1);
     if (p->plan->fault->kind == SIM_FAULT_SLOW_TRICKLE)
         happened(p);
-    head_init(&h, p, EVENT_STREAM_TYPE);
-    head_add(&h, STR("cache-control"), STR("no-cache"));
+    head_init(&h, p, feed->type.p ? feed->type : EVENT_STREAM_TYPE, NULL);
+    sim_head_add(&h, STR("cache-control"), STR("no-cache"));
     struct http_reply reply = reply_of(&h, 200, -1);
     TRY(http_reply_begin(p->r, &reply));
     buf_clear(p->room);

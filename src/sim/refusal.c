@@ -25,7 +25,7 @@ err_t refuse(struct arena *a, struct sim_refusal *r, const char *code, struct st
     va_list args;
 
     va_start(args, fmt);
-    *r = (struct sim_refusal){400, refusal_type(400), code, param, format(a, fmt, args)};
+    *r = (struct sim_refusal){400, refusal_type(400), code, param, format(a, fmt, args), 0};
     va_end(args);
     return E_PARSE;
 }
@@ -35,7 +35,7 @@ err_t refuse_status(struct arena *a, struct sim_refusal *r, int status, const ch
     va_list args;
 
     va_start(args, fmt);
-    *r = (struct sim_refusal){status, refusal_type(status), code, STR_NONE, format(a, fmt, args)};
+    *r = (struct sim_refusal){status, refusal_type(status), code, STR_NONE, format(a, fmt, args), 0};
     va_end(args);
     return E_PARSE;
 }

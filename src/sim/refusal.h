@@ -1,11 +1,14 @@
 /*
  * refusal.h - why a simulated provider refuses a request, in the words and the form of OpenAI's errors. Pure.
+ *
+ * Other surfaces take the status and the message, and say the rest in their own form.
  */
 #ifndef SIM_REFUSAL_H
 #define SIM_REFUSAL_H
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/time.h"
 
 struct sim_refusal {
     int status;
@@ -13,6 +16,7 @@ struct sim_refusal {
     const char *code; /* NULL: null; static                         */
     struct str param; /* p == NULL: null                            */
     struct str message;
+    ns_t retry_after; /* 0: the client is not told */
 };
 
 /* Fill *r with a 400 of type invalid_request_error; the message is formatted into the arena. Returns E_PARSE, so that readers can

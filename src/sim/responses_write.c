@@ -443,7 +443,8 @@ struct sim_feed *response_feed(const struct response *r)
 {
     struct response_stream *s = arena_new(r->a, struct response_stream);
 
-    *s = (struct response_stream){
-        .feed = {stream_next, stream_give_up}, .r = r, .phase = r->request->background ? QUEUED : CREATED};
+    *s = (struct response_stream){.feed = {.next = stream_next, .give_up = stream_give_up},
+                                  .r = r,
+                                  .phase = r->request->background ? QUEUED : CREATED};
     return &s->feed;
 }

@@ -1,5 +1,5 @@
 /*
- * sim_provider.c - the simulated provider: routes a request to its endpoint, with the model's state and the request's plan.
+ * sim_provider.c - the simulated provider: brings a request to its endpoint, with the model's state and the request's plan.
  *
  * One provider belongs to one loop. It keeps, per name of a model that was asked for, how many requests came and what became of
  * them; names beyond MODELS_MAX share one entry. Other loops may read the counts (stats.h), and nothing else.
@@ -9,19 +9,18 @@
  *   - the model's name and the request's number there, for ids, pace and faults;
  *   - the clock, for "created" and for the windows of a schedule.
  *
- * Endpoints are in files of their own (turn.h lists them); pace and faults are in plan.c and play.c.
+ * Paths are matched in surface.c; endpoints are in files of their own (turn.h lists them); pace and faults are in plan.c and play.c.
  */
 #include "sim/sim_provider.h"
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "codec/url.h"
 #include "rt/fiber.h"
 #include "rt/loop.h"
 #include "sim/file_store.h"
 #include "sim/hash.h"
 #include "sim/response_store.h"
-#include "sim/turn.h"
+#include "sim/surface.h"
 
 enum {
     MODELS_MAX = 1024,
@@ -244,123 +243,31 @@ struct response_store *turn_responses(struct sim_turn *t)
     return t->provider->responses;
 }
 
-/* --- routes --- */
-
-struct route {
-    const char *method;
-    struct str path; /* {id}: one segment; at the end {id...}: all the rest */
-    sim_endpoint_fn *endpoint;
-};
-
-static const struct route routes[] = {
-    {"POST", STR_INIT("/chat/completions"), chat_endpoint},
-    {"POST", STR_INIT("/responses"), responses_create_endpoint},
-    {"POST", STR_INIT("/responses/input_tokens"), responses_count_endpoint},
-    {"GET", STR_INIT("/responses/{id}"), responses_get_endpoint},
-    {"DELETE", STR_INIT("/responses/{id}"), responses_delete_endpoint},
-    {"POST", STR_INIT("/responses/{id}/cancel"), responses_cancel_endpoint},
-    {"GET", STR_INIT("/responses/{id}/input_items"), responses_items_endpoint},
-    {"POST", STR_INIT("/completions"), completions_endpoint},
-    {"POST", STR_INIT("/embeddings"), embeddings_endpoint},
-    {"GET", STR_INIT("/models"), models_list_endpoint},
-    {"GET", STR_INIT("/models/{id...}"), models_get_endpoint},
-    {"POST", STR_INIT("/moderations"), moderations_endpoint},
-    {"POST", STR_INIT("/files"), files_create_endpoint},
-    {"GET", STR_INIT("/files"), files_list_endpoint},
-    {"GET", STR_INIT("/files/{id}"), files_get_endpoint},
-    {"DELETE", STR_INIT("/files/{id}"), files_delete_endpoint},
-    {"GET", STR_INIT("/files/{id}/content"), files_content_endpoint},
-    {"POST", STR_INIT("/audio/speech"), speech_endpoint},
-    {"POST", STR_INIT("/audio/transcriptions"), transcriptions_endpoint},
-    {"POST", STR_INIT("/audio/translations"), transcriptions_endpoint},
-    {"POST", STR_INIT("/images/generations"), images_endpoint},
-    {"GET", STR_INIT("/sim/stats"), stats_endpoint},
-};
-
-/* The path without its "/v1" (twice, if somebody set it twice) and without a slash at its end. */
-static struct str route_path(struct str path)
+struct str turn_bearer(const struct sim_turn *t)
 {
-    while (str_starts(path, STR("/v1/")))
-        path = str_slice(path, 3, path.n);
-    if (path.n > 1 && path.p[path.n - 1] == '/')
-        path.n--;
-    return path;
+    struct str header = http_head_get(&t->r->head, HDR_AUTHORIZATION);
+
+    return str_starts_nocase(header, STR("bearer ")) ? str_trim(str_slice(header, 7, header.n)) : STR_NONE;
 }
 
-static bool route_matches(struct str pattern, struct str path, struct str *ret_id)
+bool turn_knows_key(const struct sim_turn *t, struct str key)
 {
-    size_t fixed = str_find_char(pattern, '{');
+    bool known = t->scenario->api_key_count == 0;
 
-    if (fixed == pattern.n)
-        return str_eq(pattern, path);
-    if (!str_starts(path, str_slice(pattern, 0, fixed)))
-        return false;
-    struct str rest = str_slice(path, fixed, path.n);
-    if (str_ends(pattern, STR("{id...}"))) {
-        *ret_id = rest;
-        return rest.n > 0;
-    }
-    size_t end = str_find_char(rest, '/');
-    *ret_id = str_slice(rest, 0, end);
-    return end > 0 && str_eq(str_slice(rest, end, rest.n), str_slice(pattern, fixed + 4, pattern.n));
-}
-
-static err_t find_route(struct sim_turn *t, sim_endpoint_fn **ret)
-{
-    struct str method = t->r->head.method, path = route_path(t->r->head.path), id = STR_NONE;
-    bool known = false;
-
-    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
-        if (!route_matches(routes[i].path, path, &id))
-            continue;
-        known = true;
-        if (!str_eq(method, str_from_c(routes[i].method)))
-            continue;
-        *ret = routes[i].endpoint;
-        if (id.n == 0 || url_decode(id, t->a, &t->id) == OK)
-            return OK;
-        break;
-    }
-    if (known)
-        return refuse_status(t->a, &t->refusal, 405, "method_not_supported",
-                             "Not allowed to %.*s on %.*s. (HINT: Perhaps you meant to use a different HTTP method?)",
-                             STR_ARG(method), STR_ARG(t->r->head.path));
-    return refuse_status(t->a, &t->refusal, 404, "unknown_url",
-                         "Unknown request URL: %.*s %.*s. Please check the URL for typos.", STR_ARG(method),
-                         STR_ARG(t->r->head.path));
-}
-
-static err_t check_key(struct sim_turn *t)
-{
-    const struct scenario *s = t->scenario;
-    struct str header = http_head_get(&t->r->head, HDR_AUTHORIZATION), key = STR_NONE;
-    bool known = false;
-
-    if (s->api_key_count == 0)
-        return OK;
-    if (str_starts_nocase(header, STR("bearer ")))
-        key = str_trim(str_slice(header, 7, header.n));
-    if (key.n == 0)
-        return refuse_status(
-            t->a, &t->refusal, 401, NULL,
-            "You didn't provide an API key. You need to provide your API key in an Authorization header using "
-            "Bearer auth (i.e. Authorization: Bearer YOUR_KEY).");
-    for (size_t i = 0; i < s->api_key_count; i++)
-        known |= str_eq_secret(key, s->api_keys[i]);
-    if (known)
-        return OK;
-    return refuse_status(t->a, &t->refusal, 401, "invalid_api_key", "Incorrect API key provided: %.*s***.",
-                         STR_ARG(str_slice(key, 0, key.n < 12 ? 0 : 3)));
+    for (size_t i = 0; i < t->scenario->api_key_count; i++)
+        known |= str_eq_secret(key, t->scenario->api_keys[i]);
+    return known;
 }
 
 static err_t serve(struct sim_turn *t) SUSPENDS;
+/* The path that load tests use is not searched for. */
 static err_t serve(struct sim_turn *t)
 {
     sim_endpoint_fn *endpoint = chat_endpoint;
 
     if (!str_eq(t->r->head.path, STR("/v1/chat/completions")) || !str_eq(t->r->head.method, STR("POST")))
-        TRY(find_route(t, &endpoint));
-    TRY(check_key(t));
+        TRY(sim_surface_find(t, &endpoint));
+    TRY((t->surface->check_key ? t->surface : &sim_surface_openai)->check_key(t));
     return endpoint(t);
 }
 
@@ -368,14 +275,20 @@ err_t sim_provider_handle(struct http_request *r, void *ctx)
 {
     struct sim_provider *p = ctx;
     struct room *room = room_take(p);
-    struct sim_turn t = {
-        .provider = p, .scenario = p->scenario, .r = r, .a = r->arena, .seed = p->seed, .room = &room->buf};
+    struct sim_turn t = {.provider = p,
+                         .scenario = p->scenario,
+                         .r = r,
+                         .a = r->arena,
+                         .seed = p->seed,
+                         .room = &room->buf,
+                         .surface = &sim_surface_openai};
 
-    t.play = (struct sim_play){.r = r, .plan = &t.plan, .counts = &p->other, .unique = r->received, .room = t.room};
+    t.play = (struct sim_play){
+        .r = r, .surface = t.surface, .plan = &t.plan, .counts = &p->other, .unique = r->received, .room = t.room};
     err_t e = serve(&t);
     if (e == E_PARSE && t.refusal.status != 0) {
         sim_count(&t.play.counts->refused, 1);
-        e = sim_play_refusal(&t.play, &t.refusal, 0);
+        e = sim_play_refusal(&t.play, &t.refusal);
     }
     if (fiber_is_cancelled())
         sim_count(&t.play.counts->cancelled, 1);

@@ -11,10 +11,12 @@ struct sim_provider;
 struct sim_model_state;
 struct file_store;
 struct response_store;
+struct sim_surface;
 
 struct sim_turn {
     struct sim_provider *provider;
     const struct scenario *scenario;
+    const struct sim_surface *surface; /* which dialect is spoken */
     struct http_request *r;
     struct arena *a; /* the request's                                             */
     struct str id;   /* what stands for {id} in the path, decoded                 */
@@ -52,6 +54,11 @@ err_t turn_reply_json(struct sim_turn *t, int status) SUSPENDS MUST_CHECK;
 /* Stores of this provider, made on first use. */
 struct file_store *turn_files(struct sim_turn *t);
 struct response_store *turn_responses(struct sim_turn *t);
+
+/* What follows "Bearer " in the authorization header; empty if there is none. */
+struct str turn_bearer(const struct sim_turn *t);
+/* Is it one of the scenario's keys? If that has none, any will do, an empty one too. */
+bool turn_knows_key(const struct sim_turn *t, struct str key);
 
 /* The endpoints. */
 err_t chat_endpoint(struct sim_turn *t) SUSPENDS;
