@@ -117,6 +117,20 @@ static bool is_c1(const char *utf8)
     return (unsigned char)utf8[0] == 0xc2 && (unsigned char)utf8[1] < 0xa0;
 }
 
+/* Half of a surrogate pair in three bytes (WTF-8)? */
+static bool is_surrogate(const char *p, size_t n)
+{
+    return n >= 3 && (unsigned char)p[0] == 0xed && ((unsigned char)p[1] & 0xe0) == 0xa0 &&
+           ((unsigned char)p[2] & 0xc0) == 0x80;
+}
+
+static err_t add_surrogate(struct buf *b, const char *p)
+{
+    unsigned unit = 0xd000 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+
+    return buf_addf(b, "\\u%04x", unit);
+}
+
 err_t buf_add_json(struct buf *b, struct str s)
 {
     size_t from = 0, i = 0;
@@ -134,7 +148,10 @@ err_t buf_add_json(struct buf *b, struct str s)
             continue;
         }
         TRY(buf_add(b, str_slice(s, from, i)));
-        if (c >= 0x80 && len == 0)
+        if (c >= 0x80 && len == 0 && is_surrogate(s.p + i, s.n - i)) {
+            TRY(add_surrogate(b, s.p + i));
+            len = 3;
+        } else if (c >= 0x80 && len == 0)
             TRY(buf_add_lit(b, "\xef\xbf\xbd"));
         else
             TRY(add_escaped(b, (unsigned char)s.p[i + len - 1]));

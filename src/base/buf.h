@@ -37,7 +37,8 @@ err_t buf_add_u64(struct buf *b, uint64_t v);
 err_t buf_add_i64(struct buf *b, int64_t v);
 err_t buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Append `s` as the inside of a JSON string (no quotes): RFC 8259 escapes, for DEL and the controls from U+0080
- * to U+009F as well, because of terminals; bytes that are not UTF-8 become U+FFFD. */
+ * to U+009F as well, because of terminals; bytes that are not UTF-8 become U+FFFD, but half of a surrogate pair (WTF-8, see
+ * codec/json_tree.h) the escape that it came from. */
 err_t buf_add_json(struct buf *b, struct str s);
 /* Drop the first `n` bytes, moving the rest down. */
 void buf_consume(struct buf *b, size_t n);

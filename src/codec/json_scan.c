@@ -19,12 +19,6 @@
 
 #include <assert.h>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
-
 enum state {
     V_TOP,      /* expecting the top-level value                              */
     V_MEMBER,   /* expecting a member's value                                 */
@@ -82,11 +76,6 @@ static inline int hex_value(unsigned char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static inline bool is_simple_escape(unsigned char c)
-{
-    return c == 'n' || c == '"' || c == '\\' || c == '/' || c == 't' || c == 'r' || c == 'b' || c == 'f';
-}
-
 /* --- failing --- */
 
 static uint64_t offset_of(const struct json_scan *s, const char *p)
@@ -104,40 +93,6 @@ static NOINLINE const char *refuse(struct json_scan *s, const char *p, const cha
 }
 
 /* --- strings --- */
-
-/* First byte at or after p that needs a look: '"', '\\', a control byte, and with `utf8` one beyond ASCII. `end` if none. */
-static inline const char *skip_plain(const char *p, const char *end, bool utf8)
-{
-#if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), control = _mm_set1_epi8(0x1f);
-    for (; end - p >= 16; p += 16) {
-        __m128i x = _mm_loadu_si128((const void *)p);
-        __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, slash));
-        hit = _mm_or_si128(hit, _mm_cmpeq_epi8(_mm_min_epu8(x, control), x));
-        unsigned mask = (unsigned)_mm_movemask_epi8(utf8 ? _mm_or_si128(hit, x) : hit); /* the sign bit is bit 7 */
-        if (mask)
-            return p + __builtin_ctz(mask);
-    }
-#elif defined(__aarch64__)
-    for (; end - p >= 16; p += 16) {
-        uint8x16_t x = vld1q_u8((const uint8_t *)p);
-        uint8x16_t hit = vorrq_u8(vceqq_u8(x, vdupq_n_u8('"')), vceqq_u8(x, vdupq_n_u8('\\')));
-        hit = vorrq_u8(hit, vcltq_u8(x, vdupq_n_u8(0x20)));
-        if (utf8)
-            hit = vorrq_u8(hit, vcgeq_u8(x, vdupq_n_u8(0x80)));
-        /* four bits per byte, so that the first hit can be counted to */
-        uint64_t mask = vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(hit), 4)), 0);
-        if (mask)
-            return p + __builtin_ctzll(mask) / 4;
-    }
-#endif
-    for (; p < end; p++) {
-        unsigned char c = (unsigned char)*p;
-        if (c == '"' || c == '\\' || c < 0x20 || (utf8 && c >= 0x80))
-            break;
-    }
-    return p;
-}
 
 /* The lead byte of a character: how many bytes follow, and the range of the first of them (RFC 3629, 4). */
 static bool expect_tail(struct json_scan *s, unsigned char lead)
@@ -237,7 +192,7 @@ static const char *in_escape(struct json_scan *s, const char *p, const char *end
     case ESCAPE:
         if (*p == 'u')
             expect_hex(s, HEX);
-        else if (is_simple_escape((unsigned char)*p))
+        else if (json_is_simple_escape((unsigned char)*p))
             s->sub = PLAIN;
         else
             return refuse(s, p, "invalid escape in a string");
@@ -315,7 +270,7 @@ static void end_key(struct json_scan *s, const char *p)
         raw = str_of(s->key_text, s->key_n);
     }
     if (!m->key_cut && s->key_escaped) {
-        raw = str_of(s->key_text, json_unescape(raw, s->key_text)); /* never longer than raw */
+        raw = str_of(s->key_text, json_unescape(raw, s->key_text, 0)); /* never longer than raw */
     }
     m->key = m->key_cut ? STR_NONE : raw;
     m->watch = m->key_cut ? -1 : find_watch(s, raw);
@@ -427,7 +382,7 @@ static inline const char *in_string(struct json_scan *s, const char *p, const ch
             p = in_escape(s, p, end);
             continue;
         }
-        p = skip_plain(p, end, utf8);
+        p = json_skip_plain(p, end, utf8);
         if (p == end)
             return p;
         if (*p == '"') {
@@ -441,7 +396,7 @@ static inline const char *in_string(struct json_scan *s, const char *p, const ch
         }
         if (*p == '\\') {
             s->key_escaped = true;
-            if (end - p > 1 && is_simple_escape((unsigned char)p[1])) {
+            if (end - p > 1 && json_is_simple_escape((unsigned char)p[1])) {
                 p += 2;
             } else if (is_whole_hex(p, end)) {
                 p += 6;

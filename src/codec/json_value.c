@@ -81,7 +81,7 @@ static bool unit_at(struct str s, uint32_t *ret_unit)
 }
 
 /* Decode the escape at the front of `s` into out[4]. Returns the bytes of `s` that it took, 0 if it is none. */
-static size_t unescape_one(struct str s, char out[4], size_t *ret_n)
+static size_t unescape_one(struct str s, char out[4], unsigned flags, size_t *ret_n)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     uint32_t unit, low;
@@ -101,11 +101,12 @@ static size_t unescape_one(struct str s, char out[4], size_t *ret_n)
         return 6;
     }
     bool pair = unit < 0xdc00 && unit_at(str_slice(s, 6, s.n), &low) && (low & 0xfc00) == 0xdc00;
-    *ret_n = put_utf8(out, pair ? 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00) : 0xfffd);
+    uint32_t lone = flags & JSON_KEEP_LONE ? unit : 0xfffd;
+    *ret_n = put_utf8(out, pair ? 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00) : lone);
     return pair ? 12 : 6;
 }
 
-size_t json_unescape(struct str raw, char *out)
+size_t json_unescape(struct str raw, char *out, unsigned flags)
 {
     size_t n = 0;
 
@@ -119,7 +120,7 @@ size_t json_unescape(struct str raw, char *out)
             return n;
         raw = str_slice(raw, plain, raw.n);
         char character[4];
-        size_t len = 0, took = unescape_one(raw, character, &len);
+        size_t len = 0, took = unescape_one(raw, character, flags, &len);
         if (!took)
             return (size_t)JSON_BAD_STRING;
         memcpy(out + n, character, len);
@@ -153,7 +154,7 @@ err_t json_string_value(struct str value, struct arena *arena, struct str *ret_t
         return OK;
     }
     TRY(arena_try(arena, raw.n, &out));
-    size_t n = json_unescape(raw, out);
+    size_t n = json_unescape(raw, out, 0);
     if (n == (size_t)JSON_BAD_STRING)
         return fail(E_PARSE, "a JSON string with an invalid escape");
     *ret_text = str_of(out, n);
@@ -170,7 +171,7 @@ bool json_string_is(struct str value, struct str text)
         char character[4] = {raw.p[0]};
         size_t len = 1, took = 1;
         if (raw.p[0] == '\\')
-            took = unescape_one(raw, character, &len);
+            took = unescape_one(raw, character, 0, &len);
         if (!took || !str_starts(text, str_of(character, len)))
             return false;
         raw = str_slice(raw, took, raw.n);

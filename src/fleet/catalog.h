@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "llm/dialect.h"
+#include "llm/vendor.h"
 #include "rt/addr.h"
 
 #include <stdbool.h>
@@ -33,12 +34,13 @@ struct header_field {
 
 struct provider {
     struct str name;
-    const struct dialect *dialect;
-    unsigned index;           /* position in catalog.providers */
-    bool simulated;           /* answered by the simulator in this process, at an address set at start */
-    struct str scenario_path; /* of a simulated one: its scenario file; empty: the built-in scenario */
-    bool secure;              /* https */
-    struct str host;          /* IPv6 without brackets */
+    const struct vendor *vendor;
+    const struct dialect *dialect; /* the vendor's main one */
+    unsigned index;                /* position in catalog.providers */
+    bool simulated;                /* answered by the simulator in this process, at an address set at start */
+    struct str scenario_path;      /* of a simulated one: its scenario file; empty: the built-in scenario */
+    bool secure;                   /* https */
+    struct str host;               /* IPv6 without brackets */
     uint16_t port;
     struct str unix_path;         /* base_url "unix:/path": a local server */
     struct str base_path;         /* of base_url, without trailing slash: "/v1" or "" */

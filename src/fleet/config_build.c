@@ -440,7 +440,7 @@ static const struct provider *default_pass_through(const struct catalog *c)
 
     for (size_t i = 0; i < c->provider_count; i++) {
         const struct provider *p = &c->providers[i];
-        if (!p->simulated && p->dialect && strcmp(p->dialect->name, "openai") == 0)
+        if (!p->simulated && p->vendor && strcmp(p->vendor->name, "openai") == 0)
             return p;
         if (p->simulated && !simulated)
             simulated = p;

@@ -33,17 +33,17 @@ static struct str lower(struct arena *a, struct str s)
 }
 
 /* An unknown one is reported and taken for the first that there is, so that the rest is checked all the same. */
-static const struct dialect *find_dialect(struct config_run *run, const struct file_provider *f)
+static const struct vendor *find_vendor(struct config_run *run, const struct file_provider *f)
 {
-    const struct dialect *d = dialect_find(f->dialect.text);
+    const struct vendor *v = vendor_find(f->dialect.text);
     struct str best = STR_NONE;
     unsigned distance = 0;
     struct buf names CLEANUP(buf_release) = BUF_INIT(4096);
 
-    if (d)
-        return d;
-    for (size_t i = 0; i < dialect_catalog_count; i++) {
-        struct str name = str_from_c(dialect_catalog[i]->name);
+    if (v)
+        return v;
+    for (size_t i = 0; i < vendor_count; i++) {
+        struct str name = str_from_c(vendor_table[i].name);
         schema_nearest(f->dialect.text, name, &best, &distance);
         (void)buf_addf(&names, "%s%s", i ? ", " : "; there are: ", name.p);
     }
@@ -52,7 +52,7 @@ static const struct dialect *find_dialect(struct config_run *run, const struct f
     problems_error(&run->problems, f->dialect.node ? f->dialect.node : f->node, "unknown dialect%s%.*s%s%s%.*s",
                    hidden ? "" : " \"", hidden ? 0 : (int)f->dialect.text.n, f->dialect.text.p, hidden ? "" : "\"",
                    suggestion, *suggestion ? 0 : (int)names.n, names.n ? names.p : "");
-    return dialect_catalog[0];
+    return &vendor_table[0];
 }
 
 /* ---- base_url ---- */
@@ -138,7 +138,7 @@ static void set_simulated(struct config_run *run, struct catalog *c, struct prov
 
     p->simulated = true;
     p->host = STR("simulator");
-    if (p->dialect->default_base_url && url_parse(str_from_c(p->dialect->default_base_url), &u) == OK)
+    if (p->vendor->base_url && url_parse(str_from_c(p->vendor->base_url), &u) == OK)
         p->base_path = arena_str(c->arena_, u.path);
     if (f->scenario.text.n)
         p->scenario_path = arena_str(c->arena_, config_resolve_path(run, f->scenario.text));
@@ -157,10 +157,10 @@ static void set_place(struct config_run *run, struct catalog *c, struct provider
         return;
     }
     if (!text.n)
-        text = str_from_c(p->dialect->default_base_url);
+        text = str_from_c(p->vendor->base_url);
     if (!text.n) {
         problems_error(&run->problems, f->node, "\"base_url\" is missing: dialect \"%s\" has no default",
-                       p->dialect->name);
+                       p->vendor->name);
         return;
     }
     (void)set_url(run, c, p, at, text);
@@ -309,7 +309,8 @@ static void add_provider(struct config_run *run, struct catalog *c, const struct
     map_put(&c->provider_by_name, p->name, p);
     if (!f->node || !f->dialect.text.n) /* it is no map, or its dialect no text: that was reported */
         return;
-    p->dialect = find_dialect(run, f);
+    p->vendor = find_vendor(run, f);
+    p->dialect = dialect_find(str_from_c(p->vendor->dialect));
     set_place(run, c, p, f);
     set_key(run, p, f);
     set_headers(run, c, p, f);

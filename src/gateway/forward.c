@@ -101,7 +101,7 @@ void forward_request_headers(struct exchange *x, struct http_header **ret_header
     for (size_t i = 0; i < p->header_count; i++)
         to[n++] = (struct http_header){p->headers[i].name, p->headers[i].value};
     if (credential.n)
-        to[n++] = (struct http_header){str_from_c(p->dialect->key_header), credential};
+        to[n++] = (struct http_header){str_from_c(p->vendor->key_header), credential};
     to[n++] = (struct http_header){STR("user-agent"), STR("crossdock")};
     *ret_headers = to;
     *ret_count = n;

@@ -28,7 +28,7 @@ static void release_provider(struct snapshot_provider *sp)
 static struct str credential_of(const struct provider *p)
 {
     struct str key = secret_reveal(&p->api_key);
-    struct str prefix = str_from_c(p->dialect->key_prefix);
+    struct str prefix = str_from_c(p->vendor->key_prefix);
 
     if (!key.n)
         return STR_NONE;

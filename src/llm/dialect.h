@@ -1,23 +1,205 @@
 /*
- * dialect.h - a wire format of a model provider: pure translation, no I/O.
+ * dialect.h - a wire format for talking to models: pure translation between its bytes and the canonical model, no I/O.
  *
- * One file per dialect in llm/dialect/, each with one constant struct named dialect_<file stem>; the build lists them in
- * the catalog (scripts/gen-catalog). Slots that are NULL have the stated default.
+ * One file per dialect in llm/dialect/, holding one constant struct named dialect_<file stem>; the build lists them in the catalog
+ * (scripts/gen-catalog). A dialect has two sides, each optional: what a client says to us and hears from us, and what we say to a provider
+ * and hear from it. Slots that are NULL have the stated default. Larger dialects keep parts of their code in llm/<stem>_*.c.
+ *
+ * None of the functions suspends or keeps anything beyond the given arena. Readers never fail on an unknown field; writers report in
+ * t->losses whatever they cannot say. Same dialect on both sides never comes here: bytes pass through.
  */
 #ifndef LLM_DIALECT_H
 #define LLM_DIALECT_H
 
+#include "base/arena.h"
+#include "base/buf.h"
 #include "base/str.h"
+#include "llm/answer.h"
+#include "llm/chat.h"
+#include "llm/embed.h"
+#include "llm/error.h"
+#include "llm/event.h"
+#include "llm/framing.h"
+#include "llm/loss.h"
+#include "llm/model_card.h"
+#include "llm/name_map.h"
+#include "llm/rerank.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
+struct vendor;
+
+/* What a request asks for. */
+enum operation {
+    OP_CHAT, /* generation of any kind: chat, completion, messages                       */
+    OP_EMBED,
+    OP_RERANK,
+    OP_COUNT_TOKENS, /* of a chat request                                                        */
+    OP_TOKENIZE,     /* of a text                                                                */
+    OP_MODELS,       /* list                                                                     */
+    OP_MODEL,        /* one of it                                                                */
+    OP_STATIC,       /* answered by us with the row's text: version, "is running"                */
+    OP_PASS,         /* only ever relayed to a provider of the same dialect, model in body or path */
+};
+
+enum model_place {
+    MODEL_IN_BODY, /* member "model"                                     */
+    MODEL_IN_PATH, /* {model} of the pattern                             */
+    MODEL_NONE,
+};
+
+enum stream_rule {
+    STREAM_NEVER,
+    STREAM_ALWAYS,  /* the path says so                                   */
+    STREAM_IF_TRUE, /* member "stream" is true                            */
+    STREAM_UNLESS_FALSE,
+};
+
+/* An operation as clients reach it. */
+struct endpoint_row {
+    const char *method;
+    const char *path; /* "/v1/messages"; {model}: one or more segments up to what follows it or the end, decoded once;
+                          * {x}: any one segment. Below a dialect prefix too ("/anthropic/v1/messages")          */
+    enum operation operation;
+    enum model_place model;
+    enum stream_rule stream;
+    const char *label; /* in metrics and logs: "chat", "embeddings", ...; static                              */
+    const char *text;  /* OP_STATIC: the body                                                                 */
+    unsigned variant;  /* the dialect's own: tells its rows apart                                              */
+};
+
+/* One request's translation: what all slots share. In the request's arena. */
+struct translation {
+    struct arena *arena; /* the request's                                               */
+    const struct dialect *client, *provider;
+    const struct vendor *vendor;    /* the provider's row; NULL when only the client's side is asked */
+    const struct endpoint_row *row; /* by which the client came                                    */
+    struct str path_model;          /* {model} of its path                                         */
+    struct str query;               /* of its target, raw                                          */
+    struct str api_version;         /* header anthropic-version, or query api-version, ...; empty  */
+    struct str model;               /* the provider's name of the model                            */
+    struct str client_model;        /* the client's                                                */
+    int64_t default_max_output;     /* for dialects that require one; > 0                          */
+    struct losses *losses;
+    uint64_t unique; /* random, for ids that we make                                */
+    int64_t now;     /* seconds since 1970                                          */
+};
+
+/* A header to send. */
+struct call_header {
+    struct str name, value;
+};
+
+enum { CALL_HEADERS_MAX = 8 };
+
+/* What was done in another way because the provider has no such thing; undone on the way back by llm/emulate.h. */
+struct emulation {
+    struct str
+        schema_tool; /* structured output comes as a call of this tool: hand its arguments out as text; empty: no */
+    const struct setting
+        *stops; /* cut the text at these; count 0: no                                                  */
+    size_t stop_count;
+    bool strip_fence; /* JSON mode by instruction: take ```json fences off                                      */
+};
+
+/* A request as the provider is to get it. */
+struct provider_call {
+    struct buf *body;   /* set by the caller, empty; limited                                              */
+    const char *method; /* NULL: POST                                                                     */
+    struct str path;    /* below the provider's base URL, with query: "/messages"; segments percent-coded */
+    struct call_header headers[CALL_HEADERS_MAX]; /* besides content-type: application/json and the credential  */
+    size_t header_count;
+    bool stream;
+    enum framing framing; /* of a streamed answer                                                           */
+    struct emulation emulate;
+    /* Names of tools that had to be changed for this provider: pairs (theirs, client's). */
+    struct name_map *names;
+};
+
+/* Ids and model as an answer to the client shows them. */
+struct answer_frame {
+    struct arena *arena;
+    const struct translation *t;
+    const struct chat_request *request; /* NULL in a relay of errors                                           */
+    struct str model;                   /* what the client asked for                                           */
+    int64_t created;
+    uint64_t unique;         /* for ids                                                             */
+    uint64_t input_estimate; /* tokens of the prompt, for dialects that must say it first; 0: unknown */
+};
+
+struct client_side {
+    const struct endpoint_row *endpoints; /* ends with a row without method */
+
+    /* Decode a chat request. E_PARSE with words for the client, and *ret_param: the field at fault (its JSON pointer, or as the dialect names
+     * fields) in the arena. t->model is not set yet. */
+    err_t (*read_chat)(struct translation *t, const struct json_tree *doc, struct chat_request *ret,
+                       struct str *ret_param);
+    /* A whole answer. Errors: E_TOO_LARGE of the buf. */
+    err_t (*write_answer)(const struct answer_frame *f, const struct answer *a, struct buf *to);
+    /* A streamed one: `state` has writer_size zeroed bytes. Each event appends what is to be sent at once, maybe nothing, framing included.
+     * CHAT_ERROR writes the dialect's error in mid-stream. */
+    enum framing (*framing)(const struct translation *t); /* NULL: FRAMING_SSE */
+    size_t writer_size;
+    err_t (*writer_begin)(void *state, const struct answer_frame *f, struct buf *to);
+    err_t (*writer_event)(void *state, const struct chat_event *e, struct buf *to);
+    /* What may be sent to keep a silent stream alive; empty: nothing may. Static. */
+    struct str keep_alive;
+
+    err_t (*read_embed)(struct translation *t, const struct json_tree *doc, struct embed_request *ret,
+                        struct str *ret_param);
+    err_t (*write_embed)(const struct answer_frame *f, const struct embed_request *q, const struct embed_answer *a,
+                         struct buf *to);
+    err_t (*read_rerank)(struct translation *t, const struct json_tree *doc, struct rerank_request *ret,
+                         struct str *ret_param);
+    err_t (*write_rerank)(const struct answer_frame *f, const struct rerank_request *q, const struct rerank_answer *a,
+                          struct buf *to);
+    /* {"input_tokens": n} and the like. `exact`: counted by the provider, else our estimate. */
+    err_t (*write_count)(const struct translation *t, uint64_t tokens, bool exact, struct buf *to);
+    /* The list of models, or one. */
+    err_t (*write_models)(const struct translation *t, const struct model_card *cards, size_t n, struct buf *to);
+    err_t (*write_model)(const struct translation *t, const struct model_card *card, struct buf *to);
+    /* An error body; *ret_status: the dialect's status for it (529, ...). `to` has room for 512 bytes at least. Headers that the dialect's clients
+     * look at (x-amzn-errortype) go to ret_headers[2]. */
+    void (*write_error)(const struct translation *t, const struct api_error *e, struct buf *to, int *ret_status,
+                        struct call_header ret_headers[2]);
+};
+
+struct provider_side {
+    /* Say a chat request in the provider's words, t->model as the model. E_PARSE: it cannot be said at all, words for the client; E_TOO_LARGE. */
+    err_t (*write_chat)(struct translation *t, const struct chat_request *q, struct provider_call *ret);
+    /* A whole answer (status 2xx) as events, END included. E_PROTOCOL if it is none. */
+    err_t (*read_answer)(struct arena *arena, struct str body, const struct chat_sink *sink);
+    /* A streamed one: `state` has reader_size zeroed bytes. `arena` lives as long as the state; `scratch` is emptied by the caller between frames. */
+    size_t reader_size;
+    err_t (*reader_begin)(void *state, struct arena *arena);
+    err_t (*reader_frame)(void *state, const struct frame *f, struct arena *scratch, const struct chat_sink *sink);
+    /* The body has ended: END if the terminal mark was seen (and END not told yet), else ERROR. */
+    err_t (*reader_end)(void *state, const struct chat_sink *sink);
+
+    err_t (*write_embed)(struct translation *t, const struct embed_request *q, struct provider_call *ret);
+    err_t (*read_embed)(struct arena *arena, struct str body, struct embed_answer *ret);
+    size_t embed_batch_max; /* inputs of one call; 0: no limit */
+    err_t (*write_rerank)(struct translation *t, const struct rerank_request *q, struct provider_call *ret);
+    err_t (*read_rerank)(struct arena *arena, struct str body, struct rerank_answer *ret);
+    /* Counting by the provider; NULL: we estimate. */
+    err_t (*write_count)(struct translation *t, const struct chat_request *q, struct provider_call *ret);
+    err_t (*read_count)(struct arena *arena, struct str body, uint64_t *ret_tokens);
+
+    /* Where the same dialect's request goes when its bytes pass through: the path at the provider for the row by which it came. NULL: the
+     * client's own path without its prefix. */
+    err_t (*pass_path)(const struct translation *t, bool stream, struct str *ret_path);
+    /* An error answer in whatever form: class, words, code, retry hint. `header` looks a response header up (STR_NONE if absent). */
+    void (*read_error)(struct arena *arena, int status, struct str body,
+                       struct str (*header)(void *ctx, struct str name), void *ctx, struct api_error *ret);
+};
+
 struct dialect {
-    const char *name;             /* as written in configuration; the file's stem                   */
-    const char *title;            /* for people                                                     */
-    const char *default_base_url; /* where the vendor's own service lives; NULL: base_url is required */
-    const char *key_header;       /* header that carries the credential: "authorization"            */
-    const char *key_prefix;       /* in front of it: "Bearer "                                      */
+    const char *name;   /* the file's stem; also the path prefix: "/anthropic/…" */
+    const char *title;  /* for people                                           */
+    enum signer signer; /* whose blobs its models make                          */
+    struct client_side client;
+    struct provider_side provider;
 };
 
 /* All dialects, sorted by name; NULL-terminated. */
@@ -26,5 +208,8 @@ extern const size_t dialect_catalog_count;
 
 /* NULL if there is none of that name. */
 const struct dialect *dialect_find(struct str name);
+
+/* Append a header to the call; more than CALL_HEADERS_MAX is a bug. */
+void call_add_header(struct provider_call *c, struct str name, struct str value);
 
 #endif

@@ -7,14 +7,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
-
-struct api_error {
-    int status;
-    struct str message; /* for people: what is wrong and what to do                 */
-    const char *type;   /* OpenAI's; NULL: derived from the status                  */
-    const char *code;   /* OpenAI's, where it has one; NULL: null                   */
-    struct str param;   /* the field at fault; empty: null                          */
-};
+#include "llm/error.h"
 
 /* Append the JSON body. One that does not fit is replaced by a short one of the same status: `to` must have room for 512 bytes. */
 void openai_error_body(const struct api_error *e, struct buf *to);

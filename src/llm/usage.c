@@ -48,3 +48,10 @@ bool usage_from_openai(struct str json, struct usage *ret)
     *ret = u;
     return true;
 }
+
+uint64_t usage_count(struct json_node object, struct str key)
+{
+    int64_t n;
+
+    return json_node_i64(json_node_get(object, key), &n) && n > 0 ? (uint64_t)n : 0;
+}

@@ -11,8 +11,6 @@ extern const struct dialect dialect_openai;
 
 const struct dialect dialect_openai = {
     .name = "openai",
-    .title = "OpenAI and everything that speaks its API",
-    .default_base_url = "https://api.openai.com/v1",
-    .key_header = "authorization",
-    .key_prefix = "Bearer ",
+    .title = "OpenAI Chat Completions",
+    .signer = SIGNER_OPENAI,
 };

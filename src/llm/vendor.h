@@ -1,0 +1,78 @@
+/*
+ * vendor.h - who speaks a dialect, and how theirs differs: one row per vendor or kind of server, in llm/vendor.c.
+ *
+ * `dialect:` of a provider in the configuration names a row. A look-alike is a row, not a file: base URL, credential, and the quirks that
+ * the dialect's writer and reader look at.
+ */
+#ifndef LLM_VENDOR_H
+#define LLM_VENDOR_H
+
+#include "base/str.h"
+#include "llm/tool_id.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct dialect;
+
+enum vendor_auth {
+    AUTH_HEADER,      /* key_header: key_prefix + api_key                                   */
+    AUTH_AWS,         /* SigV4, or api_key as bearer                                        */
+    AUTH_GOOGLE,      /* OAuth token of a service account, metadata server, …               */
+    AUTH_AZURE,       /* api_key in key_header, or Entra token                              */
+    AUTH_NONE_NEEDED, /* api_key as bearer if given                                    */
+};
+
+/* Quirks of OpenAI look-alikes. */
+enum {
+    QUIRK_STRICT = 1 << 0,     /* refuses fields that it does not know: send only those in `accepts`        */
+    QUIRK_MAX_TOKENS = 1 << 1, /* "max_tokens", not "max_completion_tokens"                                 */
+    QUIRK_NO_STREAM_OPTIONS = 1 << 2,
+    QUIRK_NO_DEVELOPER = 1 << 3, /* "developer" becomes "system"                                              */
+    QUIRK_NO_RESPONSES = 1 << 4, /* has no /responses                                                         */
+    QUIRK_NO_COMPLETIONS = 1 << 5,
+    QUIRK_NO_EMBEDDINGS = 1 << 6,
+    QUIRK_NO_SCHEMA = 1 << 7, /* no response_format json_schema                                            */
+    QUIRK_TEXT_ONLY_TOOL_RESULTS = 1 << 8,
+    QUIRK_RANDOM_SEED = 1 << 9,      /* "random_seed"                                                             */
+    QUIRK_CHOICE_ANY = 1 << 10,      /* tool_choice "any" for "required"                                          */
+    QUIRK_NO_N = 1 << 11,            /* one choice only                                                           */
+    QUIRK_PREFIX = 1 << 12,          /* "prefix": true on a last assistant message                                */
+    QUIRK_TRANSLATE = 1 << 13,       /* never pass bytes through, always through the canonical form                */
+    QUIRK_DEPLOYMENT_PATH = 1 << 14, /* Azure: model in the path, api-version in the query                        */
+    QUIRK_ANTHROPIC_BEDROCK = 1 << 15,
+    QUIRK_ANTHROPIC_VERTEX = 1 << 16, /* Claude's hosts: see dialect/anthropic.c */
+    QUIRK_VERTEX = 1 << 17,           /* Gemini on Vertex: project and location in the path                        */
+    QUIRK_THINKING_PARTS = 1 << 18,   /* reasoning as content parts (Mistral)                                      */
+    QUIRK_NO_TOOL_STRICT = 1 << 19,   /* no "strict" in function definitions                                       */
+    QUIRK_REASONING_FIELD = 1 << 20,  /* takes reasoning back: field named by reasoning_name                      */
+};
+
+struct vendor {
+    const char *name;     /* as in the configuration                                               */
+    const char *title;    /* for people                                                            */
+    const char *dialect;  /* its main dialect: file stem in llm/dialect/                            */
+    const char *base_url; /* NULL: required                                                        */
+    const char *key_env;  /* usual environment variable of its key; NULL: none                     */
+    enum vendor_auth auth;
+    const char *key_header, *key_prefix;
+    unsigned quirks;
+    enum tool_id_form tool_ids;
+    const char *reasoning_name; /* QUIRK_REASONING_FIELD: "reasoning_content", "reasoning"         */
+    const char *const *accepts; /* QUIRK_STRICT: fields of a chat request that it knows; NULL-terminated */
+    const char *const *refuses; /* fields that it refuses; NULL-terminated; NULL: none              */
+    const char *const *
+        also; /* further dialects that it speaks natively ("responses", "completions", …) besides `dialect`; NULL-terminated */
+};
+
+/* All rows, sorted by name. */
+extern const struct vendor vendor_table[];
+extern const size_t vendor_count;
+
+/* NULL if there is none of that name. */
+const struct vendor *vendor_find(struct str name);
+/* Does it speak this dialect itself, so that bytes may pass through? */
+bool vendor_speaks(const struct vendor *v, const struct dialect *d);
+bool vendor_accepts(const struct vendor *v, struct str field);
+
+#endif
