@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 #include "base/buf.h"
+#include "base/date.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,21 +43,6 @@ const char *log_level_name(enum log_level level)
     return names[level];
 }
 
-/* Civil date from days since 1970-01-01 (proleptic Gregorian; eras of 400 years, 146,097 days each). */
-static void civil_from_days(int64_t days, int *ret_year, unsigned *ret_month, unsigned *ret_day)
-{
-    days += 719468; /* to 0000-03-01, so that the leap day ends a year */
-    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-    unsigned doe = (unsigned)(days - era * 146097);
-    unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    unsigned mp = (5 * doy + 2) / 153;
-
-    *ret_day = doy - (153 * mp + 2) / 5 + 1;
-    *ret_month = mp < 10 ? mp + 3 : mp - 9;
-    *ret_year = (int)(yoe + era * 400) + (*ret_month <= 2);
-}
-
 static char *put_number(char *to, unsigned value, unsigned width)
 {
     for (unsigned i = width; i > 0; i--) {
@@ -69,16 +55,15 @@ static char *put_number(char *to, unsigned value, unsigned width)
 void log_format_time(int64_t wall, char text[LOG_TIME_MAX])
 {
     int64_t ms = wall / 1000000, secs = ms / 1000;
-    unsigned month, day, of_day = (unsigned)(secs % 86400);
-    int year;
+    unsigned of_day = (unsigned)(secs % 86400);
+    struct date date = date_of_day(secs / 86400);
     char *p = text;
 
-    civil_from_days(secs / 86400, &year, &month, &day);
-    p = put_number(p, (unsigned)year, 4);
+    p = put_number(p, (unsigned)date.year, 4);
     *p++ = '-';
-    p = put_number(p, month, 2);
+    p = put_number(p, (unsigned)date.month, 2);
     *p++ = '-';
-    p = put_number(p, day, 2);
+    p = put_number(p, (unsigned)date.day, 2);
     *p++ = 'T';
     p = put_number(p, of_day / 3600, 2);
     *p++ = ':';

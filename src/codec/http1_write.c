@@ -7,6 +7,8 @@
  */
 #include "codec/http1.h"
 
+#include "base/date.h"
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #elif defined(__aarch64__)
@@ -309,22 +311,6 @@ struct str http_reason(int status)
     }
 }
 
-/* Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar: the year is taken to begin
- * in March, so that the leap day is its last (H. Hinnant, "chrono-compatible low-level date algorithms"). */
-static void civil_from_days(int64_t days, int *ret_year, int *ret_month, int *ret_day)
-{
-    int64_t z = days + 719468;
-    int64_t era = z / 146097;
-    int64_t of_era = z - era * 146097;
-    int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    int64_t month = (5 * of_year + 2) / 153;
-
-    *ret_day = (int)(of_year - (153 * month + 2) / 5 + 1);
-    *ret_month = (int)(month < 10 ? month + 3 : month - 9);
-    *ret_year = (int)(year + era * 400 + (*ret_month <= 2));
-}
-
 static char *two(char *to, int v)
 {
     *to++ = (char)('0' + v / 10);
@@ -338,17 +324,16 @@ void http_date(char out[HTTP_DATE_LEN], int64_t unix_seconds)
     enum { LAST = 253402300799 / 86400 }; /* 9999-12-31 */
     int64_t day = unix_seconds < 0 ? 0 : unix_seconds / 86400;
     int seconds = unix_seconds < 0 ? 0 : (int)(unix_seconds % 86400);
-    int y, m, d;
+    struct date date = date_of_day(day > LAST ? LAST : day);
 
-    civil_from_days(day > LAST ? LAST : day, &y, &m, &d);
     char *to = put(out, str_of(days + day % 7 * 3, 3));
     to = put(to, STR(", "));
-    to = two(to, d);
+    to = two(to, date.day);
     *to++ = ' ';
-    to = put(to, str_of(months + (m - 1) * 3, 3));
+    to = put(to, str_of(months + (date.month - 1) * 3, 3));
     *to++ = ' ';
-    to = two(to, y / 100);
-    to = two(to, y % 100);
+    to = two(to, date.year / 100);
+    to = two(to, date.year % 100);
     *to++ = ' ';
     to = two(to, seconds / 3600);
     *to++ = ':';

@@ -6,6 +6,7 @@
  */
 #include "sim/media.h"
 
+#include "base/bytes.h"
 #include "base/mem.h"
 
 #include <zlib.h>
@@ -68,25 +69,19 @@ void sim_wav_header(struct buf *to, uint32_t bytes)
     add_le32(to, bytes);
 }
 
-static void put_be32(char *to, uint32_t v)
-{
-    for (int i = 0; i < 4; i++)
-        to[i] = (char)(v >> (24 - 8 * i) & 0xff);
-}
-
 static void add_chunk(struct buf *to, struct str type, struct str data)
 {
     char raw[4];
     size_t from;
 
-    put_be32(raw, (uint32_t)data.n);
+    be32_put(raw, (uint32_t)data.n);
     buf_add(to, str_of(raw, 4));
     from = to->n;
     buf_add(to, type);
     buf_add(to, data);
     if (to->overflow)
         return;
-    put_be32(raw, (uint32_t)crc32(0, (const unsigned char *)to->p + from, (unsigned)(to->n - from)));
+    be32_put(raw, (uint32_t)crc32(0, (const unsigned char *)to->p + from, (unsigned)(to->n - from)));
     buf_add(to, str_of(raw, 4));
 }
 
@@ -99,8 +94,8 @@ err_t sim_png(struct buf *to, uint32_t width, uint32_t height, uint32_t colour)
     unsigned long plain_n = (1 + (width + 7) / 8) * (unsigned long)height, packed_n = compressBound(plain_n);
     unsigned char *plain = mem_zalloc(plain_n, 1), *packed = mem_alloc(packed_n);
     int z = compress2(packed, &packed_n, plain, plain_n, 6);
-    put_be32(header, width);
-    put_be32(header + 4, height);
+    be32_put(header, width);
+    be32_put(header + 4, height);
     header[8] = 1; /* bit per pixel */
     header[9] = 3; /* palette       */
     buf_add_lit(to, "\x89PNG\r\n\x1a\n");
