@@ -15,6 +15,7 @@
 #ifndef LLM_CHAT_H
 #define LLM_CHAT_H
 
+#include "base/arena.h"
 #include "base/str.h"
 #include "codec/json_tree.h"
 
@@ -225,6 +226,9 @@ struct chat_request {
     bool is_completion;
     struct flag echo; /* repeat the prompt in the answer */
     struct setting suffix;
+    /* private to chat_add_…() */
+    struct turn *last_turn;
+    struct tool *last_tool;
 };
 
 /* --- building: append to lists; new parts are zeroed, in the arena --- */
@@ -257,6 +261,9 @@ enum effort budget_effort(int64_t budget);
  * "image/jpeg"), data: URLs without base64 become MEDIA_TEXT, all others MEDIA_URL. E_PARSE for a broken data: URL.
  */
 err_t media_from_url(struct media *to, struct str url, struct arena *arena) MUST_CHECK;
+/* Base64 text in the standard alphabet, padded; `text` itself if it is so already. The URL alphabet, missing padding and blanks are mended; what is no
+ * base64 at all stays so. */
+struct str base64_standard(struct str text, struct arena *arena);
 /* What the first bytes of base64 data say it is: "image/png", "application/pdf", ...; empty if nothing is recognised. */
 struct str media_sniff(struct str base64);
 

@@ -1,10 +1,18 @@
 /* dialect.c - finding a dialect by name. The catalog itself is generated from the files in llm/dialect/. */
 #include "llm/dialect.h"
 
+#include <assert.h>
+
 const struct dialect *dialect_find(struct str name)
 {
     for (size_t i = 0; i < dialect_catalog_count; i++)
         if (str_eq(str_from_c(dialect_catalog[i]->name), name))
             return dialect_catalog[i];
     return NULL;
+}
+
+void call_add_header(struct provider_call *c, struct str name, struct str value)
+{
+    assert(c->header_count < CALL_HEADERS_MAX);
+    c->headers[c->header_count++] = (struct call_header){name, value};
 }

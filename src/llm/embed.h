@@ -61,8 +61,6 @@ struct embed_answer {
     struct usage usage; /* input only */
 };
 
-void embed_add_extra(struct embed_request *q, struct arena *arena, struct json_node key, struct json_node value);
-
 /* A vector as a JSON array of numbers (from base64: shortest decimal text that gives the same float32). E_PARSE if it is neither. */
 err_t embed_vector_json(const struct embed_vector *v, struct buf *to) MUST_CHECK;
 /* A vector as base64 of little-endian float32. */

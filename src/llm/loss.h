@@ -37,7 +37,7 @@ void losses_init(struct losses *l, struct arena *arena);
 /* Note one. `from` may be absent (the whole document). One place is noted once. */
 void loss_note(struct losses *l, enum loss_kind kind, struct json_node from, const char *why);
 #define loss_drop(l, from, why) loss_note((l), LOSS_DROPPED, (from), (why))
-/* JSON pointers of all of a kind, comma-separated in the order noted, for a header: non-ASCII and commas percent-coded, cut with ",…" at
+/* JSON pointers of all of a kind, comma-separated in the order noted, for a header: non-ASCII and commas percent-coded, cut with ",+" at
  * `max` bytes. In the arena; empty if there is none. */
 struct str losses_list(const struct losses *l, enum loss_kind kind, size_t max);
 

@@ -9,13 +9,18 @@
 #include "base/arena.h"
 #include "base/str.h"
 
+#include <stdbool.h>
+
 struct name_map;
 
 /* `max`: characters; `extra`: those allowed besides letters, digits, '_' and '-' (may be empty). */
 struct name_map *name_map_new(struct arena *arena, size_t max, struct str extra);
-/* The provider's name for the client's; the same for the same. */
+/* The provider's name for the client's (borrowed for the map's life); the same for the same. Ask for names that fit first if they shall keep
+ * their form. */
 struct str name_map_out(struct name_map *m, struct str name);
 /* The client's name for the provider's; `name` itself if it is not in the map, or the map is NULL. */
 struct str name_map_back(const struct name_map *m, struct str name);
+/* Had any name to be changed? False for NULL. */
+bool name_map_is_changed(const struct name_map *m);
 
 #endif

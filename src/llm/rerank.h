@@ -38,6 +38,4 @@ struct rerank_answer {
     struct str search_units; /* number as written; empty: not said */
 };
 
-void rerank_add_extra(struct rerank_request *q, struct arena *arena, struct json_node key, struct json_node value);
-
 #endif

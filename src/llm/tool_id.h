@@ -11,6 +11,8 @@
 #include "base/arena.h"
 #include "base/str.h"
 
+#include <stdint.h>
+
 enum tool_id_form {
     TOOL_ID_ANY,       /* any text of 1 to 64 printable ASCII bytes: OpenAI and those like it, Cohere, Ollama  */
     TOOL_ID_ANTHROPIC, /* [a-zA-Z0-9_-]{1,64}                                                             */
@@ -22,7 +24,7 @@ enum tool_id_form {
 struct str tool_id_fit(enum tool_id_form form, struct str id, struct arena *arena);
 /* The id that tool_id_fit() changed, if it can be told; else `id` itself. */
 struct str tool_id_restore(struct str id, struct arena *arena);
-/* An id for a call that its provider gave none: from the place of the call (`turn`, `part`), its name and arguments, so that it is the
+/* An id for a call that its provider gave none: from the place of the call (`turn`, `part`) and its name, so that it is the
  * same when the history comes back. */
 struct str tool_id_make(uint64_t turn, uint64_t part, struct str name, struct arena *arena);
 

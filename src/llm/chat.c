@@ -1,0 +1,186 @@
+/*
+ * chat.c - building and asking the canonical request.
+ *
+ * Lists are short (turns of a conversation, blocks of a turn), but conversations of thousands of turns exist: appending a turn or a tool is a
+ * step, because the request remembers its last ones; blocks are appended by walking.
+ */
+#include "llm/chat.h"
+
+#include "base/buf.h"
+
+/* --- building --- */
+
+struct turn *chat_add_turn(struct chat_request *q, struct arena *arena, enum chat_role role, struct json_node from)
+{
+    struct turn *t = arena_new(arena, struct turn);
+
+    t->role = role;
+    t->from = from;
+    if (q->last_turn)
+        q->last_turn->next = t;
+    else
+        q->turns = t;
+    q->last_turn = t;
+    return t;
+}
+
+struct block *chat_add_block(struct block **list, struct arena *arena, enum block_kind kind, struct json_node from)
+{
+    struct block *b = arena_new(arena, struct block);
+
+    b->kind = kind;
+    b->from = from;
+    while (*list)
+        list = &(*list)->next;
+    *list = b;
+    return b;
+}
+
+struct tool *chat_add_tool(struct chat_request *q, struct arena *arena, enum tool_kind kind, struct json_node from)
+{
+    struct tool *t = arena_new(arena, struct tool);
+
+    t->kind = kind;
+    t->from = from;
+    if (q->last_tool)
+        q->last_tool->next = t;
+    else
+        q->tools = t;
+    q->last_tool = t;
+    return t;
+}
+
+struct extra *extras_add(struct extra **list, struct arena *arena, struct json_node key, struct json_node value)
+{
+    struct extra *x = arena_new(arena, struct extra);
+    struct str quoted = json_node_raw(key);
+
+    x->key = quoted.n >= 2 ? str_slice(quoted, 1, quoted.n - 1) : STR_NONE;
+    x->raw = json_node_raw(value);
+    x->from = value;
+    while (*list)
+        list = &(*list)->next;
+    *list = x;
+    return x;
+}
+
+void chat_add_extra(struct chat_request *q, struct arena *arena, struct json_node key, struct json_node value,
+                    bool nested)
+{
+    extras_add(&q->extras, arena, key, value)->nested = nested;
+}
+
+/* --- reading --- */
+
+void chat_read_number(struct number *to, struct json_node v)
+{
+    if (json_node_is(v, JSON_NUMBER))
+        *to = (struct number){json_node_raw(v), v};
+}
+
+void chat_read_setting(struct setting *to, struct json_node v, struct arena *arena)
+{
+    if (json_node_is(v, JSON_STRING))
+        *to = (struct setting){json_node_text(v, arena), v};
+}
+
+void chat_read_raw(struct setting *to, struct json_node v)
+{
+    if (json_node_is_set(v))
+        *to = (struct setting){json_node_raw(v), v};
+}
+
+void chat_read_flag(struct flag *to, struct json_node v)
+{
+    bool truth;
+
+    if (json_node_bool(v, &truth))
+        *to = (struct flag){truth ? YES : NO, v};
+}
+
+/* --- efforts --- */
+
+static const struct str effort_names[] = {
+    [EFFORT_UNSET] = STR_INIT(""),      [EFFORT_NONE] = STR_INIT("none"),     [EFFORT_MINIMAL] = STR_INIT("minimal"),
+    [EFFORT_LOW] = STR_INIT("low"),     [EFFORT_MEDIUM] = STR_INIT("medium"), [EFFORT_HIGH] = STR_INIT("high"),
+    [EFFORT_XHIGH] = STR_INIT("xhigh"), [EFFORT_MAX] = STR_INIT("max")};
+
+/* Tokens for each effort. No vendor publishes such a table; it is documented in docs/dialects.md. */
+static const int64_t effort_budgets[] = {
+    [EFFORT_UNSET] = -1,    [EFFORT_NONE] = 0,     [EFFORT_MINIMAL] = 1024, [EFFORT_LOW] = 2048,
+    [EFFORT_MEDIUM] = 8192, [EFFORT_HIGH] = 16384, [EFFORT_XHIGH] = 24576,  [EFFORT_MAX] = 32768};
+
+enum effort effort_of(struct str name)
+{
+    for (size_t i = EFFORT_NONE; i < ARRAY_LEN(effort_names); i++)
+        if (str_eq(name, effort_names[i]))
+            return (enum effort)i;
+    return EFFORT_UNSET;
+}
+
+struct str effort_name(enum effort e)
+{
+    return effort_names[e];
+}
+
+int64_t effort_budget(enum effort e)
+{
+    return effort_budgets[e];
+}
+
+enum effort budget_effort(int64_t budget)
+{
+    size_t i = EFFORT_NONE;
+
+    if (budget < 0)
+        return EFFORT_UNSET;
+    while (i + 1 < ARRAY_LEN(effort_budgets) && budget > effort_budgets[i])
+        i++;
+    return (enum effort)i;
+}
+
+/* --- asking --- */
+
+bool turn_has(const struct turn *t, enum block_kind kind)
+{
+    for (const struct block *b = t->blocks; b; b = b->next)
+        if (b->kind == kind)
+            return true;
+    return false;
+}
+
+const struct block *chat_find_call(const struct chat_request *q, struct str id, const struct turn *until)
+{
+    const struct block *found = NULL;
+
+    for (const struct turn *t = q->turns; t && t != until; t = t->next)
+        for (const struct block *b = t->role == CHAT_ASSISTANT ? t->blocks : NULL; b; b = b->next)
+            if (b->kind == BLOCK_TOOL_CALL && str_eq(b->id, id))
+                found = b;
+    return found;
+}
+
+struct str blocks_text(const struct block *blocks, struct str joint, struct arena *arena)
+{
+    struct buf to CLEANUP(buf_release) = BUF_INIT(SIZE_MAX / 2);
+    const struct block *only = NULL;
+    size_t count = 0;
+
+    for (const struct block *b = blocks; b; b = b->next) {
+        if (b->kind != BLOCK_TEXT)
+            continue;
+        only = b;
+        if (count++)
+            buf_add(&to, joint);
+        buf_add(&to, b->text);
+    }
+    return count > 1 ? arena_str(arena, buf_str(&to)) : only ? only->text : STR_NONE;
+}
+
+bool tool_is_allowed(const struct tool_choice *c, struct str name)
+{
+    for (size_t i = 0; i < c->allowed_count; i++)
+        if (str_eq(c->allowed[i], name))
+            return true;
+    return !c->allowed;
+}

@@ -1,0 +1,300 @@
+/*
+ * emulate.c - the filter between reader and writer.
+ *
+ * Per choice it knows the block that is being told. Text that might be the beginning of a stop sequence is held back until it is clear; a
+ * cut ends the choice at once. A fence is looked for at the very beginning of a text, and its end held back likewise. Blocks keep their
+ * numbers: a forced tool's call becomes a text block in the same place.
+ */
+#include "llm/emulate.h"
+
+enum { HELD_MAX = 64 * 1024, FENCE_LOOK = 16 };
+
+struct choice {
+    struct choice *next;
+    unsigned number;
+    unsigned block;  /* being told                                        */
+    bool in_text;    /* a text block is open                              */
+    bool as_text;    /* it is a forced tool's call                        */
+    bool was_schema; /* such a call was told: the finish is a plain stop  */
+    bool begun;      /* of the text: something was told                   */
+    bool fenced;     /* it began with a fence                             */
+    bool cut;        /* at a stop sequence: the rest is not heard         */
+    struct buf held; /* text that may belong to a stop or to the fence    */
+};
+
+struct emulator {
+    struct arena *arena;
+    const struct provider_call *call;
+    const struct chat_sink *to;
+    struct choice *choices;
+    bool done; /* every choice was cut */
+};
+
+static bool is_needed(const struct provider_call *call)
+{
+    const struct emulation *e = &call->emulate;
+
+    return e->schema_tool.n || e->stop_count || e->strip_fence || name_map_is_changed(call->names);
+}
+
+struct emulator *emulator_new(struct arena *arena, const struct provider_call *call, const struct chat_sink *to)
+{
+    if (!is_needed(call))
+        return NULL;
+    struct emulator *m = arena_new(arena, struct emulator);
+    *m = (struct emulator){.arena = arena, .call = call, .to = to};
+    return m;
+}
+
+bool emulator_is_done(const struct emulator *m)
+{
+    return m->done;
+}
+
+static void release_choice(void *obj)
+{
+    struct choice *c = obj;
+
+    buf_release(&c->held);
+}
+
+static struct choice *choice_of(struct emulator *m, unsigned number)
+{
+    for (struct choice *c = m->choices; c; c = c->next)
+        if (c->number == number)
+            return c;
+    struct choice *c = arena_new(m->arena, struct choice);
+    *c = (struct choice){.next = m->choices, .number = number};
+    buf_init(&c->held, HELD_MAX);
+    arena_hold(m->arena, c, release_choice);
+    m->choices = c;
+    return c;
+}
+
+/* --- telling text --- */
+
+static err_t tell_text(struct emulator *m, struct choice *c, struct str text)
+{
+    struct chat_event e = {.kind = CHAT_TEXT, .choice = c->number, .block = c->block, .text = text};
+
+    return text.n ? chat_tell(m->to, &e) : OK;
+}
+
+static bool all_cut(const struct emulator *m)
+{
+    for (const struct choice *c = m->choices; c; c = c->next)
+        if (!c->cut)
+            return false;
+    return true;
+}
+
+/* The text ends before `stop`; so does the choice, and with the last choice the answer. */
+static err_t cut(struct emulator *m, struct choice *c, struct str stop)
+{
+    struct chat_event e = {.kind = CHAT_BLOCK_STOP, .choice = c->number, .block = c->block};
+
+    TRY(chat_tell(m->to, &e));
+    e = (struct chat_event){
+        .kind = CHAT_FINISH, .choice = c->number, .finish = FINISH_STOP_SEQUENCE, .stop_sequence = stop};
+    TRY(chat_tell(m->to, &e));
+    c->cut = true;
+    c->in_text = false;
+    if (!all_cut(m))
+        return OK;
+    m->done = true;
+    e = (struct chat_event){.kind = CHAT_END};
+    return chat_tell(m->to, &e);
+}
+
+/* Bytes at the end of `text` that may be the beginning of `word`. */
+static size_t overlap(struct str text, struct str word)
+{
+    size_t n = word.n > 1 ? word.n - 1 : 0;
+
+    if (n > text.n)
+        n = text.n;
+    while (n && memcmp(text.p + text.n - n, word.p, n) != 0)
+        n--;
+    return n;
+}
+
+/* The first stop sequence in `text`; NULL if there is none. *ret_keep: bytes at its end that must wait. */
+static const struct setting *find_stop(const struct emulator *m, struct str text, size_t *ret_at, size_t *ret_keep)
+{
+    const struct emulation *e = &m->call->emulate;
+    const struct setting *found = NULL;
+
+    *ret_at = text.n;
+    *ret_keep = 0;
+    for (size_t i = 0; i < e->stop_count; i++) {
+        struct str stop = e->stops[i].text;
+        size_t at = stop.n ? str_find(text, stop) : text.n;
+        if (at < *ret_at) {
+            *ret_at = at;
+            found = &e->stops[i];
+        }
+        size_t wait = overlap(text, stop);
+        if (wait > *ret_keep)
+            *ret_keep = wait;
+    }
+    return found;
+}
+
+/* The fence that a text begins with: its length; 0: none; SIZE_MAX: not clear yet. */
+static size_t fence_length(struct str text)
+{
+    static const struct str fence = STR_INIT("```");
+    size_t blanks = 0;
+
+    while (blanks < text.n && (text.p[blanks] == ' ' || text.p[blanks] == '\n'))
+        blanks++;
+    struct str rest = str_slice(text, blanks, text.n);
+    if (rest.n < fence.n)
+        return str_starts(fence, rest) ? SIZE_MAX : 0;
+    if (!str_starts(rest, fence))
+        return 0;
+    size_t line = str_find_char(rest, '\n');
+    if (line == rest.n)
+        return rest.n < FENCE_LOOK ? SIZE_MAX : 0;
+    return blanks + line + 1;
+}
+
+/* Tell what of c->held is clear; all of it with `last`. */
+static err_t release_held(struct emulator *m, struct choice *c, bool last)
+{
+    struct str text = buf_str(&c->held);
+    size_t at, keep;
+
+    if (m->call->emulate.strip_fence && !c->begun) {
+        size_t fence = fence_length(text);
+        if (fence == SIZE_MAX && !last)
+            return OK;
+        c->fenced = fence > 0 && fence != SIZE_MAX;
+        c->begun = true;
+        if (c->fenced)
+            buf_consume(&c->held, fence);
+        text = buf_str(&c->held);
+    }
+    const struct setting *stop = find_stop(m, text, &at, &keep);
+    if (stop) {
+        TRY(tell_text(m, c, str_slice(text, 0, at)));
+        buf_clear(&c->held);
+        return cut(m, c, stop->text);
+    }
+    if (c->fenced) {
+        struct str body = text;
+        while (last && body.n && (body.p[body.n - 1] == '\n' || body.p[body.n - 1] == ' '))
+            body.n--;
+        if (last && str_ends(body, STR("```")))
+            text = str_trim(str_slice(body, 0, body.n - 3));
+        keep = FENCE_LOOK; /* the closing fence and blanks around it */
+    }
+    if (last || keep > text.n)
+        keep = last ? 0 : text.n;
+    TRY(tell_text(m, c, str_slice(text, 0, text.n - keep)));
+    buf_consume(&c->held, last ? c->held.n : text.n - keep);
+    return OK;
+}
+
+static err_t hear_text(struct emulator *m, struct choice *c, const struct chat_event *e)
+{
+    const struct emulation *by = &m->call->emulate;
+
+    if (!c->in_text || e->block != c->block || (!by->stop_count && !by->strip_fence))
+        return chat_tell(m->to, e);
+    while (c->held.n + e->text.n > HELD_MAX) { /* a piece larger than what is held at most */
+        struct chat_event part = *e;
+        size_t half = e->text.n / 2;
+        part.text = str_slice(e->text, 0, half);
+        TRY(hear_text(m, c, &part));
+        part.text = str_slice(e->text, half, e->text.n);
+        return c->cut ? OK : hear_text(m, c, &part);
+    }
+    TRY(buf_add(&c->held, e->text));
+    return release_held(m, c, false);
+}
+
+/* --- blocks --- */
+
+static err_t hear_start(struct emulator *m, struct choice *c, const struct chat_event *e)
+{
+    struct chat_event changed = *e;
+
+    c->block = e->block;
+    c->begun = false;
+    c->fenced = false;
+    buf_clear(&c->held);
+    changed.name = name_map_back(m->call->names, e->name);
+    c->as_text = e->block_kind == BLOCK_TOOL_CALL && m->call->emulate.schema_tool.n &&
+                 str_eq(e->name, m->call->emulate.schema_tool);
+    if (c->as_text) {
+        changed.block_kind = BLOCK_TEXT;
+        changed.id = changed.name = STR_NONE;
+        c->was_schema = true;
+    }
+    c->in_text = changed.block_kind == BLOCK_TEXT;
+    return chat_tell(m->to, &changed);
+}
+
+static err_t hear_stop(struct emulator *m, struct choice *c, const struct chat_event *e)
+{
+    if (c->in_text && e->block == c->block) {
+        if (c->held.n)
+            TRY(release_held(m, c, true));
+        if (c->cut)
+            return OK;
+        c->in_text = false;
+    }
+    return chat_tell(m->to, e);
+}
+
+static err_t hear_finish(struct emulator *m, struct choice *c, const struct chat_event *e)
+{
+    struct chat_event changed = *e;
+
+    if (c->was_schema && e->finish == FINISH_TOOL_CALLS)
+        changed.finish = FINISH_STOP;
+    return chat_tell(m->to, &changed);
+}
+
+static err_t hear(void *ctx, const struct chat_event *e)
+{
+    struct emulator *m = ctx;
+
+    if (m->done)
+        return OK;
+    switch (e->kind) {
+    case CHAT_START:
+    case CHAT_USAGE:
+    case CHAT_END:
+    case CHAT_ERROR:
+        return chat_tell(m->to, e);
+    case CHAT_BLOCK_START:
+    case CHAT_TEXT:
+    case CHAT_SIGNATURE:
+    case CHAT_CITATION:
+    case CHAT_LOGPROBS:
+    case CHAT_BLOCK_STOP:
+    case CHAT_FINISH:
+        break;
+    }
+    struct choice *c = choice_of(m, e->choice);
+    if (c->cut)
+        return OK;
+    if (e->kind == CHAT_BLOCK_START)
+        return hear_start(m, c, e);
+    if (e->kind == CHAT_TEXT)
+        return hear_text(m, c, e);
+    if (e->kind == CHAT_BLOCK_STOP)
+        return hear_stop(m, c, e);
+    if (e->kind == CHAT_FINISH)
+        return hear_finish(m, c, e);
+    if (e->kind == CHAT_SIGNATURE && c->as_text && e->block == c->block)
+        return OK; /* of a call that the client does not see */
+    return chat_tell(m->to, e);
+}
+
+struct chat_sink emulator_sink(struct emulator *m)
+{
+    return (struct chat_sink){hear, m};
+}

@@ -1,0 +1,87 @@
+/* loss.c - the list of losses, and its text for a header. */
+#include "llm/loss.h"
+
+void losses_init(struct losses *l, struct arena *arena)
+{
+    *l = (struct losses){.arena = arena};
+}
+
+static bool is_noted(const struct losses *l, enum loss_kind kind, struct json_node from)
+{
+    for (const struct loss *x = l->first; x; x = x->next)
+        if (x->kind == kind && x->from.tree == from.tree && x->from.cell == from.cell)
+            return true;
+    return false;
+}
+
+static void count(struct losses *l, enum loss_kind kind)
+{
+    switch (kind) {
+    case LOSS_DROPPED:
+        l->dropped++;
+        break;
+    case LOSS_EMULATED:
+        l->emulated++;
+        break;
+    case LOSS_CHANGED:
+        l->changed++;
+        break;
+    }
+}
+
+void loss_note(struct losses *l, enum loss_kind kind, struct json_node from, const char *why)
+{
+    if (is_noted(l, kind, from))
+        return;
+    count(l, kind);
+    if (l->count++ >= LOSSES_MAX)
+        return;
+    struct loss *x = arena_new(l->arena, struct loss);
+    *x = (struct loss){.kind = kind, .from = from, .why = why};
+    if (l->last)
+        l->last->next = x;
+    else
+        l->first = x;
+    l->last = x;
+}
+
+/* As a header may hold it: no commas, blanks, controls or bytes beyond ASCII. */
+static void add_pointer(struct buf *to, struct str pointer)
+{
+    static const char hex[] = "0123456789ABCDEF";
+
+    if (!pointer.n)
+        buf_add_char(to, '/'); /* the whole document */
+    for (size_t i = 0; i < pointer.n; i++) {
+        unsigned char c = (unsigned char)pointer.p[i];
+        char coded[3] = {'%', hex[c >> 4], hex[c & 15]};
+        if (c > ' ' && c < 0x7f && c != ',' && c != '%')
+            buf_add_char(to, (char)c);
+        else
+            buf_add(to, str_of(coded, sizeof coded));
+    }
+}
+
+struct str losses_list(const struct losses *l, enum loss_kind kind, size_t max)
+{
+    enum { REST = 2 }; /* ",…" in ASCII is ",+" */
+    struct buf to CLEANUP(buf_release) = BUF_INIT(64 * 1024);
+    bool cut = l->count > LOSSES_MAX;
+
+    for (const struct loss *x = l->first; x; x = x->next) {
+        size_t before = to.n;
+        if (x->kind != kind)
+            continue;
+        if (to.n)
+            buf_add_char(&to, ',');
+        add_pointer(&to, json_node_pointer(x->from, l->arena));
+        if (to.n + REST > max) {
+            to.n = before;
+            cut = true;
+            break;
+        }
+    }
+    if (cut && to.n)
+        buf_add_lit(&to, ",+");
+    return arena_str(l->arena, buf_str(&to));
+}

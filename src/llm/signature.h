@@ -1,0 +1,18 @@
+/*
+ * signature.h - proofs of origin of one family of models, carried through a dialect of another.
+ *
+ * A signature or an encrypted thought is valid only where it was made. When it must travel in a client's field that belongs to another family, it
+ * is wrapped with the name of its maker; a client that sends it back is thereby understood, whoever answers next. Blobs of the field's own
+ * family are not touched, so a blob without a wrapping belongs to the dialect in which it came.
+ */
+#ifndef LLM_SIGNATURE_H
+#define LLM_SIGNATURE_H
+
+#include "llm/chat.h"
+
+/* The blob as the field of a dialect of family `field` carries it; `blob` itself if that is its own family. In the arena. */
+struct str signature_wrap(enum signer signer, enum signer field, struct str blob, struct arena *arena);
+/* What was wrapped, and whose it is; without a wrapping: the blob itself, and `field`. A slice of `carried`. */
+struct str signature_unwrap(struct str carried, enum signer field, enum signer *ret_signer);
+
+#endif
