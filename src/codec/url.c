@@ -263,7 +263,7 @@ static bool is_dots(const char *segment, size_t n)
 }
 
 /* One segment, `s`, to `to` in normal form. Returns the end of it, NULL if it is refused. */
-static char *normal_segment(struct str s, char *to)
+static char *normal_segment(struct str s, bool coded_slashes, char *to)
 {
     char *const start = to;
 
@@ -275,7 +275,8 @@ static char *normal_segment(struct str s, char *to)
                 return NULL;
             i += 2;
         }
-        if (c < 0x20 || c == 0x7f || c == '\\' || (coded && c == '/') || (!coded && (c == ' ' || c >= 0x80)))
+        if (c < 0x20 || c == 0x7f || c == '\\' || (coded && c == '/' && !coded_slashes) ||
+            (!coded && (c == ' ' || c >= 0x80)))
             return NULL;
         if (coded && !is_unreserved((char)c))
             to = put_code(to, c);
@@ -285,7 +286,7 @@ static char *normal_segment(struct str s, char *to)
     return is_dots(start, (size_t)(to - start)) ? NULL : to;
 }
 
-err_t url_normal_path(struct str path, struct arena *arena, struct str *ret_path)
+err_t url_normal_path(struct str path, bool coded_slashes, struct arena *arena, struct str *ret_path)
 {
     struct str rest = str_slice(path, 1, path.n);
     char *out, *to;
@@ -299,7 +300,7 @@ err_t url_normal_path(struct str path, struct arena *arena, struct str *ret_path
         if (segment.n == 0 && rest.p)
             return fail(E_PARSE, "empty segment (\"//\") in a path");
         *to++ = '/';
-        to = normal_segment(segment, to);
+        to = normal_segment(segment, coded_slashes, to);
         if (!to)
             return fail(E_PARSE, "ambiguous path: \".\", \"..\", coded slashes and control bytes are not accepted");
     }

@@ -54,8 +54,10 @@ struct str url_query_get(struct str query, struct str name, struct arena *arena)
  * Refused with E_PARSE rather than resolved, because front and back might resolve it differently: segments "." and ".."
  * in any spelling, empty segments ("//"), coded '/' and '\' (%2f, %5c), a plain '\', %00 and other coded or plain control bytes, bad
  * codes, a path that does not start with '/'. One trailing '/' is kept.
+ * With `coded_slashes`, coded '/' are accepted and stay coded (%2F), for names that hold them: what they are in must then be decoded once, and
+ * never be part of a path again.
  * *ret_path is `path` itself if it was normal already.
  */
-err_t url_normal_path(struct str path, struct arena *arena, struct str *ret_path) MUST_CHECK;
+err_t url_normal_path(struct str path, bool coded_slashes, struct arena *arena, struct str *ret_path) MUST_CHECK;
 
 #endif

@@ -80,8 +80,10 @@ struct model {
     uint64_t weight_sum;
     const struct deployment **fallbacks; /* tried in order when the chosen target failed */
     size_t fallback_count;
-    struct timeouts timeouts; /* resolved: the model's, else the provider-independent defaults */
-    bool has_timeouts;        /* the model sets some of its own */
+    struct timeouts timeouts;  /* resolved: the model's, else the provider-independent defaults */
+    bool has_timeouts;         /* the model sets some of its own */
+    bool strict;               /* refuse what a provider cannot be told, instead of leaving it out */
+    int64_t max_output_tokens; /* for providers that demand a limit, when the client set none; 0: the default */
     unsigned index;
 };
 

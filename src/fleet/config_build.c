@@ -251,6 +251,8 @@ static void add_model(struct build *b, const struct file_model *f)
     set_targets(b, m, f, &gone);
     set_fallbacks(b, m, f);
     set_timeouts(b, m, f);
+    m->strict = f->strict;
+    m->max_output_tokens = f->max_output_tokens;
     if (m->target_count == 0 && gone) {
         map_put(&b->gone, m->name, m);
         problems_warn(&b->run->problems, f->node,

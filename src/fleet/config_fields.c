@@ -207,6 +207,12 @@ static const struct schema_field model_fields[] = {
                   .doc = "What to try when the chosen target failed."),
     SCHEMA_OBJECT("timeouts", struct file_model, timeouts, &model_timeouts_object,
                   .doc = "Time limits of requests for this model, instead of the providers'."),
+    SCHEMA_BOOL("strict", struct file_model, strict, .default_text = "false",
+                .doc = "Refuse a request of which a part cannot be said in the provider's dialect, instead of leaving "
+                       "that part out "
+                       "and naming it in the header `x-crossdock-dropped`."),
+    SCHEMA_INT("max_output_tokens", struct file_model, max_output_tokens, .default_doc = "4096", .min = "1",
+               .max = "10000000", .doc = "Limit of an answer for providers that demand one, when the client set none."),
     SCHEMA_END};
 static const struct schema_object model_object = {
     .fields = model_fields, .size = sizeof(struct file_model), .node_offset = SCHEMA_NODE_AT(struct file_model, node)};

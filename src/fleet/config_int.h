@@ -60,6 +60,8 @@ struct file_model {
     size_t target_count;
     struct file_fallbacks fallbacks;
     struct timeouts timeouts; /* 0: not set */
+    bool strict;
+    int64_t max_output_tokens;
 };
 
 struct file_key {

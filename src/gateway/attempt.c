@@ -22,9 +22,10 @@ ns_t alarm_in(const struct exchange *x, ns_t span)
 
 bool asks_usage(const struct exchange *x)
 {
-    bool chat = x->endpoint.kind == ENDPOINT_CHAT || x->endpoint.kind == ENDPOINT_COMPLETIONS;
+    struct str dialect = str_from_c(x->endpoint.dialect->name);
+    bool chat = str_eq(dialect, STR("openai")) || str_eq(dialect, STR("completions"));
 
-    return chat && x->request.stream && !x->request.include_usage && !x->chosen->provider->no_stream_usage;
+    return chat && x->stream && !x->request.include_usage && !x->chosen->provider->no_stream_usage;
 }
 
 /* Pass-through bodies are never held whole: the next piece of the client's is the next piece to the provider. */
@@ -63,24 +64,57 @@ static void prepare_body_stream(struct exchange *x, struct http_call_options *o)
     o->first_byte_by = total_by(x); /* a slow client is not a slow provider */
 }
 
+/* In another dialect: what the translation made. Refusals are the client's to mend. */
+static err_t prepare_translated(struct exchange *x, struct http_call_options *o)
+{
+    struct str *body = arena_new(x->r->arena, struct str);
+    struct http_header *headers;
+    err_t e = translate_request(x);
+
+    if (e != OK) {
+        x->client_error = e;
+        x->client_error_text = arena_str(x->r->arena, str_from_c(err_detail(e)));
+        return e;
+    }
+    *body = buf_str(&x->translated->body);
+    o->body = body;
+    o->body_parts = 1;
+    o->method = str_from_c(x->translated->call.method ? x->translated->call.method : "POST");
+    o->target = arena_join(x->r->arena, x->chosen->provider->base_path, x->translated->call.path);
+    translated_request_headers(x, &headers, &o->count);
+    o->headers = headers;
+    return OK;
+}
+
+static err_t prepare_body(struct exchange *x, struct http_call_options *o)
+{
+    struct str *parts;
+
+    if (x->endpoint.kind == ENDPOINT_OPERATION && x->endpoint.row->model == MODEL_IN_BODY) {
+        TRY(openai_request_rewrite(&x->request, x->chosen->model, asks_usage(x), x->r->arena, &parts, &o->body_parts));
+        o->body = parts;
+    } else if (x->endpoint.kind == ENDPOINT_OPERATION) {
+        o->body = &x->request.doc;
+        o->body_parts = x->request.doc.n ? 1 : 0;
+    } else {
+        prepare_body_stream(x, o);
+    }
+    return OK;
+}
+
 static err_t prepare(struct exchange *x, struct http_call_options *o)
 {
     struct http_header *headers;
-    struct str *parts;
 
     o->connect_by = alarm_in(x, x->timeouts.connect);
     o->first_byte_by = alarm_in(x, x->timeouts.first_byte);
-    if (x->endpoint.kind == ENDPOINT_PASS_THROUGH) {
-        prepare_body_stream(x, o);
-    } else {
-        TRY(openai_request_rewrite(&x->request, x->chosen->model, asks_usage(x), x->r->arena, &parts, &o->body_parts));
-        o->body = parts;
-    }
+    if (is_translated(x))
+        return prepare_translated(x, o);
+    TRY(prepare_body(x, o));
     forward_request_headers(x, &headers, &o->count);
     o->headers = headers;
     o->method = x->r->head.method;
-    o->target = forward_target(x);
-    return OK;
+    return forward_target(x, &o->target);
 }
 
 /* The transport failed before there was anything to judge. */
@@ -130,9 +164,27 @@ static void judge_status(struct attempt *a)
     }
 }
 
-static bool is_event_stream(const struct http_head *head)
+/* OpenAI's dialects have stream_relay.c. */
+static bool has_own_relay(const struct exchange *x)
 {
-    return str_starts_nocase(http_head_get(head, HDR_CONTENT_TYPE), STR("text/event-stream"));
+    struct str name = str_from_c(x->endpoint.dialect->name);
+
+    return !is_translated(x) &&
+           (str_eq(name, STR("openai")) || str_eq(name, STR("completions")) || str_eq(name, STR("responses")));
+}
+
+/* Does the answer come as events? Its type says so; JSON does only where a stream is one long array. */
+static bool is_stream(struct exchange *x, const struct http_head *head)
+{
+    const struct client_side *c = &x->endpoint.dialect->client;
+    struct str type = http_head_get(head, HDR_CONTENT_TYPE);
+    enum framing framing = FRAMING_SSE;
+
+    if (is_translated(x))
+        framing = x->translated->call.framing;
+    else if (c->framing)
+        framing = c->framing(&translated_of(x)->t);
+    return (x->stream || framing == FRAMING_SSE) && str_starts_nocase(type, framing_type(framing));
 }
 
 /* Hold a plain answer until it is whole and valid. One that is too large is handed on as it comes. */
@@ -143,10 +195,12 @@ static SUSPENDS err_t hold_plain(struct exchange *x, struct attempt *a)
     uint64_t held = x->snapshot->catalog->limits.held_answer;
     err_t e = http_call_all(a->call, x->timeouts.between_bytes, held, &a->body);
 
-    if (e == E_TOO_LARGE)
+    if (e == E_TOO_LARGE && !is_translated(x))
         return OK;
     TRY(e);
     a->has_body = true;
+    if (is_translated(x))
+        return translate_answer(x, a);
     openai_answer_init(&answer);
     openai_answer_feed(&answer, a->body);
     bool valid = openai_answer_end(&answer);
@@ -185,8 +239,10 @@ static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a)
     }
     if (x->endpoint.kind == ENDPOINT_PASS_THROUGH)
         return OK; /* of any kind and size: on it goes as it comes */
-    a->is_stream = is_event_stream(head);
-    return a->is_stream ? hold_stream(x, a) : hold_plain(x, a);
+    a->is_stream = is_stream(x, head);
+    if (!a->is_stream)
+        return hold_plain(x, a);
+    return has_own_relay(x) ? hold_stream(x, a) : event_stream_hold(x, a);
 }
 
 /* Encode and send; *ret_sent is when our own work was done. */
@@ -201,6 +257,16 @@ static SUSPENDS err_t open_call(struct exchange *x, struct attempt *a, ns_t *ret
     return http_call_open(upstream, x->r->arena, &o, &a->times, &a->call);
 }
 
+/* The dialect for x->chosen: the client's if its provider speaks that, so that bytes pass through, else the provider's main one. */
+static const struct dialect *choose_dialect(const struct exchange *x)
+{
+    const struct provider *p = x->chosen->provider;
+
+    if (x->endpoint.kind != ENDPOINT_OPERATION || vendor_speaks(p->vendor, x->endpoint.dialect))
+        return x->endpoint.dialect;
+    return p->dialect;
+}
+
 err_t attempt_run(struct exchange *x, struct attempt *a)
 {
     ns_t before = 0;
@@ -208,6 +274,7 @@ err_t attempt_run(struct exchange *x, struct attempt *a)
 
     *a = (struct attempt){.outcome = ATTEMPT_OK};
     x->facts.attempts++;
+    x->speaks = choose_dialect(x);
     e = open_call(x, a, &before);
     if (e == OK)
         e = judge_answer(x, a);

@@ -9,8 +9,8 @@
 #include "gateway/endpoint.h"
 #include "gateway/gateway.h"
 #include "gateway/snapshot.h"
+#include "llm/dialect.h"
 #include "llm/openai_body.h"
-#include "llm/openai_error.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
 #include "observe/facts.h"
@@ -27,13 +27,34 @@ struct candidate {
     struct str label; /* the name in metrics                */
 };
 
+/* A request that is said in another dialect than the client's, and its answer. Made when the first such attempt begins. */
+struct translated {
+    struct translation t;
+    struct losses losses;     /* of the attempt under way                                */
+    struct chat_request chat; /* whichever the operation is; read once                   */
+    struct embed_request embed;
+    struct rerank_request rerank;
+    struct provider_call call; /* of the attempt under way                                */
+    struct buf body;           /* of it                                                   */
+    struct answer answer;      /* to it, if it came whole                                 */
+    struct embed_answer vectors;
+    struct rerank_answer ranks;
+    uint64_t counted;
+    bool counted_exactly;
+    bool is_read; /* the client's request                                    */
+};
+
 struct exchange {
     struct gateway *gateway;
     struct http_request *r;
     const struct snapshot *snapshot;
     struct held *held; /* gateway.c's hold on it             */
     struct endpoint endpoint;
-    struct openai_request request;             /* of model endpoints                 */
+    struct openai_request request;             /* of endpoints with the model in the body: what passes through */
+    bool stream;                               /* the client wants one               */
+    struct translated *translated;             /* NULL: bytes pass through           */
+    struct event_stream *events;               /* the stream that the attempt under way is answered with; NULL: none */
+    const struct dialect *speaks;              /* what the attempt under way speaks to its provider */
     const struct api_key *key;                 /* NULL: anonymous                    */
     const struct model *model;                 /* configured; NULL: reached by its provider's name */
     struct timeouts timeouts;                  /* of the attempt under way           */
@@ -43,19 +64,23 @@ struct exchange {
     struct facts facts;
     err_t client_error; /* why the client's streamed body could not be read */
     struct str client_error_text;
-    ns_t started; /* exact: when the handler began      */
-    ns_t waited;  /* time that was not ours: for the body, for the provider */
+    struct str param; /* the field at fault, of a request that is refused */
+    ns_t started;     /* exact: when the handler began      */
+    ns_t waited;      /* time that was not ours: for the body, for the provider */
 };
 
 /* --- reply.c: answers of our own --- */
 
-/* Answer with an error in OpenAI's shape, unless an answer has begun: then it is broken off. Notes it in the facts. Returns OK, or why it could not be
+/* Answer with an error in the client's dialect, unless an answer has begun: then it is broken off. Notes it in the facts. Returns OK, or why it could not be
  * written. */
 err_t reply_error(struct exchange *x, const struct api_error *e) SUSPENDS MUST_CHECK;
+/* The same with further headers, when no answer has begun. */
+err_t reply_error_with(struct exchange *x, const struct api_error *e, const struct http_header *more, size_t count)
+    SUSPENDS MUST_CHECK;
 /* The same from an error code: status and text of `e`, with the current error record's detail; `code` may be NULL. */
 err_t reply_err(struct exchange *x, err_t e, const char *code) SUSPENDS MUST_CHECK;
 /* Headers of every answer: x-request-id, x-crossdock-*. Appends to `to`, which has room for OWN_HEADERS; returns how many. */
-enum { OWN_HEADERS = 6 };
+enum { OWN_HEADERS = 8 }; /* see own_headers() */
 size_t own_headers(struct exchange *x, struct http_header *to);
 /* A JSON answer of our own. */
 err_t reply_json(struct exchange *x, int status, struct str body) SUSPENDS MUST_CHECK;
@@ -67,6 +92,8 @@ err_t authenticate(struct exchange *x) MUST_CHECK;
 
 /* --- route.c --- */
 
+/* The model of a request that names none in its dialect: by header x-crossdock-model, or the only one that fits. STR_NONE: it cannot be told. */
+struct str route_unnamed(struct exchange *x);
 /* Resolve the requested model to candidates. E_NOT_FOUND, E_FORBIDDEN with words for the client. */
 err_t route(struct exchange *x, struct str model) MUST_CHECK;
 /* The one candidate of pass-through requests. E_NOT_FOUND, E_FORBIDDEN. */
@@ -84,8 +111,10 @@ void forward_request_headers(struct exchange *x, struct http_header **ret_header
 /* Headers to answer with: the provider's, without what is between it and us, plus our own. */
 void forward_answer_headers(struct exchange *x, const struct http_call *call, struct http_header **ret_headers,
                             size_t *ret_count);
+/* The same for a request in another dialect: nothing of the client's but what concerns tracing. */
+void translated_request_headers(struct exchange *x, struct http_header **ret_headers, size_t *ret_count);
 /* Path and query at the provider for x->endpoint. */
-struct str forward_target(struct exchange *x);
+err_t forward_target(struct exchange *x, struct str *ret_target) MUST_CHECK;
 
 /* --- attempt.c --- */
 
@@ -102,6 +131,7 @@ struct attempt {
     bool has_body;         /* of a stream: its first bytes                          */
     bool is_stream;
     struct usage usage;
+    const struct api_error *refusal; /* the provider's error in canonical form; NULL: not read yet */
 };
 
 /* Send x's request to x->chosen and look at what comes, up to where it can be handed on. The caller closes a->call. E_CANCELLED, or the fiber's own
@@ -111,10 +141,41 @@ err_t attempt_run(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 ns_t alarm_in(const struct exchange *x, ns_t span);
 /* Do we ask for usage in this stream although the client did not? */
 bool asks_usage(const struct exchange *x);
+/* Is the attempt under way in another dialect than the client's? */
+static inline bool is_translated(const struct exchange *x)
+{
+    return x->speaks && x->speaks != x->endpoint.dialect;
+}
 /* Count and log its end. */
 void attempt_settle(struct exchange *x, const struct attempt *a);
 
+/* --- translate.c: a request in another dialect --- */
+
+/* x->translated, made if need be. */
+struct translated *translated_of(struct exchange *x);
+/* Say x's request in the words of x->chosen's provider: x->translated->call. E_PARSE and the like with words for the client: it cannot be said. */
+err_t translate_request(struct exchange *x) MUST_CHECK;
+/* Read a whole answer to it. E_PROTOCOL, E_TOO_LARGE. */
+err_t translate_answer(struct exchange *x, struct attempt *a) MUST_CHECK;
+/* Hand the whole answer on in the client's dialect, as a stream if it wants one. */
+err_t relay_translated(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
+/* Answer without a provider: the estimate of a request's tokens. */
+err_t serve_estimate(struct exchange *x) SUSPENDS MUST_CHECK;
+/* Ids, model and the like, as the client's writers need them. */
+struct answer_frame translated_frame(struct exchange *x);
+
+/* --- event_relay.c: streams of any dialect --- */
+
+/* Take in the first piece of a stream, so far as it can still be mended: an error before any content makes it a failed attempt (a->error set, or the
+ * status and body of an error). */
+err_t event_stream_hold(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
+/* Hand the stream on: translated, or its own bytes with an eye on how it ends. */
+err_t relay_events(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
+
 /* --- relay.c, stream_relay.c --- */
+
+/* The client has its answer: see whether the connection to the provider can be kept, which ends a moment later. */
+err_t await_call_end(struct http_call *call) SUSPENDS MUST_CHECK;
 
 /* Hand a plain answer on to the client: of a model, or anything of a pass-through. */
 err_t relay_answer(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
@@ -123,6 +184,8 @@ err_t relay_stream(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 err_t relay_error(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 /* Provider's words without what is not the client's to see: credential, host, base URL. In the arena. */
 struct str scrub(struct exchange *x, struct str text);
+/* Answer headers for a body of our own making: ours, and its content type. In the arena. */
+void made_answer_headers(struct exchange *x, struct str type, struct http_header **ret_headers, size_t *ret_count);
 
 /* --- gateway.c --- */
 

@@ -87,22 +87,30 @@ static bool is_configured(const struct provider *p, struct str name)
     return false;
 }
 
+/* Configured headers, the credential, and who we are. */
+static void add_own(struct exchange *x, struct http_header *to, size_t *n)
+{
+    const struct provider *p = x->chosen->provider;
+    struct str credential = x->snapshot->providers[p->index].credential;
+
+    for (size_t i = 0; i < p->header_count; i++)
+        to[(*n)++] = (struct http_header){p->headers[i].name, p->headers[i].value};
+    if (credential.n)
+        to[(*n)++] = (struct http_header){str_from_c(p->vendor->key_header), credential};
+    to[(*n)++] = (struct http_header){STR("user-agent"), STR("crossdock")};
+}
+
 void forward_request_headers(struct exchange *x, struct http_header **ret_headers, size_t *ret_count)
 {
     const struct http_head *head = &x->r->head;
     const struct provider *p = x->chosen->provider;
-    struct str credential = x->snapshot->providers[p->index].credential;
     struct http_header *to = arena_alloc(x->r->arena, (head->count + p->header_count + 2) * sizeof *to);
     size_t n = 0;
 
     for (size_t i = 0; i < head->count; i++)
         if (!is_stopped(head, head->headers[i].name, TO_PROVIDER) && !is_configured(p, head->headers[i].name))
             to[n++] = head->headers[i];
-    for (size_t i = 0; i < p->header_count; i++)
-        to[n++] = (struct http_header){p->headers[i].name, p->headers[i].value};
-    if (credential.n)
-        to[n++] = (struct http_header){str_from_c(p->vendor->key_header), credential};
-    to[n++] = (struct http_header){STR("user-agent"), STR("crossdock")};
+    add_own(x, to, &n);
     *ret_headers = to;
     *ret_count = n;
 }
@@ -142,18 +150,78 @@ static bool is_credential(struct exchange *x, struct str coded)
     return false;
 }
 
-struct str forward_target(struct exchange *x)
+void translated_request_headers(struct exchange *x, struct http_header **ret_headers, size_t *ret_count)
 {
-    struct str base = x->chosen->provider->base_path, path = x->endpoint.path, query = x->r->head.query, name, value;
-    struct arena *a = x->r->arena;
-    char *to = arena_alloc(a, base.n + path.n + query.n + 2);
+    static const struct str kept[] = {STR_INIT("traceparent"), STR_INIT("tracestate"), STR_INIT("baggage")};
+    const struct http_head *head = &x->r->head;
+    const struct provider_call *call = &x->translated->call;
+    const struct provider *p = x->chosen->provider;
+    struct http_header *to =
+        arena_alloc(x->r->arena, (ARRAY_LEN(kept) + call->header_count + p->header_count + 3) * sizeof *to);
     size_t n = 0;
 
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+        struct str value = http_head_find(head, kept[i]);
+        if (value.p && !is_configured(p, kept[i]))
+            to[n++] = (struct http_header){kept[i], value};
+    }
+    for (size_t i = 0; i < call->header_count; i++)
+        if (!is_configured(p, call->headers[i].name))
+            to[n++] = (struct http_header){call->headers[i].name, call->headers[i].value};
+    if (!is_configured(p, STR("content-type")))
+        to[n++] = (struct http_header){STR("content-type"), STR("application/json")};
+    add_own(x, to, &n);
+    *ret_headers = to;
+    *ret_count = n;
+}
+
+void made_answer_headers(struct exchange *x, struct str type, struct http_header **ret_headers, size_t *ret_count)
+{
+    struct http_header *to = arena_alloc(x->r->arena, (OWN_HEADERS + 3) * sizeof *to);
+    size_t n = own_headers(x, to);
+
+    to[n++] = (struct http_header){STR("content-type"), type};
+    if (x->facts.stream) {
+        to[n++] = (struct http_header){STR("cache-control"), STR("no-cache")};
+        to[n++] = (struct http_header){STR("x-accel-buffering"), STR("no")};
+    }
+    *ret_headers = to;
+    *ret_count = n;
+}
+
+/* Where the client's own bytes go at the provider, below its base URL. */
+static err_t own_path(struct exchange *x, struct str *ret)
+{
+    const struct provider *p = x->chosen->provider;
+    const struct dialect *d = x->endpoint.dialect;
+    struct str further = d != p->dialect && p->vendor->also_path ? str_from_c(p->vendor->also_path) : STR_NONE;
+
+    *ret = x->endpoint.path;
+    if (x->endpoint.kind == ENDPOINT_OPERATION && d->provider.pass_path) {
+        struct translation *t = &translated_of(x)->t;
+        t->provider = d;
+        t->vendor = p->vendor;
+        t->model = x->chosen->model;
+        TRY(d->provider.pass_path(t, x->stream, ret));
+    }
+    if (further.n)
+        *ret = arena_join(x->r->arena, further, *ret);
+    return OK;
+}
+
+err_t forward_target(struct exchange *x, struct str *ret_target)
+{
+    struct str base = x->chosen->provider->base_path, path, query = x->r->head.query, name, value;
+    struct arena *a = x->r->arena;
+
+    TRY(own_path(x, &path));
+    char *to = arena_alloc(a, base.n + path.n + query.n + 2);
+    size_t n = 0;
     if (base.n)
         memcpy(to, base.p, base.n);
     memcpy(to + base.n, path.p, path.n);
     n = base.n + path.n;
-    char mark = '?';
+    char mark = str_find_char(path, '?') < path.n ? '&' : '?';
     while (query.n && url_query_next(&query, &name, &value)) {
         if (is_credential(x, name))
             continue;
@@ -163,5 +231,6 @@ struct str forward_target(struct exchange *x)
         n += whole;
         mark = '&';
     }
-    return str_of(to, n);
+    *ret_target = str_of(to, n);
+    return OK;
 }

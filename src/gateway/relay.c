@@ -3,6 +3,7 @@
  */
 #include "codec/json_scan.h"
 #include "gateway/exchange.h"
+#include "llm/openai_error.h"
 
 /* An answer too large to be held: on it goes, piece by piece, read on the way. */
 static SUSPENDS err_t relay_pieces(struct exchange *x, struct attempt *a)
@@ -91,7 +92,40 @@ static bool is_our_credential(int status)
     return status == 401 || status == 403;
 }
 
-static void read_error(struct exchange *x, struct attempt *a, struct api_error *ret)
+static struct str header_of(void *ctx, struct str name)
+{
+    return http_head_find(ctx, name);
+}
+
+static void copy_scrubbed(struct exchange *x, const struct api_error *e, struct api_error *ret)
+{
+    *ret = *e;
+    ret->message = scrub(x, e->message);
+    ret->param = e->param.n ? scrub(x, e->param) : STR_NONE;
+    ret->type = e->type ? scrub(x, str_from_c(e->type)).p : NULL;
+    ret->code = e->code ? scrub(x, str_from_c(e->code)).p : NULL;
+}
+
+/* In the provider's own dialect. */
+static void read_foreign_error(struct exchange *x, struct attempt *a, struct api_error *ret)
+{
+    struct api_error e = {.status = a->status};
+
+    if (a->refusal)
+        e = *a->refusal;
+    else
+        x->speaks->provider.read_error(x->r->arena, a->status, a->has_body ? a->body : STR_NONE, header_of,
+                                       (void *)(uintptr_t)http_call_head(a->call), &e);
+    copy_scrubbed(x, &e, ret);
+    ret->status = error_status(e.status ? e.status : error_status_of(error_class_of(&e)));
+    if (is_translated(x)) { /* names of another dialect mean nothing to this client */
+        ret->error_class = error_class_of(&e);
+        ret->status = 0;
+        ret->param = STR_NONE;
+    }
+}
+
+static void read_openai_error(struct exchange *x, struct attempt *a, struct api_error *ret)
 {
     struct str error = a->has_body ? json_find(a->body, STR("error")) : STR_NONE;
     struct str message = a->has_body ? error_message(x, error, a->body) : STR_NONE;
@@ -101,7 +135,15 @@ static void read_error(struct exchange *x, struct attempt *a, struct api_error *
                               .type = scrubbed_or_null(x, json_find(error, STR("type"))),
                               .code = scrubbed_or_null(x, json_find(error, STR("code"))),
                               .param = str_from_c(scrubbed_or_null(x, json_find(error, STR("param"))))};
-    if (!message.n)
+}
+
+static void read_error(struct exchange *x, struct attempt *a, struct api_error *ret)
+{
+    if (x->speaks->provider.read_error)
+        read_foreign_error(x, a, ret);
+    else
+        read_openai_error(x, a, ret);
+    if (!ret->message.n)
         ret->message = arena_printf(x->r->arena, "The provider '%.*s' answered with status %d.",
                                     STR_ARG(x->chosen->provider->name), a->status);
     if (is_our_credential(a->status)) {
@@ -111,6 +153,8 @@ static void read_error(struct exchange *x, struct attempt *a, struct api_error *
                          "your key: the operator of the gateway must check the provider's api_key.",
                          STR_ARG(x->chosen->provider->name), a->status);
         ret->code = "provider_credential_refused";
+        ret->error_class = ERROR_BY_STATUS;
+        ret->status = is_translated(x) ? 502 : a->status;
     }
 }
 
@@ -121,6 +165,25 @@ static bool is_fit(struct exchange *x, const struct attempt *a)
 
     return json_kind_of(error) == JSON_OBJECT && json_kind_of(json_find(error, STR("message"))) == JSON_STRING &&
            json_valid(a->body, 0) && str_eq(scrub(x, a->body), a->body);
+}
+
+/* Whole seconds until the client may try again, as a header; none if nothing was said. */
+static size_t retry_header(struct exchange *x, const struct api_error *e, struct http_header *to)
+{
+    if (e->retry_after_ms <= 0)
+        return 0;
+    *to = (struct http_header){STR("retry-after"),
+                               arena_printf(x->r->arena, "%lld", (long long)((e->retry_after_ms + 999) / 1000))};
+    return 1;
+}
+
+/* The provider spoke another dialect, or in the middle of a stream: its error is told anew. */
+static SUSPENDS err_t tell_error(struct exchange *x, const struct api_error *e)
+{
+    struct http_header more[1];
+    size_t n = retry_header(x, e, more);
+
+    return reply_error_with(x, e, more, n);
 }
 
 err_t relay_error(struct exchange *x, struct attempt *a)
@@ -135,8 +198,12 @@ err_t relay_error(struct exchange *x, struct attempt *a)
     read_error(x, a, &error);
     x->facts.error = E_UPSTREAM;
     x->facts.error_text = error.message;
+    if (is_translated(x) || a->refusal)
+        return tell_error(x, &error);
     forward_answer_headers(x, a->call, &headers, &reply.count);
     if (!a->has_body || is_our_credential(a->status) || !is_fit(x, a)) {
+        if (x->endpoint.dialect->client.write_error)
+            return tell_error(x, &error);
         openai_error_body(&error, &body);
         text = buf_str(&body);
     }

@@ -2,14 +2,15 @@
  * reply.c - answers that the gateway gives itself: errors in the client's own shape, and small JSON documents.
  */
 #include "gateway/exchange.h"
+#include "llm/openai_error.h"
 #include "rt/loop.h"
 
-enum { ERROR_BODY_MAX = 64 * 1024 };
+enum { ERROR_BODY_MAX = 64 * 1024, LOSSES_SHOWN = 1024 };
 
 /* A client may ask for a model by a name that no header can hold, or that none should. */
 static bool fits_header(struct str value)
 {
-    enum { VALUE_MAX = 256 };
+    enum { VALUE_MAX = LOSSES_SHOWN };
 
     for (size_t i = 0; i < value.n; i++)
         if ((unsigned char)value.p[i] < ' ' || value.p[i] == 0x7f)
@@ -50,7 +51,45 @@ size_t own_headers(struct exchange *x, struct http_header *to)
         add_header(to, &n, STR("x-crossdock-attempts"), number_text(a, x->facts.attempts));
         add_header(to, &n, STR("x-crossdock-overhead-us"), number_text(a, (uint64_t)x->facts.overhead / 1000));
     }
+    if (x->translated) {
+        add_header(to, &n, STR("x-crossdock-dropped"), losses_list(&x->translated->losses, LOSS_DROPPED, LOSSES_SHOWN));
+        add_header(to, &n, STR("x-crossdock-emulated"),
+                   losses_list(&x->translated->losses, LOSS_EMULATED, LOSSES_SHOWN));
+        add_header(to, &n, STR("x-crossdock-changed"), losses_list(&x->translated->losses, LOSS_CHANGED, LOSSES_SHOWN));
+    }
     return n;
+}
+
+/* In the client's dialect; *ret_status is the dialect's. */
+static void write_error(struct exchange *x, const struct api_error *e, struct buf *to, int *ret_status,
+                        struct call_header headers[2])
+{
+    const struct client_side *c = &x->endpoint.dialect->client;
+
+    *ret_status = e->status ? e->status : error_status_of(e->error_class);
+    if (c->write_error)
+        c->write_error(&translated_of(x)->t, e, to, ret_status, headers);
+    else
+        openai_error_body(e, to);
+}
+
+err_t reply_error_with(struct exchange *x, const struct api_error *e, const struct http_header *more, size_t count)
+{
+    struct buf body CLEANUP(buf_release) = BUF_INIT(ERROR_BODY_MAX);
+    struct call_header of_dialect[2] = {{STR_NONE, STR_NONE}, {STR_NONE, STR_NONE}};
+    struct http_header *headers = arena_alloc(x->r->arena, (count + OWN_HEADERS + 4) * sizeof *headers);
+    int status;
+    size_t n = own_headers(x, headers);
+
+    write_error(x, e, &body, &status, of_dialect);
+    headers[n++] = (struct http_header){STR("content-type"), STR("application/json")};
+    for (size_t i = 0; i < count; i++)
+        headers[n++] = more[i];
+    for (size_t i = 0; i < 2; i++)
+        if (of_dialect[i].name.n)
+            headers[n++] = (struct http_header){of_dialect[i].name, of_dialect[i].value};
+    struct http_reply reply = {.status = status, .headers = headers, .count = n, .length = (int64_t)body.n};
+    return http_reply_whole(x->r, &reply, buf_str(&body));
 }
 
 err_t reply_json(struct exchange *x, int status, struct str body)
@@ -65,8 +104,6 @@ err_t reply_json(struct exchange *x, int status, struct str body)
 
 err_t reply_error(struct exchange *x, const struct api_error *e)
 {
-    struct buf body CLEANUP(buf_release) = BUF_INIT(ERROR_BODY_MAX);
-
     if (!x->facts.error_text.n)
         x->facts.error_text = arena_str(x->r->arena, e->message);
     if (x->facts.error == OK)
@@ -75,8 +112,7 @@ err_t reply_error(struct exchange *x, const struct api_error *e)
         http_reply_abort(x->r);
         return OK;
     }
-    openai_error_body(e, &body);
-    return reply_json(x, e->status, buf_str(&body));
+    return reply_error_with(x, e, NULL, 0);
 }
 
 err_t reply_err(struct exchange *x, err_t e, const char *code)

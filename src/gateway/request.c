@@ -26,12 +26,23 @@ static SUSPENDS err_t refuse_body(struct exchange *x, err_t cause, struct str me
     return reply_error(x, &e);
 }
 
+/* The client's request cannot be said to the provider: its own to mend. */
+static SUSPENDS err_t refuse_parse(struct exchange *x, err_t cause, struct str message, struct str param)
+{
+    struct api_error e = {.status = err_http_status(cause), .message = message, .param = param};
+
+    x->facts.error = cause;
+    return reply_error(x, &e);
+}
+
 static SUSPENDS err_t refuse_unanswered(struct exchange *x, const struct attempt *a)
 {
     struct str provider = x->chosen->provider->name;
     struct api_error e = {.status = err_http_status(a->error), .code = "provider_error"};
     const char *what = "failed";
 
+    if (x->client_error != OK && is_translated(x))
+        return refuse_parse(x, x->client_error, x->client_error_text, x->param);
     if (x->client_error != OK)
         return refuse_body(x, x->client_error, x->client_error_text);
     if (a->outcome == ATTEMPT_TIMEOUT) {
@@ -55,6 +66,10 @@ static SUSPENDS err_t conclude(struct exchange *x, struct attempt *a)
         return refuse_unanswered(x, a);
     if (a->outcome != ATTEMPT_OK)
         return relay_error(x, a);
+    if (x->events)
+        return relay_events(x, a);
+    if (is_translated(x))
+        return relay_translated(x, a);
     return a->is_stream ? relay_stream(x, a) : relay_answer(x, a);
 }
 
@@ -93,15 +108,6 @@ static SUSPENDS err_t attempts(struct exchange *x)
 
 /* --- the steps before it --- */
 
-static SUSPENDS err_t refuse_parse(struct exchange *x, err_t cause, struct str param)
-{
-    struct api_error e = {
-        .status = 400, .message = arena_str(x->r->arena, str_from_c(err_detail(cause))), .param = param};
-
-    x->facts.error = cause;
-    return reply_error(x, &e);
-}
-
 static SUSPENDS err_t refuse_route(struct exchange *x, err_t cause)
 {
     struct api_error e = {.status = err_http_status(cause),
@@ -113,9 +119,48 @@ static SUSPENDS err_t refuse_route(struct exchange *x, err_t cause)
     return reply_error(x, &e);
 }
 
+/* Which model is asked for, and whether a stream is wanted: in the body or in the path, as the dialect has it. */
+static err_t read_wish(struct exchange *x, struct str body)
+{
+    const struct endpoint_row *row = x->endpoint.row;
+    bool truth = false;
+
+    x->request.doc = body;
+    if (row->model == MODEL_IN_BODY) {
+        TRY(openai_request_read(body, x->r->arena, &x->request, &x->param));
+        x->facts.model = x->request.model;
+    } else {
+        x->facts.model = row->model == MODEL_IN_PATH ? x->endpoint.model : route_unnamed(x);
+    }
+    switch (row->stream) {
+    case STREAM_NEVER:
+        break;
+    case STREAM_ALWAYS:
+        x->stream = true;
+        break;
+    case STREAM_IF_TRUE:
+        x->stream = row->model == MODEL_IN_BODY ? x->request.stream
+                                                : json_to_bool(json_find(body, STR("stream")), &truth) && truth;
+        break;
+    case STREAM_UNLESS_FALSE:
+        x->stream = !json_to_bool(json_find(body, STR("stream")), &truth) || truth;
+        break;
+    }
+    return OK;
+}
+
+/* The deployment that would answer cannot count: we estimate. */
+static bool is_to_be_estimated(const struct exchange *x)
+{
+    const struct provider *p = x->candidates[0].provider;
+
+    return x->endpoint.row->operation == OP_COUNT_TOKENS && !vendor_speaks(p->vendor, x->endpoint.dialect) &&
+           !p->dialect->provider.write_count;
+}
+
 static SUSPENDS err_t serve_model(struct exchange *x)
 {
-    struct str body, param;
+    struct str body;
     ns_t before = rt_now_exact();
     err_t e = http_body_all(x->r, x->snapshot->catalog->limits.body_bytes, &body);
 
@@ -124,14 +169,38 @@ static SUSPENDS err_t serve_model(struct exchange *x)
         return e;
     if (e != OK)
         return refuse_body(x, e, arena_str(x->r->arena, str_from_c(err_detail(e))));
-    e = openai_request_read(body, x->r->arena, &x->request, &param);
+    endpoint_settle(&x->endpoint, body);
+    e = read_wish(x, body);
     if (e != OK)
-        return refuse_parse(x, e, param);
-    x->facts.model = x->request.model;
-    e = route(x, x->request.model);
+        return refuse_parse(x, e, arena_str(x->r->arena, str_from_c(err_detail(e))), x->param);
+    e = route(x, x->facts.model);
     if (e != OK)
         return refuse_route(x, e);
-    return attempts(x);
+    if (!is_to_be_estimated(x))
+        return attempts(x);
+    e = serve_estimate(x);
+    if (e != OK && e != E_CANCELLED && !x->r->status)
+        return refuse_parse(x, e, arena_str(x->r->arena, str_from_c(err_detail(e))), x->param);
+    return e;
+}
+
+static SUSPENDS err_t serve_operation(struct exchange *x)
+{
+    switch (x->endpoint.row->operation) {
+    case OP_MODELS:
+    case OP_MODEL:
+        return serve_models(x);
+    case OP_STATIC:
+        return reply_json(x, 200, str_from_c(x->endpoint.row->text));
+    case OP_CHAT:
+    case OP_EMBED:
+    case OP_RERANK:
+    case OP_COUNT_TOKENS:
+    case OP_TOKENIZE:
+    case OP_PASS:
+        break;
+    }
+    return serve_model(x);
 }
 
 static SUSPENDS err_t serve_pass_through(struct exchange *x)
@@ -155,14 +224,13 @@ static SUSPENDS err_t refuse_path(struct exchange *x)
     struct api_error e = {.status = wrong_method ? 405 : 404};
     struct str path = x->facts.path;
 
-    e.message =
-        wrong_method
-            ? arena_printf(x->r->arena, "Not allowed to %.*s on %.*s: use %s.", STR_ARG(x->facts.method), STR_ARG(path),
-                           x->endpoint.allow)
-            : arena_printf(x->r->arena,
-                           "Unknown request URL: %.*s %.*s. This gateway serves the OpenAI API below /v1: set your "
-                           "client's base URL to this address with /v1 at its end.",
-                           STR_ARG(x->facts.method), STR_ARG(path));
+    e.message = wrong_method ? arena_printf(x->r->arena, "Not allowed to %.*s on %.*s: use %s.",
+                                            STR_ARG(x->facts.method), STR_ARG(path), x->endpoint.allow)
+                             : arena_printf(x->r->arena,
+                                            "Unknown request URL: %.*s %.*s. Set your client's base URL to this "
+                                            "address; OpenAI's clients need /v1 "
+                                            "at its end.",
+                                            STR_ARG(x->facts.method), STR_ARG(path));
     x->facts.error = E_NOT_FOUND;
     return reply_error(x, &e);
 }
@@ -170,25 +238,24 @@ static SUSPENDS err_t refuse_path(struct exchange *x)
 static SUSPENDS err_t serve(struct exchange *x)
 {
     struct str path = STR_NONE;
-    err_t e = url_normal_path(x->r->head.path, x->r->arena, &path);
+    err_t e = url_normal_path(x->r->head.path, true, x->r->arena, &path);
 
     if (e != OK)
         return reply_err(x, e, NULL);
-    endpoint_find(x->r->head.method, path, &x->endpoint);
+    endpoint_find(x->r->head.method, path, &x->r->head, x->r->arena, &x->endpoint);
     x->facts.endpoint = x->endpoint.label;
+    if (x->endpoint.kind == ENDPOINT_PASS_THROUGH) { /* its path goes on: nothing in it may be read in two ways */
+        e = url_normal_path(x->endpoint.path, false, x->r->arena, &x->endpoint.path);
+        if (e != OK)
+            return reply_err(x, e, NULL);
+    }
     if (x->endpoint.kind == ENDPOINT_UNKNOWN || x->endpoint.kind == ENDPOINT_WRONG_METHOD)
         return refuse_path(x);
     if (authenticate(x) != OK)
         return reply_err(x, E_AUTH, "invalid_api_key");
     switch (x->endpoint.kind) {
-    case ENDPOINT_CHAT:
-    case ENDPOINT_COMPLETIONS:
-    case ENDPOINT_RESPONSES:
-    case ENDPOINT_EMBEDDINGS:
-        return serve_model(x);
-    case ENDPOINT_MODEL_LIST:
-    case ENDPOINT_MODEL_GET:
-        return serve_models(x);
+    case ENDPOINT_OPERATION:
+        return serve_operation(x);
     case ENDPOINT_PASS_THROUGH:
         return serve_pass_through(x);
     case ENDPOINT_UNKNOWN:
@@ -236,6 +303,7 @@ static struct str request_id(struct http_request *r)
 static void begin(struct exchange *x, struct gateway *g, struct http_request *r)
 {
     x->gateway = g;
+    x->endpoint.dialect = dialect_find(STR("openai"));
     x->r = r;
     x->started = rt_now_exact();
     x->facts.id = request_id(r);

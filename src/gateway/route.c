@@ -72,6 +72,31 @@ static err_t not_found(struct exchange *x, struct str name)
                 STR_ARG(shown));
 }
 
+/* May requests of the client's dialect go to this model as they are? */
+static bool speaks(const struct exchange *x, const struct model *m)
+{
+    return vendor_speaks(m->targets[0].deployment->provider->vendor, x->endpoint.dialect);
+}
+
+struct str route_unnamed(struct exchange *x)
+{
+    const struct catalog *c = x->snapshot->catalog;
+    struct str named = http_request_header(x->r, STR("x-crossdock-model"));
+    const struct model *only = NULL;
+
+    if (named.n)
+        return named;
+    for (size_t i = 0; i < c->model_count; i++) {
+        const struct model *m = &c->models[i];
+        if (!speaks(x, m) || (x->key && !api_key_allows(x->key, m->name)))
+            continue;
+        if (only)
+            return STR_NONE;
+        only = m;
+    }
+    return only ? only->name : STR_NONE;
+}
+
 err_t route(struct exchange *x, struct str name)
 {
     const struct catalog *c = x->snapshot->catalog;
@@ -79,6 +104,9 @@ err_t route(struct exchange *x, struct str name)
     struct str model;
     const struct provider *p = m ? NULL : catalog_find_served(c, name, &model);
 
+    if (!name.n)
+        return fail(E_NOT_FOUND, "This request names no model, and several may be meant: name one in the header "
+                                 "x-crossdock-model. GET /v1/models lists them.");
     if (!m && !p)
         return not_found(x, name);
     if (x->key && !api_key_allows(x->key, name))

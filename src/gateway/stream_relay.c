@@ -8,6 +8,7 @@
 #include "codec/json_scan.h"
 #include "codec/sse.h"
 #include "gateway/exchange.h"
+#include "llm/openai_error.h"
 #include "llm/openai_stream.h"
 #include "rt/loop.h"
 
@@ -195,13 +196,12 @@ static SUSPENDS err_t take_end(struct stream_relay *s)
     return http_reply_finish(s->x->r, &done, s->stream.done ? 0 : 1);
 }
 
-/* The client has its answer: see whether the connection to the provider can be kept, which ends a moment later. */
-static SUSPENDS err_t await_end(struct stream_relay *s)
+err_t await_call_end(struct http_call *call)
 {
     enum { LINGER = 20 };
     struct str rest;
 
-    if (http_call_next(s->a->call, rt_now() + LINGER * NS_MS, &rest) == E_CANCELLED)
+    if (http_call_next(call, rt_now() + LINGER * NS_MS, &rest) == E_CANCELLED)
         return E_CANCELLED;
     return OK;
 }
@@ -213,7 +213,7 @@ static SUSPENDS err_t relay_pieces(struct stream_relay *s)
     for (;;) {
         TRY(take_piece(s, piece));
         if (s->over)
-            return s->stream.done ? await_end(s) : OK;
+            return s->stream.done ? await_call_end(s->a->call) : OK;
         err_t e = http_call_next(s->a->call, alarm_in(s->x, s->x->timeouts.between_bytes), &piece);
         if (e == E_CANCELLED)
             return e;
@@ -227,7 +227,7 @@ static SUSPENDS err_t relay_pieces(struct stream_relay *s)
 err_t relay_stream(struct exchange *x, struct attempt *a)
 {
     struct stream_relay *s = arena_new(x->r->arena, struct stream_relay);
-    bool responses = x->endpoint.kind == ENDPOINT_RESPONSES;
+    bool responses = str_eq(str_from_c(x->endpoint.dialect->name), STR("responses"));
     struct http_header *headers;
     struct http_reply reply = {.status = 200, .length = -1};
     err_t e;

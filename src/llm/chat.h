@@ -239,6 +239,8 @@ struct block *chat_add_block(struct block **list, struct arena *arena, enum bloc
 struct tool *chat_add_tool(struct chat_request *q, struct arena *arena, enum tool_kind kind, struct json_node from);
 void chat_add_extra(struct chat_request *q, struct arena *arena, struct json_node key, struct json_node value,
                     bool nested);
+/* The same to any list of extras; returns the new one. */
+struct extra *extras_add(struct extra **list, struct arena *arena, struct json_node key, struct json_node value);
 
 /* --- reading: the same few steps in every dialect --- */
 

@@ -39,9 +39,9 @@ static void check_path(struct str text, struct arena *arena)
 {
     struct str normal, again;
 
-    if (url_normal_path(text, arena, &normal) != OK)
+    if (url_normal_path(text, false, arena, &normal) != OK)
         return;
-    REQUIRE(url_normal_path(normal, arena, &again) == OK && str_eq(again, normal));
+    REQUIRE(url_normal_path(normal, false, arena, &again) == OK && str_eq(again, normal));
     REQUIRE(str_find(normal, STR("//")) == normal.n && str_find(normal, STR("/./")) == normal.n);
     REQUIRE(str_find(normal, STR("/../")) == normal.n && !str_ends(normal, STR("/..")) && !str_ends(normal, STR("/.")));
     REQUIRE(str_find(normal, STR("%2F")) == normal.n && str_find(normal, STR("%2f")) == normal.n);

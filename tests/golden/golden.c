@@ -41,7 +41,7 @@ static const char default_config[] =
     "models:\n"
     "  chat: { targets: [up/real-name] }\n";
 
-struct turn {
+struct golden_turn {
     struct str gets, answers;
     bool then_closes;
 };
@@ -49,7 +49,7 @@ struct turn {
 struct transcript {
     struct arena arena;
     struct str config, client_sends, client_gets;
-    struct turn turns[MAX_TURNS];
+    struct golden_turn turns[MAX_TURNS];
     size_t turn_count;
 };
 
@@ -96,7 +96,7 @@ static bool parse(struct transcript *t, struct str text)
     struct str name, body;
 
     while (cut_section(&text, &name, &body)) {
-        struct turn *turn = &t->turns[t->turn_count];
+        struct golden_turn *turn = &t->turns[t->turn_count];
         if (str_eq(name, STR("configuration")))
             t->config = body;
         else if (str_eq(name, STR("client sends")))
@@ -189,7 +189,7 @@ static err_t provider_connection(struct run *r, struct sock *s)
     bool broken = false;
 
     while (r->turn < r->t->turn_count) {
-        struct turn *turn = &r->t->turns[r->turn];
+        struct golden_turn *turn = &r->t->turns[r->turn];
         TRY(read_message(s, HTTP1_REQUEST, &r->provider_got[r->turn], &broken));
         r->turn++;
         size_t cut = r->cut < turn->answers.n ? r->cut : 0;

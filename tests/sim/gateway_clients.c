@@ -177,7 +177,7 @@ SCENARIO(a_slow_reader_slows_the_provider_down, .weather = WEATHER_CALM, .prepar
 /* --- connections of a client's own --- */
 
 /* One answer read from a connection; what is behind it stays in `in`. */
-struct answer {
+struct client_answer {
     struct arena arena;
     struct http1 parser;
     struct http_head head;
@@ -186,7 +186,7 @@ struct answer {
     struct buf body;
 };
 
-static SUSPENDS err_t read_answer(struct sock *s, struct answer *a)
+static SUSPENDS err_t read_answer(struct sock *s, struct client_answer *a)
 {
     struct str piece;
 
@@ -216,9 +216,9 @@ static SUSPENDS err_t read_answer(struct sock *s, struct answer *a)
     }
 }
 
-static struct answer *answer_new(void)
+static struct client_answer *answer_new(void)
 {
-    struct answer *a = NEW(struct answer);
+    struct client_answer *a = NEW(struct client_answer);
 
     arena_init(&a->arena, 1 << 20);
     buf_init(&a->body, ANSWER_MAX);
@@ -226,7 +226,7 @@ static struct answer *answer_new(void)
     return a;
 }
 
-static void answer_free(struct answer **a)
+static void answer_free(struct client_answer **a)
 {
     arena_release(&(*a)->arena);
     buf_release(&(*a)->body);
@@ -248,7 +248,7 @@ static void add_request(struct client *c, struct question *q, unsigned number, s
              c->index, number, body.n, STR_ARG(body));
 }
 
-static err_t check_answer(struct client *c, const struct question *q, unsigned number, const struct answer *a)
+static err_t check_answer(struct client *c, const struct question *q, unsigned number, const struct client_answer *a)
 {
     char id[32];
     struct reading rd;
@@ -266,7 +266,7 @@ static err_t check_answer(struct client *c, const struct question *q, unsigned n
 /* All requests in one go, or one after the other, on one connection; the answers come in their order. */
 static err_t ask_in_a_row(struct client *c)
 {
-    struct answer *a CLEANUP(answer_free) = answer_new();
+    struct client_answer *a CLEANUP(answer_free) = answer_new();
     struct buf out CLEANUP(buf_release) = BUF_INIT(ANSWER_MAX);
     struct sock *s CLEANUP(sock_close_p) = NULL;
     struct question q[PIPELINE];
@@ -312,7 +312,7 @@ SCENARIO(many_requests_on_one_connection_are_answered_in_order)
 /* A body that never ends: told so after body_gap (30 s); on the way through, when the request's time is over. */
 static err_t send_half(struct client *c)
 {
-    struct answer *a CLEANUP(answer_free) = answer_new();
+    struct client_answer *a CLEANUP(answer_free) = answer_new();
     struct sock *s CLEANUP(sock_close_p) = NULL;
     struct buf out CLEANUP(buf_release) = BUF_INIT(1024);
 

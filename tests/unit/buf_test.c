@@ -87,7 +87,7 @@ TEST(buf_escapes_json)
               "a\\\"\\\\/\\u0008\\u000c\\n\\r\\t\\u0001\\u001f\\u007f\\u009b\xc2\xa0\xc3\xa9\xf0\x9f\x98\x80");
     buf_clear(&b);
     CHECK_OK(buf_add_json(&b, STR("x\xff\xc3y\xed\xa0\x80")));
-    CHECK_STR(buf_str(&b), "x\xef\xbf\xbd\xef\xbf\xbdy\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+    CHECK_STR(buf_str(&b), "x\xef\xbf\xbd\xef\xbf\xbdy\\ud800");
     buf_clear(&b);
     CHECK_OK(buf_add_json(&b, STR("\0")));
     CHECK_STR(buf_str(&b), "\\u0000");

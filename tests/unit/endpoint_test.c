@@ -1,39 +1,55 @@
-/* endpoint_test.c - which operation a method and path mean. */
+/* endpoint_test.c - which operation of which dialect a method and path mean. */
 #include "gateway/endpoint.h"
+
 #include "test.h"
+
+static struct arena arena;
+static struct http_head head;
 
 static struct endpoint find(const char *method, const char *path)
 {
     struct endpoint e;
 
-    endpoint_find(str_from_c(method), str_from_c(path), &e);
+    arena_init(&arena, 1 << 20);
+    arena_clear(&arena);
+    endpoint_find(str_from_c(method), str_from_c(path), &head, &arena, &e);
     return e;
 }
 
-TEST(the_five_operations_are_found_by_method_and_path)
+static bool is_found(const char *method, const char *path, const char *dialect, enum operation operation)
 {
-    CHECK_EQ(find("POST", "/v1/chat/completions").kind, ENDPOINT_CHAT);
-    CHECK_EQ(find("POST", "/v1/completions").kind, ENDPOINT_COMPLETIONS);
-    CHECK_EQ(find("POST", "/v1/responses").kind, ENDPOINT_RESPONSES);
-    CHECK_EQ(find("POST", "/v1/embeddings").kind, ENDPOINT_EMBEDDINGS);
-    CHECK_EQ(find("GET", "/v1/models").kind, ENDPOINT_MODEL_LIST);
+    struct endpoint e = find(method, path);
+
+    return e.kind == ENDPOINT_OPERATION && e.row->operation == operation &&
+           str_eq(str_from_c(e.dialect->name), str_from_c(dialect));
+}
+
+TEST(openai_s_operations_are_found_by_method_and_path)
+{
+    CHECK(is_found("POST", "/v1/chat/completions", "openai", OP_CHAT));
+    CHECK(is_found("POST", "/v1/completions", "completions", OP_CHAT));
+    CHECK(is_found("POST", "/v1/responses", "responses", OP_CHAT));
+    CHECK(is_found("POST", "/v1/embeddings", "openai", OP_EMBED));
+    CHECK(is_found("GET", "/v1/models", "openai", OP_MODELS));
+    CHECK_STR(find("POST", "/v1/chat/completions").path, "/chat/completions");
 }
 
 TEST(doubled_version_trailing_slash_and_prefix_are_tolerated)
 {
-    CHECK_EQ(find("POST", "/v1/v1/chat/completions").kind, ENDPOINT_CHAT);
-    CHECK_EQ(find("POST", "/v1/chat/completions/").kind, ENDPOINT_CHAT);
-    CHECK_EQ(find("POST", "/openai/v1/chat/completions").kind, ENDPOINT_CHAT);
-    CHECK_EQ(find("POST", "/openai/chat/completions").kind, ENDPOINT_CHAT);
+    CHECK(is_found("POST", "/v1/v1/chat/completions", "openai", OP_CHAT));
+    CHECK(is_found("POST", "/v1/chat/completions/", "openai", OP_CHAT));
+    CHECK(is_found("POST", "/openai/v1/chat/completions", "openai", OP_CHAT));
+    CHECK(is_found("POST", "/openai/chat/completions", "openai", OP_CHAT));
+    CHECK(is_found("POST", "/mistral/v1/chat/completions", "openai", OP_CHAT));
     CHECK_EQ(find("POST", "/v1x/chat/completions").kind, ENDPOINT_UNKNOWN);
 }
 
-TEST(a_model_id_may_hold_slashes_and_stays_encoded)
+TEST(a_model_id_may_hold_slashes_coded_or_not)
 {
-    struct endpoint e = find("GET", "/v1/models/meta%2Fllama/instruct");
+    struct endpoint e = find("GET", "/v1/models/meta%2Fllama/instruct%3A0");
 
-    CHECK_EQ(e.kind, ENDPOINT_MODEL_GET);
-    CHECK_STR(e.model, "meta%2Fllama/instruct");
+    CHECK_EQ(e.kind, ENDPOINT_OPERATION);
+    CHECK_STR(e.model, "meta/llama/instruct:0");
 }
 
 TEST(other_paths_below_v1_pass_through_with_their_path)
@@ -43,7 +59,6 @@ TEST(other_paths_below_v1_pass_through_with_their_path)
     CHECK_EQ(e.kind, ENDPOINT_PASS_THROUGH);
     CHECK_STR(e.path, "/audio/speech");
     CHECK_EQ(find("GET", "/v1/chat/completions").kind, ENDPOINT_PASS_THROUGH);
-    CHECK_EQ(find("DELETE", "/v1/responses/resp_1").kind, ENDPOINT_PASS_THROUGH);
     CHECK_EQ(find("DELETE", "/v1/models/ft:x").kind, ENDPOINT_PASS_THROUGH);
 }
 
@@ -56,10 +71,10 @@ TEST(a_known_path_with_the_wrong_method_names_the_right_one)
     CHECK_STR(str_from_c(find("POST", "/v1/models").allow), "GET");
 }
 
-TEST(paths_outside_v1_are_unknown)
+TEST(paths_that_no_dialect_has_are_unknown)
 {
-    CHECK_EQ(find("GET", "/").kind, ENDPOINT_UNKNOWN);
     CHECK_EQ(find("GET", "/v1").kind, ENDPOINT_UNKNOWN);
     CHECK_EQ(find("GET", "/v1/").kind, ENDPOINT_UNKNOWN);
     CHECK_EQ(find("POST", "/chat/completions").kind, ENDPOINT_UNKNOWN);
+    CHECK(find("POST", "/nothing").dialect != NULL);
 }

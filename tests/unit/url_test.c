@@ -190,12 +190,23 @@ TEST(url_paths_have_one_normal_form)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct str path = str_from_c(rows[i].path), got = STR("untouched"), again;
         test_context("%s", rows[i].path);
-        CHECK_ERR(url_normal_path(path, &a, &got), rows[i].want ? OK : E_PARSE);
+        CHECK_ERR(url_normal_path(path, false, &a, &got), rows[i].want ? OK : E_PARSE);
         CHECK_STR(got, rows[i].want ? rows[i].want : "untouched");
         if (!rows[i].want)
             continue;
         CHECK_EQ(got.p == path.p, str_eq(got, path));
-        CHECK_OK(url_normal_path(got, &a, &again));
+        CHECK_OK(url_normal_path(got, false, &a, &again));
         CHECK(again.p == got.p);
     }
+}
+
+TEST(url_a_path_may_keep_slashes_that_are_part_of_a_name)
+{
+    struct arena a CLEANUP(arena_release);
+    struct str got;
+
+    arena_init(&a, 1 << 20);
+    CHECK_OK(url_normal_path(STR("/models/a%2fb%3a0"), true, &a, &got));
+    CHECK_STR(got, "/models/a%2Fb%3A0");
+    CHECK_ERR(url_normal_path(STR("/models/%2e%2e/x"), true, &a, &got), E_PARSE);
 }

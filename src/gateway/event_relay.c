@@ -1,0 +1,295 @@
+/*
+ * event_relay.c - hand a provider's stream on, in any dialect: through reader, emulator and writer, or as its own bytes with the reader watching.
+ *
+ * Frames come out of the framer whole, so what is written is always whole too and an error can be put behind it. A translated stream ends in
+ * the client's terminal event or in its dialect's error, never in both; bytes that pass through end as they end, unless the provider breaks off:
+ * then the client's dialect says so. OpenAI's own streams have a faster way (stream_relay.c).
+ */
+#include "gateway/exchange.h"
+#include "llm/emulate.h"
+#include "rt/fiber.h"
+#include "rt/loop.h"
+
+enum { OUT_MAX = 64 * 1024 * 1024, SCRATCH_MAX = 256 * 1024 * 1024 };
+
+/* A silent stream is kept alive this often, in the form that its dialect allows. */
+#define KEEP_ALIVE (15 * NS_SEC)
+
+struct event_stream {
+    struct exchange *x;
+    struct attempt *a;
+    struct framer *framer;
+    enum framing framing;
+    void *reader;
+    struct arena scratch;
+    struct emulator *emulator; /* NULL: nothing to undo                        */
+    struct chat_sink sink;     /* what the reader tells to                     */
+    struct chat_sink client;   /* behind the emulator                          */
+    void *writer;              /* the client's                                 */
+    struct answer_frame frame;
+    struct buf out;          /* for the client, not sent yet                 */
+    bool raw;                /* same dialect: bytes pass                     */
+    bool heard;              /* anything but silence                         */
+    bool content;            /* something of the answer itself               */
+    bool ended;              /* whole                                        */
+    struct api_error *error; /* it is not whole, and why                     */
+    bool said;               /* the provider has said so in the client's own dialect */
+};
+
+static void release(void *obj)
+{
+    struct event_stream *s = obj;
+
+    arena_release(&s->scratch);
+    buf_release(&s->out);
+}
+
+/* --- what the reader tells --- */
+
+static void keep_error(struct event_stream *s, const struct api_error *e)
+{
+    struct arena *a = s->x->r->arena;
+
+    s->error = arena_new(a, struct api_error);
+    *s->error = *e;
+    s->error->message = scrub(s->x, e->message);
+    s->error->param = arena_str(a, e->param);
+    s->error->type = e->type ? scrub(s->x, str_from_c(e->type)).p : NULL;
+    s->error->code = e->code ? scrub(s->x, str_from_c(e->code)).p : NULL;
+}
+
+static bool is_content(const struct chat_event *e)
+{
+    return e->kind == CHAT_TEXT || (e->kind == CHAT_BLOCK_START && e->block_kind != BLOCK_TEXT);
+}
+
+static err_t hear(void *ctx, const struct chat_event *e)
+{
+    struct event_stream *s = ctx;
+
+    s->heard = true;
+    s->content = s->content || is_content(e);
+    if (e->kind == CHAT_USAGE)
+        s->a->usage = *e->usage;
+    if (e->kind == CHAT_END)
+        s->ended = true;
+    if (e->kind == CHAT_ERROR) {
+        keep_error(s, e->error);
+        s->said = s->raw;
+        return OK;
+    }
+    return s->raw ? OK : s->x->endpoint.dialect->client.writer_event(s->writer, e, &s->out);
+}
+
+static struct event_stream *begin(struct exchange *x, struct attempt *a)
+{
+    struct arena *arena = x->r->arena;
+    struct event_stream *s = arena_new(arena, struct event_stream);
+    const struct provider_side *p = &x->speaks->provider;
+    const struct client_side *c = &x->endpoint.dialect->client;
+
+    s->x = x;
+    s->a = a;
+    s->raw = !is_translated(x);
+    buf_init(&s->out, OUT_MAX);
+    arena_init(&s->scratch, SCRATCH_MAX);
+    arena_hold(arena, s, release);
+    s->framing = s->raw ? (c->framing ? c->framing(&translated_of(x)->t) : FRAMING_SSE) : x->translated->call.framing;
+    s->framer = framer_new(arena, s->framing, 0);
+    s->reader = arena_zalloc(arena, p->reader_size);
+    s->writer = arena_zalloc(arena, c->writer_size);
+    s->frame = translated_frame(x);
+    s->client = (struct chat_sink){hear, s};
+    s->emulator = s->raw ? NULL : emulator_new(arena, &x->translated->call, &s->client);
+    s->sink = s->emulator ? emulator_sink(s->emulator) : s->client;
+    return s;
+}
+
+/* --- frames --- */
+
+static err_t take_frame(struct event_stream *s, const struct frame *f)
+{
+    if (s->raw && s->framing != FRAMING_ARRAY)
+        TRY(buf_add(&s->out, f->raw));
+    err_t e = s->x->speaks->provider.reader_frame(s->reader, f, &s->scratch, &s->sink);
+    arena_clear(&s->scratch);
+    return e;
+}
+
+static bool is_over(const struct event_stream *s)
+{
+    return s->ended || s->error;
+}
+
+/* All frames that a piece completes. */
+static err_t take_piece(struct event_stream *s, struct str piece)
+{
+    struct frame f;
+    bool got = true;
+
+    if (s->raw && s->framing == FRAMING_ARRAY)
+        TRY(buf_add(&s->out, piece));
+    while (!is_over(s)) {
+        TRY(framer_next(s->framer, &piece, &got, &f));
+        if (!got)
+            break;
+        TRY(take_frame(s, &f));
+    }
+    return OK;
+}
+
+static err_t take_end(struct event_stream *s)
+{
+    struct frame f;
+    bool got = false;
+
+    TRY(framer_end(s->framer, &got, &f));
+    if (got)
+        TRY(take_frame(s, &f));
+    return is_over(s) ? OK : s->x->speaks->provider.reader_end(s->reader, &s->sink);
+}
+
+/* --- failing --- */
+
+static void broke_off(struct event_stream *s, err_t e)
+{
+    bool late = e == E_DEADLINE;
+    struct api_error error = {
+        .status = late ? 504 : 502,
+        .error_class = late ? ERROR_TIMEOUT : ERROR_UPSTREAM,
+        .message = late ? STR("The provider stopped sending in the middle of its answer; the answer is incomplete.")
+                        : STR("The provider broke off in the middle of its answer; the answer is incomplete."),
+        .code = late ? "stream_timeout" : "stream_interrupted"};
+
+    s->a->outcome = late ? ATTEMPT_TIMEOUT : ATTEMPT_BROKEN;
+    s->x->facts.error = e;
+    keep_error(s, &error);
+}
+
+/* An error that the provider told instead of an answer, before anything went out: the attempt failed, and another may mend it. */
+static void refuse(struct attempt *a, const struct api_error *e)
+{
+    enum error_class c = error_class_of(e);
+
+    a->refusal = e;
+    a->status = e->status ? e->status : error_status_of(c);
+    a->outcome = c == ERROR_RATE_LIMIT ? ATTEMPT_RATE_LIMITED
+                 : a->status >= 500    ? ATTEMPT_SERVER_ERROR
+                                       : ATTEMPT_REFUSED;
+    a->retryable = c == ERROR_RATE_LIMIT || a->status >= 500;
+}
+
+err_t event_stream_hold(struct exchange *x, struct attempt *a)
+{
+    struct event_stream *s = begin(x, a);
+    struct str piece;
+
+    x->events = s;
+    TRY(x->speaks->provider.reader_begin(s->reader, x->r->arena));
+    TRY(x->endpoint.dialect->client.writer_begin(s->writer, &s->frame, &s->out));
+    if (s->raw) /* the writer is there for an error only: what it begins with the provider says itself */
+        buf_clear(&s->out);
+    while (!s->heard) {
+        TRY(http_call_next(a->call, alarm_in(x, x->timeouts.between_bytes), &piece));
+        if (!piece.p)
+            return fail(E_EOF, "the provider ended its stream before the first event");
+        TRY(take_piece(s, piece));
+    }
+    if (s->error && !s->content)
+        refuse(a, s->error);
+    return OK;
+}
+
+/* --- handing on --- */
+
+static SUSPENDS err_t flush(struct event_stream *s)
+{
+    struct str bytes = buf_str(&s->out);
+
+    if (!bytes.n)
+        return OK;
+    if (s->content)
+        note_first_token(s->x);
+    TRY(fiber_yield()); /* what all fibers of this turn write leaves together; see stream_relay.c */
+    TRY(http_reply_write(s->x->r, &bytes, 1));
+    buf_clear(&s->out);
+    return OK;
+}
+
+/* The next piece; meanwhile the client hears that we are alive. */
+static SUSPENDS err_t next_piece(struct event_stream *s, struct str *ret_piece)
+{
+    struct str sign = s->x->endpoint.dialect->client.keep_alive;
+    ns_t by = alarm_in(s->x, s->x->timeouts.between_bytes);
+
+    for (;;) {
+        ns_t until = sign.n ? ns_min(by, ns_add(rt_now(), KEEP_ALIVE)) : by;
+        err_t e = http_call_next(s->a->call, until, ret_piece);
+        if (e != E_DEADLINE || until == by)
+            return e;
+        TRY(http_reply_write(s->x->r, &sign, 1));
+    }
+}
+
+static SUSPENDS err_t relay_pieces(struct event_stream *s)
+{
+    struct str piece;
+
+    while (!is_over(s)) {
+        TRY(flush(s));
+        err_t e = next_piece(s, &piece);
+        if (e == E_CANCELLED)
+            return e;
+        if (e == OK)
+            e = piece.p ? take_piece(s, piece) : take_end(s);
+        if (e != OK)
+            broke_off(s, e);
+        else if (!piece.p)
+            break;
+    }
+    return OK;
+}
+
+/* The last words: the provider's, or the client's dialect's error behind what was sent. */
+static SUSPENDS err_t finish(struct event_stream *s)
+{
+    struct chat_event e = {.kind = CHAT_ERROR, .error = s->error};
+
+    if (s->error) {
+        s->x->facts.error_text = s->error->message;
+        if (s->a->outcome == ATTEMPT_OK)
+            s->a->outcome = ATTEMPT_SERVER_ERROR;
+        if (s->x->facts.error == OK)
+            s->x->facts.error = E_UPSTREAM;
+    }
+    if (s->error && !s->said) {
+        if (s->raw && s->framing == FRAMING_ARRAY) { /* nothing can be put behind half an element */
+            http_reply_abort(s->x->r);
+            return OK;
+        }
+        TRY(s->x->endpoint.dialect->client.writer_event(s->writer, &e, &s->out));
+    }
+    struct str bytes = buf_str(&s->out);
+    return http_reply_finish(s->x->r, &bytes, 1);
+}
+
+err_t relay_events(struct exchange *x, struct attempt *a)
+{
+    struct event_stream *s = x->events;
+    struct http_reply reply = {.status = 200, .length = -1};
+    struct http_header *headers;
+
+    if (s->raw) {
+        forward_answer_headers(x, a->call, &headers, &reply.count);
+    } else {
+        const struct client_side *c = &x->endpoint.dialect->client;
+        made_answer_headers(x, framing_type(c->framing ? c->framing(&x->translated->t) : FRAMING_SSE), &headers,
+                            &reply.count);
+    }
+    reply.headers = headers;
+    x->facts.stream = true;
+    TRY(http_reply_begin(x->r, &reply));
+    TRY(relay_pieces(s));
+    TRY(finish(s));
+    return s->ended && !(s->emulator && emulator_is_done(s->emulator)) ? await_call_end(a->call) : OK;
+}

@@ -1,0 +1,290 @@
+/*
+ * translate.c - a request and its whole answer through the canonical form: the client's dialect on one side, the provider's on the other.
+ *
+ * The client's document is read once, whatever the number of attempts; each attempt says it anew, since providers differ. What a provider cannot
+ * be told is in the losses, which the answer's headers list; a strict model refuses instead.
+ */
+#include "gateway/exchange.h"
+#include "llm/emulate.h"
+#include "llm/estimate.h"
+#include "rt/loop.h"
+
+enum { BODY_FACTOR = 3, ANSWER_BODY_MAX = 512 * 1024 * 1024 };
+
+static void release_body(void *obj)
+{
+    buf_release(&((struct translated *)obj)->body);
+}
+
+/* --- the request --- */
+
+struct translated *translated_of(struct exchange *x)
+{
+    struct arena *a = x->r->arena;
+    struct translated *d = x->translated;
+
+    if (d)
+        return d;
+    d = x->translated = arena_new(a, struct translated);
+    d->t = (struct translation){.arena = a,
+                                .client = x->endpoint.dialect,
+                                .row = x->endpoint.row,
+                                .path_model = x->endpoint.model,
+                                .query = x->r->head.query,
+                                .api_version = http_head_find(&x->r->head, STR("anthropic-version")),
+                                .client_model = x->facts.model,
+                                .losses = &d->losses,
+                                .unique = rt_random(),
+                                .now = rt_wall() / NS_SEC};
+    losses_init(&d->losses, a);
+    buf_init(&d->body, BODY_FACTOR * (size_t)x->snapshot->catalog->limits.body_bytes);
+    arena_hold(a, d, release_body);
+    return d;
+}
+
+static err_t no_operation(const struct exchange *x)
+{
+    return fail(E_UNSUPPORTED, "The provider '%.*s' (%s) does not offer what %s asks for.",
+                STR_ARG(x->chosen->provider->name), x->speaks->title, x->endpoint.row->label);
+}
+
+static err_t read_request(struct exchange *x, struct translated *d)
+{
+    const struct client_side *client = &x->endpoint.dialect->client;
+    const struct json_tree *doc;
+
+    if (d->is_read)
+        return OK;
+    err_t e = json_tree_parse(x->r->arena, x->request.doc, &doc);
+    if (e != OK)
+        return err_context(e, "The request is not valid JSON");
+    d->is_read = true; /* or it is refused for good */
+    switch (x->endpoint.row->operation) {
+    case OP_CHAT:
+    case OP_COUNT_TOKENS:
+        d->chat.dialect = x->endpoint.dialect;
+        d->chat.document = doc;
+        return client->read_chat(&d->t, doc, &d->chat, &x->param);
+    case OP_EMBED:
+        d->embed.dialect = x->endpoint.dialect;
+        d->embed.document = doc;
+        return client->read_embed(&d->t, doc, &d->embed, &x->param);
+    case OP_RERANK:
+        d->rerank.dialect = x->endpoint.dialect;
+        d->rerank.document = doc;
+        return client->read_rerank(&d->t, doc, &d->rerank, &x->param);
+    case OP_TOKENIZE:
+    case OP_MODELS:
+    case OP_MODEL:
+    case OP_STATIC:
+    case OP_PASS:
+        break;
+    }
+    return no_operation(x);
+}
+
+static err_t write_request(struct exchange *x, struct translated *d)
+{
+    const struct provider_side *p = &x->speaks->provider;
+
+    switch (x->endpoint.row->operation) {
+    case OP_CHAT:
+        return p->write_chat ? p->write_chat(&d->t, &d->chat, &d->call) : no_operation(x);
+    case OP_COUNT_TOKENS:
+        return p->write_count ? p->write_count(&d->t, &d->chat, &d->call) : no_operation(x);
+    case OP_EMBED:
+        return p->write_embed ? p->write_embed(&d->t, &d->embed, &d->call) : no_operation(x);
+    case OP_RERANK:
+        return p->write_rerank ? p->write_rerank(&d->t, &d->rerank, &d->call) : no_operation(x);
+    case OP_TOKENIZE:
+    case OP_MODELS:
+    case OP_MODEL:
+    case OP_STATIC:
+    case OP_PASS:
+        break;
+    }
+    return no_operation(x);
+}
+
+/* A strict model takes no answer to half a question. */
+static err_t check_losses(const struct exchange *x, const struct translated *d)
+{
+    if (!x->model || !x->model->strict || !d->losses.dropped)
+        return OK;
+    const struct loss *l = d->losses.first;
+    while (l->kind != LOSS_DROPPED)
+        l = l->next;
+    return fail(E_PARSE,
+                "The model '%.*s' is strict, and its provider cannot be told %.*s: %s. Leave it out, or ask the "
+                "operator to set strict: false.",
+                STR_ARG(x->facts.model), STR_ARG(losses_list(&d->losses, LOSS_DROPPED, 200)), l->why);
+}
+
+err_t translate_request(struct exchange *x)
+{
+    struct translated *d = translated_of(x);
+
+    TRY(read_request(x, d));
+    const struct vendor *vendor = x->chosen->provider->vendor;
+    d->t.provider = x->speaks;
+    d->t.vendor = vendor;
+    d->t.model = x->chosen->model;
+    d->t.default_max_output =
+        x->model && x->model->max_output_tokens ? x->model->max_output_tokens : DEFAULT_MAX_OUTPUT;
+    losses_init(&d->losses, x->r->arena);
+    buf_clear(&d->body);
+    d->call = (struct provider_call){.body = &d->body, .stream = x->stream};
+    TRY(write_request(x, d));
+    TRY(buf_status(&d->body));
+    return check_losses(x, d);
+}
+
+/* --- the answer --- */
+
+struct answer_frame translated_frame(struct exchange *x)
+{
+    struct translated *d = translated_of(x);
+    struct answer_frame f = {.arena = x->r->arena,
+                             .t = &d->t,
+                             .request = &d->chat,
+                             .model = x->facts.model,
+                             .created = d->t.now,
+                             .unique = d->t.unique};
+
+    if (x->endpoint.row->operation == OP_CHAT)
+        f.input_estimate = estimate_tokens(&d->chat);
+    return f;
+}
+
+static err_t read_chat_answer(struct exchange *x, struct attempt *a)
+{
+    struct translated *d = x->translated;
+    struct answer_builder *b = answer_builder_new(x->r->arena, &d->answer);
+    struct chat_sink whole = answer_sink(b);
+    struct emulator *m = emulator_new(x->r->arena, &d->call, &whole);
+    struct chat_sink sink = m ? emulator_sink(m) : whole;
+    err_t e = x->speaks->provider.read_answer(x->r->arena, a->body, &sink);
+
+    a->usage = d->answer.usage;
+    a->refusal = answer_error(b);
+    if (e == OK && !d->answer.ended && !(m && emulator_is_done(m)))
+        return fail(E_PROTOCOL, "the provider's answer is not whole");
+    return e;
+}
+
+err_t translate_answer(struct exchange *x, struct attempt *a)
+{
+    struct translated *d = x->translated;
+    const struct provider_side *p = &x->speaks->provider;
+    err_t e = OK;
+
+    switch (x->endpoint.row->operation) {
+    case OP_CHAT:
+        return read_chat_answer(x, a);
+    case OP_EMBED:
+        e = p->read_embed(x->r->arena, a->body, &d->vectors);
+        a->usage = d->vectors.usage;
+        if (e == OK && !d->embed.type_count && d->vectors.vector_count != d->embed.input_count)
+            e = fail(E_PROTOCOL, "the provider answered %zu inputs with %zu vectors", d->embed.input_count,
+                     d->vectors.vector_count);
+        return e;
+    case OP_RERANK:
+        e = p->read_rerank(x->r->arena, a->body, &d->ranks);
+        a->usage = d->ranks.usage;
+        return e;
+    case OP_COUNT_TOKENS:
+        d->counted_exactly = true;
+        return p->read_count(x->r->arena, a->body, &d->counted);
+    case OP_TOKENIZE:
+    case OP_MODELS:
+    case OP_MODEL:
+    case OP_STATIC:
+    case OP_PASS:
+        break;
+    }
+    return fail(E_UNSUPPORTED, "nothing to translate");
+}
+
+static err_t write_answer(struct exchange *x, struct buf *to)
+{
+    struct translated *d = x->translated;
+    const struct client_side *client = &x->endpoint.dialect->client;
+    struct answer_frame f = translated_frame(x);
+
+    switch (x->endpoint.row->operation) {
+    case OP_CHAT:
+        return client->write_answer(&f, &d->answer, to);
+    case OP_EMBED:
+        return client->write_embed(&f, &d->embed, &d->vectors, to);
+    case OP_RERANK:
+        return client->write_rerank(&f, &d->rerank, &d->ranks, to);
+    case OP_COUNT_TOKENS:
+        return client->write_count(&d->t, d->counted, d->counted_exactly, to);
+    case OP_TOKENIZE:
+    case OP_MODELS:
+    case OP_MODEL:
+    case OP_STATIC:
+    case OP_PASS:
+        break;
+    }
+    return fail(E_UNSUPPORTED, "nothing to translate");
+}
+
+/* The client wanted a stream, the provider gave a whole: it is told as one. */
+struct teller {
+    const struct client_side *client;
+    void *writer;
+    struct buf *to;
+};
+
+static err_t hear(void *ctx, const struct chat_event *e)
+{
+    struct teller *t = ctx;
+
+    return t->client->writer_event(t->writer, e, t->to);
+}
+
+static err_t write_as_stream(struct exchange *x, struct buf *to)
+{
+    const struct client_side *client = &x->endpoint.dialect->client;
+    struct answer_frame *f = arena_new(x->r->arena, struct answer_frame);
+    struct teller t = {client, arena_zalloc(x->r->arena, client->writer_size), to};
+    struct chat_sink sink = {hear, &t};
+
+    *f = translated_frame(x);
+    TRY(client->writer_begin(t.writer, f, to));
+    return answer_tell(&x->translated->answer, &sink);
+}
+
+err_t relay_translated(struct exchange *x, struct attempt *a)
+{
+    struct buf body CLEANUP(buf_release) = BUF_INIT(ANSWER_BODY_MAX);
+    const struct client_side *client = &x->endpoint.dialect->client;
+    bool stream = x->stream && x->endpoint.row->operation == OP_CHAT;
+    struct http_reply reply = {.status = 200};
+    struct http_header *headers;
+    struct str type = STR("application/json");
+
+    (void)a;
+    TRY(stream ? write_as_stream(x, &body) : write_answer(x, &body));
+    TRY(buf_status(&body));
+    if (stream)
+        type = framing_type(client->framing ? client->framing(&x->translated->t) : FRAMING_SSE);
+    x->facts.stream = stream;
+    note_first_token(x);
+    made_answer_headers(x, type, &headers, &reply.count);
+    reply.headers = headers;
+    reply.length = (int64_t)body.n;
+    return http_reply_whole(x->r, &reply, buf_str(&body));
+}
+
+err_t serve_estimate(struct exchange *x)
+{
+    struct buf body CLEANUP(buf_release) = BUF_INIT(4096);
+
+    TRY(read_request(x, translated_of(x)));
+    x->translated->counted = estimate_tokens(&x->translated->chat);
+    x->translated->counted_exactly = false;
+    TRY(write_answer(x, &body));
+    return reply_json(x, 200, buf_str(&body));
+}

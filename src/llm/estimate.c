@@ -1,0 +1,56 @@
+/* estimate.c - tokens from bytes. */
+#include "llm/estimate.h"
+
+enum { TURN_TOKENS = 4, IMAGE_TOKENS = 1000, DOCUMENT_BYTES_PER_TOKEN = 20, MEDIA_TOKENS = 500 };
+
+static uint64_t of_text(struct str s)
+{
+    size_t ascii = 0;
+
+    for (size_t i = 0; i < s.n; i++)
+        ascii += (unsigned char)s.p[i] < 0x80;
+    return (ascii + 3) / 4 + (s.n - ascii + 1) / 2;
+}
+
+static uint64_t of_blocks(const struct block *blocks) /* results nest one level: no reader makes more */
+{
+    uint64_t n = 0;
+
+    for (const struct block *b = blocks; b; b = b->next) {
+        n += of_text(b->text) + of_text(b->arguments) + of_text(b->name);
+        switch (b->kind) {
+        case BLOCK_IMAGE:
+            n += IMAGE_TOKENS;
+            break;
+        case BLOCK_DOCUMENT:
+            n += b->media.source == MEDIA_TEXT ? of_text(b->media.data) : b->media.data.n / DOCUMENT_BYTES_PER_TOKEN;
+            break;
+        case BLOCK_AUDIO:
+        case BLOCK_VIDEO:
+            n += MEDIA_TOKENS;
+            break;
+        case BLOCK_TEXT:
+        case BLOCK_TOOL_CALL:
+        case BLOCK_TOOL_RESULT:
+        case BLOCK_THINKING:
+        case BLOCK_REDACTED:
+        case BLOCK_REFUSAL:
+        case BLOCK_OPAQUE:
+            break;
+        }
+        for (const struct block *c = b->content; c; c = c->next)
+            n += of_text(c->text) + (c->kind == BLOCK_IMAGE ? IMAGE_TOKENS : 0);
+    }
+    return n;
+}
+
+uint64_t estimate_tokens(const struct chat_request *q)
+{
+    uint64_t n = 0;
+
+    for (const struct turn *t = q->turns; t; t = t->next)
+        n += TURN_TOKENS + of_blocks(t->blocks);
+    for (const struct tool *t = q->tools; t; t = t->next)
+        n += TURN_TOKENS + of_text(t->name) + of_text(t->description) + of_text(t->parameters) + of_text(t->raw);
+    return n + of_text(q->format.schema);
+}
