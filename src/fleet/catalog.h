@@ -43,6 +43,7 @@ struct provider {
     struct str host;               /* IPv6 without brackets */
     uint16_t port;
     struct str unix_path;         /* base_url "unix:/path": a local server */
+    struct str region, project, api_version; /* of vendors that have such; empty: none */
     struct str base_path;         /* of base_url, without trailing slash: "/v1" or "" */
     struct secret api_key;        /* empty: none is sent */
     struct header_field *headers; /* added to each request */

@@ -28,7 +28,7 @@ struct file_tls {
 struct file_provider {
     struct str name;
     const struct yaml_node *node;
-    struct schema_text dialect, base_url, api_key, proxy;
+    struct schema_text dialect, base_url, api_key, proxy, region, project, api_version;
     struct file_header *headers;
     size_t header_count;
     struct file_tls tls;

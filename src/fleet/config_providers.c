@@ -132,19 +132,64 @@ static bool set_url(struct config_run *run, struct catalog *c, struct provider *
     return set_base_path(run, c, p, at, u.path);
 }
 
+/* Where the simulator serves what this vendor speaks. */
+static struct str simulated_path(struct catalog *c, const struct vendor *v)
+{
+    struct str dialect = str_from_c(v->dialect), name = str_from_c(v->name);
+
+    if (str_eq(name, STR("openai")) || str_eq(name, STR("custom")))
+        return STR("/v1");
+    if (v->quirks & QUIRK_ANTHROPIC_BEDROCK)
+        return STR("/bedrock");
+    if (v->quirks & (QUIRK_ANTHROPIC_VERTEX | QUIRK_VERTEX))
+        return STR("/vertex/v1/projects/simulated/locations/global");
+    if (str_eq(dialect, STR("anthropic")))
+        return STR("/anthropic/v1");
+    if (str_eq(dialect, STR("gemini")))
+        return STR("/gemini/v1beta");
+    if (str_eq(dialect, STR("rerank")))
+        return STR("/vllm/v1");
+    return arena_printf(c->arena_, str_eq(dialect, STR("openai")) ? "/%s/v1" : "/%s", v->name);
+}
+
 static void set_simulated(struct config_run *run, struct catalog *c, struct provider *p, const struct file_provider *f)
 {
-    struct url u;
-
     p->simulated = true;
     p->host = STR("simulator");
-    if (p->vendor->base_url && url_parse(str_from_c(p->vendor->base_url), &u) == OK)
-        p->base_path = arena_str(c->arena_, u.path);
+    p->base_path = simulated_path(c, p->vendor);
     if (f->scenario.text.n)
         p->scenario_path = arena_str(c->arena_, config_resolve_path(run, f->scenario.text));
     if (f->base_url.node)
         problems_error(&run->problems, f->base_url.node,
                        "a simulated provider has no \"base_url\": remove it or \"simulate\"");
+}
+
+/* The vendor's own, of this region and project; empty if that does not say enough. */
+static struct str vendor_base_url(struct catalog *c, const struct provider *p)
+{
+    struct str r = p->region;
+
+    if (p->vendor->quirks & (QUIRK_ANTHROPIC_VERTEX | QUIRK_VERTEX)) {
+        if (!r.n || !p->project.n)
+            return STR_NONE;
+        struct str host = arena_printf(c->arena_, "%.*s-aiplatform.googleapis.com", STR_ARG(r));
+        if (str_eq(r, STR("global")))
+            host = STR("aiplatform.googleapis.com");
+        if (str_eq(r, STR("us")) || str_eq(r, STR("eu")))
+            host = arena_printf(c->arena_, "aiplatform.%.*s.rep.googleapis.com", STR_ARG(r));
+        return arena_printf(c->arena_, "https://%.*s/v1/projects/%.*s/locations/%.*s", STR_ARG(host), STR_ARG(p->project), STR_ARG(r));
+    }
+    if (p->vendor->auth == AUTH_AWS)
+        return r.n ? arena_printf(c->arena_, "https://bedrock-runtime.%.*s.amazonaws.com", STR_ARG(r)) : STR_NONE;
+    return str_from_c(p->vendor->base_url);
+}
+
+/* What stands for a base URL of which a vendor has none for all. */
+static const char *place_missing(const struct vendor *v)
+{
+    if (v->quirks & (QUIRK_ANTHROPIC_VERTEX | QUIRK_VERTEX))
+        return "\"project\" and \"region\" are missing";
+    return v->auth == AUTH_AWS ? "\"region\" is missing" : "\"base_url\" is missing";
 }
 
 static void set_place(struct config_run *run, struct catalog *c, struct provider *p, const struct file_provider *f)
@@ -157,10 +202,9 @@ static void set_place(struct config_run *run, struct catalog *c, struct provider
         return;
     }
     if (!text.n)
-        text = str_from_c(p->vendor->base_url);
+        text = vendor_base_url(c, p);
     if (!text.n) {
-        problems_error(&run->problems, f->node, "\"base_url\" is missing: dialect \"%s\" has no default",
-                       p->vendor->name);
+        problems_error(&run->problems, f->node, "%s: dialect \"%s\" has no default", place_missing(p->vendor), p->vendor->name);
         return;
     }
     (void)set_url(run, c, p, at, text);
@@ -311,6 +355,9 @@ static void add_provider(struct config_run *run, struct catalog *c, const struct
         return;
     p->vendor = find_vendor(run, f);
     p->dialect = dialect_find(str_from_c(p->vendor->dialect));
+    p->region = arena_str(c->arena_, f->region.text);
+    p->project = arena_str(c->arena_, f->project.text);
+    p->api_version = arena_str(c->arena_, f->api_version.text);
     set_place(run, c, p, f);
     set_key(run, p, f);
     set_headers(run, c, p, f);

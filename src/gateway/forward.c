@@ -202,6 +202,7 @@ static err_t own_path(struct exchange *x, struct str *ret)
         t->provider = d;
         t->vendor = p->vendor;
         t->model = x->chosen->model;
+        t->provider_version = p->api_version;
         TRY(d->provider.pass_path(t, x->stream, ret));
     }
     if (further.n)

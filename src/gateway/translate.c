@@ -129,6 +129,7 @@ err_t translate_request(struct exchange *x)
     d->t.provider = x->speaks;
     d->t.vendor = vendor;
     d->t.model = x->chosen->model;
+    d->t.provider_version = x->chosen->provider->api_version;
     d->t.default_max_output =
         x->model && x->model->max_output_tokens ? x->model->max_output_tokens : DEFAULT_MAX_OUTPUT;
     losses_init(&d->losses, x->r->arena);

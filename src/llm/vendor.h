@@ -62,7 +62,6 @@ struct vendor {
     const char *const *accepts; /* QUIRK_STRICT: fields of a chat request that it knows; NULL-terminated */
     const char *const *refuses; /* fields that it refuses; NULL-terminated; NULL: none              */
     const char *also_path;      /* in front of the paths of those, where the base URL does not hold it: "/v1" */
-    const char *simulated_path; /* base path in the simulator; NULL: that of base_url                        */
     const char *const *
         also; /* further dialects that it speaks natively ("responses", "completions", …) besides `dialect`; NULL-terminated */
 };
