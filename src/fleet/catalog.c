@@ -35,12 +35,15 @@ static void catalog_free(struct catalog *c)
         wipe(p->key_pem);
         wipe(p->proxy);
     }
+    for (size_t i = 0; i < c->key_count; i++)
+        secret_release(&c->keys[i].aws_secret_access_key);
     wipe(c->tls_key_pem);
     map_release(&c->model_by_name);
     map_release(&c->provider_by_name);
     map_release(&c->deployment_by_name);
     map_release(&c->served_by_name);
     map_release(&c->key_by_hash);
+    map_release(&c->key_by_aws_id);
     arena_release(c->arena_);
     mem_free(c->arena_);
     mem_free(c);
@@ -58,6 +61,11 @@ const struct api_key *catalog_find_key(const struct catalog *c, const unsigned c
     const struct api_key *k = map_get(&c->key_by_hash, wanted);
 
     return k && str_eq_secret(str_of((const char *)k->hash, sizeof k->hash), wanted) ? k : NULL;
+}
+
+const struct api_key *catalog_find_signer(const struct catalog *c, struct str access_key_id)
+{
+    return map_get(&c->key_by_aws_id, access_key_id);
 }
 
 err_t catalog_check_exposure(const struct catalog *c, const struct addr *at)

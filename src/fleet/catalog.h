@@ -42,11 +42,11 @@ struct provider {
     bool secure;                   /* https */
     struct str host;               /* IPv6 without brackets */
     uint16_t port;
-    struct str unix_path;         /* base_url "unix:/path": a local server */
+    struct str unix_path;                    /* base_url "unix:/path": a local server */
     struct str region, project, api_version; /* of vendors that have such; empty: none */
-    struct str base_path;         /* of base_url, without trailing slash: "/v1" or "" */
-    struct secret api_key;        /* empty: none is sent */
-    struct header_field *headers; /* added to each request */
+    struct str base_path;                    /* of base_url, without trailing slash: "/v1" or "" */
+    struct secret api_key;                   /* empty: none is sent */
+    struct header_field *headers;            /* added to each request */
     size_t header_count;
     struct str proxy;                     /* "http://…", "none", or empty: from the environment */
     struct str ca_pem, cert_pem, key_pem; /* contents, read when the configuration was loaded */
@@ -90,9 +90,11 @@ struct model {
 
 struct api_key {
     struct str name;
-    unsigned char hash[32]; /* SHA-256 of the key */
-    struct str *models;     /* allowed names; a trailing '*' matches any rest */
-    size_t model_count;     /* 0: all */
+    unsigned char hash[32];       /* SHA-256 of the key */
+    struct str aws_access_key_id; /* for requests that are signed (SigV4); empty: none */
+    struct secret aws_secret_access_key;
+    struct str *models; /* allowed names; a trailing '*' matches any rest */
+    size_t model_count; /* 0: all */
     unsigned index;
 };
 
@@ -147,6 +149,7 @@ struct catalog {
     struct map deployment_by_name; /* struct deployment * */
     struct map served_by_name;     /* struct deployment *: "<provider>/<model>" of lists under `serves` */
     struct map key_by_hash;        /* struct api_key *, by the 32 bytes */
+    struct map key_by_aws_id;      /* struct api_key * */
     struct arena *arena_;          /* private: all of the above lives here */
 };
 
@@ -158,6 +161,8 @@ const struct api_key *catalog_find_key(const struct catalog *c, const unsigned c
 /* Without keys anyone who reaches an address is served: E_CONFIG, with the remedy, unless `at` is a loopback address (or a local socket)
  * or the configuration says that this is meant. */
 err_t catalog_check_exposure(const struct catalog *c, const struct addr *at) MUST_CHECK;
+/* The key that signs with this AWS access key id; NULL if there is none. */
+const struct api_key *catalog_find_signer(const struct catalog *c, struct str access_key_id);
 bool api_key_allows(const struct api_key *k, struct str model);
 /* The model that clients call `name`; NULL if none is configured. */
 const struct model *catalog_find_model(const struct catalog *c, struct str name);

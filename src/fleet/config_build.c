@@ -385,6 +385,26 @@ static void complain_double(struct build *b, const struct schema_text *t, const 
                    former->line, former->column);
 }
 
+/* What AWS SDKs sign with. */
+static void set_signing(struct build *b, struct api_key *k, const struct file_key *f)
+{
+    const struct schema_text *id = &f->aws_access_key_id, *secret = &f->aws_secret_access_key;
+
+    if (!id->text.n && !secret->text.n)
+        return;
+    if (!id->text.n || !secret->text.n) {
+        problems_error(&b->run->problems, f->node,
+                       "\"aws_access_key_id\" and \"aws_secret_access_key\" go together: one is missing");
+        return;
+    }
+    k->aws_access_key_id = arena_str(b->c->arena_, id->text);
+    k->aws_secret_access_key = secret_make(config_read_secret(b->run, secret, false));
+    struct api_key *same = map_put(&b->c->key_by_aws_id, k->aws_access_key_id, k);
+    if (same)
+        problems_error(&b->run->problems, id->node, "the key of \"%.*s\" has the same access key id",
+                       STR_ARG(same->name));
+}
+
 static void add_key(struct build *b, const struct file_key *f, struct map *names)
 {
     struct catalog *c = b->c;
@@ -398,6 +418,7 @@ static void add_key(struct build *b, const struct file_key *f, struct map *names
     k->name = arena_str(c->arena_, f->name.text);
     k->index = (unsigned)c->key_count++;
     set_patterns(b, k, f);
+    set_signing(b, k, f);
     struct api_key *same = map_put(&c->key_by_hash, str_of((const char *)k->hash, sizeof k->hash), k);
     if (same)
         problems_error(&b->run->problems, f->hash.node, "the key of \"%.*s\" has the same hash", STR_ARG(same->name));

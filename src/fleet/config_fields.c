@@ -125,18 +125,21 @@ static const struct schema_field simulate_forms[] = {
 
 static const struct schema_field provider_fields[] = {
     SCHEMA_TEXT("dialect", struct file_provider, dialect, .default_text = "openai",
-                .doc = "Whose API it is, and so what it speaks: `openai`, `anthropic`, `gemini`, `bedrock`, `mistral`, … "
-                       "(docs/dialects.md lists them all); `custom` for any other server that speaks OpenAI's."),
+                .doc =
+                    "Whose API it is, and so what it speaks: `openai`, `anthropic`, `gemini`, `bedrock`, `mistral`, … "
+                    "(docs/dialects.md lists them all); `custom` for any other server that speaks OpenAI's."),
     SCHEMA_TEXT("base_url", struct file_provider, base_url, .secret = true, .default_doc = "the vendor's own",
                 .doc = "Where its API is, up to but without the endpoint: `https://api.openai.com/v1`, "
                        "`http://127.0.0.1:8000/v1`, "
                        "or `unix:/run/model.sock:/v1` for a server on a local socket."),
     SCHEMA_TEXT("region", struct file_provider, region,
-                .doc = "Of Amazon Bedrock (`us-east-1`) and Vertex AI (`us-central1`, `global`): part of the base URL and of signatures."),
+                .doc = "Of Amazon Bedrock (`us-east-1`) and Vertex AI (`us-central1`, `global`): part of the base URL "
+                       "and of signatures."),
     SCHEMA_TEXT("project", struct file_provider, project, .doc = "Google Cloud project, of Vertex AI."),
     SCHEMA_TEXT("api_version", struct file_provider, api_version,
-                .doc = "Version of the API where a provider has several: Anthropic's header (`2023-06-01`), Azure's query "
-                       "parameter (`2024-10-21`: then models are deployments in the path)."),
+                .doc =
+                    "Version of the API where a provider has several: Anthropic's header (`2023-06-01`), Azure's query "
+                    "parameter (`2024-10-21`: then models are deployments in the path)."),
     SCHEMA_TEXT("api_key", struct file_provider, api_key, .secret = true,
                 .doc = "Credential sent with each request: `\"${OPENAI_API_KEY}\"` or `\"file:/run/secrets/openai\"`."),
     SCHEMA_MAP("headers", struct file_provider, headers, header_count, &header_value, struct file_header, name,
@@ -234,6 +237,12 @@ static const struct schema_field key_fields[] = {
     SCHEMA_TEXT("hash", struct file_key, hash, .required = true, .secret = true, .pattern = &key_hash,
                 .doc = "`sha256:` and the SHA-256 of the key in hex: `printf %s \"$KEY\" | sha256sum`. The key itself "
                        "is stored nowhere."),
+    SCHEMA_TEXT("aws_access_key_id", struct file_key, aws_access_key_id,
+                .doc = "For AWS SDKs, which sign instead of sending a key: the access key id that they are given, any "
+                       "text of your own."),
+    SCHEMA_TEXT("aws_secret_access_key", struct file_key, aws_secret_access_key, .secret = true,
+                .doc = "Its secret. A signature can be verified only with the secret itself, so this one is no hash: "
+                       "take it from the environment or a file."),
     SCHEMA_LIST("models", struct file_key, models, model_count, &model_item, .single = true, .default_doc = "all",
                 .min = "1", .doc = "Models that it may use; `*` at the end stands for any rest (`openai/*`)."),
     SCHEMA_END};

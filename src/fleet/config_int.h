@@ -66,7 +66,7 @@ struct file_model {
 
 struct file_key {
     const struct yaml_node *node;
-    struct schema_text name, hash;
+    struct schema_text name, hash, aws_access_key_id, aws_secret_access_key;
     struct schema_text *models;
     size_t model_count;
 };

@@ -177,7 +177,8 @@ static struct str vendor_base_url(struct catalog *c, const struct provider *p)
             host = STR("aiplatform.googleapis.com");
         if (str_eq(r, STR("us")) || str_eq(r, STR("eu")))
             host = arena_printf(c->arena_, "aiplatform.%.*s.rep.googleapis.com", STR_ARG(r));
-        return arena_printf(c->arena_, "https://%.*s/v1/projects/%.*s/locations/%.*s", STR_ARG(host), STR_ARG(p->project), STR_ARG(r));
+        return arena_printf(c->arena_, "https://%.*s/v1/projects/%.*s/locations/%.*s", STR_ARG(host),
+                            STR_ARG(p->project), STR_ARG(r));
     }
     if (p->vendor->auth == AUTH_AWS)
         return r.n ? arena_printf(c->arena_, "https://bedrock-runtime.%.*s.amazonaws.com", STR_ARG(r)) : STR_NONE;
@@ -204,7 +205,8 @@ static void set_place(struct config_run *run, struct catalog *c, struct provider
     if (!text.n)
         text = vendor_base_url(c, p);
     if (!text.n) {
-        problems_error(&run->problems, f->node, "%s: dialect \"%s\" has no default", place_missing(p->vendor), p->vendor->name);
+        problems_error(&run->problems, f->node, "%s: dialect \"%s\" has no default", place_missing(p->vendor),
+                       p->vendor->name);
         return;
     }
     (void)set_url(run, c, p, at, text);

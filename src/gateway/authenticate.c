@@ -1,34 +1,62 @@
 /*
- * authenticate.c - who is calling: from the key in the request's headers to the key in the configuration.
+ * authenticate.c - who is calling: from the credential in the request to the key in the configuration.
  *
- * Only hashes are stored, so the key is hashed and looked up; the look-up compares in constant time. A configuration without keys
- * serves anyone (it was refused at load time where that would be dangerous).
+ * Only hashes are stored, so the key is hashed and looked up; the look-up compares in constant time. Where the key is depends on the client's
+ * SDK, and each is looked for in the same order on every path, so that one gateway key works with all of them: the dialects' own headers, then
+ * Authorization, then the query. AWS's SDKs sign instead; the signature covers the body, so it is verified when that is there. A configuration
+ * without keys serves anyone (it was refused at load time where that would be dangerous).
  */
 #include "codec/digest.h"
+#include "codec/sigv4.h"
+#include "codec/url.h"
 #include "gateway/exchange.h"
+#include "rt/loop.h"
 
-/* The key, from where any client may put it: Authorization: Bearer, api-key (Azure), x-api-key (Anthropic). */
-static struct str presented_key(const struct http_head *head)
+static struct str presented_key(struct exchange *x)
 {
-    struct str auth = http_head_get(head, HDR_AUTHORIZATION);
-    struct str bearer = STR("bearer ");
+    static const enum http_known headers[] = {HDR_X_API_KEY, HDR_API_KEY, HDR_X_GOOG_API_KEY};
+    static const struct str parameters[] = {STR_INIT("key"), STR_INIT("subscription-key")};
+    const struct http_head *head = &x->r->head;
+    struct str bearer = STR("bearer "), auth = http_head_get(head, HDR_AUTHORIZATION), key;
 
+    for (size_t i = 0; i < ARRAY_LEN(headers); i++)
+        if ((key = http_head_get(head, headers[i])).n)
+            return key;
     if (str_starts_nocase(auth, bearer))
         return str_trim(str_slice(auth, bearer.n, auth.n));
-    struct str key = http_head_get(head, HDR_API_KEY);
-    if (key.n)
-        return key;
-    return http_head_get(head, HDR_X_API_KEY);
+    for (size_t i = 0; head->query.n && i < ARRAY_LEN(parameters); i++)
+        if ((key = url_query_get(head->query, parameters[i], x->r->arena)).n)
+            return key;
+    return STR_NONE;
+}
+
+/* The request is signed: whose signature it claims to be. It counts only once authenticate_body() has verified it. */
+static err_t find_signer(struct exchange *x, struct str authorization)
+{
+    struct sigv4_claim *claim = arena_new(x->r->arena, struct sigv4_claim);
+
+    TRY(sigv4_read(authorization, claim));
+    x->key = catalog_find_signer(x->snapshot->catalog, claim->access_key);
+    if (!x->key)
+        return fail(
+            E_AUTH,
+            "The access key id of this request's signature is not one of this gateway's keys (aws_access_key_id).");
+    x->claim = claim;
+    x->facts.key = x->key->name;
+    return OK;
 }
 
 err_t authenticate(struct exchange *x)
 {
     const struct catalog *c = x->snapshot->catalog;
+    struct str authorization = http_head_get(&x->r->head, HDR_AUTHORIZATION);
     unsigned char hash[SHA256_BYTES];
 
     if (c->key_count == 0)
         return OK;
-    struct str key = presented_key(&x->r->head);
+    if (sigv4_is_claim(authorization))
+        return find_signer(x, authorization);
+    struct str key = presented_key(x);
     if (!key.n)
         return fail(E_AUTH, "You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'; keys are made "
                             "with 'crossdock key new'.");
@@ -40,4 +68,24 @@ err_t authenticate(struct exchange *x)
                     "not work here.");
     x->facts.key = x->key->name;
     return OK;
+}
+
+err_t authenticate_body(struct exchange *x, struct str body)
+{
+    const struct http_head *head = &x->r->head;
+    unsigned char hash[SHA256_BYTES];
+
+    if (!x->claim)
+        return OK;
+    sha256(body, hash);
+    struct sigv4_request request = {.method = head->method,
+                                    .host = http_head_get(head, HDR_HOST),
+                                    .path = head->path,
+                                    .query = head->query,
+                                    .headers = head->headers,
+                                    .header_count = head->count,
+                                    .body_hash = hash};
+    struct str secret = secret_reveal(&x->key->aws_secret_access_key);
+    err_t e = sigv4_verify(x->r->arena, &request, x->claim, secret, rt_wall() / NS_SEC);
+    return e == OK ? OK : err_context(e == E_TOO_LARGE ? E_AUTH : e, "The request's signature is not accepted");
 }

@@ -18,6 +18,7 @@
 enum { MAX_ATTEMPTS = 8 };
 
 struct held;
+struct sigv4_claim;
 
 /* A deployment to try. Those reached as "<provider>/<model>" are not in the catalog, so it holds what is needed itself. */
 struct candidate {
@@ -56,6 +57,7 @@ struct exchange {
     struct event_stream *events;               /* the stream that the attempt under way is answered with; NULL: none */
     const struct dialect *speaks;              /* what the attempt under way speaks to its provider */
     const struct api_key *key;                 /* NULL: anonymous                    */
+    const struct sigv4_claim *claim;           /* of a signed request, until it is verified; NULL: none */
     const struct model *model;                 /* configured; NULL: reached by its provider's name */
     struct timeouts timeouts;                  /* of the attempt under way           */
     struct candidate candidates[MAX_ATTEMPTS]; /* in the order to try    */
@@ -89,6 +91,8 @@ err_t reply_json(struct exchange *x, int status, struct str body) SUSPENDS MUST_
 
 /* Find the caller's key. E_AUTH with words for the client. Sets x->key. */
 err_t authenticate(struct exchange *x) MUST_CHECK;
+/* The same for a signed request, when its body is there. E_AUTH, E_FORBIDDEN, E_PARSE with words for the client. */
+err_t authenticate_body(struct exchange *x, struct str body) MUST_CHECK;
 
 /* --- route.c --- */
 

@@ -169,6 +169,8 @@ static SUSPENDS err_t serve_model(struct exchange *x)
         return e;
     if (e != OK)
         return refuse_body(x, e, arena_str(x->r->arena, str_from_c(err_detail(e))));
+    if (authenticate_body(x, body) != OK)
+        return reply_err(x, E_AUTH, "invalid_signature");
     endpoint_settle(&x->endpoint, body);
     e = read_wish(x, body);
     if (e != OK)
@@ -189,6 +191,8 @@ static SUSPENDS err_t serve_operation(struct exchange *x)
     switch (x->endpoint.row->operation) {
     case OP_MODELS:
     case OP_MODEL:
+        if (authenticate_body(x, STR_NONE) != OK)
+            return reply_err(x, E_AUTH, "invalid_signature");
         return serve_models(x);
     case OP_STATIC:
         return reply_json(x, 200, str_from_c(x->endpoint.row->text));
@@ -212,7 +216,8 @@ static SUSPENDS err_t serve_pass_through(struct exchange *x)
                                   .message = STR("This gateway does not relay WebSocket or other upgrades.")};
         return reply_error(x, &error);
     }
-    e = route_pass_through(x);
+    e = x->claim ? fail(E_UNSUPPORTED, "A signed request cannot pass through: send a key instead.")
+                 : route_pass_through(x);
     if (e != OK)
         return reply_err(x, e, NULL);
     return attempts(x);

@@ -80,7 +80,7 @@ struct translation {
     struct str api_version;         /* header anthropic-version, or query api-version, ...; empty  */
     struct str model;               /* the provider's name of the model                            */
     struct str client_model;        /* the client's                                                */
-    struct str provider_version;     /* configured version of the provider's API; empty: the dialect's default */
+    struct str provider_version;    /* configured version of the provider's API; empty: the dialect's default */
     int64_t default_max_output;     /* for dialects that require one; > 0                          */
     struct losses *losses;
     uint64_t unique; /* random, for ids that we make                                */

@@ -7,8 +7,8 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "rt/loop.h"
 #include "rt/lock.h"
+#include "rt/loop.h"
 #include "store/blobs.h"
 
 enum { SHARDS = 8, OVERHEAD = 160 }; /* overhead: bytes that an entry costs besides key and value */
@@ -101,7 +101,8 @@ static err_t put(struct blobs *b, struct str key, struct str value)
     struct entry *former = map_get(&s->by_key, key);
     if (former)
         drop(s, former);
-    for (struct entry *last = oldest(s); last && (s->bytes + cost(e) > m->shard_bytes || is_old(m, last, now)); last = oldest(s))
+    for (struct entry *last = oldest(s); last && (s->bytes + cost(e) > m->shard_bytes || is_old(m, last, now));
+         last = oldest(s))
         drop(s, last);
     map_put(&s->by_key, e->key, e);
     list_push_front(&s->used, &e->link);
