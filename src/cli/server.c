@@ -16,9 +16,14 @@
 #include "rt/threads.h"
 #include "rt/watchdog.h"
 #include "sim/sim_provider.h"
+#include "store/blobs.h"
 #include "version.h"
 
 enum { ACCESS_LINE_MAX = 64 * 1024 };
+
+/* Responses that may be asked for again, and signatures of thoughts. */
+#define KEPT_BYTES ((size_t)256 << 20)
+#define KEPT_TIME (24 * 3600 * NS_SEC)
 
 /* --- what the loops' parts ask of the process --- */
 
@@ -146,6 +151,7 @@ static void open_parts(struct server_loop *sl)
     struct http_server_options o = {
         .limits = limits_of(s->first->catalog), .handler = handle, .ctx = sl, .server_name = "crossdock"};
     struct gateway_options g = {.snapshot = s->first,
+                                .kept = s->kept,
                                 .simulated = simulated_addr,
                                 .simulated_ctx = sl,
                                 .on_facts = record_facts,
@@ -383,8 +389,10 @@ int server_run(struct server *s)
     s->loops = mem_zalloc(s->loop_count, sizeof *s->loops);
     s->simulated = mem_zalloc((size_t)s->scenario_count * s->loop_count, sizeof *s->simulated);
     s->group = loops_new(s->loop_count);
+    s->kept = memory_blobs_new(KEPT_BYTES, KEPT_TIME);
     err_t e = threads_run(s->loop_count, run_loop, s);
     loops_free(s->group);
+    blobs_free(s->kept);
     mem_free(s->simulated);
     mem_free(s->loops);
     return e == OK ? EXIT_OK : EXIT_FAILED;

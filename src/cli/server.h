@@ -55,6 +55,7 @@ struct server {
     struct server_loop *loops;
     struct loops *group;
     struct snapshot *first; /* configuration at start                */
+    struct blobs *kept;     /* what requests leave for later ones    */
     struct scenario_file scenarios[MAX_SIMULATORS];
     unsigned scenario_count;
     struct sim_provider **simulated; /* of scenario i on loop k: [i * loop_count + k]; for adding up their counts */

@@ -65,7 +65,7 @@ static void prepare_body_stream(struct exchange *x, struct http_call_options *o)
 }
 
 /* In another dialect: what the translation made. Refusals are the client's to mend. */
-static err_t prepare_translated(struct exchange *x, struct http_call_options *o)
+static SUSPENDS err_t prepare_translated(struct exchange *x, struct http_call_options *o)
 {
     struct str *body = arena_new(x->r->arena, struct str);
     struct http_header *headers;
@@ -102,7 +102,7 @@ static err_t prepare_body(struct exchange *x, struct http_call_options *o)
     return OK;
 }
 
-static err_t prepare(struct exchange *x, struct http_call_options *o)
+static SUSPENDS err_t prepare(struct exchange *x, struct http_call_options *o)
 {
     struct http_header *headers;
 
@@ -188,7 +188,13 @@ static bool is_stream(struct exchange *x, const struct http_head *head)
 }
 
 /* Hold a plain answer until it is whole and valid. One that is too large is handed on as it comes. */
-static SUSPENDS err_t hold_plain(struct exchange *x, struct attempt *a)
+static SUSPENDS err_t hold_translated(struct exchange *x, struct attempt *a, const struct http_call_options *o)
+{
+    TRY(translate_answer(x, a));
+    return x->choices > 1 ? choices_complete(x, a, o) : OK;
+}
+
+static SUSPENDS err_t hold_plain(struct exchange *x, struct attempt *a, const struct http_call_options *o)
 {
     WITHIN(total_by(x));
     struct openai_answer answer;
@@ -200,7 +206,7 @@ static SUSPENDS err_t hold_plain(struct exchange *x, struct attempt *a)
     TRY(e);
     a->has_body = true;
     if (is_translated(x))
-        return translate_answer(x, a);
+        return hold_translated(x, a, o);
     openai_answer_init(&answer);
     openai_answer_feed(&answer, a->body);
     bool valid = openai_answer_end(&answer);
@@ -228,7 +234,7 @@ static SUSPENDS err_t hold_error(struct exchange *x, struct attempt *a)
     return e == E_CANCELLED ? e : OK; /* its status says enough */
 }
 
-static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a)
+static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a, const struct http_call_options *o)
 {
     const struct http_head *head = http_call_head(a->call);
 
@@ -241,20 +247,19 @@ static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a)
         return OK; /* of any kind and size: on it goes as it comes */
     a->is_stream = is_stream(x, head);
     if (!a->is_stream)
-        return hold_plain(x, a);
+        return hold_plain(x, a, o);
     return has_own_relay(x) ? hold_stream(x, a) : event_stream_hold(x, a);
 }
 
 /* Encode and send; *ret_sent is when our own work was done. */
-static SUSPENDS err_t open_call(struct exchange *x, struct attempt *a, ns_t *ret_sent)
+static SUSPENDS err_t open_call(struct exchange *x, struct attempt *a, struct http_call_options *o, ns_t *ret_sent)
 {
-    struct http_call_options o = {.method = STR_NONE};
     struct upstream *upstream;
 
     TRY(upstreams_get(gateway_upstreams(x->gateway), x->snapshot, x->chosen->provider, &upstream));
-    TRY(prepare(x, &o));
+    TRY(prepare(x, o));
     *ret_sent = rt_now_exact();
-    return http_call_open(upstream, x->r->arena, &o, &a->times, &a->call);
+    return http_call_open(upstream, x->r->arena, o, &a->times, &a->call);
 }
 
 /* The dialect for x->chosen: the client's if its provider speaks that, so that bytes pass through, else the provider's main one. */
@@ -269,15 +274,16 @@ static const struct dialect *choose_dialect(const struct exchange *x)
 
 err_t attempt_run(struct exchange *x, struct attempt *a)
 {
+    struct http_call_options o = {.method = STR_NONE};
     ns_t before = 0;
     err_t e;
 
     *a = (struct attempt){.outcome = ATTEMPT_OK};
     x->facts.attempts++;
     x->speaks = choose_dialect(x);
-    e = open_call(x, a, &before);
+    e = open_call(x, a, &o, &before);
     if (e == OK)
-        e = judge_answer(x, a);
+        e = judge_answer(x, a, &o);
     ns_t waited = before ? rt_now() - before : 0; /* up to the turn of the loop in which the answer came */
     x->waited += waited > 0 ? waited : 0;
     if (e != OK)

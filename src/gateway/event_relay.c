@@ -6,6 +6,7 @@
  * then the client's dialect says so. OpenAI's own streams have a faster way (stream_relay.c).
  */
 #include "gateway/exchange.h"
+#include "gateway/thoughts.h"
 #include "llm/emulate.h"
 #include "rt/fiber.h"
 #include "rt/loop.h"
@@ -27,13 +28,14 @@ struct event_stream {
     struct chat_sink client;   /* behind the emulator                          */
     void *writer;              /* the client's                                 */
     struct answer_frame frame;
-    struct buf out;          /* for the client, not sent yet                 */
-    bool raw;                /* same dialect: bytes pass                     */
-    bool heard;              /* anything but silence                         */
-    bool content;            /* something of the answer itself               */
-    bool ended;              /* whole                                        */
-    struct api_error *error; /* it is not whole, and why                     */
-    bool said;               /* the provider has said so in the client's own dialect */
+    struct thoughts *thoughts; /* NULL: none are kept                          */
+    struct buf out;            /* for the client, not sent yet                 */
+    bool raw;                  /* same dialect: bytes pass                     */
+    bool heard;                /* anything but silence                         */
+    bool content;              /* something of the answer itself               */
+    bool ended;                /* whole                                        */
+    struct api_error *error;   /* it is not whole, and why                     */
+    bool said;                 /* the provider has said so in the client's own dialect */
 };
 
 static void release(void *obj)
@@ -68,6 +70,7 @@ static err_t hear(void *ctx, const struct chat_event *e)
     struct event_stream *s = ctx;
 
     s->heard = true;
+    thoughts_hear(s->thoughts, e);
     s->content = s->content || is_content(e);
     if (e->kind == CHAT_USAGE)
         s->a->usage = *e->usage;
@@ -99,6 +102,7 @@ static struct event_stream *begin(struct exchange *x, struct attempt *a)
     s->reader = arena_zalloc(arena, p->reader_size);
     s->writer = arena_zalloc(arena, c->writer_size);
     s->frame = translated_frame(x);
+    s->thoughts = thoughts_new(x);
     s->client = (struct chat_sink){hear, s};
     s->emulator = s->raw ? NULL : emulator_new(arena, &x->translated->call, &s->client);
     s->sink = s->emulator ? emulator_sink(s->emulator) : s->client;
@@ -290,6 +294,7 @@ err_t relay_events(struct exchange *x, struct attempt *a)
     x->facts.stream = true;
     TRY(http_reply_begin(x->r, &reply));
     TRY(relay_pieces(s));
+    thoughts_keep(s->thoughts); /* before the client can ask with them */
     TRY(finish(s));
     return s->ended && !(s->emulator && emulator_is_done(s->emulator)) ? await_call_end(a->call) : OK;
 }

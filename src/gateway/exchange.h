@@ -51,8 +51,9 @@ struct exchange {
     const struct snapshot *snapshot;
     struct held *held; /* gateway.c's hold on it             */
     struct endpoint endpoint;
-    struct openai_request request;             /* of endpoints with the model in the body: what passes through */
-    bool stream;                               /* the client wants one               */
+    struct openai_request request; /* of endpoints with the model in the body: what passes through */
+    bool stream;                   /* the client wants one               */
+    unsigned choices; /* calls that the attempt makes: more than one for n > 1 where a provider has no such thing */
     struct translated *translated;             /* NULL: bytes pass through           */
     struct event_stream *events;               /* the stream that the attempt under way is answered with; NULL: none */
     const struct dialect *speaks;              /* what the attempt under way speaks to its provider */
@@ -158,15 +159,26 @@ void attempt_settle(struct exchange *x, const struct attempt *a);
 /* x->translated, made if need be. */
 struct translated *translated_of(struct exchange *x);
 /* Say x's request in the words of x->chosen's provider: x->translated->call. E_PARSE and the like with words for the client: it cannot be said. */
-err_t translate_request(struct exchange *x) MUST_CHECK;
+err_t translate_request(struct exchange *x) SUSPENDS MUST_CHECK;
 /* Read a whole answer to it. E_PROTOCOL, E_TOO_LARGE. */
 err_t translate_answer(struct exchange *x, struct attempt *a) MUST_CHECK;
+/* One answer to a chat request. *ret_refusal: an error that was told instead; NULL: none. E_PROTOCOL, E_UPSTREAM, E_TOO_LARGE. */
+err_t translate_chat_answer(struct exchange *x, struct str body, struct answer *ret,
+                            const struct api_error **ret_refusal) MUST_CHECK;
 /* Hand the whole answer on in the client's dialect, as a stream if it wants one. */
 err_t relay_translated(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 /* Answer without a provider: the estimate of a request's tokens. */
 err_t serve_estimate(struct exchange *x) SUSPENDS MUST_CHECK;
 /* Ids, model and the like, as the client's writers need them. */
 struct answer_frame translated_frame(struct exchange *x);
+
+/* --- choices.c: several choices from a provider that gives one --- */
+
+/* Before the request is written: does it want more choices than x->speaks can give? Then x->choices says how many calls are to be made,
+ * and each is for one, whole. */
+void choices_prepare(struct exchange *x);
+/* The first answer is in x->translated->answer: get the others, at once, and put them together. A choice that cannot be had is an error of the whole. */
+err_t choices_complete(struct exchange *x, struct attempt *a, const struct http_call_options *o) SUSPENDS MUST_CHECK;
 
 /* --- event_relay.c: streams of any dialect --- */
 
@@ -195,6 +207,8 @@ void made_answer_headers(struct exchange *x, struct str type, struct http_header
 
 struct upstreams *gateway_upstreams(struct gateway *g);
 struct metrics *gateway_metrics_mutable(struct gateway *g);
+/* What requests leave for later ones; NULL: nothing is kept. */
+struct blobs *gateway_kept(const struct gateway *g);
 /* A request begins: give it the snapshot in use. */
 void gateway_enter(struct gateway *g, struct exchange *x);
 /* It has ended: count it and let the snapshot go. */

@@ -92,6 +92,11 @@ const struct metrics *gateway_metrics(const struct gateway *g)
     return g->metrics;
 }
 
+struct blobs *gateway_kept(const struct gateway *g)
+{
+    return g->options.kept;
+}
+
 struct metrics *gateway_metrics_mutable(struct gateway *g)
 {
     return g->metrics;

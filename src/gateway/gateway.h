@@ -13,6 +13,7 @@
 #include "observe/metrics.h"
 
 struct gateway;
+struct blobs;
 
 struct gateway_options {
     struct snapshot *snapshot;    /* the first one; a reference is taken                   */
@@ -21,6 +22,7 @@ struct gateway_options {
     /* Takes the facts of each finished request; NULL: nobody wants them. Must not suspend. */
     void (*on_facts)(void *ctx, const struct facts *f);
     void *facts_ctx;
+    struct blobs *kept; /* what requests leave for later ones, of all loops; borrowed; NULL: nothing is kept */
 };
 
 /* On this loop. gateway_free() frees it; no request may be under way. */

@@ -5,6 +5,7 @@
  * be told is in the losses, which the answer's headers list; a strict model refuses instead.
  */
 #include "gateway/exchange.h"
+#include "gateway/thoughts.h"
 #include "llm/emulate.h"
 #include "llm/estimate.h"
 #include "rt/loop.h"
@@ -135,6 +136,11 @@ err_t translate_request(struct exchange *x)
     losses_init(&d->losses, x->r->arena);
     buf_clear(&d->body);
     d->call = (struct provider_call){.body = &d->body, .stream = x->stream};
+    if (x->endpoint.row->operation == OP_CHAT) {
+        d->chat.stream = x->stream;
+        choices_prepare(x);
+        TRY(thoughts_restore(x, &d->chat));
+    }
     TRY(write_request(x, d));
     TRY(buf_status(&d->body));
     return check_losses(x, d);
@@ -157,18 +163,17 @@ struct answer_frame translated_frame(struct exchange *x)
     return f;
 }
 
-static err_t read_chat_answer(struct exchange *x, struct attempt *a)
+err_t translate_chat_answer(struct exchange *x, struct str body, struct answer *ret,
+                            const struct api_error **ret_refusal)
 {
-    struct translated *d = x->translated;
-    struct answer_builder *b = answer_builder_new(x->r->arena, &d->answer);
+    struct answer_builder *b = answer_builder_new(x->r->arena, ret);
     struct chat_sink whole = answer_sink(b);
-    struct emulator *m = emulator_new(x->r->arena, &d->call, &whole);
+    struct emulator *m = emulator_new(x->r->arena, &x->translated->call, &whole);
     struct chat_sink sink = m ? emulator_sink(m) : whole;
-    err_t e = x->speaks->provider.read_answer(x->r->arena, a->body, &sink);
+    err_t e = x->speaks->provider.read_answer(x->r->arena, body, &sink);
 
-    a->usage = d->answer.usage;
-    a->refusal = answer_error(b);
-    if (e == OK && !d->answer.ended && !(m && emulator_is_done(m)))
+    *ret_refusal = answer_error(b);
+    if (e == OK && !ret->ended && !(m && emulator_is_done(m)))
         return fail(E_PROTOCOL, "the provider's answer is not whole");
     return e;
 }
@@ -181,7 +186,9 @@ err_t translate_answer(struct exchange *x, struct attempt *a)
 
     switch (x->endpoint.row->operation) {
     case OP_CHAT:
-        return read_chat_answer(x, a);
+        e = translate_chat_answer(x, a->body, &d->answer, &a->refusal);
+        a->usage = d->answer.usage;
+        return e;
     case OP_EMBED:
         e = p->read_embed(x->r->arena, a->body, &d->vectors);
         a->usage = d->vectors.usage;
@@ -257,6 +264,23 @@ static err_t write_as_stream(struct exchange *x, struct buf *to)
     return answer_tell(&x->translated->answer, &sink);
 }
 
+static err_t hear_thoughts(void *ctx, const struct chat_event *e)
+{
+    thoughts_hear(ctx, e);
+    return OK;
+}
+
+static SUSPENDS err_t keep_thoughts(struct exchange *x)
+{
+    struct thoughts *t = thoughts_new(x);
+    struct chat_sink sink = {hear_thoughts, t};
+
+    if (t)
+        TRY(answer_tell(&x->translated->answer, &sink));
+    thoughts_keep(t);
+    return OK;
+}
+
 err_t relay_translated(struct exchange *x, struct attempt *a)
 {
     struct buf body CLEANUP(buf_release) = BUF_INIT(ANSWER_BODY_MAX);
@@ -267,6 +291,7 @@ err_t relay_translated(struct exchange *x, struct attempt *a)
     struct str type = STR("application/json");
 
     (void)a;
+    TRY(keep_thoughts(x));
     TRY(stream ? write_as_stream(x, &body) : write_answer(x, &body));
     TRY(buf_status(&body));
     if (stream)
