@@ -64,25 +64,35 @@ static void prepare_body_stream(struct exchange *x, struct http_call_options *o)
     o->first_byte_by = total_by(x); /* a slow client is not a slow provider */
 }
 
-/* In another dialect: what the translation made. Refusals are the client's to mend. */
-static SUSPENDS err_t prepare_translated(struct exchange *x, struct http_call_options *o)
+void translated_options(struct exchange *x, const struct provider_call *call, struct http_call_options *o)
 {
     struct str *body = arena_new(x->r->arena, struct str);
     struct http_header *headers;
+
+    *body = buf_str(call->body);
+    o->body = body;
+    o->body_parts = 1;
+    o->method = str_from_c(call->method ? call->method : "POST");
+    o->target = arena_join(x->r->arena, x->chosen->provider->base_path, call->path);
+    translated_request_headers(x, call, &headers, &o->count);
+    o->headers = headers;
+    o->connect_by = alarm_in(x, x->timeouts.connect);
+    o->first_byte_by = alarm_in(x, x->timeouts.first_byte);
+}
+
+/* In another dialect: what the translation made. Refusals are the client's to mend. */
+static SUSPENDS err_t prepare_translated(struct exchange *x, struct http_call_options *o)
+{
     err_t e = translate_request(x);
 
+    if (e == E_CANCELLED)
+        return e;
     if (e != OK) {
         x->client_error = e;
         x->client_error_text = arena_str(x->r->arena, str_from_c(err_detail(e)));
         return e;
     }
-    *body = buf_str(&x->translated->body);
-    o->body = body;
-    o->body_parts = 1;
-    o->method = str_from_c(x->translated->call.method ? x->translated->call.method : "POST");
-    o->target = arena_join(x->r->arena, x->chosen->provider->base_path, x->translated->call.path);
-    translated_request_headers(x, &headers, &o->count);
-    o->headers = headers;
+    translated_options(x, &x->translated->call, o);
     return OK;
 }
 
@@ -188,13 +198,15 @@ static bool is_stream(struct exchange *x, const struct http_head *head)
 }
 
 /* Hold a plain answer until it is whole and valid. One that is too large is handed on as it comes. */
-static SUSPENDS err_t hold_translated(struct exchange *x, struct attempt *a, const struct http_call_options *o)
+static SUSPENDS err_t hold_translated(struct exchange *x, struct attempt *a)
 {
     TRY(translate_answer(x, a));
-    return x->choices > 1 ? choices_complete(x, a, o) : OK;
+    if (x->endpoint.row->operation == OP_EMBED)
+        return batches_complete(x, a);
+    return x->choices > 1 ? choices_complete(x, a) : OK;
 }
 
-static SUSPENDS err_t hold_plain(struct exchange *x, struct attempt *a, const struct http_call_options *o)
+static SUSPENDS err_t hold_plain(struct exchange *x, struct attempt *a)
 {
     WITHIN(total_by(x));
     struct openai_answer answer;
@@ -206,7 +218,7 @@ static SUSPENDS err_t hold_plain(struct exchange *x, struct attempt *a, const st
     TRY(e);
     a->has_body = true;
     if (is_translated(x))
-        return hold_translated(x, a, o);
+        return hold_translated(x, a);
     openai_answer_init(&answer);
     openai_answer_feed(&answer, a->body);
     bool valid = openai_answer_end(&answer);
@@ -234,7 +246,7 @@ static SUSPENDS err_t hold_error(struct exchange *x, struct attempt *a)
     return e == E_CANCELLED ? e : OK; /* its status says enough */
 }
 
-static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a, const struct http_call_options *o)
+static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a)
 {
     const struct http_head *head = http_call_head(a->call);
 
@@ -247,7 +259,7 @@ static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a, const 
         return OK; /* of any kind and size: on it goes as it comes */
     a->is_stream = is_stream(x, head);
     if (!a->is_stream)
-        return hold_plain(x, a, o);
+        return hold_plain(x, a);
     return has_own_relay(x) ? hold_stream(x, a) : event_stream_hold(x, a);
 }
 
@@ -283,7 +295,7 @@ err_t attempt_run(struct exchange *x, struct attempt *a)
     x->speaks = choose_dialect(x);
     e = open_call(x, a, &o, &before);
     if (e == OK)
-        e = judge_answer(x, a, &o);
+        e = judge_answer(x, a);
     ns_t waited = before ? rt_now() - before : 0; /* up to the turn of the loop in which the answer came */
     x->waited += waited > 0 ? waited : 0;
     if (e != OK)

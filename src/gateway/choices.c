@@ -26,7 +26,6 @@ void choices_prepare(struct exchange *x)
 struct extra_choice {
     struct exchange *x;
     struct upstream *upstream;
-    const struct http_call_options *options;
     struct answer answer;
 };
 
@@ -35,12 +34,11 @@ static SUSPENDS err_t one_more(void *arg)
     struct extra_choice *c = arg;
     struct exchange *x = c->x;
     struct http_call *call CLEANUP(http_call_close_p) = NULL;
-    struct http_call_options o = *c->options;
+    struct http_call_options o = {.method = STR_NONE};
     const struct api_error *refusal;
     struct str body;
 
-    o.connect_by = alarm_in(x, x->timeouts.connect);
-    o.first_byte_by = alarm_in(x, x->timeouts.first_byte);
+    translated_options(x, &x->translated->call, &o);
     TRY(http_call_open(c->upstream, x->r->arena, &o, NULL, &call));
     TRY(http_call_all(call, x->timeouts.between_bytes, x->snapshot->catalog->limits.held_answer, &body));
     int status = http_call_head(call)->status;
@@ -63,7 +61,7 @@ static void add_usage(struct usage *to, const struct usage *u)
     to->known = to->known && u->known;
 }
 
-err_t choices_complete(struct exchange *x, struct attempt *a, const struct http_call_options *o)
+err_t choices_complete(struct exchange *x, struct attempt *a)
 {
     struct answer *whole = &x->translated->answer;
     struct extra_choice *more = arena_zalloc(x->r->arena, (x->choices - 1) * sizeof *more);
@@ -73,7 +71,7 @@ err_t choices_complete(struct exchange *x, struct attempt *a, const struct http_
     for (unsigned from = 0; from < x->choices - 1; from += CHOICES_AT_ONCE) {
         SCOPE(scope, NS_NEVER);
         for (unsigned i = from; i < x->choices - 1 && i < from + CHOICES_AT_ONCE; i++) {
-            more[i] = (struct extra_choice){.x = x, .upstream = upstream, .options = o};
+            more[i] = (struct extra_choice){.x = x, .upstream = upstream};
             scope_spawn(&scope, "choice", one_more, &more[i]);
         }
         TRY(scope_wait_all(&scope));

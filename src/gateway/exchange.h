@@ -117,7 +117,8 @@ void forward_request_headers(struct exchange *x, struct http_header **ret_header
 void forward_answer_headers(struct exchange *x, const struct http_call *call, struct http_header **ret_headers,
                             size_t *ret_count);
 /* The same for a request in another dialect: nothing of the client's but what concerns tracing. */
-void translated_request_headers(struct exchange *x, struct http_header **ret_headers, size_t *ret_count);
+void translated_request_headers(struct exchange *x, const struct provider_call *call, struct http_header **ret_headers,
+                                size_t *ret_count);
 /* Path and query at the provider for x->endpoint. */
 err_t forward_target(struct exchange *x, struct str *ret_target) MUST_CHECK;
 
@@ -151,6 +152,8 @@ static inline bool is_translated(const struct exchange *x)
 {
     return x->speaks && x->speaks != x->endpoint.dialect;
 }
+/* How to send a translated call: all of *o but nothing of what came before. */
+void translated_options(struct exchange *x, const struct provider_call *call, struct http_call_options *o);
 /* Count and log its end. */
 void attempt_settle(struct exchange *x, const struct attempt *a);
 
@@ -178,7 +181,14 @@ struct answer_frame translated_frame(struct exchange *x);
  * and each is for one, whole. */
 void choices_prepare(struct exchange *x);
 /* The first answer is in x->translated->answer: get the others, at once, and put them together. A choice that cannot be had is an error of the whole. */
-err_t choices_complete(struct exchange *x, struct attempt *a, const struct http_call_options *o) SUSPENDS MUST_CHECK;
+err_t choices_complete(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
+
+/* --- batches.c: more inputs than a provider embeds at once --- */
+
+/* How many inputs the first call takes. */
+size_t batches_first(const struct exchange *x);
+/* The first answer is in x->translated->vectors: get the others, and put them together in order. */
+err_t batches_complete(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 
 /* --- event_relay.c: streams of any dialect --- */
 

@@ -150,11 +150,11 @@ static bool is_credential(struct exchange *x, struct str coded)
     return false;
 }
 
-void translated_request_headers(struct exchange *x, struct http_header **ret_headers, size_t *ret_count)
+void translated_request_headers(struct exchange *x, const struct provider_call *call, struct http_header **ret_headers,
+                                size_t *ret_count)
 {
     static const struct str kept[] = {STR_INIT("traceparent"), STR_INIT("tracestate"), STR_INIT("baggage")};
     const struct http_head *head = &x->r->head;
-    const struct provider_call *call = &x->translated->call;
     const struct provider *p = x->chosen->provider;
     struct http_header *to =
         arena_alloc(x->r->arena, (ARRAY_LEN(kept) + call->header_count + p->header_count + 3) * sizeof *to);

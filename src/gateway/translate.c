@@ -84,6 +84,15 @@ static err_t read_request(struct exchange *x, struct translated *d)
     return no_operation(x);
 }
 
+/* As many inputs as one call takes; batches.c sends the rest. */
+static err_t write_embed(struct exchange *x, struct translated *d)
+{
+    struct embed_request first = d->embed;
+
+    first.input_count = batches_first(x);
+    return x->speaks->provider.write_embed(&d->t, &first, &d->call);
+}
+
 static err_t write_request(struct exchange *x, struct translated *d)
 {
     const struct provider_side *p = &x->speaks->provider;
@@ -94,7 +103,7 @@ static err_t write_request(struct exchange *x, struct translated *d)
     case OP_COUNT_TOKENS:
         return p->write_count ? p->write_count(&d->t, &d->chat, &d->call) : no_operation(x);
     case OP_EMBED:
-        return p->write_embed ? p->write_embed(&d->t, &d->embed, &d->call) : no_operation(x);
+        return p->write_embed ? write_embed(x, d) : no_operation(x);
     case OP_RERANK:
         return p->write_rerank ? p->write_rerank(&d->t, &d->rerank, &d->call) : no_operation(x);
     case OP_TOKENIZE:
@@ -192,9 +201,6 @@ err_t translate_answer(struct exchange *x, struct attempt *a)
     case OP_EMBED:
         e = p->read_embed(x->r->arena, a->body, &d->vectors);
         a->usage = d->vectors.usage;
-        if (e == OK && !d->embed.type_count && d->vectors.vector_count != d->embed.input_count)
-            e = fail(E_PROTOCOL, "the provider answered %zu inputs with %zu vectors", d->embed.input_count,
-                     d->vectors.vector_count);
         return e;
     case OP_RERANK:
         e = p->read_rerank(x->r->arena, a->body, &d->ranks);

@@ -1,0 +1,114 @@
+/*
+ * batches.c - embeddings of more inputs than a provider takes at once: split, asked for side by side, joined in order.
+ *
+ * The first batch is the attempt itself, so what fails there fails over as ever. Usage is the sum. Providers that answer in several types give all
+ * vectors of one type before those of the next; so does the whole.
+ */
+#include "gateway/exchange.h"
+#include "rt/scope.h"
+
+enum { BATCHES_AT_ONCE = 8, BATCHES_MAX = 4096 };
+
+static size_t batch_size(const struct exchange *x)
+{
+    size_t max = x->speaks->provider.embed_batch_max, n = x->translated->embed.input_count;
+
+    return max && max < n ? max : n;
+}
+
+size_t batches_first(const struct exchange *x)
+{
+    return batch_size(x);
+}
+
+struct batch {
+    struct exchange *x;
+    struct upstream *upstream;
+    size_t from, count;
+    struct embed_answer answer;
+};
+
+static err_t check_count(const struct embed_answer *a, size_t inputs)
+{
+    if (inputs == 0 || a->vector_count == 0 || a->vector_count % inputs)
+        return fail(E_PROTOCOL, "the provider answered %zu inputs with %zu vectors", inputs, a->vector_count);
+    return OK;
+}
+
+static SUSPENDS err_t one_batch(void *arg)
+{
+    struct batch *b = arg;
+    struct exchange *x = b->x;
+    struct http_call *call CLEANUP(http_call_close_p) = NULL;
+    struct buf body CLEANUP(buf_release) = BUF_INIT(x->translated->body.max);
+    struct provider_call said = {.body = &body};
+    struct embed_request part = x->translated->embed;
+    struct http_call_options o = {.method = STR_NONE};
+    struct str text;
+
+    part.inputs += b->from;
+    part.input_count = b->count;
+    TRY(x->speaks->provider.write_embed(&x->translated->t, &part, &said));
+    TRY(buf_status(&body));
+    translated_options(x, &said, &o);
+    TRY(http_call_open(b->upstream, x->r->arena, &o, NULL, &call));
+    TRY(http_call_all(call, x->timeouts.between_bytes, x->snapshot->catalog->limits.held_answer, &text));
+    int status = http_call_head(call)->status;
+    if (status < 200 || status > 299)
+        return fail(E_UPSTREAM, "one of the calls for these inputs was answered with status %d", status);
+    TRY(x->speaks->provider.read_embed(x->r->arena, arena_str(x->r->arena, text), &b->answer));
+    return check_count(&b->answer, b->count);
+}
+
+/* All vectors of one type, then of the next, each in the order of the inputs. */
+static err_t join(struct exchange *x, const struct batch *batches, size_t count)
+{
+    struct embed_answer *whole = &x->translated->vectors;
+    size_t inputs = x->translated->embed.input_count, first = batch_size(x), types = whole->vector_count / first, n = 0;
+    struct embed_vector *all = arena_alloc(x->r->arena, types * inputs * sizeof *all);
+
+    for (size_t i = 0; i < count; i++)
+        if (batches[i].answer.vector_count != types * batches[i].count)
+            return fail(E_PROTOCOL, "the provider answered batches of one request in different types");
+    for (size_t t = 0; t < types; t++) {
+        memcpy(all + n, whole->vectors + t * first, first * sizeof *all);
+        n += first;
+        for (size_t i = 0; i < count; i++) {
+            memcpy(all + n, batches[i].answer.vectors + t * batches[i].count, batches[i].count * sizeof *all);
+            n += batches[i].count;
+        }
+    }
+    whole->vectors = all;
+    whole->vector_count = n;
+    for (size_t i = 0; i < count; i++) {
+        whole->usage.input += batches[i].answer.usage.input;
+        whole->usage.known = whole->usage.known && batches[i].answer.usage.known;
+    }
+    return OK;
+}
+
+err_t batches_complete(struct exchange *x, struct attempt *a)
+{
+    size_t size = batch_size(x), inputs = x->translated->embed.input_count, count = size ? (inputs - 1) / size : 0;
+    struct upstream *upstream;
+
+    TRY(check_count(&x->translated->vectors, size));
+    if (!count)
+        return OK;
+    if (count > BATCHES_MAX)
+        return fail(E_TOO_LARGE, "%zu inputs are more than %d calls to this provider can take", inputs, BATCHES_MAX);
+    struct batch *batches = arena_zalloc(x->r->arena, count * sizeof *batches);
+    TRY(upstreams_get(gateway_upstreams(x->gateway), x->snapshot, x->chosen->provider, &upstream));
+    for (size_t from = 0; from < count; from += BATCHES_AT_ONCE) {
+        SCOPE(scope, NS_NEVER);
+        for (size_t i = from; i < count && i < from + BATCHES_AT_ONCE; i++) {
+            size_t at = (i + 1) * size;
+            batches[i] = (struct batch){x, upstream, at, at + size > inputs ? inputs - at : size, {.id = STR_NONE}};
+            scope_spawn(&scope, "embed", one_batch, &batches[i]);
+        }
+        TRY(scope_wait_all(&scope));
+    }
+    TRY(join(x, batches, count));
+    a->usage = x->translated->vectors.usage;
+    return OK;
+}
