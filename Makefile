@@ -50,8 +50,9 @@ FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard tests/fuzz/*.c))))
 # What make test runs: a folder under tests/ makes a suite, and a suite without a test is a failure.
 SUITES := $(foreach s,check unit golden sim fault fuzz e2e,$(if $(wildcard tests/$s/.),$s))
 
-# Goals that work before anything is installed.
-NO_BUILD := run test check-deps clean help fmt docs uninstall format
+# Goals that work before anything is installed: those whose recipes begin with scripts/deps, and those that compile nothing.
+INSTALLING := run test e2e bench soak
+NO_BUILD := $(INSTALLING) clean help fmt docs uninstall
 BUILDING := $(filter-out $(NO_BUILD),$(or $(MAKECMDGOALS),all))
 
 # ---- libraries ----------------------------------------------------------------------------------------------------
@@ -71,7 +72,7 @@ RPATH_INSTALLED := $(if $(PRIVATE),-Wl$(comma)-rpath$(comma)'$$ORIGIN/../lib/cro
 ifneq ($(BUILDING),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(PACKAGES) && for l in yyjson libllhttp; do \
 	[ -e $(DEPS)/have-$$l ] || $(PKG_CONFIG) --exists $$l || echo missing; done; echo $$?),0)
-$(error Libraries are missing. `scripts/deps build` installs them; `make run` and `make test` do it by themselves)
+$(error Libraries are missing. `scripts/deps build` installs them; these goals do it by themselves: $(INSTALLING))
 endif
 LIB_CPPFLAGS += $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
 # llhttp is always linked statically: it is small, hot, and its ABI changes with every version.
