@@ -116,12 +116,13 @@ const struct http_head *http_call_head(const struct http_call *c);
 /* Is the content decoded, so that the head's content-encoding and content-length do not hold for it? */
 bool http_call_is_decoded(const struct http_call *c);
 /* The next piece of the answer's body, decoded; STR_NONE at its proper end. Valid until the next call of any function of `c`.
- * `gap_by`: E_DEADLINE if nothing came by then. E_EOF, E_IO or E_PROTOCOL if it breaks off before its end. */
+ * `gap_by`: an instant; E_DEADLINE if no piece came by then. E_EOF, E_IO or E_PROTOCOL if it breaks off before its end. */
 err_t http_call_next(struct http_call *c, ns_t gap_by, struct str *ret_piece) SUSPENDS MUST_CHECK;
 /* Has the whole body been received already, so that the next calls of http_call_next() will not wait? */
 bool http_call_is_buffered(const struct http_call *c);
 /* Read the rest of the body in one piece: without a copy where it has arrived whole (then valid until http_call_close()), else into the
- * arena. `gap`: a span; E_DEADLINE if nothing comes for so long (NS_NEVER: no limit). E_TOO_LARGE over `max`: then what was read so far is still to be had from http_call_next(). */
+ * arena. `gap`: a span that begins anew with each byte; E_DEADLINE if nothing comes for so long (NS_NEVER: no limit). E_TOO_LARGE over
+ * `max`: then what was read so far is still to be had from http_call_next(). */
 err_t http_call_all(struct http_call *c, ns_t gap, size_t max, struct str *ret_body) SUSPENDS MUST_CHECK;
 
 #endif

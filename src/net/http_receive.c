@@ -207,10 +207,10 @@ static err_t at_the_end(struct http_call *c)
     return err_context(decoder_finish(c->decoder), "%s", c->upstream->label);
 }
 
-err_t http_call_next(struct http_call *c, ns_t gap_by, struct str *ret_piece)
+/* The next piece; STR_NONE at the end. Waits until `until`, and not longer than `gap` for anything to come, be it only framing or the
+ * beginning of something coded. */
+static SUSPENDS err_t next_piece(struct http_call *c, ns_t until, ns_t gap, struct str *ret_piece)
 {
-    ns_t until = gap_by ? gap_by : NS_NEVER;
-
     for (;;) {
         TRY(next_at_hand(c, ret_piece));
         if (ret_piece->n)
@@ -222,10 +222,16 @@ err_t http_call_next(struct http_call *c, ns_t gap_by, struct str *ret_piece)
         }
         iobuf_put(c->out);
         c->out = NULL;
-        TRY(call_wait(c, until, "between two pieces of the answer"));
+        ns_t silent = ns_add(rt_now(), gap);
+        TRY(call_wait(c, silent < until ? silent : until, "between two pieces of the answer"));
         call_receive(c);
         call_settle(c);
     }
+}
+
+err_t http_call_next(struct http_call *c, ns_t gap_by, struct str *ret_piece)
+{
+    return next_piece(c, gap_by ? gap_by : NS_NEVER, NS_NEVER, ret_piece);
 }
 
 bool http_call_is_buffered(const struct http_call *c)
@@ -309,7 +315,7 @@ static err_t all_pieces(struct http_call *c, ns_t gap, size_t max, struct str *r
 
     for (;;) {
         struct str piece;
-        TRY(http_call_next(c, ns_add(rt_now(), gap), &piece));
+        TRY(next_piece(c, NS_NEVER, gap, &piece));
         if (!piece.p)
             break;
         if (piece.n <= max - b.n) {

@@ -851,6 +851,89 @@ SIM_WORLD_TEST(http_connecting_has_a_deadline_of_its_own, .faults = {.connect_lo
     CHECK_EQ(stats_of(u).connect_failures, 1);
 }
 
+/* Sends a head at once, then a byte every `pause`; before the last one it waits for `last_pause`. */
+struct trickle {
+    struct str head, body;
+    ns_t pause, last_pause;
+};
+
+static void play_trickle(struct play *p)
+{
+    const struct trickle *t = p->peer->ctx;
+
+    if (!play_request(p) || !play_send_n(p, t->head.p, t->head.n))
+        return;
+    for (size_t i = 0; i < t->body.n; i++)
+        if (fiber_sleep_until(rt_now() + (i + 1 < t->body.n ? t->pause : t->last_pause)) != OK ||
+            !play_send_n(p, t->body.p + i, 1))
+            return;
+    play_close(p);
+}
+
+/* Read a trickled answer whole, with a gap of one second; *ret_took is how long that was. */
+static err_t read_trickled(struct world *w, const struct trickle *t, ns_t *ret_took, struct str *ret_body)
+{
+    struct trickle *played = arena_new(&w->arena, struct trickle);
+    *played = *t;
+    struct peer *peer = peer_start_with(w, play_trickle, played);
+    UPSTREAM(u, peer);
+    struct http_call *c CLEANUP(http_call_close_p) = NULL;
+    struct http_call_options o = {.method = STR("GET"), .target = STR("/")};
+
+    TRY(http_call_open(u, &w->arena, &o, NULL, &c));
+    ns_t since = rt_now();
+    err_t e = http_call_all(c, NS_SEC, 1000, ret_body);
+    *ret_took = rt_now() - since;
+    if (e == OK)
+        *ret_body = arena_str(&w->arena, *ret_body);
+    return e;
+}
+
+static const char gzipped_hello[] = "\x1f\x8b\x08\0\0\0\0\0\0\x03\xcb\x48\xcd\xc9\xc9\x07\0\x86\xa6\x10\x36\x05\0\0\0";
+
+/* The same word in every framing, which the client reads in different ways. */
+static const struct trickle trickles[] = {
+    {STR_INIT("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"), STR_INIT("hello"), 0, 0},
+    {STR_INIT("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"), STR_INIT("2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"), 0,
+     0},
+    {STR_INIT("HTTP/1.1 200 OK\r\n\r\n"), STR_INIT("hello"), 0, 0},
+    {STR_INIT("HTTP/1.1 200 OK\r\ncontent-length: 25\r\ncontent-encoding: gzip\r\n\r\n"),
+     {gzipped_hello, sizeof gzipped_hello - 1},
+     0,
+     0},
+};
+
+SIM_WORLD_TEST(http_an_answer_that_trickles_is_read_though_it_lasts_longer_than_the_gap)
+{
+    for (size_t i = 0; i < ARRAY_LEN(trickles); i++) {
+        struct trickle t = trickles[i];
+        struct str got;
+        ns_t took;
+        test_context("framing %zu", i);
+        t.pause = t.last_pause = 700 * NS_MS;
+        CHECK_OK(read_trickled(w, &t, &took, &got));
+        CHECK_STR(got, "hello");
+        CHECK_GT(took, 3 * NS_SEC);
+    }
+}
+
+SIM_WORLD_TEST(http_an_answer_that_pauses_for_longer_than_the_gap_is_cut)
+{
+    for (size_t i = 0; i < ARRAY_LEN(trickles); i++) {
+        struct trickle t = trickles[i];
+        struct str got;
+        ns_t took;
+        test_context("framing %zu", i);
+        t.pause = 100 * NS_MS;
+        t.last_pause = 1100 * NS_MS;
+        CHECK_ERR(read_trickled(w, &t, &took, &got), E_DEADLINE);
+        CHECK(error_says(E_DEADLINE, "between two pieces"));
+        ns_t want = NS_SEC + (ns_t)(t.body.n - 1) * t.pause; /* the gap begins anew with each byte */
+        CHECK_GT(took, want - t.pause / 2);                  /* the network has latency, too */
+        CHECK_LT(took, want + t.pause / 2);
+    }
+}
+
 WORLD_TEST(http_refused_connections_say_so)
 {
     struct peer *peer = peer_start(w, play_hello);
