@@ -64,7 +64,7 @@ static SUSPENDS err_t run(void *arg)
     struct http_server *server = http_server_new(&o);
     struct addr bound;
     char text[ADDR_TEXT_MAX];
-    err_t e = http_server_listen(server, arg, false, NULL, &bound);
+    err_t e = http_server_listen(server, arg, LISTEN_ALONE, NULL, &bound);
 
     if (e == OK) {
         addr_format(&bound, text);

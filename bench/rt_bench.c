@@ -296,7 +296,7 @@ static err_t run_all(void *arg UNUSED)
     TRY(bench("timer moved later, of 10,000", timer_move, 1000000));
     TRY(bench("timer disarmed and armed, of 10,000", timer_arm_disarm, 1000000));
     TRY(addr_parse(STR("127.0.0.1:0"), &any));
-    TRY(sock_listen(&any, false, &listener));
+    TRY(sock_listen(&any, LISTEN_ALONE, &listener));
     TRY(sock_local_addr(listener, &at));
     SCOPE(s, NS_NEVER);
     (void)scope_spawn(&s, "serve", serve, NULL);

@@ -1,8 +1,9 @@
 /*
  * server.c - from a configuration to loops that serve, and back to nothing.
  *
- * Each loop has its own gateway, HTTP server and simulators. Loop 0 binds first, so that a port in use is one clear error; then the others
- * bind the same addresses. At the end every loop waits for the last to finish, so that visits never reach a loop that is gone.
+ * Each loop has its own gateway, HTTP server and simulators. Loop 0 binds first and shares with nobody who was there before,
+ * so that a port in use is one clear error; then the others join it. At the end every loop waits for the last to finish, so that visits
+ * never reach a loop that is gone.
  */
 #include "cli/server.h"
 
@@ -189,7 +190,7 @@ static err_t listen_all(struct server_loop *sl)
 
     TRY(addr_parse(STR("127.0.0.1:0"), &any));
     for (unsigned i = 0; i < sl->simulator_count; i++)
-        TRY(http_server_listen(sl->simulators[i].http, &any, false, NULL, &sl->simulators[i].at));
+        TRY(http_server_listen(sl->simulators[i].http, &any, LISTEN_ALONE, NULL, &sl->simulators[i].at));
     for (size_t i = 0; i < c->listen_count; i++) {
         struct tls_ctx *tls = c->listens[i].tls ? s->first->server_tls : NULL;
         const struct addr *at = sl->index ? &s->listens[i] : &c->listens[i].addr;
@@ -197,27 +198,13 @@ static err_t listen_all(struct server_loop *sl)
         struct addr bound;
         if (is_path && sl->index)
             continue;
-        TRY(http_server_listen(sl->http, at, s->loop_count > 1 && !is_path, tls, &bound));
+        enum listen_share share = is_path || s->loop_count == 1 ? LISTEN_ALONE : sl->index ? LISTEN_JOIN : LISTEN_FIRST;
+        TRY(http_server_listen(sl->http, at, share, tls, &bound));
         if (sl->index == 0) {
             s->listens[i] = bound;
             s->listen_tls[i] = tls != NULL;
             s->listen_count = i + 1;
         }
-    }
-    return OK;
-}
-
-/* With several loops sharing a port, a second process could share it too, unseen. So see first whether it is free. */
-static err_t probe_ports(const struct server *s)
-{
-    const struct catalog *c = s->first->catalog;
-
-    for (size_t i = 0; s->loop_count > 1 && i < c->listen_count; i++) {
-        struct sock *probe;
-        if (addr_port(&c->listens[i].addr) == 0)
-            continue;
-        TRY(sock_listen(&c->listens[i].addr, false, &probe));
-        sock_close(probe);
     }
     return OK;
 }
@@ -255,9 +242,6 @@ static SUSPENDS err_t open_listeners(struct server *s)
     struct opening *o = NEW(struct opening);
     err_t e;
 
-    o->error = probe_ports(s);
-    if (o->error != OK)
-        memccpy(o->text, err_detail(o->error), '\0', sizeof o->text);
     TRY(loops_visit(s->group, listen_visit, o, mem_free));
     e = o->error == OK ? OK : fail(o->error, "%s", o->text);
     TRY(loops_visit(s->group, go_visit, o, mem_free));

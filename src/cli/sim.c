@@ -49,7 +49,7 @@ static SUSPENDS err_t sim_main(void *arg)
     struct http_server *server = http_server_new(&o);
     struct addr bound;
     char text[ADDR_TEXT_MAX];
-    err_t e = http_server_listen(server, &p->at, false, NULL, &bound);
+    err_t e = http_server_listen(server, &p->at, LISTEN_ALONE, NULL, &bound);
 
     if (e == OK) {
         addr_format(&bound, text);

@@ -353,7 +353,7 @@ static void start_accepting(struct listener *l)
     (void)scope_spawn(l->server->scope, "http accept", accept_run, l);
 }
 
-err_t http_server_listen(struct http_server *s, const struct addr *at, bool share, struct tls_ctx *tls,
+err_t http_server_listen(struct http_server *s, const struct addr *at, enum listen_share share, struct tls_ctx *tls,
                          struct addr *ret_bound)
 {
     struct sock *sock CLEANUP(sock_close_p) = NULL;

@@ -68,9 +68,9 @@ struct http_server_options {
 /* A server without listeners, on this loop. http_server_free() frees it; it must have been stopped. */
 struct http_server *http_server_new(const struct http_server_options *options);
 void http_server_free(struct http_server *s);
-/* Listen on `at` (port 0: any; `share`: other loops listen there too). With `tls` (a reference is taken), speak TLS
+/* Listen on `at` (port 0: any; `share`: with other loops or not). With `tls` (a reference is taken), speak TLS
  * there. *ret_bound is where it listens. */
-err_t http_server_listen(struct http_server *s, const struct addr *at, bool share, struct tls_ctx *tls,
+err_t http_server_listen(struct http_server *s, const struct addr *at, enum listen_share share, struct tls_ctx *tls,
                          struct addr *ret_bound) MUST_CHECK;
 /* Replace the TLS context of all TLS listeners (takes a reference); existing connections keep theirs. */
 void http_server_set_tls(struct http_server *s, struct tls_ctx *tls);

@@ -38,9 +38,16 @@ struct clock_ops {
     ns_t (*cpu)(void *ctx);     /* processor time of the calling thread; 0 in simulation */
 };
 
+/* Several loops may listen on one address, and connections are spread over them. So that a second process cannot slip in among them,
+ * the first listener does not share with what is there already. */
+enum listen_share {
+    LISTEN_ALONE, /* an address of its own: -EADDRINUSE if somebody listens there         */
+    LISTEN_FIRST, /* likewise, but others may join later                                  */
+    LISTEN_JOIN,  /* beside those that are FIRST or have joined, or where nobody listens  */
+};
+
 struct net_ops {
-    /* Bind and listen. With `share`, several loops may listen on one address and the kernel spreads connections. */
-    int (*listen)(void *ctx, const struct addr *at, int backlog, bool share);
+    int (*listen)(void *ctx, const struct addr *at, int backlog, enum listen_share share);
     int (*accept)(void *ctx, int listener, struct addr *ret_peer); /* -EAGAIN if none waits */
     /* Begin to connect; the handle becomes writable when it is decided, then connect_result() says 0 or -errno. */
     int (*connect)(void *ctx, const struct addr *to);

@@ -33,7 +33,20 @@ struct poller {
     struct epoll_event events[POLL_MAX];
 };
 
-static int listen_on(const struct addr *at, int backlog, bool share)
+/* The kernel lets an address be shared if all sockets there wish it when the next one is bound. So the first one is bound without the
+ * wish, which fails where anybody listens, and wishes it before it listens: at no time could a client meet a listener that goes again. */
+static int bind_as(int h, const struct addr *at, enum listen_share share)
+{
+    int on = 1;
+
+    if (share == LISTEN_JOIN && setsockopt(h, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
+        return -1;
+    if (bind(h, &at->u.any, at->len) != 0)
+        return -1;
+    return share == LISTEN_FIRST ? setsockopt(h, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) : 0;
+}
+
+static int listen_on(const struct addr *at, int backlog, enum listen_share share)
 {
     int on = 1, off = 0;
     int h = socket(at->u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -45,8 +58,7 @@ static int listen_on(const struct addr *at, int backlog, bool share)
         (void)setsockopt(h, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     if (at->u.any.sa_family != AF_UNIX)
         (void)setsockopt(h, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if ((share && setsockopt(h, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) || bind(h, &at->u.any, at->len) != 0 ||
-        listen(h, backlog) != 0) {
+    if (bind_as(h, at, share) != 0 || listen(h, backlog) != 0) {
         int err = errno;
         (void)close(h);
         return -err;
@@ -68,7 +80,7 @@ static bool remove_stale_path(const struct addr *at)
 }
 
 /* "All addresses" falls back to IPv4 where there is no IPv6. */
-static int real_listen(void *ctx UNUSED, const struct addr *at, int backlog, bool share)
+static int real_listen(void *ctx UNUSED, const struct addr *at, int backlog, enum listen_share share)
 {
     int h = listen_on(at, backlog, share);
 

@@ -132,7 +132,7 @@ struct sim_listener {
     struct list queue; /* connections to accept */
     unsigned queued, backlog;
     int handle;
-    bool share;
+    bool shared; /* others may join */
 };
 
 enum sim_handle_kind { HANDLE_FREE, HANDLE_LISTENER, HANDLE_END };

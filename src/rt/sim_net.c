@@ -150,7 +150,7 @@ static uint16_t ephemeral_port(struct sim_world *w)
     return port;
 }
 
-static int net_listen(void *ctx, const struct addr *at, int backlog, bool share)
+static int net_listen(void *ctx, const struct addr *at, int backlog, enum listen_share share)
 {
     struct sim_world *w = ctx;
     struct addr place = *at;
@@ -158,10 +158,11 @@ static int net_listen(void *ctx, const struct addr *at, int backlog, bool share)
     if (at->u.any.sa_family != AF_UNIX && addr_port(at) == 0)
         addr_set_port(&place, ephemeral_port(w));
     const struct sim_listener *former = find_listener(w, &place);
-    if (former && !(share && former->share))
+    if (former && !(share == LISTEN_JOIN && former->shared))
         return -EADDRINUSE;
     struct sim_listener *l = NEW(struct sim_listener);
-    *l = (struct sim_listener){.at = place, .backlog = backlog > 0 ? (unsigned)backlog : 1, .share = share};
+    *l = (struct sim_listener){
+        .at = place, .backlog = backlog > 0 ? (unsigned)backlog : 1, .shared = share != LISTEN_ALONE};
     list_init(&l->queue);
     l->handle = handle_new(w, (struct sim_handle){.kind = HANDLE_LISTENER, .listener = l});
     w->net.open_listeners++;

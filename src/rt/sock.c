@@ -445,7 +445,7 @@ err_t sock_local_addr(struct sock *s, struct addr *ret)
 
 /* ---- listen, accept, connect ---- */
 
-err_t sock_listen(const struct addr *at, bool share, struct sock **ret)
+err_t sock_listen(const struct addr *at, enum listen_share share, struct sock **ret)
 {
     struct loop *l = loop_here();
     char text[ADDR_TEXT_MAX];

@@ -14,8 +14,8 @@
 
 #include "base/err.h"
 #include "base/time.h"
-#include "rt/addr.h"
 #include "rt/fiber.h"
+#include "rt/seam.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,8 +27,8 @@ struct sock;
  * Must not suspend; may close the socket. */
 typedef void sock_event_fn(struct sock *s, void *ctx);
 
-/* Listen. `share`: several loops listen on the same address (SO_REUSEPORT). E_IO, E_OVERLOAD (too many sockets). */
-err_t sock_listen(const struct addr *at, bool share, struct sock **ret) MUST_CHECK;
+/* Listen. E_IO (somebody else does, by `share`), E_OVERLOAD (too many sockets). */
+err_t sock_listen(const struct addr *at, enum listen_share share, struct sock **ret) MUST_CHECK;
 /* Wait for a connection; the caller closes it. Transient failures (peer gone, out of descriptors: after a pause) are handled inside. */
 err_t sock_accept(struct sock *listener, struct sock **ret, struct addr *ret_peer) SUSPENDS MUST_CHECK;
 /* Connect; E_REFUSED, E_IO, E_OVERLOAD, E_DEADLINE, E_CANCELLED. The caller closes it. */

@@ -192,6 +192,43 @@ def test_a_port_in_use_is_one_clear_error(gateway):
     assert "in use" in result.stderr.lower()
 
 
+def connect_until_answered(address, outcomes):
+    """Connect again and again, as an impatient client does while a server starts; each try is refused or answered."""
+    while True:
+        with socket.socket() as client:
+            client.bind(("127.0.0.2", 0))  # never the server's own address, with which a client can connect to itself
+            try:
+                client.connect(address)
+            except ConnectionRefusedError:
+                outcomes.append("refused")
+                continue
+            try:
+                client.settimeout(20)
+                client.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                outcomes.append(client.recv(100).split(b"\r\n")[0])
+            except OSError as error:
+                outcomes.append(error)
+            return
+
+
+def test_who_connects_while_several_workers_start_is_refused_or_answered(gateway):
+    for _ in range(10):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            address = probe.getsockname()
+        outcomes = []
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            clients = [pool.submit(connect_until_answered, address, outcomes) for _ in range(2)]
+            process = Process(
+                "serve", "--config", gateway.config, "--listen", "%s:%d" % address, "--workers", "4",
+                address=r"listening url=(https?://[^\s\"]+)",
+            )  # fmt: skip
+            for client in clients:
+                client.result()
+        assert process.stop() == 0
+        assert "refused" in outcomes and set(outcomes) == {"refused", b"HTTP/1.1 200 OK"}
+
+
 def test_without_keys_only_loopback_is_served(gateway):
     result = subprocess.run([PROGRAM, "serve", "--config", gateway.config, "--listen", "0.0.0.0:0"], capture_output=True, text=True, timeout=20)
     assert result.returncode == 3 and "anonymous" in result.stderr

@@ -121,7 +121,7 @@ static int strike(enum kind kind, const char *what)
             return error_;                                                                                             \
     } while (0)
 
-static int f_listen(void *ctx, const struct addr *at, int backlog, bool share)
+static int f_listen(void *ctx, const struct addr *at, int backlog, enum listen_share share)
 {
     STRIKE(LISTEN);
     return NET->listen(ctx, at, backlog, share);

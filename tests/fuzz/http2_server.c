@@ -128,7 +128,7 @@ static err_t play(void *arg)
     o.limits.streams = 20;
     TRY(addr_parse(STR("127.0.0.1:0"), &any));
     w->server = http_server_new(&o);
-    TRY(http_server_listen(w->server, &any, false, NULL, &w->at));
+    TRY(http_server_listen(w->server, &any, LISTEN_ALONE, NULL, &w->at));
     {
         SCOPE(scope, ns_add(rt_now(), 500 * NS_SEC));
         (void)scope_spawn(&scope, "server", run_server, w);

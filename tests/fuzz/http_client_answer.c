@@ -87,7 +87,7 @@ static err_t run_main(void *arg)
     struct addr at;
 
     TRY(addr_parse(STR("127.0.0.1:0"), &at));
-    TRY(sock_listen(&at, false, &r->listener));
+    TRY(sock_listen(&at, LISTEN_ALONE, &r->listener));
     TRY(sock_local_addr(r->listener, &at));
     r->port = addr_port(&at);
     {

@@ -211,7 +211,7 @@ static err_t provider(void *arg)
     struct addr at, peer;
 
     TRY(addr_parse(STR("127.0.0.1:9000"), &at));
-    TRY(sock_listen(&at, false, &listener));
+    TRY(sock_listen(&at, LISTEN_ALONE, &listener));
     for (;;) {
         struct sock *s CLEANUP(sock_close_p) = NULL;
         TRY(sock_accept(listener, &s, &peer));
@@ -250,7 +250,7 @@ static err_t run_main(void *arg)
     {
         SCOPE(all, NS_NEVER);
         TRY(addr_parse(STR("127.0.0.1:80"), &at));
-        TRY(http_server_listen(server, &at, false, NULL, &bound));
+        TRY(http_server_listen(server, &at, LISTEN_ALONE, NULL, &bound));
         scope_spawn(&all, "provider", provider, r);
         scope_spawn(&all, "server", serve, server);
         TRY(fiber_sleep_until(rt_now() + NS_MS)); /* virtual: everybody listens */

@@ -548,11 +548,11 @@ err_t house_open_doors(struct house *h, struct scope *s)
 {
     struct addr at = world_addr(GATEWAY_PORT), bound;
 
-    TRY(http_server_listen(h->server, &at, false, NULL, &bound));
+    TRY(http_server_listen(h->server, &at, LISTEN_ALONE, NULL, &bound));
     scope_spawn(s, "gateway", serve, h->server);
     for (unsigned i = 0; i < PROVIDERS; i++) {
         at = world_addr((uint16_t)(PROVIDER_PORT + i));
-        TRY(http_server_listen(h->providers[i], &at, false, NULL, &bound));
+        TRY(http_server_listen(h->providers[i], &at, LISTEN_ALONE, NULL, &bound));
         scope_spawn(s, "provider", serve, h->providers[i]);
     }
     return fiber_sleep_until(rt_now() + NS_MS);

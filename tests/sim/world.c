@@ -181,7 +181,7 @@ err_t world_serve(struct world *w, uint16_t port, serve_fn *fn, void *arg)
     struct addr at = world_addr(port);
     struct sock *listener;
 
-    TRY(sock_listen(&at, false, &listener));
+    TRY(sock_listen(&at, LISTEN_ALONE, &listener));
     struct handler *h = NEW(struct handler);
     *h = (struct handler){.next = w->handlers, .listener = listener, .fn = fn, .arg = arg};
     w->handlers = h;

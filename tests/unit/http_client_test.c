@@ -941,7 +941,7 @@ WORLD_TEST(http_refused_connections_say_so)
     struct addr at;
 
     CHECK_OK(addr_parse(STR("127.0.0.1:0"), &at));
-    CHECK_OK(sock_listen(&at, false, &listener));
+    CHECK_OK(sock_listen(&at, LISTEN_ALONE, &listener));
     CHECK_OK(sock_local_addr(listener, &at));
     sock_close(listener);
     peer->at = at;

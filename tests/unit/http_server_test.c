@@ -743,7 +743,7 @@ static struct cert *listen_for_tls(struct world *w)
     struct addr any;
 
     if (addr_parse(STR("127.0.0.1:0"), &any) != OK ||
-        http_server_listen(w->server, &any, false, server_tls(w, cert), &w->at) != OK)
+        http_server_listen(w->server, &any, LISTEN_ALONE, server_tls(w, cert), &w->at) != OK)
         die("%s", err_current()->text);
     w->tls_client1 = client_tls(w, cert, false);
     return cert;

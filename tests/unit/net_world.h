@@ -189,7 +189,7 @@ static UNUSED struct peer *peer_start_with(struct world *w, play_fn *play, void 
     peer->world = w;
     peer->play = play;
     peer->ctx = ctx;
-    if (addr_parse(STR("127.0.0.1:0"), &peer->at) || sock_listen(&peer->at, false, &peer->listener) ||
+    if (addr_parse(STR("127.0.0.1:0"), &peer->at) || sock_listen(&peer->at, LISTEN_ALONE, &peer->listener) ||
         sock_local_addr(peer->listener, &peer->at))
         die("no peer: %s", err_current()->text);
     (void)scope_spawn(w->scope, "listener", peer_main, peer);

@@ -318,7 +318,7 @@ WORLD_TEST(unix_sockets_can_be_upstreams)
 
     CHECK_OK(addr_parse(url, &at));
     *peer = (struct peer){.world = w, .play = play_proxy, .ctx = m};
-    CHECK_OK(sock_listen(&at, false, &peer->listener));
+    CHECK_OK(sock_listen(&at, LISTEN_ALONE, &peer->listener));
     (void)scope_spawn(w->scope, "listener", peer_main, peer);
     m->answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
     struct upstream *u = upstream_new(&(struct upstream_options){.host = STR("local.test"), .unix_path = path});

@@ -586,7 +586,7 @@ static UNUSED void play(const struct server_test *t, struct world *w)
     t->limits(&o.limits);
     w->server = http_server_new(&o);
     CHECK_OK(addr_parse(STR("127.0.0.1:0"), &any));
-    CHECK_OK(http_server_listen(w->server, &any, false, w->tls, &w->at));
+    CHECK_OK(http_server_listen(w->server, &any, LISTEN_ALONE, w->tls, &w->at));
     w->running = scope_spawn(w->scope, "server", run_server, w);
     t->body(w);
 }

@@ -179,7 +179,7 @@ static void play(const struct sim_test *t, struct world *w, struct scope *scope)
     w->provider = sim_provider_new(w->scenario, (uint64_t)w->scenario->seed);
     w->server = http_server_new(&o);
     CHECK_OK(addr_parse(STR("127.0.0.1:0"), &any));
-    CHECK_OK(http_server_listen(w->server, &any, false, NULL, &bound));
+    CHECK_OK(http_server_listen(w->server, &any, LISTEN_ALONE, NULL, &bound));
     w->upstream = upstream_new(&(struct upstream_options){.host = STR("127.0.0.1"), .port = addr_port(&bound)});
     w->running = scope_spawn(scope, "server", run_server, w);
     WITHIN(ns_add(rt_now(), loop_seams()->simulated ? 900 * NS_SEC : 20 * NS_SEC));

@@ -32,7 +32,7 @@ static struct rig rig_make(const struct sim_options *options)
     r.net = sim_world_seams(r.w)->net;
     r.disk = sim_world_seams(r.w)->disk;
     r.poller = r.net->poller_open(r.w);
-    r.listener = r.net->listen(r.w, &at, 16, false);
+    r.listener = r.net->listen(r.w, &at, 16, LISTEN_ALONE);
     (void)r.net->watch(r.w, r.poller, r.listener, TAG_LISTENER);
     return r;
 }
@@ -219,9 +219,10 @@ TEST(sim_listen_twice_needs_share_and_shared_listeners_share)
 {
     struct rig r CLEANUP(rig_release) = rig_make(&(struct sim_options){.seed = 1});
     struct addr at = at_port(90), taken = at_port(80), peer;
-    int one = r.net->listen(r.w, &at, 64, true), two = r.net->listen(r.w, &at, 64, true), got[2] = {0, 0};
+    int one = r.net->listen(r.w, &at, 64, LISTEN_FIRST), two = r.net->listen(r.w, &at, 64, LISTEN_JOIN),
+        got[2] = {0, 0};
 
-    CHECK_EQ(r.net->listen(r.w, &taken, 64, true), -EADDRINUSE);
+    CHECK_EQ(r.net->listen(r.w, &taken, 64, LISTEN_JOIN), -EADDRINUSE);
     CHECK_GE(one, 0);
     CHECK_GE(two, 0);
     for (int i = 0; i < 40; i++)
@@ -240,7 +241,7 @@ TEST(sim_listening_on_port_0_takes_a_free_port_that_can_be_asked_for)
 {
     struct rig r CLEANUP(rig_release) = rig_make(&(struct sim_options){.seed = 1});
     struct addr at = at_port(0), local;
-    int h = r.net->listen(r.w, &at, 1, false);
+    int h = r.net->listen(r.w, &at, 1, LISTEN_ALONE);
 
     CHECK_GE(h, 0);
     CHECK_EQ(r.net->local_addr(r.w, h, &local), 0);

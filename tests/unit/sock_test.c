@@ -117,7 +117,7 @@ static err_t link_open_at(struct link *k, const char *where)
     struct addr any;
     memset(k, 0, sizeof *k);
     TRY(addr_parse(str_from_c(where), &any));
-    TRY(sock_listen(&any, false, &k->listener));
+    TRY(sock_listen(&any, LISTEN_ALONE, &k->listener));
     TRY(sock_local_addr(k->listener, &k->at));
     SCOPE(s, rt_now() + 10 * NS_SEC);
     (void)scope_spawn(&s, "accept", accept_one, k);
@@ -222,7 +222,7 @@ static void unix_body(void)
         CHECK_OK(scope_wait_all(&s));
         if (round == 0) {
             struct sock *second;
-            CHECK_ERR(sock_listen(&k.at, false, &second), E_IO); /* but not while somebody listens */
+            CHECK_ERR(sock_listen(&k.at, LISTEN_ALONE, &second), E_IO); /* but not while somebody listens */
         }
         link_close(&k);
     }
@@ -390,7 +390,7 @@ static void close_client(struct loop_defer *d UNUSED)
 static void take_slot(struct timer *t UNUSED)
 {
     struct addr any;
-    if (addr_parse(STR("127.0.0.1:0"), &any) != OK || sock_listen(&any, false, &successor) != OK)
+    if (addr_parse(STR("127.0.0.1:0"), &any) != OK || sock_listen(&any, LISTEN_ALONE, &successor) != OK)
         successor = NULL;
 }
 
@@ -692,7 +692,7 @@ static void refused_body(void)
     char text[ADDR_TEXT_MAX];
     struct sock *s = NULL;
     CHECK_OK(link_open(&k));
-    CHECK_ERR(sock_listen(&k.at, false, &s), E_IO);
+    CHECK_ERR(sock_listen(&k.at, LISTEN_ALONE, &s), E_IO);
     CHECK(strstr(err_detail(E_IO), "listen on 127.0.0.1:") != NULL);
     link_close(&k);
     (void)addr_format(&k.at, text);
@@ -706,22 +706,55 @@ TEST(sock_refused_and_taken_addresses_are_named)
     in_kernel(refused_body);
 }
 
-static void shared_body(void)
+/* One address, listened at by those before in this order; the last one may, or may not. */
+struct sharing {
+    enum listen_share before[3];
+    size_t count;
+    enum listen_share last;
+    bool may;
+};
+
+static const struct sharing sharings[] = {
+    {{LISTEN_ALONE}, 1, LISTEN_ALONE, false},
+    {{LISTEN_ALONE}, 1, LISTEN_FIRST, false},
+    {{LISTEN_ALONE}, 1, LISTEN_JOIN, false},
+    {{LISTEN_FIRST}, 1, LISTEN_ALONE, false},
+    {{LISTEN_FIRST}, 1, LISTEN_FIRST, false},
+    {{LISTEN_FIRST}, 1, LISTEN_JOIN, true},
+    {{LISTEN_FIRST, LISTEN_JOIN}, 2, LISTEN_JOIN, true},
+    {{LISTEN_FIRST, LISTEN_JOIN}, 2, LISTEN_FIRST, false},
+    {{LISTEN_FIRST, LISTEN_JOIN, LISTEN_JOIN}, 3, LISTEN_ALONE, false},
+    {{LISTEN_JOIN}, 1, LISTEN_JOIN, true},
+};
+
+static void sharing_body(void)
 {
-    struct addr any;
-    struct sock *a, *b;
-    CHECK_OK(addr_parse(STR("127.0.0.1:0"), &any));
-    CHECK_OK(sock_listen(&any, true, &a));
-    CHECK_OK(sock_local_addr(a, &any));
-    CHECK_OK(sock_listen(&any, true, &b));
-    sock_close(a);
-    sock_close(b);
-    sock_close(NULL);
+    for (size_t i = 0; i < ARRAY_LEN(sharings); i++) {
+        const struct sharing *t = &sharings[i];
+        struct sock *open[3] = {NULL}, *last = NULL;
+        struct addr at;
+        test_context("row %zu", i);
+        CHECK_OK(addr_parse(STR("127.0.0.1:0"), &at));
+        for (size_t k = 0; k < t->count; k++) {
+            CHECK_OK(sock_listen(&at, t->before[k], &open[k]));
+            CHECK_OK(sock_local_addr(open[k], &at));
+        }
+        CHECK_ERR(sock_listen(&at, t->last, &last), t->may ? OK : E_IO);
+        sock_close(last);
+        for (size_t k = 0; k < t->count; k++)
+            sock_close(open[k]);
+    }
+    test_context("%s", "");
 }
 
-TEST(sock_several_may_listen_when_all_share)
+TEST(sock_an_address_is_shared_only_with_a_first_listener)
 {
-    in_kernel(shared_body);
+    in_kernel(sharing_body);
+}
+
+TEST(sock_a_simulated_address_is_shared_by_the_same_rule)
+{
+    in_sim(sharing_body);
 }
 
 /* ---- fairness ---- */
