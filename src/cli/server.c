@@ -149,8 +149,11 @@ static void open_simulator(struct server_loop *sl, const struct scenario_file *f
 static void open_parts(struct server_loop *sl)
 {
     struct server *s = sl->server;
-    struct http_server_options o = {
-        .limits = limits_of(s->first->catalog), .handler = handle, .ctx = sl, .server_name = "crossdock"};
+    struct http_server_options o = {.limits = limits_of(s->first->catalog),
+                                    .handler = handle,
+                                    .ctx = sl,
+                                    .refusal = gateway_refusal,
+                                    .server_name = "crossdock"};
     struct gateway_options g = {.snapshot = s->first,
                                 .kept = s->kept,
                                 .simulated = simulated_addr,

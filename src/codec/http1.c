@@ -63,8 +63,11 @@ static bool is_token_char(unsigned char c)
            (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
+/* What llhttp says, unless a callback of ours has refused. */
 static int refuse_as_llhttp(struct http1 *h, llhttp_errno_t e, const char *end)
 {
+    if (h->error_status)
+        return -1;
     const char *at = llhttp_get_error_pos(&h->parser);
 
     if (e == HPE_INVALID_METHOD) {
@@ -294,13 +297,20 @@ static bool split_absolute(struct http_head *head)
     return true;
 }
 
+static bool is_target(struct str target)
+{
+    for (size_t i = 0; i < target.n; i++) {
+        unsigned char c = (unsigned char)target.p[i];
+        if (c <= ' ' || c >= 0x7f || c == '#')
+            return false;
+    }
+    return true;
+}
+
 static int take_target(struct http1 *h, struct http_head *head)
 {
-    for (size_t i = 0; i < head->target.n; i++) {
-        unsigned char c = (unsigned char)head->target.p[i];
-        if (c <= ' ' || c >= 0x7f || c == '#')
-            return refuse(h, 400, "invalid character in the request target");
-    }
+    if (!is_target(head->target))
+        return refuse(h, 400, "invalid character in the request target");
     if (head->target.n && head->target.p[0] == '/') {
         split_query(head, head->target);
         return 0;
@@ -577,10 +587,9 @@ static enum http1_event take_slow(struct http1 *h, struct str *in)
         advance(in, n);
         return end_slow(h);
     }
-    if (h->error_status)
-        return HTTP1_ERROR;
-    if (e != HPE_OK) {
+    if (h->error_status || e != HPE_OK) {
         (void)refuse_as_llhttp(h, e, in->p + n);
+        keep_raw(h, in->p, n, true);
         return HTTP1_ERROR;
     }
     keep_raw(h, in->p, n, false);
@@ -605,6 +614,31 @@ static enum http1_event next_in_head(struct http1 *h, struct str *in)
         h->parser.data = h;
     }
     return take_slow(h, in);
+}
+
+static bool is_method(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_token_char((unsigned char)s.p[i]))
+            return false;
+    return s.n > 0;
+}
+
+void http1_recall_request(struct http1 *h)
+{
+    struct http_head *head = h->head;
+    struct str raw = str_of(h->raw, h->raw_n);
+    size_t blank = str_find_char(raw, ' ');
+    struct str method = str_slice(raw, 0, blank), rest = str_slice(raw, blank + 1, raw.n);
+    struct str target = str_slice(rest, 0, str_find_char(rest, ' '));
+
+    if (blank == raw.n || !is_method(method))
+        return;
+    head->method = method;
+    if (target.n == rest.n || target.n == 0 || target.p[0] != '/' || !is_target(target))
+        return;
+    head->target = target;
+    split_query(head, target);
 }
 
 /* --- bodies --- */
@@ -662,9 +696,7 @@ static enum http1_event next_in_chunked(struct http1 *h, struct str *in, struct 
     h->feed = in->p;
     h->piece = STR_NONE;
     llhttp_errno_t e = llhttp_execute(&h->parser, in->p, in->n);
-    if (h->error_status)
-        return HTTP1_ERROR;
-    if (e != HPE_OK && e != HPE_PAUSED) {
+    if (h->error_status || (e != HPE_OK && e != HPE_PAUSED)) {
         (void)refuse_as_llhttp(h, e, in->p + in->n);
         return HTTP1_ERROR;
     }

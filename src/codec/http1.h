@@ -196,6 +196,9 @@ void http1_skip_informational(struct http1 *h, bool skip);
  * input. Every way of cutting the input into pieces gives the same events, but for where body pieces end.
  */
 enum http1_event http1_next(struct http1 *h, struct str *in, struct str *ret_body);
+/* Requests that are refused, or came too slowly, before their head was whole: set head.method, and head.target, path and query, as far as
+ * the request line had come and is plain. The rest of the head stays unknown. */
+void http1_recall_request(struct http1 *h);
 /* The peer closed: HTTP1_END if that ends this message properly (a response without length); HTTP1_MORE if no byte of it
  * had come (a clean close between messages) or if it had ended already; else HTTP1_ERROR. */
 enum http1_event http1_eof(struct http1 *h);

@@ -33,6 +33,8 @@ void gateway_install(struct gateway *g, struct snapshot *s);
 const struct snapshot *gateway_snapshot(const struct gateway *g);
 /* The http_handler_fn; ctx is the gateway. Answers every request, also with errors, in OpenAI's shape. */
 err_t gateway_handle(struct http_request *r, void *ctx) SUSPENDS;
+/* The http_refusal_fn: the form of errors that no handler saw. OpenAI's, for every path. */
+struct str gateway_refusal(const struct http_refusal *refusal, struct arena *arena, struct str *ret_type);
 const struct metrics *gateway_metrics(const struct gateway *g);
 /* Add this loop's numbers. */
 void gateway_gauges(const struct gateway *g, struct gauges *ret);

@@ -115,6 +115,15 @@ err_t reply_error(struct exchange *x, const struct api_error *e)
     return reply_error_with(x, e, NULL, 0);
 }
 
+struct str gateway_refusal(const struct http_refusal *refusal, struct arena *arena, struct str *ret_type)
+{
+    struct buf body CLEANUP(buf_release) = BUF_INIT(ERROR_BODY_MAX);
+
+    openai_error_body(&(struct api_error){.status = refusal->status, .message = refusal->message}, &body);
+    *ret_type = STR("application/json");
+    return arena_str(arena, buf_str(&body));
+}
+
 err_t reply_err(struct exchange *x, err_t e, const char *code)
 {
     struct api_error error = {

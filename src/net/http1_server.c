@@ -368,8 +368,8 @@ static NOINLINE SUSPENDS enum outcome refuse(struct http1_stream *q, int status,
 {
     q->c->server->stats.refused++;
     q->close = q->body_done = true;
-    q->r.head.method = STR_NONE;
-    err_t e = server_reply_text(&q->r, status, str_from_c(text));
+    http1_recall_request(&q->parser);
+    err_t e = server_refuse(q->c->server, &q->r, status, str_from_c(text));
     return e == OK ? LINGER : CLOSE;
 }
 

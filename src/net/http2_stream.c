@@ -297,7 +297,7 @@ static SUSPENDS err_t stream_run(void *arg)
         /* reset before its turn came */
     } else if (st->refused) {
         s->stats.refused++;
-        (void)server_reply_text(&st->r, st->refused, str_from_c(st->refused_text));
+        (void)server_refuse(s, &st->r, st->refused, str_from_c(st->refused_text));
     } else {
         server_handle(s, &st->r);
     }

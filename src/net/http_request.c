@@ -2,7 +2,7 @@
  * http_request.c - what a handler calls, and who calls the handler.
  *
  * A request of HTTP/1 and a stream of HTTP/2 give the same few functions (struct http_stream_ops); here are the calls
- * built from them, and the rule for handlers that fail: a plain answer if none has begun, else a broken one. Knows no
+ * built from them, and the rule for handlers that fail: a refusal if no answer has begun, else a broken one. Knows no
  * protocol.
  */
 #include "net/http_server.h"
@@ -64,25 +64,32 @@ err_t http_reply_whole(struct http_request *r, const struct http_reply *reply, s
     return r->ops->write(r, &body, 1, true);
 }
 
-err_t server_reply_text(struct http_request *r, int status, struct str text)
+static struct str plain_words(const struct http_refusal *refusal, struct arena *arena, struct str *ret_type)
 {
-    const struct http_header type = {STR_INIT("content-type"), STR_INIT("text/plain; charset=utf-8")};
-    const struct http_reply reply = {.status = status, .headers = &type, .count = 1, .length = (int64_t)text.n + 1};
-    const struct str parts[] = {text, STR_INIT("\n")};
+    *ret_type = STR("text/plain; charset=utf-8");
+    return arena_join(arena, refusal->message, STR("\n"));
+}
 
-    TRY(r->ops->begin(r, &reply));
-    return r->ops->write(r, parts, ARRAY_LEN(parts), true);
+err_t server_refuse(struct http_server *s, struct http_request *r, int status, struct str message)
+{
+    http_refusal_fn *say = s->options.refusal ? s->options.refusal : plain_words;
+    struct http_refusal refusal = {
+        .status = status, .method = r->head.method, .path = r->head.path, .message = message};
+    struct http_header type = {.name = STR("content-type")};
+    struct str body = say(&refusal, r->arena, &type.value);
+
+    return http_reply_whole(r, &(struct http_reply){.status = status, .headers = &type, .count = 1}, body);
 }
 
 /* The handler has returned `e` without an answer. */
-static NOINLINE SUSPENDS err_t answer_for_handler(struct http_request *r, err_t e)
+static NOINLINE SUSPENDS err_t answer_for_handler(struct http_server *s, struct http_request *r, err_t e)
 {
     if (e == E_CANCELLED) /* nobody is there to read it */
         return e;
     if (e == OK)
-        return server_reply_text(r, 500, STR("no answer was made"));
+        return server_refuse(s, r, 500, STR("no answer was made"));
     int status = r->refusal ? r->refusal : err_http_status(e);
-    return server_reply_text(r, status, arena_str(r->arena, str_from_c(err_detail(e))));
+    return server_refuse(s, r, status, arena_str(r->arena, str_from_c(err_detail(e))));
 }
 
 void server_handle(struct http_server *s, struct http_request *r)
@@ -90,7 +97,7 @@ void server_handle(struct http_server *s, struct http_request *r)
     s->stats.requests++;
     err_t e = s->options.handler(r, s->options.ctx);
     if (UNLIKELY(r->status == 0))
-        (void)answer_for_handler(r, e);
+        (void)answer_for_handler(s, r, e);
     s->stats.requests--;
     s->stats.served++;
 }

@@ -54,15 +54,27 @@ struct http_request {
 
 /*
  * Handle one request: read what is needed of the body, answer, return. An error before the answer has begun becomes a
- * plain answer with err_http_status(); after it, the answer is broken off. `r` is valid until return.
+ * refusal with err_http_status(); after it, the answer is broken off. `r` is valid until return.
  */
 typedef err_t http_handler_fn(struct http_request *r, void *ctx) SUSPENDS;
+
+/* What an answer that no handler gives has to say: the message breaks the protocol or a limit, or its handler has failed. */
+struct http_refusal {
+    int status;
+    struct str method, path; /* STR_NONE: not known            */
+    struct str message;      /* for people: what is wrong       */
+};
+
+/* Say it in the form that clients of this path expect. Returns the body, in `arena` or static, and sets *ret_type to its content type,
+ * likewise. Must not suspend, and must be cheap: whoever sends nonsense gets it. */
+typedef struct str http_refusal_fn(const struct http_refusal *refusal, struct arena *arena, struct str *ret_type);
 
 struct http_server_options {
     struct http_limits limits;
     http_handler_fn *handler;
     void *ctx;
-    const char *server_name; /* value of the "server" header; NULL: none. Static. */
+    http_refusal_fn *refusal; /* NULL: plain text */
+    const char *server_name;  /* value of the "server" header; NULL: none. Static. */
 };
 
 /* A server without listeners, on this loop. http_server_free() frees it; it must have been stopped. */

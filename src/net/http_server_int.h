@@ -113,11 +113,11 @@ static inline bool server_sets_header(enum http_known id)
            id == HDR_KEEP_ALIVE || id == HDR_PROXY_CONNECTION || id == HDR_UPGRADE || id == HDR_TRAILER;
 }
 
-/* Run the handler; an error becomes a plain answer if none has begun. Whether the answer is complete the caller
+/* Run the handler; an error becomes a refusal if no answer has begun. Whether the answer is complete the caller
  * knows itself. */
 void server_handle(struct http_server *s, struct http_request *r) SUSPENDS;
-/* Answer in plain text, in words for people. */
-err_t server_reply_text(struct http_request *r, int status, struct str text) SUSPENDS;
+/* Answer without a handler, in the form that the server's owner has chosen. */
+err_t server_refuse(struct http_server *s, struct http_request *r, int status, struct str message) SUSPENDS;
 
 /* --- http1_server.c --- */
 

@@ -242,6 +242,8 @@ def test_without_keys_only_loopback_is_served(gateway):
         (b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", 400),
         (b"GET /v1/models HTTP/1.1\r\nhost: a\r\nx: a\rb\r\n\r\n", 400),
         (b"GET /v1/models HTTP/1.1\r\n\r\n", 400),
+        (b"GET /v1/models HTTP/1.1\nhost: a\n\n", 400),
+        (b"POST /v1/x HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999999\r\n\r\n", 413),
         (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"y" * 70000 + b"\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\nhost: a\r\n" + b"x: y\r\n" * 200 + b"\r\n", 431),
     ],
@@ -252,7 +254,9 @@ def test_bad_http_is_refused_and_closed(gateway, raw, status):
         answer = http.client.HTTPResponse(s)
         answer.begin()
         assert answer.status == status
-        answer.read()
+        assert answer.headers["content-type"] == "application/json"
+        error = json.load(answer)["error"]
+        assert error["message"] and error["type"] == "invalid_request_error"
         assert s.recv(1) == b""
 
 

@@ -242,7 +242,8 @@ static err_t run_main(void *arg)
     struct run *r = arg;
     struct gateway_options go = {.snapshot = r->snapshot};
     struct gateway *g = gateway_new(&go);
-    struct http_server_options so = {.limits = http_limits_default(), .handler = gateway_handle, .ctx = g};
+    struct http_server_options so = {
+        .limits = http_limits_default(), .handler = gateway_handle, .ctx = g, .refusal = gateway_refusal};
     struct http_server *server = http_server_new(&so);
     struct addr at, bound;
     err_t e;

@@ -514,8 +514,10 @@ err_t house_open(struct house *h, struct world *w, unsigned mood)
     TRY(house_snapshot(PROVIDER_PORT + 1, &h->snapshot));
     struct gateway_options go = {.snapshot = h->snapshot, .on_facts = count_facts, .facts_ctx = h};
     h->gateway = gateway_new(&go);
-    struct http_server_options so = {.limits = http_limits_default(), .handler = gateway_handle, .ctx = h->gateway};
+    struct http_server_options so = {
+        .limits = http_limits_default(), .handler = gateway_handle, .ctx = h->gateway, .refusal = gateway_refusal};
     h->server = http_server_new(&so);
+    so.refusal = NULL;
     so.handler = provider_handle;
     so.ctx = h;
     for (unsigned i = 0; i < PROVIDERS; i++)

@@ -590,6 +590,9 @@ SERVER_TEST(large_bodies_are_refused_over_http_2, l->body_bytes = 1000)
     CHECK_EQ(told->status, 413);
     CHECK_EQ(untold->status, 413);
     CHECK_EQ(ten->status, 413);
+    CHECK_STR(buf_str(&told->body), "[413 POST /echo] the body is too large");
+    CHECK_STR(buf_str(&ten->body), "[413 POST /ten] the body is too large");
+    CHECK(str_find(buf_str(&told->fields), STR("content-type=text/x-refusal;")) < told->fields.n);
     hang_up(h->c);
 }
 
@@ -869,6 +872,7 @@ SERVER_TEST(large_heads_are_refused_over_http_2, l->head_bytes = 4000, l->head_c
     talk(h, 3);
     CHECK_EQ(too_large->status, 431);
     CHECK_EQ(too_many->status, 431);
+    CHECK_STR(buf_str(&too_large->body), "[431 GET /] the head is too large");
     CHECK_EQ(fine->status, 200);
     CHECK_EQ(w->begun, 1);
     hang_up(h->c);
@@ -1158,9 +1162,9 @@ static void crowd(struct world *w)
         http_server_drain(w->server);
 }
 
-static void few_streams(struct http_limits *l)
+static void few_streams(struct http_server_options *o)
 {
-    l->streams = 5;
+    o->limits.streams = 5;
 }
 
 TEST(what_streams_get_is_right_whatever_goes_wrong)

@@ -72,8 +72,8 @@ static void check_pipeline(struct world *w, size_t cut)
                 {200, "hello"},
                 {200, "hello"},
                 {204, ""},
-                {500, "no answer was made\n"},
-                {502, "it did not work out\n"}};
+                {500, "[500 GET /silent] no answer was made"},
+                {502, "[502 GET /fail] it did not work out"}};
     struct client *c = dial(w);
 
     test_context("cut at byte %zu", cut);
@@ -342,6 +342,69 @@ SERVER_TEST(large_heads_are_refused, l->head_bytes = 4000, l->head_count = 20)
     check_refused(w, buf_str(&b), 414, "target");
 }
 
+/* What the owner of the server is told of a refused request, to choose the form of the answer. */
+static const struct {
+    const char *bytes, *start;
+} told[] = {
+    {"POST /a?b HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", "[400 POST /a] invalid Content-Length"},
+    {"POST /a/b?c HTTP/1.1\nhost: x\r\n\r\n", "[400 POST /a/b] "},
+    {"POST /a HTTP/1.1\r\nhost: x\r\nbad name: y\r\n\r\n", "[400 POST /a] "},
+    {"POST /a HTTP/4.0\r\n\r\n", "[505 POST /a] only HTTP/1.0 and HTTP/1.1 are spoken here"},
+    {"FROB /a HTTP/1.1\r\n\r\n", "[501 FROB /a] unknown method"},
+    {"GET * HTTP/1.1\r\nhost: x\r\n\r\n", "[400 GET ] invalid request target"},
+    {"GET ftp://x/y HTTP/1.1\r\nhost: x\r\n\r\n", "[400 GET ] invalid request target"},
+    {"GET /\x01 HTTP/1.1\r\nhost: x\r\n\r\n", "[400 GET ] "},
+    {"\x16\x03\x01 /a HTTP/1.1\r\n\r\n", "[400  ] invalid method"},
+    {"GET /fail HTTP/1.1\r\nhost: x\r\n\r\n", "[502 GET /fail] it did not work out"},
+    {"GET /silent HTTP/1.1\r\nhost: x\r\n\r\n", "[500 GET /silent] no answer was made"},
+};
+
+SERVER_TEST(refusals_have_the_form_that_the_servers_owner_chooses)
+{
+    for (size_t i = 0; i < ARRAY_LEN(told); i++) {
+        struct client *c = dial(w);
+        test_context("case %zu", i);
+        CHECK(say(c, told[i].bytes));
+        struct answer a = hear(c);
+        CHECK_MSG(str_starts(a.body, str_from_c(told[i].start)), "%.*s", STR_ARG(a.body));
+        CHECK_STR(http_head_find(&a.head, STR("content-type")), "text/x-refusal");
+        hang_up(c);
+    }
+}
+
+SERVER_TEST(refusals_are_plain_text_unless_a_form_is_chosen, o->refusal = NULL)
+{
+    struct client *c = dial(w);
+
+    CHECK(say(c, "GET * HTTP/1.1\r\nhost: x\r\n\r\n"));
+    struct answer a = hear(c);
+    CHECK_STR(a.body, "invalid request target\n");
+    CHECK_STR(http_head_find(&a.head, STR("content-type")), "text/plain; charset=utf-8");
+    hang_up(c);
+}
+
+SERVER_TEST(a_refused_head_request_gets_no_body, l->head_count = 3)
+{
+    static const char *const refused[] = {
+        "HEAD * HTTP/1.1\r\nhost: x\r\n\r\n",
+        "HEAD / HTTP/1.1\r\n\r\n",
+        "HEAD / HTTP/1.1\r\nhost: x\r\na: b\r\nc: d\r\ne: f\r\n\r\n",
+        "HEAD / HTTP/1.1\nhost: x\n\n",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        struct client *c = dial(w);
+        test_context("case %zu", i);
+        CHECK(say(c, refused[i]));
+        struct answer a = hear_answer(c, true);
+        CHECK_GE(a.status, 400);
+        CHECK(a.head.content_length > 0);
+        CHECK(says_close(&a));
+        CHECK_EQ(c->got.n, 0);
+        CHECK(hears_end(c));
+    }
+}
+
 SERVER_TEST(what_a_refused_client_goes_on_sending_does_not_cost_it_the_answer)
 {
     struct client *c = dial(w);
@@ -364,9 +427,19 @@ SERVER_TEST(a_slow_head_is_refused, l->head_time = 30 * NS_MS)
     CHECK(say(c, "GET / HTTP/1.1\r\nho"));
     struct answer a = hear(c);
     CHECK_EQ(a.status, 408);
+    CHECK_STR(a.body, "[408 GET /] the request came too slowly");
     CHECK(says_close(&a));
     CHECK(hears_end(c));
     CHECK_EQ(w->begun, 0);
+}
+
+SERVER_TEST(of_a_slow_request_line_only_the_method_is_known, l->head_time = 30 * NS_MS)
+{
+    struct client *c = dial(w);
+
+    CHECK(say(c, "GET /v1/mod"));
+    CHECK_STR(hear(c).body, "[408 GET ] the request came too slowly");
+    CHECK(hears_end(c));
 }
 
 SERVER_TEST(a_slow_start_of_a_preface_is_refused, l->head_time = 30 * NS_MS)
@@ -804,8 +877,8 @@ static const struct {
     {"POST /relay HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", "abcde"},
     {"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\nunread", "hello"},
     {"GET /events HTTP/1.1\r\nhost: x\r\n\r\n", "data: 0\n\ndata: 1\n\ndata: 2\n\n"},
-    {"GET /fail HTTP/1.1\r\nhost: x\r\n\r\n", "it did not work out\n"},
-    {"POST /ten HTTP/1.1\r\nhost: x\r\ncontent-length: 11\r\n\r\n01234567890", "the body is too large\n"},
+    {"GET /fail HTTP/1.1\r\nhost: x\r\n\r\n", "[502 GET /fail] it did not work out"},
+    {"POST /ten HTTP/1.1\r\nhost: x\r\ncontent-length: 11\r\n\r\n01234567890", "[413 POST /ten] the body is too large"},
     {"GET /big HTTP/1.1\r\nhost: x\r\n\r\n", NULL},
     {"GET /held HTTP/1.1\r\nhost: x\r\n\r\n", NULL},
     {"GET /abort HTTP/1.1\r\nhost: x\r\n\r\n", NULL},
@@ -885,9 +958,9 @@ static void crowd(struct world *w)
         http_server_drain(w->server);
 }
 
-static void no_changes(struct http_limits *l)
+static void no_changes(struct http_server_options *o)
 {
-    (void)l;
+    (void)o;
 }
 
 TEST(what_clients_get_is_right_whatever_goes_wrong)

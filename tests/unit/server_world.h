@@ -327,6 +327,14 @@ static err_t handle(struct http_request *r, void *ctx)
     return e;
 }
 
+/* "[status method path] message" */
+static struct str say_refusal(const struct http_refusal *refusal, struct arena *arena, struct str *ret_type)
+{
+    *ret_type = STR("text/x-refusal");
+    return arena_printf(arena, "[%d %.*s %.*s] %.*s", refusal->status, STR_ARG(refusal->method), STR_ARG(refusal->path),
+                        STR_ARG(refusal->message));
+}
+
 /* --- clients --- */
 
 /* Let everything that can happen without waiting for long happen: in simulation segments take up to two
@@ -531,7 +539,7 @@ static UNUSED void stop_server(struct world *w)
 
 struct server_test {
     void (*body)(struct world *w) SUSPENDS;
-    void (*limits)(struct http_limits *l);
+    void (*limits)(struct http_server_options *o);
     bool secure;
     uint64_t seed;
 };
@@ -580,10 +588,10 @@ static UNUSED void play(const struct server_test *t, struct world *w) SUSPENDS;
 static UNUSED void play(const struct server_test *t, struct world *w)
 {
     struct http_server_options o = {
-        .limits = http_limits_default(), .handler = handle, .ctx = w, .server_name = "test"};
+        .limits = http_limits_default(), .handler = handle, .ctx = w, .refusal = say_refusal, .server_name = "test"};
     struct addr any;
 
-    t->limits(&o.limits);
+    t->limits(&o);
     w->server = http_server_new(&o);
     CHECK_OK(addr_parse(STR("127.0.0.1:0"), &any));
     CHECK_OK(http_server_listen(w->server, &any, LISTEN_ALONE, w->tls, &w->at));
@@ -676,8 +684,9 @@ static UNUSED void in_faulty_worlds(struct server_test t)
 }
 
 #define SERVER_TEST(name, ...)                                                                                         \
-    static void limits_of_##name(struct http_limits *l UNUSED)                                                         \
+    static void limits_of_##name(struct http_server_options *o)                                                        \
     {                                                                                                                  \
+        struct http_limits *l UNUSED = &o->limits;                                                                     \
         __VA_ARGS__;                                                                                                   \
     }                                                                                                                  \
     static void body_of_##name(struct world *w) SUSPENDS;                                                              \
