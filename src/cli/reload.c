@@ -1,5 +1,5 @@
 /*
- * reload.c - configuration while running: read anew on SIGHUP or when the file changes, installed on every loop, or refused whole.
+ * reload.c - configuration while running: read anew on SIGHUP or when one of its files changes, installed on every loop, or refused whole.
  *
  * Reading blocks, so it is a job for a worker. Installing is a visit to each loop; requests under way keep the configuration they
  * began with. A file that is wrong changes nothing but the log.
@@ -39,24 +39,18 @@ static err_t add_scenario(struct server *s, struct str path, struct problems *pr
     return OK;
 }
 
-static bool stat_config(const struct server *s, struct disk_stat *ret)
-{
-    const struct seams *seams = seams_real();
-
-    return seams->disk->stat(seams->ctx, s->config_path, ret) >= 0;
-}
-
-err_t server_load(struct server *s, struct snapshot **ret, struct buf *ret_report, struct disk_stat *ret_stat)
+err_t server_load(struct server *s, struct snapshot **ret, struct buf *ret_report, struct config_watch **ret_watch)
 {
     struct arena arena CLEANUP(arena_release);
     struct problems problems = {.arena = &arena};
+    struct config_env env = *config_env_real();
     struct catalog *catalog;
     err_t e;
 
     arena_init(&arena, SIZE_MAX / 2);
-    *ret_stat = (struct disk_stat){0};
-    (void)stat_config(s, ret_stat); /* before reading: a change while we read is seen as one */
-    e = config_load(s->config_path, STR_NONE, config_env_real(), &problems, &catalog);
+    env.on_path = config_watch_note;
+    env.on_path_ctx = *ret_watch = config_watch_new();
+    e = config_load(s->config_path, STR_NONE, &env, &problems, &catalog);
     if (e == OK) {
         /* where it listens already, whatever the file says now */
         for (size_t i = 0; e == OK && i < s->listen_count; i++)
@@ -80,7 +74,7 @@ struct load_job {
     struct server *server;
     struct snapshot *snapshot; /* result */
     struct buf report;
-    struct disk_stat stat;
+    struct config_watch *watch; /* likewise */
     err_t error;
 };
 
@@ -88,7 +82,7 @@ static void load_run(struct job *j)
 {
     struct load_job *l = CONTAINER_OF(j, struct load_job, job);
 
-    l->error = server_load(l->server, &l->snapshot, &l->report, &l->stat);
+    l->error = server_load(l->server, &l->snapshot, &l->report, &l->watch);
 }
 
 static void load_drop(struct job *j)
@@ -96,6 +90,7 @@ static void load_drop(struct job *j)
     struct load_job *l = CONTAINER_OF(j, struct load_job, job);
 
     snapshot_unref(l->snapshot);
+    config_watch_unref(l->watch);
     buf_release(&l->report);
     mem_free(l);
 }
@@ -159,7 +154,8 @@ static SUSPENDS err_t reload(struct server_loop *sl)
         return OK;
     }
     TRY(e);
-    s->config_stat = l->stat;
+    config_watch_unref(s->watch);
+    s->watch = config_watch_ref(l->watch);
     bool failed = l->error != OK;
     log_report(&l->report, failed);
     if (failed) {
@@ -180,58 +176,54 @@ static SUSPENDS err_t reload(struct server_loop *sl)
     return OK;
 }
 
-/* --- watching the file --- */
+/* --- watching the files --- */
 
-struct stat_job {
+struct watch_job {
     struct job job;
-    const struct server *server;
-    struct disk_stat stat; /* result */
-    bool exists;
+    struct config_watch *watch; /* a reference: SIGHUP may put another in its place meanwhile */
+    bool changed;               /* result */
 };
 
-static void stat_run(struct job *j)
+static void watch_run(struct job *j)
 {
-    struct stat_job *s = CONTAINER_OF(j, struct stat_job, job);
+    struct watch_job *w = CONTAINER_OF(j, struct watch_job, job);
 
-    s->exists = stat_config(s->server, &s->stat);
+    w->changed = config_watch_changed(w->watch);
 }
 
-static void stat_drop(struct job *j)
+static void watch_drop(struct job *j)
 {
-    mem_free(CONTAINER_OF(j, struct stat_job, job));
+    struct watch_job *w = CONTAINER_OF(j, struct watch_job, job);
+
+    config_watch_unref(w->watch);
+    mem_free(w);
 }
 
-/* The state of the configuration file; as it was last read if it cannot be told. */
-static SUSPENDS err_t look_at_file(const struct server *server, struct disk_stat *ret)
+/* Has any of the files changed since they were last read? No if it cannot be told now. */
+static SUSPENDS err_t look_at_files(const struct server *server, bool *ret_changed)
 {
-    struct stat_job *s = NEW(struct stat_job);
+    struct watch_job *w = NEW(struct watch_job);
 
-    *s = (struct stat_job){.job = {.run = stat_run, .drop = stat_drop}, .server = server};
-    *ret = server->config_stat;
-    err_t e = worker_run(&s->job);
+    *w = (struct watch_job){.job = {.run = watch_run, .drop = watch_drop}, .watch = config_watch_ref(server->watch)};
+    *ret_changed = false;
+    err_t e = worker_run(&w->job);
     if (e == E_OVERLOAD) /* another time, then */
         return OK;
     TRY(e);
-    *ret = s->exists ? s->stat : server->config_stat;
-    stat_drop(&s->job);
+    *ret_changed = w->changed && w->watch == server->watch; /* else they have been read in between */
+    watch_drop(&w->job);
     return OK;
 }
 
-static bool same_file(const struct disk_stat *a, const struct disk_stat *b)
-{
-    return a->size == b->size && a->mtime == b->mtime && a->inode == b->inode;
-}
-
-err_t control_file(void *loop)
+err_t control_files(void *loop)
 {
     struct server_loop *sl = loop;
-    struct disk_stat now;
+    bool changed;
 
     for (;;) {
-        /* asked once a second, because notifications miss how volumes are swapped under a path in containers */
         TRY(fiber_sleep_until(rt_now() + NS_SEC));
-        TRY(look_at_file(sl->server, &now));
-        if (!same_file(&sl->server->config_stat, &now))
+        TRY(look_at_files(sl->server, &changed));
+        if (changed)
             TRY(reload(sl));
     }
 }

@@ -75,7 +75,7 @@ static err_t override_listen(struct catalog *c, const char *text)
 static int prepare(struct server *s, const char *listen, unsigned workers)
 {
     struct buf report CLEANUP(buf_release) = BUF_INIT(REPORT_MAX);
-    err_t e = server_load(s, &s->first, &report, &s->config_stat);
+    err_t e = server_load(s, &s->first, &report, &s->watch);
 
     (void)fwrite(report.p ? report.p : "", 1, report.n, stderr);
     if (e == OK && listen) {

@@ -341,7 +341,7 @@ static SUSPENDS err_t serve_to_the_end(struct server_loop *sl)
             scope_spawn(&helpers, "simulator", serve_simulator, &sl->simulators[i]);
         if (sl->index == 0) {
             scope_spawn(&helpers, "signals", control_signals, sl);
-            scope_spawn(&helpers, "configuration file", control_file, sl);
+            scope_spawn(&helpers, "configuration files", control_files, sl);
         }
         e = serve_until_drained(sl);
     }
@@ -388,6 +388,7 @@ int server_run(struct server *s)
 void server_release(struct server *s)
 {
     snapshot_unref(s->first);
+    config_watch_unref(s->watch);
     for (unsigned i = 0; i < s->scenario_count; i++) {
         scenario_free(s->scenarios[i].scenario);
         mem_free((void *)s->scenarios[i].path.p);

@@ -8,6 +8,7 @@
 #define CLI_SERVER_H
 
 #include "admin/admin.h"
+#include "fleet/config_watch.h"
 #include "gateway/gateway.h"
 #include "net/http_server.h"
 #include "rt/loops.h"
@@ -47,7 +48,7 @@ struct scenario_file {
 
 struct server {
     const char *config_path;
-    struct disk_stat config_stat;     /* of the file as it was last read      */
+    struct config_watch *watch;       /* of the files as they were last read; loop 0's once it runs */
     struct addr listens[MAX_LISTENS]; /* where it listens, with real ports   */
     bool listen_tls[MAX_LISTENS];
     size_t listen_count;
@@ -76,13 +77,13 @@ int server_run(struct server *s);
 
 /* --- reload.c --- */
 
-/* Read configuration and scenarios; what is wrong with them goes to *ret_report, the file's state before it was read to *ret_stat. E_CONFIG. Blocks:
- * before loops run, or on a worker. */
-err_t server_load(struct server *s, struct snapshot **ret, struct buf *ret_report, struct disk_stat *ret_stat)
+/* Read configuration and scenarios; what is wrong with them goes to *ret_report, the state of the files before they were read to *ret_watch, also
+ * on failure; the caller lets it go. E_CONFIG. Blocks: before loops run, or on a worker. */
+err_t server_load(struct server *s, struct snapshot **ret, struct buf *ret_report, struct config_watch **ret_watch)
     MUST_CHECK;
-/* Fibers of loop 0: what signals ask for, and watching the file. */
+/* Fibers of loop 0: what signals ask for, and watching the files. */
 err_t control_signals(void *loop) SUSPENDS;
-err_t control_file(void *loop) SUSPENDS;
+err_t control_files(void *loop) SUSPENDS;
 
 /* --- banner.c --- */
 

@@ -133,10 +133,22 @@ static void add_text(struct sources *s, struct str text, struct str file)
 
 /* ---- files ---- */
 
+static void tell_path(const struct config_run *run, struct str path)
+{
+    if (run->env->on_path)
+        run->env->on_path(run->env->on_path_ctx, path.p);
+}
+
+err_t config_read_file(const struct config_run *run, struct str path, size_t max, struct buf *ret)
+{
+    tell_path(run, path);
+    return run->env->read_file(path.p, max, ret);
+}
+
 static void add_file(struct sources *s, struct str path)
 {
     struct buf text CLEANUP(buf_release) = BUF_INIT(FILE_BYTES_MAX);
-    err_t e = s->run->env->read_file(path.p, FILE_BYTES_MAX, &text);
+    err_t e = config_read_file(s->run, path, FILE_BYTES_MAX, &text);
 
     if (e) {
         struct problem p = {.file = path, .text = arena_printf(s->run->arena, "cannot be read: %s", err_detail(e))};
@@ -186,6 +198,7 @@ static void add_path(struct sources *s, struct str path)
     struct buf names CLEANUP(buf_release) = BUF_INIT(LISTING_MAX);
     size_t slash = path.n;
 
+    tell_path(run, path);
     if (run->env->list_folder && run->env->list_folder(path.p, &names) == OK) {
         run->folder = str_ends(path, STR("/")) ? path : arena_join(run->arena, path, STR("/"));
         add_folder(s, path, buf_str(&names));
@@ -309,14 +322,14 @@ static err_t read_handle(const struct seams *s, int h, size_t max, struct buf *r
     }
 }
 
-static const struct seams *current_seams(void)
+const struct seams *config_seams(void)
 {
     return loop_current() ? loop_seams() : seams_real();
 }
 
 static err_t read_real_file(const char *path, size_t max, struct buf *ret)
 {
-    const struct seams *s = current_seams();
+    const struct seams *s = config_seams();
     int h = s->disk->open(s->ctx, path, DISK_READ);
 
     if (h < 0)
@@ -328,7 +341,7 @@ static err_t read_real_file(const char *path, size_t max, struct buf *ret)
 
 static err_t list_real_folder(const char *path, struct buf *ret)
 {
-    const struct seams *s = current_seams();
+    const struct seams *s = config_seams();
     struct disk_stat st;
     int e = s->disk->stat(s->ctx, path, &st);
 
@@ -349,6 +362,7 @@ static const char *get_real_env(const char *name)
 
 const struct config_env *config_env_real(void)
 {
-    static const struct config_env env = {get_real_env, read_real_file, list_real_folder};
+    static const struct config_env env = {
+        .getenv = get_real_env, .read_file = read_real_file, .list_folder = list_real_folder};
     return &env;
 }

@@ -23,6 +23,9 @@ struct config_env {
     /* Append the names in the folder `path`, each with a NUL behind it. E_UNSUPPORTED: it is no folder. Slot
      * NULL: nothing is one. */
     err_t (*list_folder)(const char *path, struct buf *ret);
+    /* Told of each path before it is read or listed. Slot NULL: nobody wants to know. */
+    void (*on_path)(void *ctx, const char *path);
+    void *on_path_ctx;
 };
 
 /* The process's environment and the disk seam. Static. Blocks: call it on a worker or before loops run. */

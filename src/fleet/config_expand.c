@@ -201,7 +201,7 @@ static struct str read_secret_file(struct config_run *run, const struct schema_t
         problems_error(&run->problems, t->node, "\"file:\" must be followed by a path");
         return STR_NONE;
     }
-    err_t e = run->env->read_file(full.p, SECRET_FILE_MAX, &bytes);
+    err_t e = config_read_file(run, full, SECRET_FILE_MAX, &bytes);
     if (e) {
         complain_file(run, t, path, arena_printf(run->arena, "cannot be read: %s", err_detail(e)).p);
         return STR_NONE;

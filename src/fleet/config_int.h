@@ -122,6 +122,10 @@ void config_expand(struct config_run *run, struct yaml_node *root);
  * without the newline at the end. `or_path`: text that is no PEM is a path too. STR_NONE, after a problem was added, if
  * it cannot be read. */
 struct str config_read_secret(struct config_run *run, const struct schema_text *t, bool or_path);
+/* Append the bytes of a file, at most `max`. `path` is NUL-terminated. */
+err_t config_read_file(const struct config_run *run, struct str path, size_t max, struct buf *ret) MUST_CHECK;
+/* The seams to look at files through: those of the loop, if there is one. */
+const struct seams *config_seams(void);
 /* `path`, taken from the configuration's folder if it is relative; NUL-terminated. */
 struct str config_resolve_path(struct config_run *run, struct str path);
 

@@ -94,6 +94,50 @@ def test_reload_by_change_of_file_and_by_signal(make_gateway):
     assert "crossdock_config_reload_failures_total" in metrics(g)
 
 
+def test_edits_in_place_and_new_files_in_a_configuration_folder_are_seen(make_gateway, tmp_path):
+    import yaml
+
+    g = make_gateway()
+    provider, models = tmp_path / "a-provider.yaml", tmp_path / "b-models.yaml"
+    rest = {key: value for key, value in g.default_config().items() if key != "models"}
+    provider.write_text(yaml.safe_dump(rest))
+    models.write_text("models: {one: {targets: [sim/one]}}\n")
+    process = Process("serve", "--config", str(tmp_path), address=r"listening url=(https?://[^\s\"]+)")
+    assert post(process.url, ASK | {"model": "one"})[0] == 200
+    with models.open("r+") as file:
+        file.write("models: {two: {targets: [sim/two]}}\n")
+    assert process.wait_for_line("revision=2")
+    assert post(process.url, ASK | {"model": "two"})[0] == 200
+    assert post(process.url, ASK | {"model": "one"})[0] == 404
+    (tmp_path / "c-more.yaml").write_text("models: {three: {targets: [sim/three]}}\n")
+    assert process.wait_for_line("revision=3")
+    assert process.stop() == 0
+
+
+def test_a_renewed_certificate_is_served_without_a_signal(make_gateway, tmp_path):
+    def issue(ca):
+        made = ca.issue_cert("localhost", "127.0.0.1")
+        return b"".join(blob.bytes() for blob in made.cert_chain_pems).decode(), made.private_key_pem.bytes().decode()
+
+    def answers(g, ca):
+        try:
+            return post(g.url, context=ssl.create_default_context(cadata=ca.cert_pem.bytes().decode()))[0] == 200
+        except urllib.error.URLError:
+            return False
+
+    old, new = trustme.CA(), trustme.CA()
+    cert, key = issue(old)
+    g = make_gateway(config={"tls": {"cert": "cert.pem", "key": "key.pem"}}, files={"cert.pem": cert, "key.pem": key})
+    assert answers(g, old) and not answers(g, new)
+    cert, key = issue(new)
+    g.write("cert.pem", cert)
+    assert g.process.wait_for_line("the one in use stays"), "a certificate that does not fit its key is refused"
+    assert answers(g, old)
+    g.write("key.pem", key)
+    assert g.process.wait_for_line("configuration installed")
+    assert answers(g, new) and not answers(g, old)
+
+
 def test_a_request_under_way_survives_reload_and_drain(make_gateway):
     import yaml
 

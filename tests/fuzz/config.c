@@ -103,7 +103,7 @@ static void check_catalog(const struct catalog *c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const struct config_env env = {some_variables, some_files, NULL};
+    static const struct config_env env = {.getenv = some_variables, .read_file = some_files};
     struct arena a CLEANUP(arena_release) = {.max = SIZE_MAX};
     struct buf report CLEANUP(buf_release) = BUF_INIT(1 << 24);
     struct problems problems = {.arena = &a};

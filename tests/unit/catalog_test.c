@@ -18,7 +18,7 @@ static err_t no_file(const char *path, size_t max, struct buf *ret)
     return fail(E_NOT_FOUND, "%s", path);
 }
 
-static const struct config_env env = {no_variable, no_file, NULL};
+static const struct config_env env = {.getenv = no_variable, .read_file = no_file};
 
 static const char text[] =
     "providers:\n  all: {simulate: true, serves: \"*\"}\n  few: {simulate: true, serves: [m1, org/m2]}\n  off: "

@@ -85,7 +85,7 @@ static err_t test_list(const char *path, struct buf *ret)
     return any ? OK : fail(E_UNSUPPORTED, "no folder");
 }
 
-static const struct config_env test_env = {test_getenv, test_read, test_list};
+static const struct config_env test_env = {.getenv = test_getenv, .read_file = test_read, .list_folder = test_list};
 
 struct loaded {
     struct arena arena;
@@ -839,7 +839,8 @@ static err_t any_pem(const char *path, size_t max, struct buf *ret)
 
 TEST(config_quickstart_example_serves_a_demo_without_any_account)
 {
-    static const struct config_env bare = {none_set, test_read, NULL}, rich = {all_set, test_read, NULL};
+    static const struct config_env bare = {.getenv = none_set, .read_file = test_read},
+                                   rich = {.getenv = all_set, .read_file = test_read};
     struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);
     struct loaded l CLEANUP(loaded_release) = {0}, all CLEANUP(loaded_release) = {0};
     struct str model;
@@ -862,7 +863,7 @@ TEST(config_quickstart_example_serves_a_demo_without_any_account)
 
 TEST(config_gateway_example_is_valid)
 {
-    static const struct config_env env = {all_set, any_pem, NULL};
+    static const struct config_env env = {.getenv = all_set, .read_file = any_pem};
     struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);
     struct loaded l CLEANUP(loaded_release) = {0};
 
@@ -892,7 +893,7 @@ TEST(config_reference_in_the_documentation_is_that_of_the_tables)
 /* Every example of the documentation that is marked as a whole configuration is one. */
 TEST(config_examples_in_the_documentation_are_valid)
 {
-    static const struct config_env env = {all_set, any_pem, NULL};
+    static const struct config_env env = {.getenv = all_set, .read_file = any_pem};
     struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);
     unsigned count = 0;
 
