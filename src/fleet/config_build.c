@@ -30,6 +30,17 @@ struct build {
 
 /* ---- settings ---- */
 
+static void check_exposure(struct config_run *run, const struct schema_text *t, const struct addr *at)
+{
+    if (run->file.key_count || run->file.anonymous || addr_is_loopback(at))
+        return;
+    problems_error(
+        &run->problems, t->node,
+        "\"%.*s\" is reachable from elsewhere and nobody needs a key: add \"keys\", or \"anonymous: true\" if "
+        "that is meant",
+        STR_ARG(t->text));
+}
+
 static void set_listens(struct config_run *run, struct catalog *c)
 {
     const struct config_file *f = &run->file;
@@ -38,6 +49,8 @@ static void set_listens(struct config_run *run, struct catalog *c)
     for (size_t i = 0; i < f->listen_count; i++) {
         struct listen_config *l = &c->listens[c->listen_count];
         const struct schema_text *t = &f->listens[i];
+        if (!t->node && !t->text.n) /* no text: that has been said */
+            continue;
         if (addr_parse(t->text, &l->addr)) {
             problems_error(&run->problems, t->node,
                            "this is no address to listen on: write 127.0.0.1:8080, [::1]:8080, :8080 or unix:/path");
@@ -48,6 +61,7 @@ static void set_listens(struct config_run *run, struct catalog *c)
                 problems_error(&run->problems, t->node, "this address is there twice");
         l->text = arena_str(c->arena_, t->text);
         l->tls = f->tls.node != NULL;
+        check_exposure(run, t, &l->addr);
         c->listen_count++;
     }
 }
@@ -439,22 +453,13 @@ static void set_keys(struct build *b)
 
 /* ---- rules between the parts ---- */
 
-static void check_access(struct config_run *run, struct catalog *c)
+static void check_access(struct config_run *run)
 {
     const struct config_file *f = &run->file;
 
     if (f->key_count && f->anonymous)
         problems_error(&run->problems, yaml_get(f->node, STR("anonymous")),
                        "\"anonymous\" and \"keys\" contradict each other: with keys, everybody needs one");
-    if (f->key_count || f->anonymous)
-        return;
-    for (size_t i = 0; i < c->listen_count; i++)
-        if (!addr_is_loopback(&c->listens[i].addr))
-            problems_error(
-                &run->problems, f->listens[i].node,
-                "\"%.*s\" is reachable from elsewhere and nobody needs a key: add \"keys\", or \"anonymous: true\" if "
-                "that is meant",
-                STR_ARG(c->listens[i].text));
 }
 
 static const struct provider *default_pass_through(const struct catalog *c)
@@ -514,7 +519,7 @@ struct catalog *config_build(struct config_run *run)
     set_models(&b);
     set_keys(&b);
     set_pass_through(&b);
-    check_access(run, c);
+    check_access(run);
     if (run->file.provider_count && !c->provider_count)
         problems_warn(&run->problems, NULL, "no provider is left: each is optional and lacks a variable");
     map_release(&b.gone);

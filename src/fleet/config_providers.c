@@ -308,6 +308,8 @@ static void set_serves(struct config_run *run, struct catalog *c, struct provide
     p->serves = arena_zalloc(c->arena_, f->serves_count * sizeof *p->serves);
     for (size_t i = 0; i < f->serves_count; i++) {
         struct str text = f->serves[i].text;
+        if (!f->serves[i].node) /* no text: that has been said */
+            continue;
         if (str_eq(text, STR("*")))
             p->serves_all = true;
         else if (!text.n || str_find_char(text, '*') < text.n)
@@ -353,7 +355,8 @@ static void add_provider(struct config_run *run, struct catalog *c, const struct
 
     *p = (struct provider){.name = arena_str(c->arena_, f->name), .index = (unsigned)c->provider_count++};
     map_put(&c->provider_by_name, p->name, p);
-    if (!f->node || !f->dialect.text.n) /* it is no map, or its dialect no text: that was reported */
+    if (!f->node ||
+        (!f->dialect.text.n && !f->dialect.node)) /* it is no map, or its dialect no text: that was reported */
         return;
     p->vendor = find_vendor(run, f);
     p->dialect = dialect_find(str_from_c(p->vendor->dialect));

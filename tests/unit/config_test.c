@@ -621,6 +621,34 @@ TEST(config_addresses_that_cannot_be_are_refused)
     check_error("listen: [127.0.0.1:80, 127.0.0.1:80]\n" SIM, "-:1:24: error: this address is there twice\n");
 }
 
+/* Whatever is wrong, each line of the report says where; and nothing that is wrong is loaded. */
+TEST(config_every_problem_has_its_place)
+{
+    static const char *const wrong[] = {
+        "listen: {a: 1}\n" SIM,
+        "listen: [{a: 1}, [2], ~, \"\", somewhere]\n" SIM,
+        "listen: [nowhere, 0.0.0.0:80]\n" SIM,
+        "providers: { p: { base_url: http://a, serves: {} } }",
+        "providers: { p: { base_url: http://a, serves: [{a: 1}, ~, \"\", \"a*\"] } }",
+        "providers: { p: { base_url: http://a, dialect: \"\" } }",
+        "providers: { p: { base_url: http://a, dialect: {a: 1} } }",
+        "providers: { p: { base_url: http://a, headers: [1], timeouts: 3, tls: [], proxy: {} } }",
+        "keys: [{name: {}, hash: []}, 3, ~]\n" SIM,
+        SIM "tls: { cert: [], key: {} }",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        LOADED(l, wrong[i]);
+        test_context("%s", wrong[i]);
+        CHECK_ERR(l.err, E_CONFIG);
+        CHECK_GT(l.problems.errors, 0);
+        for (struct str rest = buf_str(&l.report); rest.n;) {
+            struct str line = str_cut(&rest, '\n');
+            CHECK_MSG(str_starts(line, STR("-:")), "%.*s", STR_ARG(line));
+        }
+    }
+}
+
 TEST(config_never_serves_the_world_without_keys_by_mistake)
 {
     static const char *const open[] = {"0.0.0.0:80", "\":80\"", "\"[::]:80\"", "192.168.1.1:80"};
