@@ -1,7 +1,11 @@
-/* cli.c - arguments, by the rules of getopt_long, with words for what is wrong. */
+/* cli.c - what commands share: arguments, by the rules of getopt_long, with words for what is wrong; and how a process begins. */
 #include "cli/cli.h"
 
 #include "base/err.h"
+#include "base/map.h"
+#include "rt/loop.h"
+#include "rt/process.h"
+#include "rt/signals.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -44,4 +48,14 @@ int cli_parse(const struct command *c, int argc, char **argv, struct option_valu
     for (int i = 0; i < *ret_operands; i++)
         argv[i + 1] = argv[optind + i];
     return EXIT_OK;
+}
+
+void cli_begin_serving(void)
+{
+    unsigned char key[16];
+
+    rt_random_bytes(key, sizeof key);
+    map_set_hash_key(key);
+    signals_init();
+    (void)process_raise_file_limit();
 }

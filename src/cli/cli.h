@@ -38,4 +38,8 @@ struct option_value {
 int cli_parse(const struct command *c, int argc, char **argv, struct option_value *options, int count, int max_operands,
               int *ret_operands);
 
+/* What every process that serves begins with, before it has threads: a hash key of its own, its signals, and as many open files as the
+ * system allows. */
+void cli_begin_serving(void);
+
 #endif

@@ -2,14 +2,12 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/server.h"
 #include "fleet/config.h"
 #include "net/tls.h"
 #include "rt/process.h"
-#include "rt/signals.h"
 #include "rt/threads.h"
 #include "rt/watchdog.h"
 #include "rt/worker.h"
@@ -97,22 +95,12 @@ static int prepare(struct server *s, const char *listen, unsigned workers)
     return EXIT_OK;
 }
 
-static void set_hash_key(void)
-{
-    unsigned char key[16];
-
-    rt_random_bytes(key, sizeof key);
-    map_set_hash_key(key);
-}
-
 static int serve(const char *config, const char *listen, unsigned workers)
 {
     struct server *s = NEW(struct server);
     int code;
 
-    set_hash_key();
-    signals_init();
-    (void)process_raise_file_limit();
+    cli_begin_serving();
     tls_trust_file(config_env_real()->getenv("SSL_CERT_FILE"));
     s->config_path = config;
     s->sim_seed = -1;

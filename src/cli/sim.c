@@ -4,11 +4,8 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "base/map.h"
 #include "fleet/config.h"
-#include "rt/process.h"
 #include "rt/signals.h"
-#include "rt/threads.h"
 #include "rt/worker.h"
 #include "sim/scenario.h"
 #include "sim/sim_provider.h"
@@ -85,15 +82,10 @@ static int load(const char *path, struct sim_process *p)
 static int start(struct sim_process *p)
 {
     struct loop_options o = {.index = 0};
-    unsigned char key[16];
-    err_t e;
 
-    rt_random_bytes(key, sizeof key);
-    map_set_hash_key(key);
-    signals_init();
-    (void)process_raise_file_limit();
+    cli_begin_serving();
     workers_start(1);
-    e = loop_run(&o, sim_main, p);
+    err_t e = loop_run(&o, sim_main, p);
     workers_stop();
     if (e != OK && e != E_CANCELLED)
         (void)fprintf(stderr, "crossdock sim: %s\n", err_detail(e));

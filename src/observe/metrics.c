@@ -72,34 +72,37 @@ struct metrics *metrics_new(void)
     return NEW(struct metrics);
 }
 
-void metrics_free(struct metrics *m)
+/* Entries, their keys, and the map. */
+static void free_entries(struct map *map)
 {
     struct str key;
     void *value;
 
+    for (size_t at = 0; map_next(map, &at, &key, &value);) {
+        mem_free((void *)key.p);
+        mem_free(value);
+    }
+    map_release(map);
+}
+
+void metrics_free(struct metrics *m)
+{
     if (!m)
         return;
-    for (size_t at = 0; map_next(&m->series, &at, &key, &value);) {
-        mem_free((void *)key.p);
-        mem_free(value);
-    }
-    for (size_t at = 0; map_next(&m->attempts, &at, &key, &value);) {
-        mem_free((void *)key.p);
-        mem_free(value);
-    }
-    map_release(&m->series);
-    map_release(&m->attempts);
+    free_entries(&m->series);
+    free_entries(&m->attempts);
     mem_free(m);
 }
 
-/* Join up to three names with NULs between them; names too long for the buffer are cut. */
-static struct str join_key(char key[KEY_MAX], struct str a, struct str b, struct str c)
+enum { KEY_PARTS = 3 };
+
+/* Join names with NULs between them; names too long for the buffer are cut. */
+static struct str join_key(char key[KEY_MAX], const struct str parts[KEY_PARTS])
 {
-    const struct str parts[] = {a, b, c};
     size_t n = 0;
 
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        size_t take = parts[i].n < KEY_MAX / 3 - 1 ? parts[i].n : KEY_MAX / 3 - 1;
+    for (size_t i = 0; i < KEY_PARTS; i++) {
+        size_t take = parts[i].n < KEY_MAX / KEY_PARTS - 1 ? parts[i].n : KEY_MAX / KEY_PARTS - 1;
         if (take)
             memcpy(key + n, parts[i].p, take);
         n += take;
@@ -108,28 +111,56 @@ static struct str join_key(char key[KEY_MAX], struct str a, struct str b, struct
     return str_of(key, n - 1);
 }
 
-static struct series *look_up_series(struct metrics *m, struct str endpoint, struct str model, struct str deployment)
+/* The entry for these names, in a full map the one for `others`. If there is none yet: NULL, and its key, which the new entry owns. */
+static void *look_up(const struct map *map, const struct str parts[KEY_PARTS], const struct str others[KEY_PARTS],
+                     struct str *ret_key)
 {
     char text[KEY_MAX];
-    struct str key = join_key(text, endpoint, model, deployment);
-    struct series *s = map_get(&m->series, key);
+    struct str key = join_key(text, parts);
+    void *found = map_get(map, key);
+
+    if (!found && map->count >= MAX_SERIES) {
+        key = join_key(text, others);
+        found = map_get(map, key);
+    }
+    if (!found)
+        *ret_key = str_of(mem_dup(key.p, key.n), key.n);
+    return found;
+}
+
+static struct series *look_up_series(struct metrics *m, struct str endpoint, struct str model, struct str deployment)
+{
+    const struct str parts[KEY_PARTS] = {endpoint, model, deployment};
+    const struct str others[KEY_PARTS] = {endpoint, STR("other"), STR("other")};
+    struct str key;
+    struct series *s = look_up(&m->series, parts, others, &key);
 
     if (s)
         return s;
-    if (m->series.count >= MAX_SERIES) {
-        key = join_key(text, endpoint, STR("other"), STR("other"));
-        s = map_get(&m->series, key);
-        if (s)
-            return s;
-    }
     s = NEW(struct series);
-    s->key = str_of(mem_dup(key.p, key.n), key.n);
-    struct str rest = s->key;
-    s->endpoint = str_cut(&rest, '\0');
-    s->model = str_cut(&rest, '\0');
-    s->deployment = rest;
+    s->key = key;
+    s->endpoint = str_cut(&key, '\0');
+    s->model = str_cut(&key, '\0');
+    s->deployment = key;
     map_put(&m->series, s->key, s);
     return s;
+}
+
+static struct attempts *look_up_attempts(struct metrics *m, struct str deployment, struct str provider)
+{
+    const struct str parts[KEY_PARTS] = {deployment, provider};
+    const struct str others[KEY_PARTS] = {STR("other"), STR("other")};
+    struct str key;
+    struct attempts *a = look_up(&m->attempts, parts, others, &key);
+
+    if (a)
+        return a;
+    a = NEW(struct attempts);
+    a->key = key;
+    a->deployment = str_cut(&key, '\0');
+    a->provider = str_cut(&key, '\0');
+    map_put(&m->attempts, a->key, a);
+    return a;
 }
 
 static struct series *find_series(struct metrics *m, struct str endpoint, struct str model, struct str deployment)
@@ -139,29 +170,6 @@ static struct series *find_series(struct metrics *m, struct str endpoint, struct
     if (!s || !str_eq(s->model, model) || !str_eq(s->deployment, deployment) || !str_eq(s->endpoint, endpoint))
         m->last = look_up_series(m, endpoint, model, deployment);
     return m->last;
-}
-
-static struct attempts *look_up_attempts(struct metrics *m, struct str deployment, struct str provider)
-{
-    char text[KEY_MAX];
-    struct str key = join_key(text, deployment, provider, STR_NONE);
-    struct attempts *a = map_get(&m->attempts, key);
-
-    if (a)
-        return a;
-    if (m->attempts.count >= MAX_SERIES) {
-        key = join_key(text, STR("other"), STR("other"), STR_NONE);
-        a = map_get(&m->attempts, key);
-        if (a)
-            return a;
-    }
-    a = NEW(struct attempts);
-    a->key = str_of(mem_dup(key.p, key.n), key.n);
-    struct str rest = a->key;
-    a->deployment = str_cut(&rest, '\0');
-    a->provider = str_cut(&rest, '\0');
-    map_put(&m->attempts, a->key, a);
-    return a;
 }
 
 static struct attempts *find_attempts(struct metrics *m, struct str deployment, struct str provider)

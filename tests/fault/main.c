@@ -4,20 +4,19 @@
  * A scenario stops at its first failing run; the report says how to repeat that one.
  */
 #include "fault/fault.h"
+#include "sim/scenarios.h"
 #include "unit/census.h"
 
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { HANG_SECONDS = 60, SCENARIOS_MAX = 256, NTH_MAX = 100000 };
+enum { NTH_MAX = 100000 };
 
-static struct scenario *scenarios;
 static struct {
     unsigned step, nth; /* nth 0: all */
     const char *sweep;  /* part of its name; NULL: all */
@@ -29,12 +28,6 @@ static struct {
     struct sweep sweep;
     unsigned nth;
 } running; /* for the signal handlers */
-
-void scenario_register(struct scenario *s)
-{
-    s->next = scenarios;
-    scenarios = s;
-}
 
 /* ---- crashes and hangs ---- */
 
@@ -52,26 +45,6 @@ static void say_where(void)
         _exit(127);
 }
 
-static void on_fatal(int sig)
-{
-    say_where();
-    signal(sig, SIG_DFL);
-    raise(sig == SIGALRM ? SIGABRT : sig);
-}
-
-__attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
-
-static void catch_deaths(void)
-{
-    struct sigaction act = {.sa_handler = on_fatal, .sa_flags = SA_NODEFER};
-
-    fflush(stdout);
-    sigaction(SIGABRT, &act, NULL);
-    sigaction(SIGALRM, &act, NULL);
-    if (__sanitizer_set_death_callback)
-        __sanitizer_set_death_callback(say_where);
-}
-
 /* ---- running ---- */
 
 static bool run_nth(const struct scenario *s, const struct sweep *sweep, unsigned nth, struct verdict *v)
@@ -79,7 +52,7 @@ static bool run_nth(const struct scenario *s, const struct sweep *sweep, unsigne
     running.scenario = s;
     running.sweep = *sweep;
     running.nth = nth;
-    alarm(HANG_SECONDS);
+    alarm(SCENARIO_HANG_SECONDS);
     bool struck = sweep_run(s, sweep, nth, options.verbose, v);
     alarm(0);
     running.scenario = NULL;
@@ -191,52 +164,22 @@ static bool parse_options(int argc, char **argv, bool *ret_list, int *ret_status
     return true;
 }
 
-static bool is_wanted(const struct scenario *s, char **filters, int count)
-{
-    for (int i = 0; i < count; i++)
-        if (strstr(s->name, filters[i]) || strstr(s->file, filters[i]))
-            return true;
-    return count == 0;
-}
-
-static int by_place(const void *a, const void *b)
-{
-    const struct scenario *x = *(const struct scenario *const *)a, *y = *(const struct scenario *const *)b;
-    int files = strcmp(x->file, y->file);
-
-    return files ? files : (x->line > y->line) - (x->line < y->line);
-}
-
-static unsigned select_scenarios(const struct scenario **selected, char **filters, int count)
-{
-    unsigned n = 0;
-
-    for (const struct scenario *s = scenarios; s && n < SCENARIOS_MAX; s = s->next)
-        if (is_wanted(s, filters, count))
-            selected[n++] = s;
-    qsort(selected, n, sizeof *selected, by_place);
-    return n;
-}
-
 int main(int argc, char **argv)
 {
-    static const struct scenario *selected[SCENARIOS_MAX];
     bool list = false;
     unsigned failed = 0;
     int status;
 
     if (!parse_options(argc, argv, &list, &status))
         return status;
-    unsigned n = select_scenarios(selected, argv + optind, argc - optind);
-    for (unsigned i = 0; list && i < n; i++)
-        puts(selected[i]->name);
+    unsigned n = scenarios_choose(NULL, argv + optind, argc - optind);
     if (list)
-        return 0;
+        return scenarios_list();
     printf("TAP version 13\n1..%u\n", n);
-    catch_deaths();
+    scenarios_catch_deaths(say_where);
     const char *census = census_begin();
     for (unsigned i = 0; i < n; i++)
-        failed += !run_scenario(selected[i], i + 1);
+        failed += !run_scenario(scenario_chosen(i), i + 1);
     if (n == 0)
         fprintf(stderr, "no scenario has such a name\n");
     return census_end(census, failed || n == 0);

@@ -5,12 +5,11 @@
  * nothing is noticed, what its clients ended with and which faults were really injected.
  */
 #include "base/time.h"
-#include "sim/world.h"
+#include "sim/scenarios.h"
 #include "unit/census.h"
 
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    RUN_TWICE = 3,     /* worlds at the start of a run whose fingerprints are compared */
-    HANG_SECONDS = 60, /* of real time, for one world                                   */
-    SCENARIOS_MAX = 256,
-};
+enum { RUN_TWICE = 3 }; /* worlds at the start of a run whose fingerprints are compared */
 
-static struct scenario *scenarios;
 static struct {
     uint64_t seed, rounds;
     const char *scenario; /* exact name; NULL: by filters */
@@ -35,12 +29,6 @@ static struct {
     const struct scenario *scenario;
     uint64_t seed;
 } running; /* for the signal handlers */
-
-void scenario_register(struct scenario *s)
-{
-    s->next = scenarios;
-    scenarios = s;
-}
 
 /* ---- crashes and hangs ---- */
 
@@ -73,28 +61,6 @@ static void say_where(void)
     say("\n");
 }
 
-static void on_fatal(int sig)
-{
-    if (sig == SIGALRM)
-        say("\n# a world hangs");
-    say_where();
-    signal(sig, SIG_DFL);
-    raise(sig == SIGALRM ? SIGABRT : sig);
-}
-
-__attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
-
-static void catch_deaths(void)
-{
-    struct sigaction act = {.sa_handler = on_fatal, .sa_flags = SA_NODEFER};
-
-    fflush(stdout);
-    sigaction(SIGABRT, &act, NULL);
-    sigaction(SIGALRM, &act, NULL);
-    if (__sanitizer_set_death_callback)
-        __sanitizer_set_death_callback(say_where);
-}
-
 /* ---- running ---- */
 
 struct tally {
@@ -107,7 +73,7 @@ static void run_world(const struct scenario *s, uint64_t seed, struct verdict *v
 {
     running.scenario = s;
     running.seed = seed;
-    alarm(HANG_SECONDS);
+    alarm(SCENARIO_HANG_SECONDS);
     world_run(s, seed, options.verbose, v);
     alarm(0);
     running.scenario = NULL;
@@ -249,55 +215,23 @@ static bool parse_options(int argc, char **argv, bool *ret_list, int *ret_status
     return true;
 }
 
-static bool is_wanted(const struct scenario *s, char **filters, int count)
-{
-    if (options.scenario)
-        return strcmp(s->name, options.scenario) == 0;
-    for (int i = 0; i < count; i++)
-        if (strstr(s->name, filters[i]) || strstr(s->file, filters[i]))
-            return true;
-    return count == 0;
-}
-
-static int by_place(const void *a, const void *b)
-{
-    const struct scenario *x = *(const struct scenario *const *)a, *y = *(const struct scenario *const *)b;
-    int files = strcmp(x->file, y->file);
-
-    return files ? files : (x->line > y->line) - (x->line < y->line);
-}
-
-static unsigned select_scenarios(const struct scenario **selected, char **filters, int count)
-{
-    unsigned n = 0;
-
-    for (const struct scenario *s = scenarios; s && n < SCENARIOS_MAX; s = s->next)
-        if (is_wanted(s, filters, count))
-            selected[n++] = s;
-    qsort(selected, n, sizeof *selected, by_place);
-    return n;
-}
-
 int main(int argc, char **argv)
 {
-    static const struct scenario *selected[SCENARIOS_MAX];
     bool list = false;
     unsigned failed = 0;
     int status;
 
     if (!parse_options(argc, argv, &list, &status))
         return status;
-    unsigned n = select_scenarios(selected, argv + optind, argc - optind);
-    for (unsigned i = 0; list && i < n; i++)
-        puts(selected[i]->name);
+    unsigned n = scenarios_choose(options.scenario, argv + optind, argc - optind);
     if (list)
-        return 0;
+        return scenarios_list();
     printf("TAP version 13\n1..%u\n# seed %" PRIu64 ", %" PRIu64 " worlds per scenario\n", n, options.seed,
            options.rounds);
-    catch_deaths();
+    scenarios_catch_deaths(say_where);
     const char *census = census_begin();
     for (unsigned i = 0; i < n; i++)
-        failed += !run_scenario(selected[i], i + 1);
+        failed += !run_scenario(scenario_chosen(i), i + 1);
     if (n == 0)
         fprintf(stderr, "no scenario has such a name\n");
     return census_end(census, failed || n == 0);
