@@ -8,7 +8,8 @@ static const struct json_tree *parse(struct arena *a, struct str text)
 {
     const struct json_tree *tree = NULL;
 
-    CHECK_OK(json_tree_parse(a, text, &tree));
+    if (json_tree_parse(a, text, &tree) != OK)
+        test_fail_(__FILE__, __LINE__, "%.*s: %s", STR_ARG(text), err_detail(E_PARSE));
     return tree;
 }
 
