@@ -137,14 +137,14 @@ static int run(int argc, char **argv)
 const struct command command_serve = {
     .name = "serve",
     .summary = "serve the gateway",
-    .help =
-        "Usage: crossdock serve [--config FILE] [--listen ADDR] [--workers N]\n\n"
-        "Serves until SIGTERM or SIGINT, then lets requests under way finish. SIGHUP, or a change of the file, "
-        "installs the\n"
-        "new configuration; an invalid one is refused and the old one stays. SIGUSR1 prints all fibers to stderr.\n\n"
-        "  --config FILE   configuration, or a folder of *.yaml (default: crossdock.yaml)\n"
-        "  --listen ADDR   listen here instead of where the configuration says: 127.0.0.1:8080, [::1]:8080, "
-        "unix:/path\n"
-        "  --workers N     event loops (default: the configuration's, else one per processor)\n",
+    .help = "Usage: crossdock serve [--config FILE] [--listen ADDR] [--workers N]\n\n"
+            "Serves until SIGTERM or SIGINT, then lets requests under way finish. SIGHUP, or a change of one of its "
+            "files, installs\n"
+            "the new configuration; an invalid one is refused and the old one stays. SIGUSR1 prints all fibers to "
+            "stderr.\n\n"
+            "  --config FILE   configuration, or a folder of *.yaml (default: crossdock.yaml)\n"
+            "  --listen ADDR   listen here instead of where the configuration says: 127.0.0.1:8080, [::1]:8080, "
+            "unix:/path\n"
+            "  --workers N     event loops (default: the configuration's, else one per processor)\n",
     .run = run,
 };

@@ -69,7 +69,7 @@ static int load(const char *path, struct sim_process *p)
 
     arena_init(&arena, SIZE_MAX / 2);
     if (e != OK) {
-        (void)fprintf(stderr, "crossdock sim: %s\n", err_detail(e));
+        (void)fprintf(stderr, "%s: error: cannot be read: %s\n", path, err_detail(e));
         return EXIT_CONFIG;
     }
     e = scenario_parse(path ? buf_str(&text) : scenario_builtin(), path ? path : "built-in scenario", &problems,

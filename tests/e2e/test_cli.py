@@ -60,6 +60,8 @@ def test_schema_is_json_schema():
     assert schema["$schema"].startswith("https://json-schema.org/") and "providers" in schema["properties"]
 
 
-def test_a_missing_file_is_named():
-    result = run("serve", "--config", "/nowhere/x.yaml")
-    assert result.returncode == 3 and "/nowhere/x.yaml" in result.stderr
+@pytest.mark.parametrize("arguments", [["serve", "--config"], ["sim", "--scenario"], ["check"]])
+def test_a_missing_file_is_named(arguments):
+    result = run(*arguments, "/nowhere/x.yaml")
+    assert result.returncode == 3
+    assert result.stderr == "/nowhere/x.yaml: error: cannot be read: No such file or directory\n"
