@@ -44,11 +44,12 @@ UNIT_TESTS := $(sort $(wildcard tests/unit/*_test.c))
 GOLDEN_TESTS := $(sort $(wildcard tests/golden/*.c))
 SIM_TESTS := $(sort $(wildcard tests/sim/*.c))
 FAULT_TESTS := $(sort $(wildcard tests/fault/*.c))
+CONFORMANCE_TESTS := $(sort $(wildcard tests/conformance/*.c))
 BENCHES := $(sort $(wildcard bench/*.c))
 FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard tests/fuzz/*.c))))
 
 # What make test runs: a folder under tests/ makes a suite, and a suite without a test is a failure.
-SUITES := $(foreach s,check unit golden sim fault fuzz e2e,$(if $(wildcard tests/$s/.),$s))
+SUITES := $(foreach s,check unit golden conformance sim fault fuzz e2e,$(if $(wildcard tests/$s/.),$s))
 
 # Goals that work before anything is installed: those whose recipes begin with scripts/deps, and those that compile nothing.
 INSTALLING := run test e2e bench soak
@@ -143,7 +144,7 @@ OBJECTS := $(SOURCES:%.c=$(B)/%.o) $(ASSEMBLY:%.S=$(B)/%.S.o) $(CATALOG_SOURCES:
 LIBRARY := $(B)/libcrossdock.a
 PROGRAM := $(if $(filter release,$(VARIANT)),build/crossdock,$(B)/crossdock)
 TEST_PROGRAMS := $(if $(UNIT_TESTS),$(B)/unit) $(if $(GOLDEN_TESTS),$(B)/golden) $(if $(SIM_TESTS),$(B)/simtest) \
-	$(if $(FAULT_TESTS),$(B)/fault)
+	$(if $(FAULT_TESTS),$(B)/fault) $(if $(CONFORMANCE_TESTS),$(B)/conformance)
 
 .PHONY: all
 all: $(PROGRAM) ## the release program, build/crossdock
@@ -184,6 +185,8 @@ $(B)/golden: $(GOLDEN_TESTS:%.c=$(B)/%.o) $(RUNNER) $(LIBRARY)
 $(B)/simtest: $(SIM_TESTS:%.c=$(B)/%.o) $(RUNNER) $(LIBRARY)
 	$(call link,$^,$(RPATH_BUILD))
 $(B)/fault: $(FAULT_TESTS:%.c=$(B)/%.o) $(RUNNER) $(LIBRARY)
+	$(call link,$^,$(RPATH_BUILD))
+$(B)/conformance: $(CONFORMANCE_TESTS:%.c=$(B)/%.o) $(RUNNER) $(LIBRARY)
 	$(call link,$^,$(RPATH_BUILD))
 $(B)/fuzz-%: $(B)/tests/fuzz/%.o $(LIBRARY)
 	$(call link,$^,$(RPATH_BUILD))
@@ -226,8 +229,8 @@ test: ## install what is missing, then run every check and every suite
 check: ## the gate before a commit, under a minute: checks of the source, unit, golden, a short simulation
 	+@scripts/test --quick static $(filter check unit golden sim,$(SUITES))
 
-.PHONY: unit golden
-unit golden: ## one suite of tests; T= runs those whose name has this in it
+.PHONY: unit golden conformance
+unit golden conformance: ## one suite of tests; T= runs those whose name has this in it
 	+@$(MAKE) --no-print-directory $(B)/$@
 	@$(B)/$@ $(if $(SEED),--seed $(SEED)) $(T)
 

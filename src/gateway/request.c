@@ -29,7 +29,7 @@ static SUSPENDS err_t refuse_body(struct exchange *x, err_t cause, struct str me
 /* The client's request cannot be said to the provider: its own to mend. */
 static SUSPENDS err_t refuse_parse(struct exchange *x, err_t cause, struct str message, struct str param)
 {
-    struct api_error e = {.status = err_http_status(cause), .message = message, .param = param};
+    struct api_error e = {.status = 400, .message = message, .param = param};
 
     x->facts.error = cause;
     return reply_error(x, &e);
