@@ -77,6 +77,9 @@ struct exchange {
 /* Answer with an error in the client's dialect, unless an answer has begun: then it is broken off. Notes it in the facts. Returns OK, or why it could not be
  * written. */
 err_t reply_error(struct exchange *x, const struct api_error *e) SUSPENDS MUST_CHECK;
+/* The error in the client's dialect, whose status for it *ret_status becomes; headers that its clients look at. */
+void error_in_dialect(struct exchange *x, const struct api_error *e, struct buf *to, int *ret_status,
+                      struct call_header headers[2]);
 /* The same with further headers, when no answer has begun. */
 err_t reply_error_with(struct exchange *x, const struct api_error *e, const struct http_header *more, size_t count)
     SUSPENDS MUST_CHECK;

@@ -202,9 +202,8 @@ err_t relay_error(struct exchange *x, struct attempt *a)
         return tell_error(x, &error);
     forward_answer_headers(x, a->call, &headers, &reply.count);
     if (!a->has_body || is_our_credential(a->status) || !is_fit(x, a)) {
-        if (x->endpoint.dialect->client.write_error)
-            return tell_error(x, &error);
-        openai_error_body(&error, &body);
+        struct call_header of_dialect[2] = {{STR_NONE, STR_NONE}, {STR_NONE, STR_NONE}}; /* the provider's own stay */
+        error_in_dialect(x, &error, &body, &reply.status, of_dialect);
         text = buf_str(&body);
     }
     for (size_t i = 0; i < reply.count; i++) { /* the type is ours now, and so is the encoding */

@@ -60,9 +60,8 @@ size_t own_headers(struct exchange *x, struct http_header *to)
     return n;
 }
 
-/* In the client's dialect; *ret_status is the dialect's. */
-static void write_error(struct exchange *x, const struct api_error *e, struct buf *to, int *ret_status,
-                        struct call_header headers[2])
+void error_in_dialect(struct exchange *x, const struct api_error *e, struct buf *to, int *ret_status,
+                      struct call_header headers[2])
 {
     const struct client_side *c = &x->endpoint.dialect->client;
 
@@ -81,7 +80,7 @@ err_t reply_error_with(struct exchange *x, const struct api_error *e, const stru
     int status;
     size_t n = own_headers(x, headers);
 
-    write_error(x, e, &body, &status, of_dialect);
+    error_in_dialect(x, e, &body, &status, of_dialect);
     headers[n++] = (struct http_header){STR("content-type"), STR("application/json")};
     for (size_t i = 0; i < count; i++)
         headers[n++] = more[i];

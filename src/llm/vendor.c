@@ -12,10 +12,29 @@
 #define BEARER .key_header = "authorization", .key_prefix = "Bearer "
 
 static const char *const openai_also[] = {"responses", "completions", NULL};
+static const char *const responses_also[] = {"responses", NULL};
 static const char *const completions_also[] = {"completions", NULL};
 static const char *const vllm_also[] = {"responses", "completions", "anthropic", "rerank", NULL};
 static const char *const ollama_also[] = {"openai", "completions", NULL};
 static const char *const tei_also[] = {"rerank", NULL};
+
+/* Sampling and reasoning fields that are not OpenAI's. */
+static const char *const vllm_adds[] = {
+    "top_k",     "min_p", "repetition_penalty", "thinking_token_budget", "include_reasoning", "video_url",
+    "audio_url", NULL};
+static const char *const sglang_adds[] = {"top_k", "min_p", "repetition_penalty", "video_url", NULL};
+static const char *const llamacpp_adds[] = {"top_k", "min_p", "typical_p", "repeat_penalty", NULL};
+static const char *const lmstudio_adds[] = {"top_k", "min_p", "repeat_penalty", NULL};
+static const char *const openrouter_adds[] = {"top_k", "min_p", "repetition_penalty", "video_url", NULL};
+static const char *const fireworks_adds[] = {"top_k", "min_p", "typical_p", "repetition_penalty", NULL};
+static const char *const together_adds[] = {"top_k", "min_p", "repetition_penalty", "video_url", NULL};
+static const char *const perplexity_adds[] = {"top_k", NULL};
+
+/* What Groq answers with 400. */
+static const char *const groq_refuses[] = {"logprobs", "top_logprobs", "logit_bias", "name", NULL};
+/* The same of Cerebras. */
+static const char *const cerebras_refuses[] = {"frequency_penalty",   "presence_penalty", "logit_bias",
+                                               "parallel_tool_calls", "service_tier",     NULL};
 
 static const char *const mistral_accepts[] = {"model",
                                               "messages",
@@ -81,7 +100,17 @@ const struct vendor vendor_table[] = {
      .key_header = "api-key",
      .key_prefix = "",
      .key_env = "AZURE_OPENAI_API_KEY",
+     .quirks = QUIRK_FULL,
      .also = openai_also},
+    {.name = "azure-deployments",
+     .title = "Azure OpenAI, dated API with deployments in the path",
+     .dialect = "openai",
+     .auth = AUTH_AZURE,
+     .key_header = "api-key",
+     .key_prefix = "",
+     .key_env = "AZURE_OPENAI_API_KEY",
+     .quirks = QUIRK_FULL | QUIRK_DEPLOYMENT_PATH,
+     .also = completions_also},
     {.name = "bedrock",
      .title = "Amazon Bedrock",
      .dialect = "bedrock",
@@ -95,6 +124,9 @@ const struct vendor vendor_table[] = {
      .base_url = "https://api.cerebras.ai/v1",
      .key_env = "CEREBRAS_API_KEY",
      BEARER,
+     .quirks = QUIRK_NO_DEVELOPER,
+     .refuses = cerebras_refuses,
+     .temperature_max = 1.5,
      .also = completions_also},
     {.name = "cohere",
      .title = "Cohere",
@@ -114,7 +146,8 @@ const struct vendor vendor_table[] = {
      .base_url = "https://api.deepseek.com",
      .key_env = "DEEPSEEK_API_KEY",
      BEARER,
-     .quirks = QUIRK_MAX_TOKENS | QUIRK_NO_DEVELOPER | QUIRK_REASONING_FIELD | QUIRK_NO_SCHEMA,
+     .quirks = QUIRK_MAX_TOKENS | QUIRK_NO_DEVELOPER | QUIRK_REASONING_FIELD | QUIRK_NO_SCHEMA | QUIRK_PLAIN_TEXT |
+               QUIRK_THINKING,
      .reasoning_name = "reasoning_content"},
     {.name = "fireworks",
      .title = "Fireworks AI",
@@ -123,6 +156,7 @@ const struct vendor vendor_table[] = {
      .key_env = "FIREWORKS_API_KEY",
      BEARER,
      .quirks = QUIRK_MAX_TOKENS,
+     .adds = fireworks_adds,
      .also = completions_also},
     {.name = "gemini",
      .title = "Google Gemini API",
@@ -137,8 +171,10 @@ const struct vendor vendor_table[] = {
      .base_url = "https://api.groq.com/openai/v1",
      .key_env = "GROQ_API_KEY",
      BEARER,
-     .quirks = QUIRK_NO_N,
-     .also = NULL},
+     .quirks = QUIRK_NO_N | QUIRK_REASONING_FIELD,
+     .reasoning_name = "reasoning",
+     .refuses = groq_refuses,
+     .also = responses_also},
     {.name = "huggingface",
      .title = "Hugging Face router",
      .dialect = "openai",
@@ -158,6 +194,7 @@ const struct vendor vendor_table[] = {
      .auth = AUTH_NONE_NEEDED,
      BEARER,
      .quirks = QUIRK_MAX_TOKENS | QUIRK_NO_N,
+     .adds = llamacpp_adds,
      .also = completions_also},
     {.name = "lmstudio",
      .title = "LM Studio",
@@ -165,6 +202,7 @@ const struct vendor vendor_table[] = {
      .auth = AUTH_NONE_NEEDED,
      BEARER,
      .quirks = QUIRK_MAX_TOKENS | QUIRK_NO_N,
+     .adds = lmstudio_adds,
      .also = completions_also},
     {.name = "mistral",
      .title = "Mistral AI",
@@ -173,8 +211,9 @@ const struct vendor vendor_table[] = {
      .key_env = "MISTRAL_API_KEY",
      BEARER,
      .quirks = QUIRK_STRICT | QUIRK_MAX_TOKENS | QUIRK_NO_STREAM_OPTIONS | QUIRK_NO_DEVELOPER | QUIRK_RANDOM_SEED |
-               QUIRK_CHOICE_ANY | QUIRK_PREFIX | QUIRK_TRANSLATE | QUIRK_THINKING_PARTS,
+               QUIRK_CHOICE_ANY | QUIRK_PREFIX | QUIRK_TRANSLATE | QUIRK_MISTRAL_PARTS | QUIRK_ORDER,
      .tool_ids = TOOL_ID_MISTRAL,
+     .temperature_max = 1.5,
      .accepts = mistral_accepts},
     {.name = "nvidia",
      .title = "NVIDIA NIM",
@@ -197,6 +236,7 @@ const struct vendor vendor_table[] = {
      .base_url = "https://api.openai.com/v1",
      .key_env = "OPENAI_API_KEY",
      BEARER,
+     .quirks = QUIRK_FULL,
      .also = openai_also},
     {.name = "openrouter",
      .title = "OpenRouter",
@@ -204,7 +244,8 @@ const struct vendor vendor_table[] = {
      .base_url = "https://openrouter.ai/api/v1",
      .key_env = "OPENROUTER_API_KEY",
      BEARER,
-     .quirks = QUIRK_REASONING_FIELD,
+     .quirks = QUIRK_REASONING_FIELD | QUIRK_OPENROUTER,
+     .adds = openrouter_adds,
      .reasoning_name = "reasoning",
      .also = completions_also},
     {.name = "perplexity",
@@ -213,13 +254,16 @@ const struct vendor vendor_table[] = {
      .base_url = "https://api.perplexity.ai",
      .key_env = "PERPLEXITY_API_KEY",
      BEARER,
-     .quirks = QUIRK_MAX_TOKENS | QUIRK_NO_DEVELOPER | QUIRK_NO_N},
+     .quirks = QUIRK_MAX_TOKENS | QUIRK_NO_DEVELOPER | QUIRK_NO_N,
+     .adds = perplexity_adds},
     {.name = "sglang",
      .title = "SGLang",
      .dialect = "openai",
      .auth = AUTH_NONE_NEEDED,
      BEARER,
-     .quirks = QUIRK_MAX_TOKENS,
+     .quirks = QUIRK_MAX_TOKENS | QUIRK_REASONING_FIELD | QUIRK_CONTINUE,
+     .reasoning_name = "reasoning_content",
+     .adds = sglang_adds,
      .also = completions_also},
     {.name = "tei",
      .title = "Text Embeddings Inference",
@@ -235,6 +279,7 @@ const struct vendor vendor_table[] = {
      .key_env = "TOGETHER_API_KEY",
      BEARER,
      .quirks = QUIRK_MAX_TOKENS,
+     .adds = together_adds,
      .also = completions_also},
     {.name = "vertex",
      .title = "Google Vertex AI",
@@ -247,7 +292,8 @@ const struct vendor vendor_table[] = {
      .dialect = "openai",
      .auth = AUTH_NONE_NEEDED,
      BEARER,
-     .quirks = QUIRK_REASONING_FIELD,
+     .quirks = QUIRK_REASONING_FIELD | QUIRK_CONTINUE,
+     .adds = vllm_adds,
      .reasoning_name = "reasoning",
      .also = vllm_also},
     {.name = "xai",
@@ -287,4 +333,9 @@ bool vendor_speaks(const struct vendor *v, const struct dialect *d)
 bool vendor_accepts(const struct vendor *v, struct str field)
 {
     return !holds(v->refuses, field) && (!(v->quirks & QUIRK_STRICT) || holds(v->accepts, field));
+}
+
+bool vendor_adds(const struct vendor *v, struct str field)
+{
+    return holds(v->adds, field);
 }

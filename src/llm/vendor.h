@@ -23,17 +23,17 @@ enum vendor_auth {
     AUTH_NONE_NEEDED, /* api_key as bearer if given                                    */
 };
 
-/* Quirks of OpenAI look-alikes. */
+/* What sets an OpenAI look-alike, or a host of another dialect, apart. */
 enum {
     QUIRK_STRICT = 1 << 0,     /* refuses fields that it does not know: send only those in `accepts`        */
     QUIRK_MAX_TOKENS = 1 << 1, /* "max_tokens", not "max_completion_tokens"                                 */
     QUIRK_NO_STREAM_OPTIONS = 1 << 2,
-    QUIRK_NO_DEVELOPER = 1 << 3, /* "developer" becomes "system"                                              */
-    QUIRK_NO_RESPONSES = 1 << 4, /* has no /responses                                                         */
-    QUIRK_NO_COMPLETIONS = 1 << 5,
-    QUIRK_NO_EMBEDDINGS = 1 << 6,
-    QUIRK_NO_SCHEMA = 1 << 7, /* no response_format json_schema                                            */
-    QUIRK_TEXT_ONLY_TOOL_RESULTS = 1 << 8,
+    QUIRK_NO_DEVELOPER = 1 << 3,     /* "developer" becomes "system"                                              */
+    QUIRK_FULL = 1 << 4,             /* OpenAI itself: knows custom tools, allowed_tools, safety_identifier         */
+    QUIRK_OPENROUTER = 1 << 5,       /* "reasoning": {…}, reasoning_details, cache_control on parts                 */
+    QUIRK_THINKING = 1 << 6,         /* thinking is switched with "thinking": {"type"}, not by an effort            */
+    QUIRK_NO_SCHEMA = 1 << 7,        /* no response_format json_schema                                            */
+    QUIRK_PLAIN_TEXT = 1 << 8,       /* content of nothing but text must be one string                            */
     QUIRK_RANDOM_SEED = 1 << 9,      /* "random_seed"                                                             */
     QUIRK_CHOICE_ANY = 1 << 10,      /* tool_choice "any" for "required"                                          */
     QUIRK_NO_N = 1 << 11,            /* one choice only                                                           */
@@ -43,9 +43,10 @@ enum {
     QUIRK_ANTHROPIC_BEDROCK = 1 << 15,
     QUIRK_ANTHROPIC_VERTEX = 1 << 16, /* Claude's hosts: see dialect/anthropic.c */
     QUIRK_VERTEX = 1 << 17,           /* Gemini on Vertex: project and location in the path                        */
-    QUIRK_THINKING_PARTS = 1 << 18,   /* reasoning as content parts (Mistral)                                      */
-    QUIRK_NO_TOOL_STRICT = 1 << 19,   /* no "strict" in function definitions                                       */
+    QUIRK_MISTRAL_PARTS = 1 << 18,    /* Mistral's content parts: thinking, document_url, input_audio as a string  */
+    QUIRK_ORDER = 1 << 19,            /* system text only at the beginning, no user message right behind a tool's  */
     QUIRK_REASONING_FIELD = 1 << 20,  /* takes reasoning back: field named by reasoning_name                      */
+    QUIRK_CONTINUE = 1 << 21,         /* continue_final_message for a last assistant message (vLLM, SGLang)        */
 };
 
 struct vendor {
@@ -62,6 +63,8 @@ struct vendor {
     const char *const *accepts; /* QUIRK_STRICT: fields of a chat request that it knows; NULL-terminated */
     const char *const *refuses; /* fields that it refuses; NULL-terminated; NULL: none              */
     const char *also_path;      /* in front of the paths of those, where the base URL does not hold it: "/v1" */
+    const char *const *adds;    /* fields and parts beyond OpenAI's that it knows; NULL-terminated; NULL: none */
+    double temperature_max;     /* 0: the dialect's own                                                   */
     const char *const *
         also; /* further dialects that it speaks natively ("responses", "completions", …) besides `dialect`; NULL-terminated */
 };
@@ -75,5 +78,7 @@ const struct vendor *vendor_find(struct str name);
 /* Does it speak this dialect itself, so that bytes may pass through? */
 bool vendor_speaks(const struct vendor *v, const struct dialect *d);
 bool vendor_accepts(const struct vendor *v, struct str field);
+/* Does it know this field or kind of part, which is not OpenAI's? */
+bool vendor_adds(const struct vendor *v, struct str field);
 
 #endif

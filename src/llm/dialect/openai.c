@@ -1,58 +1,66 @@
 /*
- * openai.c - the OpenAI dialect: Chat Completions, embeddings, models.
+ * openai.c - the OpenAI dialect: Chat Completions, embeddings and models, on both sides, for OpenAI, Azure and their many look-alikes.
  *
- * Bytes that pass through are never rebuilt here; see llm/openai_body.h and llm/openai_stream.h for what is rewritten on the way.
+ * What this dialect's clients and providers share passes through as bytes (llm/openai_body.h, llm/openai_stream.h); between dialects it is translated by the
+ * parts in llm/openai_*.c. How look-alikes differ is said by their rows in llm/vendor.c, which the request's writer follows; the answer's reader takes
+ * what any of them sends.
+ *
  * Wire format: OpenAI's published API description, November 2026.
  */
-#include "codec/json_out.h"
-#include "llm/dialect.h"
+#include "llm/openai_int.h"
 
-extern const struct dialect dialect_openai;
+#define CHAT .method = "POST", .operation = OP_CHAT, .stream = STREAM_IF_TRUE, .label = "chat"
+#define EMBED .method = "POST", .operation = OP_EMBED, .label = "embeddings"
 
-static const struct endpoint_row endpoints[] = {
-    {"POST", "/v1/chat/completions", OP_CHAT, MODEL_IN_BODY, STREAM_IF_TRUE, "chat", NULL, 0},
-    {"POST", "/v1/embeddings", OP_EMBED, MODEL_IN_BODY, STREAM_NEVER, "embeddings", NULL, 0},
-    {"GET", "/v1/models", OP_MODELS, MODEL_NONE, STREAM_NEVER, "models", NULL, 0},
-    {"GET", "/v1/models/{model}", OP_MODEL, MODEL_IN_PATH, STREAM_NEVER, "models", NULL, 0},
-    {0}};
+static const struct endpoint_row rows[] = {
+    {CHAT, .path = "/v1/chat/completions"},
+    {CHAT, .path = "/openai/deployments/{model}/chat/completions", .model = MODEL_IN_PATH, .variant = OPENAI_AZURE},
+    {EMBED, .path = "/v1/embeddings"},
+    {EMBED, .path = "/openai/deployments/{model}/embeddings", .model = MODEL_IN_PATH, .variant = OPENAI_AZURE},
+    {"GET", "/v1/models", .operation = OP_MODELS, .model = MODEL_NONE, .label = "models"},
+    {"GET", "/openai/models", .operation = OP_MODELS, .model = MODEL_NONE, .label = "models", .variant = OPENAI_AZURE},
+    {"GET", "/v1/models/{model}", .operation = OP_MODEL, .model = MODEL_IN_PATH, .label = "models"},
+    {0},
+};
 
-static void put_card(struct json_out *o, const struct model_card *card)
+/* Azure's paths name the deployment, others' the model in the body: the path is made anew for either. */
+static err_t pass_path(const struct translation *t, bool stream, struct str *ret_path)
 {
-    json_open(o, '{');
-    json_member_str(o, STR("id"), card->id);
-    json_member_str(o, STR("object"), STR("model"));
-    json_member_i64(o, STR("created"), card->created);
-    json_member_str(o, STR("owned_by"), card->owner);
-    json_close(o, '}');
-}
-
-static err_t write_models(const struct translation *t, const struct model_card *cards, size_t n, struct buf *to)
-{
-    struct json_out o = json_out_to(to);
-
-    (void)t;
-    json_open(&o, '{');
-    json_member_str(&o, STR("object"), STR("list"));
-    json_member_open(&o, STR("data"), '[');
-    for (size_t i = 0; i < n; i++)
-        put_card(&o, &cards[i]);
-    json_close(&o, ']');
-    json_close(&o, '}');
-    return buf_status(to);
-}
-
-static err_t write_model(const struct translation *t, const struct model_card *card, struct buf *to)
-{
-    struct json_out o = json_out_to(to);
-
-    (void)t;
-    put_card(&o, card);
-    return buf_status(to);
+    (void)stream;
+    if (t->row->operation == OP_CHAT)
+        *ret_path = openai_path(t, "chat/completions");
+    else if (t->row->operation == OP_EMBED)
+        *ret_path = openai_path(t, "embeddings");
+    else
+        *ret_path = STR("/models");
+    return OK;
 }
 
 const struct dialect dialect_openai = {
     .name = "openai",
     .title = "OpenAI Chat Completions",
     .signer = SIGNER_OPENAI,
-    .client = {.endpoints = endpoints, .write_models = write_models, .write_model = write_model},
+    .client = {.endpoints = rows,
+               .read_chat = openai_read_chat,
+               .write_answer = openai_write_answer,
+               .writer_size = OPENAI_WRITER_SIZE,
+               .writer_begin = openai_writer_begin,
+               .writer_event = openai_writer_event,
+               .keep_alive = STR_INIT(": keep-alive\n\n"),
+               .read_embed = openai_read_embed,
+               .write_embed = openai_write_embed_answer,
+               .write_models = openai_write_models,
+               .write_model = openai_write_model,
+               .write_error = openai_write_error},
+    .provider = {.write_chat = openai_write_chat,
+                 .read_answer = openai_read_answer,
+                 .reader_size = OPENAI_READER_SIZE,
+                 .reader_begin = openai_reader_begin,
+                 .reader_frame = openai_reader_frame,
+                 .reader_end = openai_reader_end,
+                 .write_embed = openai_write_embed,
+                 .read_embed = openai_read_embed_answer,
+                 .embed_batch_max = 2048,
+                 .pass_path = pass_path,
+                 .read_error = openai_read_error},
 };

@@ -1,0 +1,118 @@
+/* completions_dialect_test.c - legacy completions over any model, and a provider that only completes. */
+#include "canon.h"
+#include "dialect_world.h"
+
+#define PROMPT "\"model\":\"m\",\"prompt\":\"Once\""
+#define CHAT_ANSWER                                                                                                    \
+    "{\"choices\":[{\"index\":0,\"message\":{\"content\":\" upon\",\"reasoning_content\":\"hm\"},\"logprobs\":"      \
+    "{\"content\":[{\"token\":\" up\",\"logprob\":-0.5,\"bytes\":null,\"top_logprobs\":[{\"token\":\" up\","        \
+    "\"logprob\":-0.5}]},{\"token\":\"on\",\"logprob\":-1,\"top_logprobs\":[]}]},\"finish_reason\":\"length\"}],"   \
+    "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}"
+#define CHUNK(inside) "data: {\"id\":\"c\",\"choices\":[{\"index\":0," inside "}]}\n\n"
+
+TEST(completions_a_prompt_is_what_the_user_says)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "completions", "openai");
+    CHECK_STR(world_translate(&w, "{" PROMPT ",\"max_tokens\":5,\"stop\":\"x\",\"best_of\":3,\"suffix\":\"end\","
+                                  "\"logprobs\":2,\"echo\":true}"),
+              "{\"model\":\"their-model\",\"messages\":[{\"role\":\"user\",\"content\":\"Once\"}],"
+              "\"max_completion_tokens\":5,\"stop\":[\"x\"],\"logprobs\":true,\"top_logprobs\":2}");
+    CHECK_STR(world_dropped(&w), "/suffix,/best_of");
+    CHECK(w.q.is_completion);
+}
+
+TEST(completions_prompts_that_no_chat_can_say_are_refused)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "completions", "openai");
+    CHECK_STR(world_translate(&w, "{\"model\":\"m\",\"prompt\":[1,2]}"),
+              "! prompt: 'prompt' must be a string for this model, not tokens");
+    CHECK_STR(world_translate(&w, "{\"model\":\"m\",\"prompt\":[\"a\",\"b\"]}"),
+              "! prompt: this model takes one prompt at a time; send one request for each");
+    CHECK_STR(world_translate(&w, "{\"model\":\"m\"}"), "! prompt: 'prompt' is missing: give the text to be continued");
+}
+
+TEST(completions_an_answer_has_text_echo_and_lists_of_logprobs)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "completions", "openai");
+    (void)world_translate(&w, "{" PROMPT ",\"logprobs\":1,\"echo\":true}");
+    struct str out = world_answer(&w, "openai", CHAT_ANSWER);
+    CHECK_HOLDS(out, "\"object\":\"text_completion\",\"created\":1790000000,\"model\":\"our-model\",\"choices\":["
+                     "{\"text\":\"Once upon\",\"index\":0,\"logprobs\":{\"tokens\":[\" up\",\"on\"],"
+                     "\"token_logprobs\":[-0.5,-1],\"top_logprobs\":[{\" up\":-0.5},{}],\"text_offset\":[4,7]},"
+                     "\"finish_reason\":\"length\"}]");
+}
+
+TEST(completions_a_stream_tells_only_text_and_ends_once)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "completions", "openai");
+    (void)world_translate(&w, "{" PROMPT ",\"stream\":true,\"echo\":true}");
+    struct str out = world_stream(
+        &w, "openai",
+        CHUNK("\"delta\":{\"reasoning_content\":\"hm\"}") CHUNK("\"delta\":{\"content\":\" upon\"}") CHUNK(
+            "\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}")
+            CHUNK("\"delta\":{},\"finish_reason\":\"stop\"") "data: [DONE]\n\n");
+    CHECK_HOLDS(out, "[{\"text\":\"Once\",\"index\":0,\"logprobs\":null,\"finish_reason\":null}]}\n\ndata: {");
+    CHECK_HOLDS(out, "[{\"text\":\" upon\",\"index\":0,\"logprobs\":null,\"finish_reason\":null}]}\n\ndata: {");
+    CHECK_HOLDS(out, "[{\"text\":\"\",\"index\":0,\"logprobs\":null,\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n");
+    CHECK_LACKS(out, "hm");
+    CHECK_LACKS(out, "{}");
+    out = world_stream(&w, "openai", CHUNK("\"delta\":{\"content\":\" upon\"}"));
+    CHECK_HOLDS(out, "data: {\"error\":");
+    CHECK_LACKS(out, "DONE");
+}
+
+TEST(completions_a_provider_s_answer_is_read_like_a_chat)
+{
+    struct arena a CLEANUP(arena_release);
+
+    arena_init(&a, 16 << 20);
+    CHECK_STR(world_stream_events("completions",
+                                  CHUNK("\"text\":\"a\",\"finish_reason\":null") CHUNK(
+                                      "\"text\":\"b\",\"finish_reason\":\"length\"") "data: [DONE]\n\n",
+                                  &a),
+              "start c \nopen 0.0 text\ntext 0.0 ab\nclose 0.0\nfinish 0 length \nend\n");
+    CHECK_STR(world_answer_events("completions",
+                                  "{\"id\":\"c\",\"choices\":[{\"text\":\"a\",\"index\":0,\"logprobs\":{\"tokens\":"
+                                  "[\"a\"],\"token_logprobs\":[-2],\"top_logprobs\":[{\"b\":-3}]},"
+                                  "\"finish_reason\":\"stop\"}]}",
+                                  &a),
+              "start c \nopen 0.0 text\ntext 0.0 a\nlogprobs 0.0 [{\"token\":\"a\",\"logprob\":-2,\"bytes\":null,"
+              "\"top_logprobs\":[{\"token\":\"b\",\"logprob\":-3,\"bytes\":null}]}]\nclose 0.0\nfinish 0 stop \nend\n");
+}
+
+TEST(completions_a_chat_becomes_one_prompt_and_says_so)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "openai", "openai");
+    w.t.provider = dialect_find(STR("completions"));
+    CHECK_STR(world_translate(&w, "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"Be brief.\"},"
+                                  "{\"role\":\"user\",\"content\":\"Hi\"}],\"tools\":[{\"type\":\"function\","
+                                  "\"function\":{\"name\":\"f\"}}],\"reasoning_effort\":\"low\"}"),
+              "{\"model\":\"their-model\",\"prompt\":\"System: Be brief.\\n\\nUser: Hi\\n\\nAssistant:\"}");
+    CHECK_STR(world_dropped(&w), "/tools/0,/reasoning_effort");
+    CHECK_STR(losses_list(&w.losses, LOSS_CHANGED, 99), "/messages");
+    CHECK_STR(w.call.path, "/completions");
+}
+
+TEST(completions_a_request_written_and_read_again_means_the_same)
+{
+    struct dialect_world a CLEANUP(world_release), b CLEANUP(world_release);
+
+    world_init(&a, "completions", "openai");
+    world_init(&b, "completions", "openai");
+    a.t.provider = dialect_find(STR("completions"));
+    struct str body = world_translate(&a, "{" PROMPT ",\"max_tokens\":5,\"temperature\":0.5,\"n\":2,\"stop\":[\"x\"],"
+                                          "\"logprobs\":2,\"suffix\":\"s\",\"user\":\"u\",\"seed\":1,\"best_of\":4,"
+                                          "\"logit_bias\":{\"1\":2},\"stream\":true}");
+    CHECK_OK(world_read(&b, arena_str(&b.arena, body).p));
+    CHECK_STR(canon_request(&b.q, &b.arena), canon_request(&a.q, &a.arena).p);
+}
