@@ -274,14 +274,13 @@ static SUSPENDS err_t open_call(struct exchange *x, struct attempt *a, struct ht
     return http_call_open(upstream, x->r->arena, o, &a->times, &a->call);
 }
 
-/* The dialect for x->chosen: the client's if its provider speaks that, so that bytes pass through, else the provider's main one. */
-static const struct dialect *choose_dialect(const struct exchange *x)
+/* The client's dialect if x->chosen's provider speaks that, so that bytes pass through, else the provider's main one. */
+static void choose_dialect(struct exchange *x)
 {
     const struct provider *p = x->chosen->provider;
 
-    if (x->endpoint.kind != ENDPOINT_OPERATION || vendor_speaks(p->vendor, x->endpoint.dialect))
-        return x->endpoint.dialect;
-    return p->dialect;
+    x->translates = x->endpoint.kind == ENDPOINT_OPERATION && !vendor_speaks(p->vendor, x->endpoint.dialect);
+    x->speaks = x->translates ? p->dialect : x->endpoint.dialect;
 }
 
 err_t attempt_run(struct exchange *x, struct attempt *a)
@@ -292,7 +291,7 @@ err_t attempt_run(struct exchange *x, struct attempt *a)
 
     *a = (struct attempt){.outcome = ATTEMPT_OK};
     x->facts.attempts++;
-    x->speaks = choose_dialect(x);
+    choose_dialect(x);
     e = open_call(x, a, &o, &before);
     if (e == OK)
         e = judge_answer(x, a);

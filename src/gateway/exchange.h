@@ -57,6 +57,7 @@ struct exchange {
     struct translated *translated;             /* NULL: bytes pass through           */
     struct event_stream *events;               /* the stream that the attempt under way is answered with; NULL: none */
     const struct dialect *speaks;              /* what the attempt under way speaks to its provider */
+    bool translates;                           /* and whether it does so by the canonical form      */
     const struct api_key *key;                 /* NULL: anonymous                    */
     const struct sigv4_claim *claim;           /* of a signed request, until it is verified; NULL: none */
     const struct model *model;                 /* configured; NULL: reached by its provider's name */
@@ -150,10 +151,10 @@ err_t attempt_run(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 ns_t alarm_in(const struct exchange *x, ns_t span);
 /* Do we ask for usage in this stream although the client did not? */
 bool asks_usage(const struct exchange *x);
-/* Is the attempt under way in another dialect than the client's? */
+/* Is the attempt under way translated, because its provider speaks another dialect than the client, or the same with a difference? */
 static inline bool is_translated(const struct exchange *x)
 {
-    return x->speaks && x->speaks != x->endpoint.dialect;
+    return x->translates;
 }
 /* How to send a translated call: all of *o but nothing of what came before. */
 void translated_options(struct exchange *x, const struct provider_call *call, struct http_call_options *o);

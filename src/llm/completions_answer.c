@@ -35,17 +35,19 @@ static void put_head(struct json_out *o, const struct answer_frame *f, struct st
 static void put_list(struct json_out *o, struct json_node content, struct str name, struct str member)
 {
     json_member_open(o, name, '[');
-    JSON_EACH (w, content)
-        json_put_raw(o, json_node_raw(json_node_get(w.value, member)));
+    JSON_EACH(w, content)
+    json_put_raw(o, json_node_raw(json_node_get(w.value, member)));
     json_close(o, ']');
 }
 
 static void put_top(struct json_out *o, struct json_node content)
 {
     json_member_open(o, STR("top_logprobs"), '[');
-    JSON_EACH (w, content) {
+    JSON_EACH(w, content)
+    {
         json_open(o, '{');
-        JSON_EACH (top, json_node_get(w.value, STR("top_logprobs"))) {
+        JSON_EACH(top, json_node_get(w.value, STR("top_logprobs")))
+        {
             struct json_node token = json_node_get(top.value, STR("token"));
             if (!json_node_is(token, JSON_STRING))
                 continue;
@@ -63,7 +65,8 @@ static void put_top(struct json_out *o, struct json_node content)
 static void put_offsets(struct json_out *o, struct json_node content, struct arena *arena, int64_t *at)
 {
     json_member_open(o, STR("text_offset"), '[');
-    JSON_EACH (w, content) {
+    JSON_EACH(w, content)
+    {
         json_put_i64(o, *at);
         *at += openai_characters(json_get_text(w.value, STR("token"), arena));
     }
@@ -143,8 +146,8 @@ struct completion_writer {
 
 _Static_assert(sizeof(struct completion_writer) <= COMPLETIONS_WRITER_SIZE, "the state must fit");
 
-static err_t send(struct completion_writer *w, unsigned choice, struct str text, struct str logprobs,
-                  struct str finish, struct buf *to)
+static err_t send(struct completion_writer *w, unsigned choice, struct str text, struct str logprobs, struct str finish,
+                  struct buf *to)
 {
     struct json_out o = json_out_to(to);
 

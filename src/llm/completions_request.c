@@ -159,8 +159,7 @@ static void write_logprobs(struct openai_writing *w)
 {
     if (w->q->logprobs.is != YES)
         return;
-    json_member_raw(&w->o, STR("logprobs"),
-                    w->q->top_logprobs.text.n ? w->q->top_logprobs.text : STR("0"));
+    json_member_raw(&w->o, STR("logprobs"), w->q->top_logprobs.text.n ? w->q->top_logprobs.text : STR("0"));
 }
 
 err_t completions_write_chat(struct translation *t, const struct chat_request *q, struct provider_call *ret)

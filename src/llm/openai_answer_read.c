@@ -527,14 +527,16 @@ static struct str completion_logprobs(const struct reading *g, struct json_node 
     if (!json_node_count(tokens))
         return STR_NONE;
     json_open(&o, '[');
-    JSON_EACH (w, tokens) {
+    JSON_EACH(w, tokens)
+    {
         json_open(&o, '{');
         json_member_raw(&o, STR("token"), json_node_raw(w.value));
         json_member_raw(&o, STR("logprob"), json_walk_next(&chances) ? json_node_raw(chances.value) : STR_NONE);
         json_member_null(&o, STR("bytes"));
         json_member_open(&o, STR("top_logprobs"), '[');
         if (json_walk_next(&tops)) {
-            JSON_EACH (top, tops.value) {
+            JSON_EACH(top, tops.value)
+            {
                 json_open(&o, '{');
                 json_member_raw(&o, STR("token"), json_node_raw(top.key));
                 json_member_raw(&o, STR("logprob"), json_node_raw(top.value));
@@ -562,11 +564,11 @@ static err_t read_choice(const struct reading *g, struct json_node v)
         TRY(read_delta(g, c, delta));
     else /* a completion */
         TRY(tell_text(g, c, BLOCK_TEXT, json_get_text(v, STR("text"), g->scratch)));
-    struct str told = json_node_count(logprobs) ? json_node_raw(logprobs)
-                                                : completion_logprobs(g, json_node_get(v, STR("logprobs")));
+    struct str told =
+        json_node_count(logprobs) ? json_node_raw(logprobs) : completion_logprobs(g, json_node_get(v, STR("logprobs")));
     if (told.n)
-        TRY(tell(g, &(struct chat_event){
-                        .kind = CHAT_LOGPROBS, .choice = c->number, .block = c->text_block, .text = told}));
+        TRY(tell(
+            g, &(struct chat_event){.kind = CHAT_LOGPROBS, .choice = c->number, .block = c->text_block, .text = told}));
     return read_finish(g, c, v);
 }
 

@@ -128,9 +128,7 @@ void openai_error_from(struct json_node root, int status, struct arena *arena, s
     if (unwrapped)
         e = root;
     struct str message = message_of(unwrapped ? root : e, arena, 0);
-    *ret = (struct api_error){.status = status,
-                              .message = message,
-                              .param = json_get_text(e, STR("param"), arena)};
+    *ret = (struct api_error){.status = status, .message = message, .param = json_get_text(e, STR("param"), arena)};
     ret->error_class = class_of_error(e, arena, message, &ret->status);
     if (ret->error_class == ERROR_BY_STATUS)
         ret->error_class = ret->status ? error_class_of_status(ret->status) : ERROR_UPSTREAM;
@@ -172,8 +170,7 @@ void openai_read_error(struct arena *arena, int status, struct str body,
     if (json_tree_parse(arena, body, &tree) == OK) {
         openai_error_from(json_tree_root(tree), status, arena, ret);
     } else {
-        *ret = (struct api_error){.status = status,
-                                  .error_class = error_class_of_status(status)};
+        *ret = (struct api_error){.status = status, .error_class = error_class_of_status(status)};
     }
     ret->retry_after_ms = retry_hint(header, ctx);
 }
@@ -203,7 +200,8 @@ static const struct {
 struct api_error openai_error_of(const struct api_error *e)
 {
     struct api_error full = *e;
-    enum error_class c = e->error_class; /* a status alone does not say what was not found, or which limit was reached */
+    enum error_class c =
+        e->error_class; /* a status alone does not say what was not found, or which limit was reached */
 
     if (!full.status)
         full.status = error_status_of(error_class_of(e));

@@ -14,7 +14,7 @@
 static const char *const openai_also[] = {"responses", "completions", NULL};
 static const char *const responses_also[] = {"responses", NULL};
 static const char *const completions_also[] = {"completions", NULL};
-static const char *const vllm_also[] = {"responses", "completions", "anthropic", "rerank", NULL};
+static const char *const vllm_also[] = {"completions", "rerank", NULL};
 static const char *const ollama_also[] = {"openai", "completions", NULL};
 static const char *const tei_also[] = {"rerank", NULL};
 
@@ -327,7 +327,9 @@ bool vendor_speaks(const struct vendor *v, const struct dialect *d)
 {
     struct str name = str_from_c(d->name);
 
-    return !(v->quirks & QUIRK_TRANSLATE) && (str_eq(name, str_from_c(v->dialect)) || holds(v->also, name));
+    if (str_eq(name, str_from_c(v->dialect)))
+        return !(v->quirks & QUIRKS_OF_REQUESTS);
+    return !(v->quirks & QUIRK_TRANSLATE) && holds(v->also, name);
 }
 
 bool vendor_accepts(const struct vendor *v, struct str field)

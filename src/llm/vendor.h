@@ -49,6 +49,11 @@ enum {
     QUIRK_CONTINUE = 1 << 21,         /* continue_final_message for a last assistant message (vLLM, SGLang)        */
 };
 
+/* Those for which a request of the very same dialect must be said anew. */
+#define QUIRKS_OF_REQUESTS                                                                                             \
+    (QUIRK_TRANSLATE | QUIRK_STRICT | QUIRK_MAX_TOKENS | QUIRK_NO_STREAM_OPTIONS | QUIRK_NO_DEVELOPER |                \
+     QUIRK_NO_SCHEMA | QUIRK_PLAIN_TEXT | QUIRK_NO_N | QUIRK_ANTHROPIC_BEDROCK | QUIRK_ANTHROPIC_VERTEX)
+
 struct vendor {
     const char *name;     /* as in the configuration                                               */
     const char *title;    /* for people                                                            */

@@ -21,15 +21,16 @@ bool cell_wrong(struct cell *c, const char *fmt, ...)
 
 static err_t write_request(struct cell *c, struct translation *t, struct provider_call *call)
 {
-    *t = (struct translation){.arena = &c->arena,
-                              .client = c->dialect,
-                              .provider = c->dialect,
-                              .vendor = vendor_find(str_from_c(c->row->vendor)),
-                              .model = arena_printf(&c->arena, "%s%s", c->column->vendor, c->scenario->model ? c->scenario->model : ""),
-                              .default_max_output = 1000,
-                              .losses = &c->unsaid,
-                              .unique = 1,
-                              .now = 1790000000};
+    *t = (struct translation){
+        .arena = &c->arena,
+        .client = c->dialect,
+        .provider = c->dialect,
+        .vendor = vendor_find(str_from_c(c->row->vendor)),
+        .model = arena_printf(&c->arena, "%s%s", c->column->vendor, c->scenario->model ? c->scenario->model : ""),
+        .default_max_output = 1000,
+        .losses = &c->unsaid,
+        .unique = 1,
+        .now = 1790000000};
     losses_init(&c->unsaid, &c->arena);
     call->stream = c->request.stream;
     return c->dialect->provider.write_chat(t, &c->request, call);
@@ -75,7 +76,8 @@ static void read_answer(struct cell *c, const struct provider_call *call)
     if (answer_error(b))
         c->error = *answer_error(b);
     else if (!c->answered)
-        cell_wrong(c, "%s: %.*s", e == OK ? "not whole" : err_detail(e), (int)(c->body.n > 300 ? 300 : c->body.n), c->body.p);
+        cell_wrong(c, "%s: %.*s", e == OK ? "not whole" : err_detail(e), (int)(c->body.n > 300 ? 300 : c->body.n),
+                   c->body.p);
     c->failed = !c->answered;
 }
 

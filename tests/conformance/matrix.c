@@ -29,9 +29,9 @@
 #include "unit/test.h"
 
 const struct row rows[] = {
-    {"openai", "openai", "/v1"},     {"openai", "responses", "/v1"},  {"openai", "completions", "/v1"},
+    {"openai", "openai", "/v1"},       {"openai", "responses", "/v1"},  {"openai", "completions", "/v1"},
     {"anthropic", "anthropic", "/v1"}, {"gemini", "gemini", "/v1beta"}, {"bedrock", "bedrock", ""},
-    {"cohere", "cohere", ""},        {"ollama", "ollama", ""},        {"tgi", "tgi", ""},
+    {"cohere", "cohere", ""},          {"ollama", "ollama", ""},        {"tgi", "tgi", ""},
 };
 const size_t row_count = ARRAY_LEN(rows);
 
@@ -55,9 +55,12 @@ const struct column columns[] = {
 const size_t column_count = ARRAY_LEN(columns);
 
 static const char *const faults[][2] = {
-    {"-400", "{kind: status, status: 400, weight: 100%}"},  {"-404", "{kind: status, status: 404, weight: 100%}"},
-    {"-429", "{kind: rate_limit, retry_after: 2s, weight: 100%}"}, {"-500", "{kind: status, status: 500, weight: 100%}"},
-    {"-503", "{kind: status, status: 503, weight: 100%}"},  {"-break", "{kind: break_stream, after_tokens: 3, weight: 100%}"},
+    {"-400", "{kind: status, status: 400, weight: 100%}"},
+    {"-404", "{kind: status, status: 404, weight: 100%}"},
+    {"-429", "{kind: rate_limit, retry_after: 2s, weight: 100%}"},
+    {"-500", "{kind: status, status: 500, weight: 100%}"},
+    {"-503", "{kind: status, status: 503, weight: 100%}"},
+    {"-break", "{kind: break_stream, after_tokens: 3, weight: 100%}"},
 };
 
 enum outcome { YES_, EMULATED, CHANGED, DROPPED, UNSAID, FAILED };
@@ -169,8 +172,8 @@ static enum outcome judge(struct cell *c)
             return cell_wrong(c, "no error") ? YES_ : FAILED;
         if (error_class_of(&c->error) == s->wanted)
             return YES_;
-        cell_wrong(c, "class %d, not %d: status %d %.*s", (int)error_class_of(&c->error), (int)s->wanted, c->error.status,
-                   STR_ARG(c->error.message));
+        cell_wrong(c, "class %d, not %d: status %d %.*s", (int)error_class_of(&c->error), (int)s->wanted,
+                   c->error.status, STR_ARG(c->error.message));
         return FAILED;
     }
     if (!c->failed && s->is_right(c))
@@ -183,7 +186,7 @@ static SUSPENDS enum outcome run_cell(struct cell *c)
     err_t e;
 
     arena_init(&c->arena, 64 << 20);
-    c->request.dialect = c->dialect = dialect_find(str_from_c(c->row->dialect));
+    c->dialect = dialect_find(str_from_c(c->row->dialect)); /* the request is of no dialect: said in full */
     c->request.reasoning.budget = -1;
     c->scenario->ask(c);
     e = cell_ask(c);
@@ -222,8 +225,8 @@ static SUSPENDS void run_one(struct matrix *m, size_t s, size_t r, size_t k)
         m->outcomes[index_of(s, r, k)] = o;
         if (o == FAILED) {
             m->failures++;
-            (void)fprintf(stderr, "# %s > %s: %s: %s (dropped: %.*s)\n", c->row->dialect, c->column->vendor, c->scenario->name,
-                          c->why, STR_ARG(c->dropped));
+            (void)fprintf(stderr, "# %s > %s: %s: %s (dropped: %.*s)\n", c->row->dialect, c->column->vendor,
+                          c->scenario->name, c->why, STR_ARG(c->dropped));
         }
     }
     arena_release(&c->arena);
@@ -327,7 +330,8 @@ static void check_document(const struct matrix *m)
     if (!same && getenv("CROSSDOCK_CONFORMANCE_WRITE")) {
         f = fopen(path, "w");
         CHECK(f);
-        (void)fprintf(f, "%.*s%.*s%.*s", (int)from, text.p, STR_ARG(buf_str(&table)), (int)(text.n - until), text.p + until);
+        (void)fprintf(f, "%.*s%.*s%.*s", (int)from, text.p, STR_ARG(buf_str(&table)), (int)(text.n - until),
+                      text.p + until);
         (void)fclose(f);
         return;
     }

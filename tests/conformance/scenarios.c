@@ -11,10 +11,10 @@
 #include "conformance/conformance.h"
 
 #define TIDE_SCHEMA                                                                                                    \
-    STR("{\"type\":\"object\",\"properties\":{\"port\":{\"type\":\"string\"}},\"required\":[\"port\"],\"additionalProperties\":false}")
+    STR("{\"type\":\"object\",\"properties\":{\"port\":{\"type\":\"string\"}},\"required\":[\"port\"],"                \
+        "\"additionalProperties\":false}")
 /* A red dot. */
-#define PNG                                                                                                            \
-    STR("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==")
+#define PNG STR("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==")
 
 /* --- asking --- */
 
@@ -220,7 +220,9 @@ static void ask_several(struct cell *c)
 
 static struct str text_of(const struct cell *c)
 {
-    return c->answer.choice_count ? blocks_text(c->answer.choices[0].blocks, STR(""), (struct arena *)(uintptr_t)&c->arena) : STR_NONE;
+    return c->answer.choice_count
+               ? blocks_text(c->answer.choices[0].blocks, STR(""), (struct arena *)(uintptr_t)&c->arena)
+               : STR_NONE;
 }
 
 static bool has_finish(struct cell *c, enum finish want)
@@ -240,7 +242,8 @@ static bool is_text(struct cell *c)
 static bool is_counted(struct cell *c)
 {
     if (!c->answer.usage.known || !c->answer.usage.input || !c->answer.usage.output)
-        return cell_wrong(c, "usage %llu in, %llu out", (unsigned long long)c->answer.usage.input, (unsigned long long)c->answer.usage.output);
+        return cell_wrong(c, "usage %llu in, %llu out", (unsigned long long)c->answer.usage.input,
+                          (unsigned long long)c->answer.usage.output);
     return is_text(c);
 }
 
@@ -370,7 +373,8 @@ static bool go_on_without(struct cell *c)
 
 static bool is_quoted_after_call(struct cell *c)
 {
-    return c->request.last_turn->role == CHAT_USER && turn_has(c->request.last_turn, BLOCK_TOOL_RESULT) ? is_quoted(c) : is_call(c);
+    return c->request.last_turn->role == CHAT_USER && turn_has(c->request.last_turn, BLOCK_TOOL_RESULT) ? is_quoted(c)
+                                                                                                        : is_call(c);
 }
 
 const struct scenario_test scenarios[] = {
@@ -393,9 +397,18 @@ const struct scenario_test scenarios[] = {
     {.name = "picture in a tool result", .ask = ask_result_image, .is_right = is_picture_result},
     {.name = "structured output", .ask = ask_schema, .is_right = is_structured},
     {.name = "picture", .ask = ask_image, .is_right = is_text},
-    {.name = "thinking in a tool loop", .ask = ask_thinking, .is_right = is_quoted_after_call, .again = go_on_with_thoughts},
-    {.name = "thinking, streamed", .ask = ask_thinking_stream, .is_right = is_quoted_after_call, .again = go_on_with_thoughts},
-    {.name = "thinking that the client drops", .ask = ask_thinking, .is_right = is_quoted_after_call, .again = go_on_without},
+    {.name = "thinking in a tool loop",
+     .ask = ask_thinking,
+     .is_right = is_quoted_after_call,
+     .again = go_on_with_thoughts},
+    {.name = "thinking, streamed",
+     .ask = ask_thinking_stream,
+     .is_right = is_quoted_after_call,
+     .again = go_on_with_thoughts},
+    {.name = "thinking that the client drops",
+     .ask = ask_thinking,
+     .is_right = is_quoted_after_call,
+     .again = go_on_without},
     {.name = "error: bad request", .model = "-400", .ask = ask_plain, .wanted = ERROR_BAD_REQUEST},
     {.name = "error: no such model", .model = "-404", .ask = ask_plain, .wanted = ERROR_NOT_FOUND},
     {.name = "error: rate limit", .model = "-429", .ask = ask_plain, .wanted = ERROR_RATE_LIMIT},

@@ -4,9 +4,9 @@
 
 #define PROMPT "\"model\":\"m\",\"prompt\":\"Once\""
 #define CHAT_ANSWER                                                                                                    \
-    "{\"choices\":[{\"index\":0,\"message\":{\"content\":\" upon\",\"reasoning_content\":\"hm\"},\"logprobs\":"      \
-    "{\"content\":[{\"token\":\" up\",\"logprob\":-0.5,\"bytes\":null,\"top_logprobs\":[{\"token\":\" up\","        \
-    "\"logprob\":-0.5}]},{\"token\":\"on\",\"logprob\":-1,\"top_logprobs\":[]}]},\"finish_reason\":\"length\"}],"   \
+    "{\"choices\":[{\"index\":0,\"message\":{\"content\":\" upon\",\"reasoning_content\":\"hm\"},\"logprobs\":"        \
+    "{\"content\":[{\"token\":\" up\",\"logprob\":-0.5,\"bytes\":null,\"top_logprobs\":[{\"token\":\" up\","           \
+    "\"logprob\":-0.5}]},{\"token\":\"on\",\"logprob\":-1,\"top_logprobs\":[]}]},\"finish_reason\":\"length\"}],"      \
     "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}"
 #define CHUNK(inside) "data: {\"id\":\"c\",\"choices\":[{\"index\":0," inside "}]}\n\n"
 
@@ -56,9 +56,9 @@ TEST(completions_a_stream_tells_only_text_and_ends_once)
     (void)world_translate(&w, "{" PROMPT ",\"stream\":true,\"echo\":true}");
     struct str out = world_stream(
         &w, "openai",
-        CHUNK("\"delta\":{\"reasoning_content\":\"hm\"}") CHUNK("\"delta\":{\"content\":\" upon\"}") CHUNK(
-            "\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}")
-            CHUNK("\"delta\":{},\"finish_reason\":\"stop\"") "data: [DONE]\n\n");
+        CHUNK("\"delta\":{\"reasoning_content\":\"hm\"}") CHUNK("\"delta\":{\"content\":\" upon\"}")
+            CHUNK("\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{}"
+                  "\"}}]}") CHUNK("\"delta\":{},\"finish_reason\":\"stop\"") "data: [DONE]\n\n");
     CHECK_HOLDS(out, "[{\"text\":\"Once\",\"index\":0,\"logprobs\":null,\"finish_reason\":null}]}\n\ndata: {");
     CHECK_HOLDS(out, "[{\"text\":\" upon\",\"index\":0,\"logprobs\":null,\"finish_reason\":null}]}\n\ndata: {");
     CHECK_HOLDS(out, "[{\"text\":\"\",\"index\":0,\"logprobs\":null,\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n");
@@ -75,8 +75,8 @@ TEST(completions_a_provider_s_answer_is_read_like_a_chat)
 
     arena_init(&a, 16 << 20);
     CHECK_STR(world_stream_events("completions",
-                                  CHUNK("\"text\":\"a\",\"finish_reason\":null") CHUNK(
-                                      "\"text\":\"b\",\"finish_reason\":\"length\"") "data: [DONE]\n\n",
+                                  CHUNK("\"text\":\"a\",\"finish_reason\":null")
+                                      CHUNK("\"text\":\"b\",\"finish_reason\":\"length\"") "data: [DONE]\n\n",
                                   &a),
               "start c \nopen 0.0 text\ntext 0.0 ab\nclose 0.0\nfinish 0 length \nend\n");
     CHECK_STR(world_answer_events("completions",
