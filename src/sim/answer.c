@@ -200,11 +200,12 @@ static void limit_text(const struct question *q, size_t max, struct sim_choice *
 {
     c->finish = SIM_STOP;
     if (q->stop_count > 0)
-        sim_stop_cut(&c->text, q->stops, q->stop_count);
+        sim_stop_cut(&c->text, q->stops, q->stop_count, &c->stop);
     c->tokens = sim_tokens(c->text);
     if (c->tokens > max) {
         c->text = sim_token_prefix(c->text, max);
         c->tokens = max;
+        c->stop = STR_NONE;
         c->finish = SIM_LENGTH;
     }
 }
@@ -234,6 +235,9 @@ err_t sim_answer_make(struct arena *a, const struct question *q, uint64_t seed, 
     *ret = (struct sim_answer){.choices = arena_zalloc(a, q->n * sizeof(*ret->choices)), .count = q->n};
     for (size_t i = 0; i < q->n; i++) {
         TRY(make_choice(a, q, i == 0 ? hash : sim_hash_u64(hash, i), length, &ret->choices[i]));
+        if (q->tells_thoughts && thinking > 0)
+            TRY(sim_answer_text(a, sim_hash_u64(hash, ~i), STR("Thinking about: "), q->asked, thinking,
+                                &ret->choices[i].thoughts));
         ret->tokens += ret->choices[i].tokens + thinking;
         ret->reasoning_tokens += thinking;
     }

@@ -20,6 +20,8 @@ struct sim_choice {
     struct str text; /* empty if it calls tools */
     struct sim_call *calls;
     size_t call_count;
+    struct str thoughts; /* text of the reasoning, if the question wants it */
+    struct str stop;     /* the stop sequence that ended the text; p == NULL: none did */
     enum sim_finish finish;
     size_t tokens; /* of text or calls */
 };

@@ -487,11 +487,7 @@ static err_t read_stop(struct reader *rd)
 
     if (!stop || yyjson_is_null(stop))
         return OK;
-    if (yyjson_is_str(stop)) {
-        rd->q->stops[rd->q->stop_count++] = json_text(stop);
-        return OK;
-    }
-    if (!yyjson_is_arr(stop))
+    if (!yyjson_is_str(stop) && !yyjson_is_arr(stop))
         return refuse_type(rd->a, rd->r, STR("stop"), "one of a string or array of strings", stop);
     if (yyjson_arr_size(stop) > SIM_STOPS_MAX)
         return refuse(
@@ -503,8 +499,8 @@ static err_t read_stop(struct reader *rd)
     {
         if (!yyjson_is_str(item))
             return refuse_type(rd->a, rd->r, arena_printf(rd->a, "stop[%zu]", i), "a string", item);
-        rd->q->stops[rd->q->stop_count++] = json_text(item);
     }
+    question_set_stops(rd->a, rd->q, stop);
     return OK;
 }
 

@@ -112,18 +112,10 @@ static err_t read_prompts(struct completions *c, yyjson_val *prompt)
 
 static err_t read_stops(struct completions *c, yyjson_val *stop)
 {
-    yyjson_val *item;
-    size_t i, n;
-
-    if (yyjson_is_str(stop))
-        c->q.stops[c->q.stop_count++] = json_text(stop);
     if (yyjson_arr_size(stop) > SIM_STOPS_MAX)
         return refuse(c->t->a, &c->t->refusal, "array_above_max_length", STR("stop"),
                       "Invalid 'stop': array too long.");
-    yyjson_arr_foreach(stop, i, n, item)
-    {
-        c->q.stops[c->q.stop_count++] = json_text(item);
-    }
+    question_set_stops(c->t->a, &c->q, stop);
     return OK;
 }
 

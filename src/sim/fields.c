@@ -90,14 +90,20 @@ static const char *expected_name(enum field_kind kind)
     return "a value";
 }
 
-static err_t check_choice(struct arena *a, yyjson_val *v, struct str param, const char *const *choices,
-                          struct sim_refusal *r)
+static bool is_choice(yyjson_val *v, const char *const *choices)
+{
+    for (size_t i = 0; choices[i]; i++)
+        if (str_eq(json_text(v), str_from_c(choices[i])))
+            return true;
+    return false;
+}
+
+static err_t refuse_choice(struct arena *a, yyjson_val *v, struct str param, const char *const *choices,
+                           struct sim_refusal *r)
 {
     struct str list = STR("");
 
     for (size_t i = 0; choices[i]; i++) {
-        if (str_eq(json_text(v), str_from_c(choices[i])))
-            return OK;
         const char *joint = i == 0 ? "" : choices[i + 1] ? ", " : i == 1 ? " and " : ", and ";
         list = arena_printf(a, "%.*s%s'%s'", STR_ARG(list), joint, choices[i]);
     }
@@ -159,29 +165,25 @@ static const char *limit_code(enum field_kind kind, bool above)
     return "invalid_value";
 }
 
-static err_t check_limits(struct arena *a, yyjson_val *v, struct str param, const struct field_rule *rule,
-                          struct sim_refusal *r)
+static bool is_within(yyjson_val *v, const struct field_rule *rule)
 {
     const char *noun;
     double x = measure(v, rule->kind, &noun);
 
-    if (rule->min >= rule->max || (x >= rule->min && x <= rule->max))
-        return OK;
+    return rule->min >= rule->max || (x >= rule->min && x <= rule->max);
+}
+
+static err_t refuse_limits(struct arena *a, yyjson_val *v, struct str param, const struct field_rule *rule,
+                           struct sim_refusal *r)
+{
+    const char *noun;
+    double x = measure(v, rule->kind, &noun);
     bool above = x > rule->max;
+
     return refuse(a, r, limit_code(rule->kind, above), param,
                   "Invalid '%.*s': %s %s value. Expected a value %s %.10g, but got %.10g instead.", STR_ARG(param),
                   noun, above ? "above maximum" : "below minimum", above ? "<=" : ">=", above ? rule->max : rule->min,
                   x);
-}
-
-static err_t check_field(struct arena *a, yyjson_val *v, struct str param, const struct field_rule *rule,
-                         struct sim_refusal *r)
-{
-    if (!has_type(v, rule->kind))
-        return refuse_type(a, r, param, expected_name(rule->kind), v);
-    if (rule->choices)
-        return check_choice(a, v, param, rule->choices, r);
-    return check_limits(a, v, param, rule, r);
 }
 
 static const struct field_rule *rule_of(const struct field_rule *rules, size_t count, struct str name)
@@ -192,27 +194,60 @@ static const struct field_rule *rule_of(const struct field_rule *rules, size_t c
     return NULL;
 }
 
-err_t fields_check(struct arena *a, yyjson_val *obj, struct str path, const struct field_rule *rules, size_t count,
-                   bool refuse_unknown, struct sim_refusal *r)
+static enum field_fault_kind fault_of(yyjson_val *v, const struct field_rule *rule)
+{
+    if (!has_type(v, rule->kind))
+        return FIELD_WRONG_TYPE;
+    if (rule->choices && !is_choice(v, rule->choices))
+        return FIELD_WRONG_CHOICE;
+    return is_within(v, rule) ? FIELD_GOOD : FIELD_OUT_OF_RANGE;
+}
+
+struct field_fault fields_fault(yyjson_val *obj, const struct field_rule *rules, size_t count, bool refuse_unknown)
 {
     yyjson_val *key, *value;
     size_t i, n;
 
     for (i = 0; i < count; i++) {
-        struct str param = field_path(a, path, rules[i].name.p);
         value = json_get(obj, rules[i].name);
         if (rules[i].required && (!value || yyjson_is_null(value)))
-            return refuse(a, r, "missing_required_parameter", param, "Missing required parameter: '%.*s'.",
-                          STR_ARG(param));
+            return (struct field_fault){FIELD_MISSING, rules[i].name, &rules[i], value};
     }
     yyjson_obj_foreach(obj, i, n, key, value)
     {
         const struct field_rule *rule = rule_of(rules, count, json_text(key));
-        struct str param = field_path(a, path, yyjson_get_str(key));
         if (!rule && refuse_unknown)
-            return refuse(a, r, "unknown_parameter", param, "Unknown parameter: '%.*s'.", STR_ARG(param));
-        if (rule && !yyjson_is_null(value))
-            TRY(check_field(a, value, param, rule, r));
+            return (struct field_fault){FIELD_UNKNOWN, json_text(key), NULL, value};
+        if (!rule || yyjson_is_null(value))
+            continue;
+        enum field_fault_kind kind = fault_of(value, rule);
+        if (kind != FIELD_GOOD)
+            return (struct field_fault){kind, rule->name, rule, value};
+    }
+    return (struct field_fault){.kind = FIELD_GOOD};
+}
+
+err_t fields_check(struct arena *a, yyjson_val *obj, struct str path, const struct field_rule *rules, size_t count,
+                   bool refuse_unknown, struct sim_refusal *r)
+{
+    struct field_fault f = fields_fault(obj, rules, count, refuse_unknown);
+
+    if (f.kind == FIELD_GOOD)
+        return OK;
+    struct str param = field_path(a, path, f.name.p);
+    switch (f.kind) {
+    case FIELD_GOOD:
+        break;
+    case FIELD_MISSING:
+        return refuse(a, r, "missing_required_parameter", param, "Missing required parameter: '%.*s'.", STR_ARG(param));
+    case FIELD_UNKNOWN:
+        return refuse(a, r, "unknown_parameter", param, "Unknown parameter: '%.*s'.", STR_ARG(param));
+    case FIELD_WRONG_TYPE:
+        return refuse_type(a, r, param, expected_name(f.rule->kind), f.value);
+    case FIELD_WRONG_CHOICE:
+        return refuse_choice(a, f.value, param, f.rule->choices, r);
+    case FIELD_OUT_OF_RANGE:
+        return refuse_limits(a, f.value, param, f.rule, r);
     }
     return OK;
 }

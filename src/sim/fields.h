@@ -1,5 +1,5 @@
 /*
- * fields.h - checks the fields of a request object against a table, and refuses as OpenAI does. Pure.
+ * fields.h - checks the fields of a request object against a table. Pure.
  *
  * null counts as absent. Numbers written as 1.0 are taken as integers.
  */
@@ -32,8 +32,28 @@ struct field_rule {
     bool required;
 };
 
+enum field_fault_kind {
+    FIELD_GOOD,
+    FIELD_MISSING,
+    FIELD_UNKNOWN,
+    FIELD_WRONG_TYPE,
+    FIELD_WRONG_CHOICE,
+    FIELD_OUT_OF_RANGE,
+};
+
+/* What is wrong with an object: for surfaces with words of their own. */
+struct field_fault {
+    enum field_fault_kind kind;
+    struct str name;               /* of the member                        */
+    const struct field_rule *rule; /* that it breaks; NULL: FIELD_UNKNOWN  */
+    yyjson_val *value;             /* NULL: there is none                  */
+};
+
+/* The first fault of `obj`: what is missing, then the members in their order. FIELD_GOOD if there is none. */
+struct field_fault fields_fault(yyjson_val *obj, const struct field_rule *rules, size_t count, bool refuse_unknown);
+
 /*
- * Check the members of `obj`.
+ * Check the members of `obj`, and refuse in OpenAI's words.
  *
  * path            where `obj` stands, for messages: "" or "messages[0]"
  * refuse_unknown  members without a rule are refused

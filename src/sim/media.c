@@ -107,3 +107,19 @@ err_t sim_png(struct buf *to, uint32_t width, uint32_t height, uint32_t colour)
     mem_free(packed);
     return buf_status(to);
 }
+
+struct str sim_image_type(struct str bytes)
+{
+    static const struct {
+        struct str magic, type;
+    } kinds[] = {{STR_INIT("\x89PNG\r\n\x1a\n"), STR_INIT("image/png")},
+                 {STR_INIT("\xff\xd8\xff"), STR_INIT("image/jpeg")},
+                 {STR_INIT("GIF8"), STR_INIT("image/gif")}};
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (str_starts(bytes, kinds[i].magic))
+            return kinds[i].type;
+    if (str_starts(bytes, STR("RIFF")) && str_eq(str_slice(bytes, 8, 12), STR("WEBP")))
+        return STR("image/webp");
+    return STR("");
+}

@@ -53,6 +53,20 @@ err_t question_add_tools(struct arena *a, struct question *q, yyjson_val *tools)
     return OK;
 }
 
+void question_set_stops(struct arena *a, struct question *q, yyjson_val *stops)
+{
+    yyjson_val *item;
+    size_t i, n;
+
+    q->stops = arena_alloc(a, (1 + yyjson_arr_size(stops)) * sizeof(*q->stops));
+    if (yyjson_is_str(stops))
+        q->stops[q->stop_count++] = json_text(stops);
+    yyjson_arr_foreach(stops, i, n, item)
+    {
+        q->stops[q->stop_count++] = json_text(item);
+    }
+}
+
 bool question_is_name(struct str name)
 {
     for (size_t i = 0; i < name.n; i++) {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <yyjson.h>
 
+/* Limits that OpenAI sets. */
 enum { SIM_STOPS_MAX = 4, SIM_CHOICES_MAX = 128, SIM_TOOLS_MAX = 128 };
 
 enum sim_format { SIM_TEXT, SIM_JSON_OBJECT, SIM_JSON_SCHEMA };
@@ -33,7 +34,7 @@ struct question {
     size_t prompt_tokens;
     int64_t max_tokens; /* -1: no limit                                                   */
     size_t n;
-    struct str stops[SIM_STOPS_MAX];
+    struct str *stops; /* in the arena */
     size_t stop_count;
     struct sim_tool *tools;
     size_t tool_count;
@@ -42,6 +43,7 @@ struct question {
     enum sim_format format;
     yyjson_val *schema;
     size_t reasoning_tokens;
+    bool tells_thoughts; /* the answer has the text of its reasoning, too */
     unsigned top_logprobs;
     bool stream, include_usage, logprobs;
     bool parallel; /* may several tools be called at once?                           */
@@ -61,6 +63,8 @@ void question_add_role(struct question *q, struct str role);
 size_t question_effort_tokens(struct str effort) PURE;
 /* Add the tokens of the tools' definitions, and the definitions to the hash. */
 err_t question_add_tools(struct arena *a, struct question *q, yyjson_val *tools) MUST_CHECK;
+/* Set the stop sequences: a string, or an array of strings; anything else is none. In the arena. */
+void question_set_stops(struct arena *a, struct question *q, yyjson_val *stops);
 /* A name of the form [A-Za-z0-9_-]{1,64}. */
 bool question_is_name(struct str name) PURE;
 /* Check a JSON Schema's outside: it must be an object. NULL is allowed. */

@@ -19,6 +19,7 @@
 #include "rt/loop.h"
 #include "sim/file_store.h"
 #include "sim/hash.h"
+#include "sim/prefix_cache.h"
 #include "sim/response_store.h"
 #include "sim/surface.h"
 
@@ -61,6 +62,7 @@ struct sim_provider {
     size_t room_count;
     struct file_store *files;
     struct response_store *responses;
+    struct prefix_cache *prefixes;
 };
 
 /* --- life --- */
@@ -91,6 +93,7 @@ void sim_provider_free(struct sim_provider *p)
     map_release(&p->by_name);
     file_store_free(p->files);
     response_store_free(p->responses);
+    mem_free(p->prefixes);
     mem_free(p);
 }
 
@@ -241,6 +244,13 @@ struct response_store *turn_responses(struct sim_turn *t)
     if (!t->provider->responses)
         t->provider->responses = response_store_new(RESPONSE_BYTES_MAX);
     return t->provider->responses;
+}
+
+struct prefix_cache *turn_prefixes(struct sim_turn *t)
+{
+    if (!t->provider->prefixes)
+        t->provider->prefixes = NEW(struct prefix_cache);
+    return t->provider->prefixes;
 }
 
 struct str turn_bearer(const struct sim_turn *t)

@@ -49,17 +49,31 @@ struct search {
     struct str id;
 };
 
+/* Which routes are looked at. */
+enum which { ALL, CONDITIONAL, PLAIN };
+
+static bool is_meant(const struct search *f, const struct sim_route *route, enum which which)
+{
+    switch (which) {
+    case ALL:
+        return true;
+    case CONDITIONAL:
+        return route->condition && route->condition(f->r);
+    case PLAIN:
+        return !route->condition;
+    }
+    return false;
+}
+
 /* Look in one surface; true if the search is over. */
-static bool search_surface(struct search *f, const struct sim_surface *s, struct str path, bool conditional)
+static bool search_surface(struct search *f, const struct sim_surface *s, struct str path, enum which which)
 {
     struct str id = STR_NONE;
 
     path = path_within(s, path);
     for (size_t i = 0; i < s->route_count; i++) {
         const struct sim_route *route = &s->routes[i];
-        if (!sim_route_matches(route->path, path, &id))
-            continue;
-        if (conditional != (route->condition != NULL) || (conditional && !route->condition(f->r)))
+        if (!sim_route_matches(route->path, path, &id) || !is_meant(f, route, which))
             continue;
         if (!f->surface)
             f->surface = s;
@@ -85,9 +99,9 @@ static const struct sim_surface *named_surface(struct str path, struct str *ret_
 
 static void search_natural(struct search *f, struct str path)
 {
-    for (int conditional = 1; conditional >= 0; conditional--)
+    for (enum which which = CONDITIONAL; which <= PLAIN; which++)
         for (size_t i = 0; i < sim_surface_catalog_count; i++)
-            if (sim_surface_catalog[i]->natural && search_surface(f, sim_surface_catalog[i], path, conditional))
+            if (sim_surface_catalog[i]->natural && search_surface(f, sim_surface_catalog[i], path, which))
                 return;
 }
 
@@ -110,7 +124,7 @@ err_t sim_surface_find(struct sim_turn *t, sim_endpoint_fn **ret)
     struct search f = {.r = t->r};
     const struct sim_surface *named = named_surface(path, &rest);
 
-    if (!named || !(search_surface(&f, named, rest, true) || search_surface(&f, named, rest, false)))
+    if (!named || !search_surface(&f, named, rest, ALL))
         search_natural(&f, path);
     if (f.surface || named)
         t->surface = t->play.surface = f.surface ? f.surface : named;

@@ -22,7 +22,8 @@ struct sim_route {
      */
     struct str path;
     sim_endpoint_fn *endpoint;
-    /* Is the route this request's, its path being right? NULL: yes. For paths that several dialects have. */
+    /* Is the route this request's, its path being right? NULL: yes. For paths that several dialects have; not asked behind
+     * "/<name>". */
     bool (*condition)(const struct http_request *r);
 };
 

@@ -151,7 +151,7 @@ err_t sim_answer_text(struct arena *a, uint64_t hash, struct str lead, struct st
     return OK;
 }
 
-bool sim_stop_cut(struct str *text, const struct str *stops, size_t count)
+bool sim_stop_cut(struct str *text, const struct str *stops, size_t count, struct str *ret_stop)
 {
     size_t best = text->n;
 
@@ -159,8 +159,10 @@ bool sim_stop_cut(struct str *text, const struct str *stops, size_t count)
         if (stops[i].n == 0)
             continue;
         size_t at = str_find(*text, stops[i]);
-        if (at < best)
+        if (at < best) {
             best = at;
+            *ret_stop = stops[i];
+        }
     }
     if (best == text->n)
         return false;

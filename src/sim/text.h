@@ -30,7 +30,7 @@ struct str sim_token_prefix(struct str s, size_t tokens) PURE;
 err_t sim_answer_text(struct arena *a, uint64_t hash, struct str lead, struct str quoted, size_t tokens,
                       struct str *ret_text) MUST_CHECK;
 
-/* Cut `text` before the first of `stops` in it; false if there is none. Empty stops are not looked for. */
-bool sim_stop_cut(struct str *text, const struct str *stops, size_t count);
+/* Cut `text` before the first of `stops` in it and tell which it was; false if there is none. Empty stops are not looked for. */
+bool sim_stop_cut(struct str *text, const struct str *stops, size_t count, struct str *ret_stop);
 
 #endif

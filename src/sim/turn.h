@@ -10,6 +10,7 @@
 struct sim_provider;
 struct sim_model_state;
 struct file_store;
+struct prefix_cache;
 struct response_store;
 struct sim_surface;
 
@@ -54,6 +55,8 @@ err_t turn_reply_json(struct sim_turn *t, int status) SUSPENDS MUST_CHECK;
 /* Stores of this provider, made on first use. */
 struct file_store *turn_files(struct sim_turn *t);
 struct response_store *turn_responses(struct sim_turn *t);
+/* Beginnings of prompts that it has cached. */
+struct prefix_cache *turn_prefixes(struct sim_turn *t);
 
 /* What follows "Bearer " in the authorization header; empty if there is none. */
 struct str turn_bearer(const struct sim_turn *t);

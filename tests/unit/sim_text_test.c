@@ -95,10 +95,12 @@ TEST(sim_the_first_stop_in_the_text_cuts)
 {
     struct str stops[] = {STR("lo"), STR(""), STR("ell")}, text = STR("hello hello");
 
-    CHECK(sim_stop_cut(&text, stops, 3));
+    struct str stop = STR_NONE;
+    CHECK(sim_stop_cut(&text, stops, 3, &stop));
     CHECK_STR(text, "h");
+    CHECK_STR(stop, "ell");
     text = STR("none here");
-    CHECK(!sim_stop_cut(&text, stops, 3));
+    CHECK(!sim_stop_cut(&text, stops, 3, &stop));
     CHECK_STR(text, "none here");
 }
 
