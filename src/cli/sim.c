@@ -50,7 +50,7 @@ static SUSPENDS err_t sim_main(void *arg)
 
     if (e == OK) {
         addr_format(&bound, text);
-        (void)fprintf(stderr, "crossdock sim: SIMULATED provider (OpenAI dialect) at http://%s/v1 seed=%llu\n", text,
+        (void)fprintf(stderr, "crossdock sim: SIMULATED provider at http://%s seed=%llu\n", text,
                       (unsigned long long)p->seed);
         e = run_until_stopped(server);
     }
@@ -122,8 +122,8 @@ const struct command command_sim = {
     .name = "sim",
     .summary = "serve a simulated provider, for tests",
     .help = "Usage: crossdock sim [--listen ADDR] [--scenario FILE] [--seed N]\n\n"
-            "Answers like an OpenAI-compatible provider, but makes everything up: repeatable, without a model or a "
-            "network.\n"
+            "Answers as OpenAI, Anthropic, Gemini and Vertex AI do, but makes everything up: repeatable, without a model "
+            "or a network.\n"
             "A scenario file says how fast and how faulty each model is (docs/simulator.md). GET /sim/stats counts.\n\n"
             "  --listen ADDR     default 127.0.0.1:9090; port 0 takes a free one and prints it\n"
             "  --scenario FILE   default: a built-in one; only its model sim-flaky has faults\n"

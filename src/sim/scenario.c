@@ -284,8 +284,8 @@ static const struct schema_object length_object = {.fields = length_fields,
 
 static const struct schema_choice fault_choices[] = {
     {"none", SIM_FAULT_NONE, "Nothing goes wrong"},
-    {"status", SIM_FAULT_STATUS, "The answer is an error with this `status`, in OpenAI's form"},
-    {"rate_limit", SIM_FAULT_RATE_LIMIT, "429, with `retry-after` and `retry-after-ms` if `retry_after` is set"},
+    {"status", SIM_FAULT_STATUS, "The answer is an error with this `status`, in the dialect's form"},
+    {"rate_limit", SIM_FAULT_RATE_LIMIT, "429, which says when to come back if `retry_after` is set"},
     {"quota", SIM_FAULT_QUOTA, "429 with code `insufficient_quota`, which clients do not retry"},
     {"hang", SIM_FAULT_HANG, "Not a byte is sent for `duration`; then the answer comes"},
     {"reset_before_headers", SIM_FAULT_RESET_BEFORE_HEADERS, "The connection is closed instead of an answer"},

@@ -1,5 +1,5 @@
 /*
- * sim_provider.h - a model provider without models: speaks OpenAI's dialect, and misbehaves as its scenario says.
+ * sim_provider.h - a model provider without models: speaks the dialects of surface/, and misbehaves as its scenario says.
  *
  * For testing applications and routing policies: docs/simulator.md. It runs as a handler of net/http_server.h, in a process of its
  * own or in the gateway's, over the kernel or in a simulated world.
