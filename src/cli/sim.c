@@ -121,12 +121,13 @@ static int run(int argc, char **argv)
 const struct command command_sim = {
     .name = "sim",
     .summary = "serve a simulated provider, for tests",
-    .help = "Usage: crossdock sim [--listen ADDR] [--scenario FILE] [--seed N]\n\n"
-            "Answers as OpenAI, Anthropic, Gemini and Vertex AI do, but makes everything up: repeatable, without a model "
-            "or a network.\n"
-            "A scenario file says how fast and how faulty each model is (docs/simulator.md). GET /sim/stats counts.\n\n"
-            "  --listen ADDR     default 127.0.0.1:9090; port 0 takes a free one and prints it\n"
-            "  --scenario FILE   default: a built-in one; only its model sim-flaky has faults\n"
-            "  --seed N          the same seed gives the same answers; default: the scenario's\n",
+    .help =
+        "Usage: crossdock sim [--listen ADDR] [--scenario FILE] [--seed N]\n\n"
+        "Answers as OpenAI, Anthropic, Gemini and Vertex AI do, but makes everything up: repeatable, without a model "
+        "or a network.\n"
+        "A scenario file says how fast and how faulty each model is (docs/simulator.md). GET /sim/stats counts.\n\n"
+        "  --listen ADDR     default 127.0.0.1:9090; port 0 takes a free one and prints it\n"
+        "  --scenario FILE   default: a built-in one; only its model sim-flaky has faults\n"
+        "  --seed N          the same seed gives the same answers; default: the scenario's\n",
     .run = run,
 };

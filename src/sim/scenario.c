@@ -312,9 +312,10 @@ static const struct schema_choice fault_choices[] = {
                       .doc = "`status`, `rate_limit`, `quota`, `error_event`: text of the error.",                     \
                       .default_doc = "a usual one"),                                                                   \
         SCHEMA_DURATION("retry_after", type, m retry_after, .max = "24h",                                              \
-                        .doc = "`status`, `rate_limit`: sent as `retry-after` (whole seconds, rounded up) and "        \
-                               "`retry-after-ms`.",                                                                    \
-                        .default_doc = "no such header"),                                                              \
+                        .doc = "`status`, `rate_limit`: how the client is told when to come back: by `retry-after` "   \
+                               "(whole seconds, rounded up), for OpenAI `retry-after-ms` too, for Google in the "      \
+                               "error's details.",                                                                     \
+                        .default_doc = "it is not told"),                                                              \
         SCHEMA_UNSIGNED("after_tokens", type, m after_tokens, .default_text = "5", .max = "1000000",                   \
                         .doc = "Tokens that are sent before the fault; at the latest it comes before the answer's "    \
                                "end. 0: right behind the headers."),                                                   \

@@ -68,38 +68,35 @@ static struct verdict judge(struct arena *a, const char *model, bool vertex, con
 
 TEST(sim_gemini_takes_what_is_documented)
 {
-    static const char *const good[] =
-        {
-            BESIDE("'systemInstruction':{'role':'user','parts':[{'text':'Be "
-                   "brief'}]},'safetySettings':[{'category':'c','threshold':'t'}]"),
-            BESIDE("'system_instruction':{'parts':[{'text':'x'}]},'generation_config':{'max_output_tokens':5,'top_p':0."
-                   "5,'topK':7,'seed':'7'}"),
-            "{'contents':[{'parts':[{'text':'no role'}]}]}",
-            TURNS(USER(TEXT("a")) "," MODEL(TEXT("b")) "," USER(TEXT("c")) "," MODEL(TEXT("d"))),
-            TURNS(USER(TEXT("a")) "," MODEL(CALL("f") "," CALL("g")) "," USER(RESULT("f") "," RESULT("g"))),
-            TURNS(USER(TEXT("a")) "," MODEL(CALL("f") "," CALL("g")) ",{'role':'function','parts':[" RESULT(
-                "g") "," RESULT("f") "]}"),
-            TURNS(
-                USER(TEXT("a")) "," MODEL("{'functionCall':{'id':'1','name':'f'}},{'functionCall':{'id':'2','name':'f'}"
-                                          "}") "," USER("{'functionResponse':{'id':'2','name':'f','response':{}}},{'"
-                                                        "functionResponse':{'id':'1','name':'f','response':{}}}")),
-            TURNS(USER("{'inlineData':{'mimeType':'application/pdf','data':'AAAA'}},{'inline_data':{'mime_type':'audio/"
-                       "wav','data':'-_-_'}}")),
-            TURNS(
-                USER("{'fileData':{'fileUri':'https://x/y.png'},'mediaResolution':{'level':'MEDIA_RESOLUTION_LOW'}}")),
-            FUNCTION("'parametersJsonSchema':{'type':'object','additionalProperties':false,'$defs':{},'properties':{'a'"
-                     ":{'const':1}}}"),
-            FUNCTION("'parameters':" OBJECT("'type':'string','enum':['x'],'nullable':true") ",'description':'d'"),
-            FUNCTION("'parameters':{'type':'object','properties':{'a':{'type':'array','items':{'anyOf':[{'type':'"
-                     "STRING'},{'type':'number'}]}}},'required':['a'],'propertyOrdering':['a']}"),
-            BESIDE("'tools':[{'functionDeclarations':[{'name':'f'}]},{'googleSearch':{}}],'toolConfig':{'"
-                   "functionCallingConfig':{'mode':'ANY','allowedFunctionNames':['f']}}"),
-            CONFIG("'thinkingConfig':{'includeThoughts':true,'thinkingBudget':-1},'seed':5,'candidateCount':2"),
-            CONFIG("'responseMimeType':'application/"
-                   "json','responseJsonSchema':{'type':'object','additionalProperties':false}"),
-            CONFIG("'responseMimeType':'text/x.enum','responseSchema':{'type':'STRING','enum':['a','b']}"),
-            CONFIG("'responseLogprobs':true,'logprobs':3,'stopSequences':['1','2','3','4','5']"),
-        };
+    static const char *const good[] = {
+        BESIDE("'systemInstruction':{'role':'user','parts':[{'text':'Be "
+               "brief'}]},'safetySettings':[{'category':'c','threshold':'t'}]"),
+        BESIDE("'system_instruction':{'parts':[{'text':'x'}]},'generation_config':{'max_output_tokens':5,'top_p':0."
+               "5,'topK':7,'seed':'7'}"),
+        "{'contents':[{'parts':[{'text':'no role'}]}]}",
+        TURNS(USER(TEXT("a")) "," MODEL(TEXT("b")) "," USER(TEXT("c")) "," MODEL(TEXT("d"))),
+        TURNS(USER(TEXT("a")) "," MODEL(CALL("f") "," CALL("g")) "," USER(RESULT("f") "," RESULT("g"))),
+        TURNS(USER(TEXT("a")) "," MODEL(CALL("f") "," CALL("g")) ",{'role':'function','parts':[" RESULT("g") "," RESULT(
+            "f") "]}"),
+        TURNS(USER(TEXT("a")) "," MODEL("{'functionCall':{'id':'1','name':'f'}},{'functionCall':{'id':'2','name':'f'}"
+                                        "}") "," USER("{'functionResponse':{'id':'2','name':'f','response':{}}},{'"
+                                                      "functionResponse':{'id':'1','name':'f','response':{}}}")),
+        TURNS(USER("{'inlineData':{'mimeType':'application/pdf','data':'AAAA'}},{'inline_data':{'mime_type':'audio/"
+                   "wav','data':'-_-_'}}")),
+        TURNS(USER("{'fileData':{'fileUri':'https://x/y.png'},'mediaResolution':{'level':'MEDIA_RESOLUTION_LOW'}}")),
+        FUNCTION("'parametersJsonSchema':{'type':'object','additionalProperties':false,'$defs':{},'properties':{'a'"
+                 ":{'const':1}}}"),
+        FUNCTION("'parameters':" OBJECT("'type':'string','enum':['x'],'nullable':true") ",'description':'d'"),
+        FUNCTION("'parameters':{'type':'object','properties':{'a':{'type':'array','items':{'anyOf':[{'type':'"
+                 "STRING'},{'type':'number'}]}}},'required':['a'],'propertyOrdering':['a']}"),
+        BESIDE("'tools':[{'functionDeclarations':[{'name':'f'}]},{'googleSearch':{}}],'toolConfig':{'"
+               "functionCallingConfig':{'mode':'ANY','allowedFunctionNames':['f']}}"),
+        CONFIG("'thinkingConfig':{'includeThoughts':true,'thinkingBudget':-1},'seed':5,'candidateCount':2"),
+        CONFIG("'responseMimeType':'application/"
+               "json','responseJsonSchema':{'type':'object','additionalProperties':false}"),
+        CONFIG("'responseMimeType':'text/x.enum','responseSchema':{'type':'STRING','enum':['a','b']}"),
+        CONFIG("'responseLogprobs':true,'logprobs':3,'stopSequences':['1','2','3','4','5']"),
+    };
 
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         struct arena a CLEANUP(arena_release);
