@@ -3,6 +3,7 @@
  *
  * Bodies are written with ' for ", and %s stands for a true signature of the text "ok".
  */
+#include "base/prng.h"
 #include "codec/base64.h"
 #include "codec/json.h"
 #include "codec/sse.h"
@@ -70,46 +71,70 @@ static struct verdict judge(struct arena *a, const char *version, const struct a
 #define TOOL(rest) "{'name':'get_tide','input_schema':{'type':'object'" rest "}"
 #define PNG "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
 
+static const char *const good[] = {
+    BESIDE("'temperature':0.5,'top_k':5,'top_p':0.5,'stop_sequences':['a','b','c','d','e'],'metadata':{'user_id':'"
+           "u'}"),
+    BESIDE("'system':'Be brief','service_tier':'auto','stream':true,'container':'c','speed':'fast'"),
+    BESIDE("'system':[{'type':'text','text':'Be brief','cache_control':{'type':'ephemeral','ttl':'1h'}}]"),
+    BESIDE("'tools':[" TOOL(
+        "},'description':'d','strict':true,'cache_control':{'type':'ephemeral'}") "],'tool_choice':{'type':'tool','"
+                                                                                  "name':'get_tide','disable_"
+                                                                                  "parallel_tool_use':true}"),
+    BESIDE("'tools':[{'type':'web_search_20250305','name':'web_search','max_uses':3}]"),
+    BESIDE(BUDGET ",'temperature':1,'top_p':0.95"),
+    BESIDE("'thinking':{'type':'adaptive','display':'omitted'},'output_config':{'effort':'low'}"),
+    BESIDE("'thinking':{'type':'disabled'},'temperature':0"),
+    BESIDE("'output_config':{'format':{'type':'json_schema','schema':{'type':'object','properties':{'a':{'type':"
+           "'string'}},'additionalProperties':false}}}"),
+    "{'model':'m','max_tokens':0,'messages':[{'role':'user','content':'hi'}]}",
+    MESSAGES(USER(TEXT("a")) "," USER(TEXT("b")) "," MODEL(TEXT("c")) "," MODEL(TEXT("d"))),
+    MESSAGES(
+        USER(TEXT("a")) "," MODEL(CALL("t1") "," CALL("t2")) "," USER(RESULT("t2") "," RESULT("t1") "," TEXT("b"))),
+    MESSAGES(USER(TEXT("a")) "," MODEL(THINKING "," CALL("t1")) "," USER("{'type':'tool_result','tool_use_id':'t1'}")),
+    MESSAGES(USER(TEXT("a")) "," MODEL(CALL("t1")) "," USER(
+        "{'type':'tool_result','tool_use_id':'t1','is_error':true,'content':[" TEXT(
+            "x") ",{'type':'image','source':{'type':'base64','media_type':'image/png','data':'" PNG "'}}]}")),
+    MESSAGES(USER(TEXT("a")) "," MODEL(TEXT("b")) ",{'role':'system','content':'c'}," USER(TEXT("d"))),
+    MESSAGES(
+        USER("{'type':'document','source':{'type':'text','media_type':'text/plain','data':'d'},'title':'t','citations':"
+             "{'enabled':true}}")),
+    MESSAGES(USER("{'type':'image','source':{'type':'url','url':'https://x/y.png'}}")),
+    MESSAGES(USER(TEXT("a")) ",{'role':'assistant','content':''}"),
+};
+
 TEST(sim_anthropic_takes_what_is_documented)
 {
-    static const char *const good[] = {
-        BESIDE("'temperature':0.5,'top_k':5,'top_p':0.5,'stop_sequences':['a','b','c','d','e'],'metadata':{'user_id':'"
-               "u'}"),
-        BESIDE("'system':'Be brief','service_tier':'auto','stream':true,'container':'c','speed':'fast'"),
-        BESIDE("'system':[{'type':'text','text':'Be brief','cache_control':{'type':'ephemeral','ttl':'1h'}}]"),
-        BESIDE("'tools':[" TOOL(
-            "},'description':'d','strict':true,'cache_control':{'type':'ephemeral'}") "],'tool_choice':{'type':'tool','"
-                                                                                      "name':'get_tide','disable_"
-                                                                                      "parallel_tool_use':true}"),
-        BESIDE("'tools':[{'type':'web_search_20250305','name':'web_search','max_uses':3}]"),
-        BESIDE(BUDGET ",'temperature':1,'top_p':0.95"),
-        BESIDE("'thinking':{'type':'adaptive','display':'omitted'},'output_config':{'effort':'low'}"),
-        BESIDE("'thinking':{'type':'disabled'},'temperature':0"),
-        BESIDE("'output_config':{'format':{'type':'json_schema','schema':{'type':'object','properties':{'a':{'type':"
-               "'string'}},'additionalProperties':false}}}"),
-        "{'model':'m','max_tokens':0,'messages':[{'role':'user','content':'hi'}]}",
-        MESSAGES(USER(TEXT("a")) "," USER(TEXT("b")) "," MODEL(TEXT("c")) "," MODEL(TEXT("d"))),
-        MESSAGES(
-            USER(TEXT("a")) "," MODEL(CALL("t1") "," CALL("t2")) "," USER(RESULT("t2") "," RESULT("t1") "," TEXT("b"))),
-        MESSAGES(
-            USER(TEXT("a")) "," MODEL(THINKING "," CALL("t1")) "," USER("{'type':'tool_result','tool_use_id':'t1'}")),
-        MESSAGES(USER(TEXT("a")) "," MODEL(CALL("t1")) "," USER(
-            "{'type':'tool_result','tool_use_id':'t1','is_error':true,'content':[" TEXT(
-                "x") ",{'type':'image','source':{'type':'base64','media_type':'image/png','data':'" PNG "'}}]}")),
-        MESSAGES(USER(TEXT("a")) "," MODEL(TEXT("b")) ",{'role':'system','content':'c'}," USER(TEXT("d"))),
-        MESSAGES(USER(
-            "{'type':'document','source':{'type':'text','media_type':'text/plain','data':'d'},'title':'t','citations':"
-            "{'enabled':true}}")),
-        MESSAGES(USER("{'type':'image','source':{'type':'url','url':'https://x/y.png'}}")),
-        MESSAGES(USER(TEXT("a")) ",{'role':'assistant','content':''}"),
-    };
-
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         struct arena a CLEANUP(arena_release);
         arena_init(&a, 16 << 20);
         struct verdict v = judge(&a, "2023-06-01", &(struct anthropic_host){.counts = false}, good[i]);
         CHECK_MSG(v.error == OK, "%s: %.*s", good[i], STR_ARG(v.message));
     }
+}
+
+/* Whatever is changed in a request, it is taken or refused with a reason. */
+TEST(sim_anthropic_survives_damaged_requests)
+{
+    static const char pieces[] = "{}[]\":,0n.-ex_";
+    struct prng prng;
+
+    for (uint64_t round = 0; round < test_rounds(3000); round++) {
+        struct arena a CLEANUP(arena_release);
+        struct anthropic_request req;
+        struct sim_refusal r = {.status = 0};
+        arena_init(&a, 16 << 20);
+        prng_seed(&prng, test_seed() + round);
+        test_context("round %llu", (unsigned long long)round);
+        struct str body = body_of(&a, good[prng_below(&prng, ARRAY_LEN(good))]);
+        char *damaged = mem_dup(body.p, body.n);
+        for (uint64_t i = 0; i <= prng_below(&prng, 3); i++)
+            damaged[prng_below(&prng, body.n)] = pieces[prng_below(&prng, sizeof(pieces) - 1)];
+        err_t e = anthropic_read(&a, str_of(damaged, body.n), &(struct anthropic_host){.counts = false}, ANTHROPIC_2023,
+                                 &req, &r);
+        mem_free(damaged);
+        CHECK(e == OK || (e == E_PARSE && r.status >= 400 && r.message.n > 0));
+    }
+    test_context("%s", "");
 }
 
 TEST(sim_anthropic_refuses_what_the_service_refuses)
@@ -382,6 +407,62 @@ TEST(sim_anthropic_demands_thinking_in_the_current_round_of_tools_only)
     CHECK_STR(v.req.q.result, "low");
 }
 
+TEST(sim_anthropic_wants_thinking_before_anything_else_of_a_turn_that_calls)
+{
+    struct arena a CLEANUP(arena_release);
+
+    arena_init(&a, 16 << 20);
+    struct verdict v = judge(&a, "2023-06-01", &(struct anthropic_host){.counts = false},
+                             "{'model':'m','max_tokens':2000," BUDGET ",'messages':[" USER(TEXT("a")) "," MODEL(
+                                 TEXT("b") "," THINKING "," CALL("t1")) "," USER(RESULT("t1")) "]}");
+    CHECK(str_find(v.message, STR("but found `text`")) < v.message.n);
+}
+
+/* A question of so many blocks, the last of which has a cache point. */
+static struct verdict judge_blocks(struct arena *a, size_t count)
+{
+    struct str blocks = STR("");
+
+    for (size_t i = 1; i < count; i++)
+        blocks = arena_join(a, blocks, STR(TEXT("x") ","));
+    return judge(a, "2023-06-01", &(struct anthropic_host){.counts = false},
+                 arena_printf(a, MESSAGES("{'role':'user','content':[%.*s%s]}"), STR_ARG(blocks), MARKED("")).p);
+}
+
+TEST(sim_anthropic_looks_back_twenty_blocks_for_what_is_cached)
+{
+    struct arena a CLEANUP(arena_release);
+
+    arena_init(&a, 16 << 20);
+    struct verdict few = judge_blocks(&a, 5), many = judge_blocks(&a, 25);
+    CHECK_EQ(few.req.points[0].count, 5);
+    CHECK_EQ(few.req.points[0].cuts[0].tokens, 3 + 4 + 1);
+    CHECK_EQ(many.req.points[0].count, 20);
+    CHECK_EQ(many.req.points[0].cuts[0].tokens, 3 + 4 + 6);
+    CHECK_EQ(many.req.points[0].cuts[19].tokens, 3 + 4 + 25);
+}
+
+TEST(sim_a_text_that_the_limit_cut_was_not_ended_by_a_stop)
+{
+    struct arena a CLEANUP(arena_release);
+    struct str stop = STR("tide");
+    struct question q;
+    struct sim_answer answer;
+
+    arena_init(&a, 1 << 20);
+    question_init(&q);
+    q.asked = STR("tide?");
+    q.stops = &stop;
+    q.stop_count = 1;
+    CHECK_OK(sim_answer_make(&a, &q, 1, 20, &answer));
+    CHECK_STR(answer.choices[0].stop, "tide");
+    CHECK_EQ(answer.choices[0].finish, SIM_STOP);
+    q.max_tokens = 3;
+    CHECK_OK(sim_answer_make(&a, &q, 1, 20, &answer));
+    CHECK(!answer.choices[0].stop.p);
+    CHECK_EQ(answer.choices[0].finish, SIM_LENGTH);
+}
+
 /* --- asking --- */
 
 static struct heard ask(struct world *w, const char *target, const char *x_sim, const char *text) SUSPENDS;
@@ -558,6 +639,20 @@ SIM_TEST(sim_anthropic_calls_tools_in_parallel_unless_told_not_to, NULL)
     "\"content\":\"tide?\"},{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"%s%.*s\","      \
     "\"signature\":\"%.*s\"},{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"get_tide\",\"input\":{}}]},{\"role\":"    \
     "\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t1\",\"content\":\"low\"}]}]}"
+
+SIM_TEST(sim_anthropic_says_nothing_half_when_a_call_is_cut, NULL)
+{
+    const char *asked = "{'model':'m','max_tokens':4,'messages':[{'role':'user','content':'tide?'}]," TIDE_TOOL "]";
+    yyjson_val *m = message_of(w, ask(w, "/v1/messages", NULL, arena_printf(&w->arena, "%s}", asked).p));
+
+    CHECK_STR(json_get_str(m, STR("stop_reason"), STR("")), "max_tokens");
+    CHECK_EQ(yyjson_obj_size(json_get(block_of(m, 0), STR("input"))), 0);
+    struct gathered g =
+        gather(w, ask(w, "/v1/messages", NULL, arena_printf(&w->arena, "%s,'stream':true}", asked).p).body);
+    CHECK(g.well_formed && g.ended);
+    CHECK_STR(g.stop_reason, "max_tokens");
+    CHECK_GT(g.input.n, 0);
+}
 
 SIM_TEST(sim_anthropic_takes_its_own_thinking_back_and_no_other, NULL)
 {

@@ -3,6 +3,7 @@
  *
  * Bodies are written with ' for ", and %s stands for a true signature of a call of get_tide.
  */
+#include "base/prng.h"
 #include "codec/json.h"
 #include "codec/sse.h"
 #include "provider_world.h"
@@ -66,44 +67,68 @@ static struct verdict judge(struct arena *a, const char *model, bool vertex, con
 #define FUNCTION(members) BESIDE("'tools':[{'functionDeclarations':[{'name':'f'," members "}]}]")
 #define OBJECT(members) "{'type':'OBJECT','properties':{'a':{" members "}}}"
 
+static const char *const good[] = {
+    BESIDE("'systemInstruction':{'role':'user','parts':[{'text':'Be "
+           "brief'}]},'safetySettings':[{'category':'c','threshold':'t'}]"),
+    BESIDE("'system_instruction':{'parts':[{'text':'x'}]},'generation_config':{'max_output_tokens':5,'top_p':0."
+           "5,'topK':7,'seed':'7'}"),
+    "{'contents':[{'parts':[{'text':'no role'}]}]}",
+    TURNS(USER(TEXT("a")) "," MODEL(TEXT("b")) "," USER(TEXT("c")) "," MODEL(TEXT("d"))),
+    TURNS(USER(TEXT("a")) "," MODEL(CALL("f") "," CALL("g")) "," USER(RESULT("f") "," RESULT("g"))),
+    TURNS(USER(TEXT("a")) "," MODEL(CALL("f") "," CALL("g")) ",{'role':'function','parts':[" RESULT("g") "," RESULT(
+        "f") "]}"),
+    TURNS(USER(TEXT("a")) "," MODEL("{'functionCall':{'id':'1','name':'f'}},{'functionCall':{'id':'2','name':'f'}"
+                                    "}") "," USER("{'functionResponse':{'id':'2','name':'f','response':{}}},{'"
+                                                  "functionResponse':{'id':'1','name':'f','response':{}}}")),
+    TURNS(USER("{'inlineData':{'mimeType':'application/pdf','data':'AAAA'}},{'inline_data':{'mime_type':'audio/"
+               "wav','data':'-_-_'}}")),
+    TURNS(USER("{'fileData':{'fileUri':'https://x/y.png'},'mediaResolution':{'level':'MEDIA_RESOLUTION_LOW'}}")),
+    FUNCTION("'parametersJsonSchema':{'type':'object','additionalProperties':false,'$defs':{},'properties':{'a'"
+             ":{'const':1}}}"),
+    FUNCTION("'parameters':" OBJECT("'type':'string','enum':['x'],'nullable':true") ",'description':'d'"),
+    FUNCTION("'parameters':{'type':'object','properties':{'a':{'type':'array','items':{'anyOf':[{'type':'"
+             "STRING'},{'type':'number'}]}}},'required':['a'],'propertyOrdering':['a']}"),
+    BESIDE("'tools':[{'functionDeclarations':[{'name':'f'}]},{'googleSearch':{}}],'toolConfig':{'"
+           "functionCallingConfig':{'mode':'ANY','allowedFunctionNames':['f']}}"),
+    CONFIG("'thinkingConfig':{'includeThoughts':true,'thinkingBudget':-1},'seed':5,'candidateCount':2"),
+    CONFIG("'responseMimeType':'application/"
+           "json','responseJsonSchema':{'type':'object','additionalProperties':false}"),
+    CONFIG("'responseMimeType':'text/x.enum','responseSchema':{'type':'STRING','enum':['a','b']}"),
+    CONFIG("'responseLogprobs':true,'logprobs':3,'stopSequences':['1','2','3','4','5']"),
+};
+
 TEST(sim_gemini_takes_what_is_documented)
 {
-    static const char *const good[] = {
-        BESIDE("'systemInstruction':{'role':'user','parts':[{'text':'Be "
-               "brief'}]},'safetySettings':[{'category':'c','threshold':'t'}]"),
-        BESIDE("'system_instruction':{'parts':[{'text':'x'}]},'generation_config':{'max_output_tokens':5,'top_p':0."
-               "5,'topK':7,'seed':'7'}"),
-        "{'contents':[{'parts':[{'text':'no role'}]}]}",
-        TURNS(USER(TEXT("a")) "," MODEL(TEXT("b")) "," USER(TEXT("c")) "," MODEL(TEXT("d"))),
-        TURNS(USER(TEXT("a")) "," MODEL(CALL("f") "," CALL("g")) "," USER(RESULT("f") "," RESULT("g"))),
-        TURNS(USER(TEXT("a")) "," MODEL(CALL("f") "," CALL("g")) ",{'role':'function','parts':[" RESULT("g") "," RESULT(
-            "f") "]}"),
-        TURNS(USER(TEXT("a")) "," MODEL("{'functionCall':{'id':'1','name':'f'}},{'functionCall':{'id':'2','name':'f'}"
-                                        "}") "," USER("{'functionResponse':{'id':'2','name':'f','response':{}}},{'"
-                                                      "functionResponse':{'id':'1','name':'f','response':{}}}")),
-        TURNS(USER("{'inlineData':{'mimeType':'application/pdf','data':'AAAA'}},{'inline_data':{'mime_type':'audio/"
-                   "wav','data':'-_-_'}}")),
-        TURNS(USER("{'fileData':{'fileUri':'https://x/y.png'},'mediaResolution':{'level':'MEDIA_RESOLUTION_LOW'}}")),
-        FUNCTION("'parametersJsonSchema':{'type':'object','additionalProperties':false,'$defs':{},'properties':{'a'"
-                 ":{'const':1}}}"),
-        FUNCTION("'parameters':" OBJECT("'type':'string','enum':['x'],'nullable':true") ",'description':'d'"),
-        FUNCTION("'parameters':{'type':'object','properties':{'a':{'type':'array','items':{'anyOf':[{'type':'"
-                 "STRING'},{'type':'number'}]}}},'required':['a'],'propertyOrdering':['a']}"),
-        BESIDE("'tools':[{'functionDeclarations':[{'name':'f'}]},{'googleSearch':{}}],'toolConfig':{'"
-               "functionCallingConfig':{'mode':'ANY','allowedFunctionNames':['f']}}"),
-        CONFIG("'thinkingConfig':{'includeThoughts':true,'thinkingBudget':-1},'seed':5,'candidateCount':2"),
-        CONFIG("'responseMimeType':'application/"
-               "json','responseJsonSchema':{'type':'object','additionalProperties':false}"),
-        CONFIG("'responseMimeType':'text/x.enum','responseSchema':{'type':'STRING','enum':['a','b']}"),
-        CONFIG("'responseLogprobs':true,'logprobs':3,'stopSequences':['1','2','3','4','5']"),
-    };
-
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         struct arena a CLEANUP(arena_release);
         arena_init(&a, 16 << 20);
         struct verdict v = judge(&a, "gemini-2.5-flash", false, good[i]);
         CHECK_MSG(v.error == OK, "%s: %.*s", good[i], STR_ARG(v.message));
     }
+}
+
+/* Whatever is changed in a request, it is taken or refused with a reason. */
+TEST(sim_gemini_survives_damaged_requests)
+{
+    static const char pieces[] = "{}[]\":,0n.-ex_";
+    struct prng prng;
+
+    for (uint64_t round = 0; round < test_rounds(3000); round++) {
+        struct arena a CLEANUP(arena_release);
+        struct gemini_request req;
+        struct sim_refusal r = {.status = 0};
+        arena_init(&a, 16 << 20);
+        prng_seed(&prng, test_seed() + round);
+        test_context("round %llu", (unsigned long long)round);
+        struct str body = body_of(&a, good[prng_below(&prng, ARRAY_LEN(good))]);
+        char *damaged = mem_dup(body.p, body.n);
+        for (uint64_t i = 0; i <= prng_below(&prng, 3); i++)
+            damaged[prng_below(&prng, body.n)] = pieces[prng_below(&prng, sizeof(pieces) - 1)];
+        err_t e = gemini_read(&a, str_of(damaged, body.n), STR("gemini-3"), round % 2 == 0, round % 3 == 0, &req, &r);
+        mem_free(damaged);
+        CHECK(e == OK || (e == E_PARSE && r.status >= 400 && r.message.n > 0));
+    }
+    test_context("%s", "");
 }
 
 TEST(sim_gemini_refuses_what_the_service_refuses)
@@ -141,6 +166,11 @@ TEST(sim_gemini_refuses_what_the_service_refuses)
              "'responseMimeType':'application/json','responseSchema':{'type':'OBJECT','additionalProperties':false}"),
          "Unknown name \"additionalProperties\" at 'generation_config.response_schema'"},
         {CONFIG("'responseMimeType':'text/x.enum'"), "needs a schema"},
+        {CONFIG("'max_outputTokens':5"), "Unknown name \"max_outputTokens\""},
+        {CONFIG("'maxoutputtokens':5"), "Unknown name \"maxoutputtokens\""},
+        {CONFIG("'max_output_token':5"), "Unknown name \"max_output_token\""},
+        {CONFIG("'max_output_tokens_':5"), "Unknown name \"max_output_tokens_\""},
+        {CONFIG("'max-output-tokens':5"), "Unknown name \"max-output-tokens\""},
         /* contents */
         {TURNS("{'role':'assistant','parts':[{'text':'x'}]}"), "Please use a valid role: user, model."},
         {TURNS("{'role':'system','parts':[{'text':'x'}]}"), "Please use a valid role"},
@@ -277,6 +307,18 @@ TEST(sim_gemini_3_demands_its_signature_on_the_first_call_of_each_turn)
             CHECK_MSG(str_find(v.message, str_from_c(cases[i].says)) < v.message.n, "%.*s", STR_ARG(v.message));
     }
     test_context("%s", "");
+}
+
+TEST(sim_gemini_refuses_what_is_nested_too_deeply)
+{
+    struct arena a CLEANUP(arena_release);
+    struct str schema = STR("{'type':'STRING'}");
+
+    arena_init(&a, 64 << 20);
+    for (int i = 0; i < 110; i++)
+        schema = arena_printf(&a, "{'type':'ARRAY','items':%.*s}", STR_ARG(schema));
+    struct verdict v = judge(&a, "g", false, arena_printf(&a, CONFIG("'responseSchema':%.*s"), STR_ARG(schema)).p);
+    CHECK(str_find(v.message, STR("nested too deeply")) < v.message.n);
 }
 
 TEST(sim_vertex_has_members_of_its_own)
@@ -447,6 +489,42 @@ SIM_TEST(sim_gemini_calls_functions_whole_and_takes_its_signature_back, NULL)
     CHECK_EQ(h.status, 400);
     v = answer_of(w, ask(w, FLASH ":generateContent", NULL, ASKING "," TIDE "}"));
     CHECK(!json_get(part_of(v, 0, 0), STR("thoughtSignature"))); /* one that does not think has none */
+}
+
+SIM_TEST(sim_gemini_calls_only_what_it_may, NULL)
+{
+    yyjson_val *v = answer_of(
+        w, ask(w, FLASH ":generateContent", NULL,
+               ASKING "," TIDE
+                      ",'toolConfig':{'functionCallingConfig':{'mode':'ANY','allowedFunctionNames':['get_wave']}}}"));
+
+    CHECK_STR(json_get_str(json_get(part_of(v, 0, 0), STR("functionCall")), STR("name"), STR("")), "get_wave");
+    CHECK(!part_of(v, 0, 1));
+    v = answer_of(w,
+                  ask(w, FLASH ":generateContent", NULL, ASKING "," TIDE ",'generationConfig':{'maxOutputTokens':4}}"));
+    CHECK_STR(finish_of(v, 0), "MAX_TOKENS");
+    CHECK(!part_of(v, 0, 0)); /* half a call is none */
+}
+
+/* Completion tokens that were counted of the model. */
+static int64_t counted(struct world *w, const char *model)
+{
+    struct buf json CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    yyjson_val *v;
+
+    if (sim_provider_stats(w->provider, &json) != OK || json_parse(&w->arena, buf_str(&json), NULL, 0, &v) != OK)
+        return -1;
+    return json_get_i64(json_get(json_get(v, STR("models")), str_from_c(model)), STR("completion_tokens"), -1);
+}
+
+SIM_TEST(sim_gemini_counts_thoughts_that_it_does_not_show, NULL)
+{
+    const char *asked = ASKING ",'generationConfig':{'thinkingConfig':{'thinkingBudget':100}}}";
+
+    CHECK_EQ(ask(w, FLASH ":generateContent", NULL, asked).status, 200);
+    CHECK_EQ(counted(w, "gemini-2.5-flash"), 36);
+    CHECK_EQ(ask(w, FLASH ":streamGenerateContent?alt=sse", NULL, asked).status, 200);
+    CHECK_EQ(counted(w, "gemini-2.5-flash"), 72);
 }
 
 SIM_TEST(sim_gemini_shows_thoughts_when_asked_to, NULL)
