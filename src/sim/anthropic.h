@@ -12,8 +12,9 @@
 
 /* How a request came. All zero: to Anthropic's own service. */
 struct anthropic_host {
-    struct str
-        version; /* that anthropic_version in the body must be: "vertex-2023-10-16". p == NULL: the header says it */
+    /* That anthropic_version in the body must be: "vertex-2023-10-16", or 2026-10-21, which newer SDKs send to every host. p == NULL:
+     * the header says it. */
+    struct str version;
     struct str model; /* out of the path. p == NULL: the body names it                             */
     bool stream;      /* the path asks for a stream                                                */
     bool bars_stream; /* the body must not have `stream`                                           */

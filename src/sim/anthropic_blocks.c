@@ -280,8 +280,10 @@ static const struct field_rule text_rules[] = {TYPE_RULE,
                                                {.name = STR_INIT("text"), .kind = FIELD_STRING, .required = true},
                                                {.name = STR_INIT("citations"), .kind = FIELD_ARRAY},
                                                CACHE_RULE};
-static const struct field_rule image_rules[] = {
-    TYPE_RULE, {.name = STR_INIT("source"), .kind = FIELD_OBJECT, .required = true}, CACHE_RULE};
+static const struct field_rule image_rules[] = {TYPE_RULE,
+                                                {.name = STR_INIT("source"), .kind = FIELD_OBJECT, .required = true},
+                                                {.name = STR_INIT("transformations"), .kind = FIELD_ANY},
+                                                CACHE_RULE};
 static const struct field_rule document_rules[] = {TYPE_RULE,
                                                    {.name = STR_INIT("source"), .kind = FIELD_OBJECT, .required = true},
                                                    {.name = STR_INIT("title"), .kind = FIELD_STRING},
@@ -306,12 +308,14 @@ static const struct field_rule use_rules[] = {TYPE_RULE,
                                               {.name = STR_INIT("name"), .kind = FIELD_STRING, .required = true},
                                               {.name = STR_INIT("input"), .kind = FIELD_OBJECT, .required = true},
                                               {.name = STR_INIT("caller"), .kind = FIELD_OBJECT},
+                                              {.name = STR_INIT("toolset_name"), .kind = FIELD_STRING},
                                               CACHE_RULE};
 static const struct field_rule result_rules[] = {
     TYPE_RULE,
     {.name = STR_INIT("tool_use_id"), .kind = FIELD_STRING, .required = true},
     {.name = STR_INIT("content"), .kind = FIELD_ANY},
     {.name = STR_INIT("is_error"), .kind = FIELD_BOOL},
+    {.name = STR_INIT("toolset_name"), .kind = FIELD_STRING},
     CACHE_RULE};
 static const struct field_rule reference_rules[] = {
     TYPE_RULE, {.name = STR_INIT("tool_name"), .kind = FIELD_STRING, .required = true}, CACHE_RULE};

@@ -183,6 +183,7 @@ static const char *const speeds[] = {"standard", "fast", NULL};
     {.name = STR_INIT("thinking"), .kind = FIELD_OBJECT},                                                              \
     {.name = STR_INIT("output_config"), .kind = FIELD_OBJECT},                                                         \
     {.name = STR_INIT("cache_control"), .kind = FIELD_OBJECT},                                                         \
+    {.name = STR_INIT("speed"), .kind = FIELD_ENUM, .choices = speeds},                                                \
     {.name = STR_INIT("mcp_servers"), .kind = FIELD_ARRAY},                                                            \
     {.name = STR_INIT("context_management"), .kind = FIELD_OBJECT},                                                    \
     {.name = STR_INIT("anthropic_version"), .kind = FIELD_STRING},                                                     \
@@ -201,7 +202,6 @@ static const struct field_rule message_rules[] = {
     {.name = STR_INIT("service_tier"), .kind = FIELD_ENUM, .choices = tiers},
     {.name = STR_INIT("container"), .kind = FIELD_ANY},
     {.name = STR_INIT("inference_geo"), .kind = FIELD_STRING},
-    {.name = STR_INIT("speed"), .kind = FIELD_ENUM, .choices = speeds},
     {.name = STR_INIT("fallbacks"), .kind = FIELD_ARRAY},
     {.name = STR_INIT("diagnostics"), .kind = FIELD_OBJECT},
     {.name = STR_INIT("stream"), .kind = FIELD_BOOL},
@@ -235,7 +235,8 @@ static err_t read_hosting(struct anthropic_reader *rd, const struct anthropic_ho
     }
     if (!version.p)
         return anthropic_refuse(rd, "anthropic_version: Field required");
-    if (!str_eq(version, host->version))
+    rd->newest = rd->req->newest = str_eq(version, ANTHROPIC_2026);
+    if (!rd->newest && !str_eq(version, host->version))
         return anthropic_refuse(rd, "anthropic_version: \"%.*s\" is not a valid version for this API; use \"%.*s\"",
                                 STR_ARG(version), STR_ARG(host->version));
     return OK;
@@ -243,8 +244,10 @@ static err_t read_hosting(struct anthropic_reader *rd, const struct anthropic_ho
 
 static err_t read_version(struct anthropic_reader *rd, const struct anthropic_host *host, struct str header)
 {
+    if (host->version.p)
+        return OK; /* the body says it */
     rd->newest = rd->req->newest = str_eq(header, ANTHROPIC_2026);
-    if (host->version.p || rd->newest || str_eq(header, ANTHROPIC_2023))
+    if (rd->newest || str_eq(header, ANTHROPIC_2023))
         return OK;
     if (header.n == 0)
         return anthropic_refuse(rd, "anthropic-version: header is required");
@@ -328,7 +331,7 @@ static err_t read_thinking(struct anthropic_reader *rd)
                                               {.name = STR_INIT("display"), .kind = FIELD_ENUM, .choices = displays}};
     yyjson_val *thinking = json_get(rd->root, STR("thinking"));
     struct str type = json_get_str(thinking, STR("type"), STR_NONE);
-    bool disabled = str_eq(type, STR("disabled"));
+    bool disabled = str_eq(type, STR("disabled")), adaptive = str_eq(type, STR("adaptive"));
 
     if (!yyjson_is_obj(thinking))
         return OK;
@@ -336,8 +339,8 @@ static err_t read_thinking(struct anthropic_reader *rd)
         return anthropic_refuse(rd, "thinking.type: Field required");
     if (str_eq(type, STR("enabled")))
         TRY(read_budget(rd, thinking));
-    else if (disabled || str_eq(type, STR("adaptive")) || (rd->newest && str_eq(type, STR("between_tools"))))
-        TRY(anthropic_check(rd, thinking, field_path(rd->a, STR("thinking"), type.p), rules, disabled ? 1 : 2));
+    else if (disabled || adaptive || (rd->newest && str_eq(type, STR("between_tools"))))
+        TRY(anthropic_check(rd, thinking, field_path(rd->a, STR("thinking"), type.p), rules, adaptive ? 2 : 1));
     else
         return anthropic_refuse(
             rd, "thinking: Input tag '%.*s' found using 'type' does not match any of the expected tags", STR_ARG(type));

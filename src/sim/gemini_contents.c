@@ -191,7 +191,10 @@ static err_t find_data(struct gemini_reader *rd, yyjson_val *part, struct str pa
                                        STR_INIT("functionCall"),
                                        STR_INIT("functionResponse"),
                                        STR_INIT("executableCode"),
-                                       STR_INIT("codeExecutionResult")};
+                                       STR_INIT("codeExecutionResult"),
+                                       STR_INIT("toolCall"),
+                                       STR_INIT("toolResponse"),
+                                       STR_INIT("audioTranscription")};
 
     *ret = STR_NONE;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {

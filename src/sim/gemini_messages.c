@@ -60,8 +60,19 @@ static const struct proto_field file_fields[] = {TEXT("mimeType"), TEXT("fileUri
 static const struct proto_message file_message = FIELDS(file_fields);
 static const struct proto_field call_fields[] = {TEXT("id"), TEXT("name"), STRUCT("args")};
 static const struct proto_message call_message = FIELDS(call_fields);
-static const struct proto_field response_part_fields[] = {ONE("inlineData", blob_message),
-                                                          ONE("fileData", file_message)};
+static const struct proto_field video_fields[] = {TEXT("startOffset"), TEXT("endOffset"), NUMBER("fps"),
+                                                  VALUE("contentLayers")};
+static const struct proto_message video_message = FIELDS(video_fields);
+static const struct proto_field resolution_fields[] = {ENUM("level", levels), INT("numTokens")};
+static const struct proto_message resolution_message = FIELDS(resolution_fields);
+
+/* Members that describe a part and are no data of it. */
+#define PART_METADATA                                                                                                  \
+    STRUCT("mediaProcessing"), STRUCT("documentMetadata"), STRUCT("spreadsheetMetadata"), STRUCT("audioMetadata")
+
+static const struct proto_field response_part_fields[] = {
+    ONE("inlineData", blob_message), ONE("fileData", file_message), ONE("videoMetadata", video_message),
+    ONE("mediaResolution", resolution_message), PART_METADATA};
 static const struct proto_message response_part_message = FIELDS(response_part_fields);
 static const struct proto_field response_fields[] = {TEXT("id"),           TEXT("name"),
                                                      STRUCT("response"),   MANY("parts", response_part_message),
@@ -71,10 +82,6 @@ static const struct proto_field code_fields[] = {TEXT("id"), TEXT("language"), T
 static const struct proto_message code_message = FIELDS(code_fields);
 static const struct proto_field outcome_fields[] = {TEXT("id"), TEXT("outcome"), TEXT("output")};
 static const struct proto_message outcome_message = FIELDS(outcome_fields);
-static const struct proto_field video_fields[] = {TEXT("startOffset"), TEXT("endOffset"), NUMBER("fps")};
-static const struct proto_message video_message = FIELDS(video_fields);
-static const struct proto_field resolution_fields[] = {ENUM("level", levels), INT("numTokens")};
-static const struct proto_message resolution_message = FIELDS(resolution_fields);
 
 static const struct proto_field part_fields[] = {
     TEXT("text"),
@@ -88,7 +95,12 @@ static const struct proto_field part_fields[] = {
     ONE("codeExecutionResult", outcome_message),
     ONE("videoMetadata", video_message),
     ONE("mediaResolution", resolution_message),
+    STRUCT("toolCall"),
+    STRUCT("toolResponse"),
     STRUCT("partMetadata"),
+    PART_METADATA,
+    STRUCT("speechMetadata"),
+    STRUCT("audioTranscription"),
 };
 static const struct proto_message part_message = FIELDS(part_fields);
 static const struct proto_field content_fields[] = {TEXT("role"), MANY("parts", part_message)};
@@ -96,8 +108,9 @@ const struct proto_message gemini_content_message = FIELDS(content_fields);
 
 /* --- generationConfig --- */
 
-static const char *const modalities[] = {"MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "AUDIO", NULL};
-static const char *const thinking_levels[] = {"THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH", NULL};
+static const char *const modalities[] = {"MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "AUDIO", "VIDEO", NULL};
+static const char *const thinking_levels[] = {
+    "THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH", NULL};
 
 static const struct proto_field thinking_fields[] = {BOOL("includeThoughts"), INT("thinkingBudget"),
                                                      ENUM("thinkingLevel", thinking_levels)};
@@ -125,6 +138,12 @@ static const struct proto_field config_fields[] = {
     STRUCT("imageConfig"),
     BOOL("enableEnhancedCivicAnswers"),
     BOOL("audioTimestamp"),
+    BOOL("enableAffectiveDialog"),
+    STRUCT("modelSelectionConfig"),
+    STRUCT("routingConfig"),
+    STRUCT("responseFormat"),
+    STRUCT("translationConfig"),
+    STRUCT("audioTranscriptionConfig"),
 };
 static const struct proto_message config_message = FIELDS(config_fields);
 
@@ -154,14 +173,16 @@ static const struct proto_field tool_fields[] = {
     STRUCT("computerUse"),
     STRUCT("retrieval"),
     STRUCT("enterpriseWebSearch"),
+    STRUCT("parallelAiSearch"),
+    STRUCT("exaAiSearch"),
     {.name = STR_INIT("mcpServers"), .kind = PROTO_STRUCT, .repeated = true},
 };
 static const struct proto_message tool_message = FIELDS(tool_fields);
 static const struct proto_field calling_fields[] = {ENUM("mode", modes), TEXTS("allowedFunctionNames"),
                                                     BOOL("streamFunctionCallArguments")};
 static const struct proto_message calling_message = FIELDS(calling_fields);
-static const struct proto_field tool_config_fields[] = {ONE("functionCallingConfig", calling_message),
-                                                        STRUCT("retrievalConfig")};
+static const struct proto_field tool_config_fields[] = {
+    ONE("functionCallingConfig", calling_message), STRUCT("retrievalConfig"), BOOL("includeServerSideToolInvocations")};
 static const struct proto_message tool_config_message = FIELDS(tool_config_fields);
 
 /* --- the request --- */

@@ -337,6 +337,7 @@ TEST(sim_anthropic_versions_differ)
         {"2026-10-21", BESIDE("'temperature':1"), "temperature: Extra inputs"},
         {"2026-10-21", BESIDE("'top_p':1"), "top_p: Extra inputs"},
         {"2026-10-21", BESIDE("'top_k':1"), "top_k: Extra inputs"},
+        {"2026-10-21", BESIDE("'thinking':{'type':'between_tools','display':'omitted'}"), "display: Extra inputs"},
         {"2026-10-21", BESIDE("'diagnostics':{'previous_message_id':'m'},'thinking':{'type':'between_tools'}"), NULL},
         {"2026-10-21", MESSAGES(USER("{'type':'text','text':'x','citations':[]}")), "citations: Extra inputs"},
         {"2023-06-01", MESSAGES(USER("{'type':'text','text':'x','citations':[]}")), NULL},
@@ -367,6 +368,9 @@ TEST(sim_anthropic_hosts_take_the_model_out_of_the_body)
         {"{'anthropic_version':'vertex-2023-10-16','anthropic_beta':['b'],'max_tokens':1,'messages':[{'role':'user','"
          "content':'x'}]}",
          NULL},
+        {"{'anthropic_version':'2026-10-21','max_tokens':1,'messages':[{'role':'user','content':'x'}]}", NULL},
+        {"{'anthropic_version':'2026-10-21','top_p':1,'max_tokens':1,'messages':[{'role':'user','content':'x'}]}",
+         "top_p: Extra inputs"},
         {"{'max_tokens':1,'messages':[{'role':'user','content':'x'}]}", "anthropic_version: Field required"},
         {"{'anthropic_version':'2023-06-01','max_tokens':1,'messages':[{'role':'user','content':'x'}]}",
          "is not a valid version for this API"},
