@@ -1,5 +1,5 @@
 /*
- * anthropic.c - how the simulated Claude answers: reads a request, makes the answer, counts what was cached, sends it.
+ * anthropic.c - how the simulated Claude answers: reads a request, makes the answer, counts what was cached.
  *
  * Prompt caching: the longest prefix of the prompt that ends at a block with cache_control, or at one of the twenty blocks before that,
  * and that this provider has cached for the model, is read from the cache; what lies between it and the last cache_control is
@@ -12,7 +12,7 @@
 #include "sim/prefix_cache.h"
 #include "sim/signature.h"
 
-enum { BODY_BYTES_MAX = 32 << 20, SIGNATURE_TEXT_MAX = 128 };
+enum { SIGNATURE_TEXT_MAX = 128 };
 
 static const ns_t MINUTE = 60 * NS_SEC;
 
@@ -113,39 +113,4 @@ err_t anthropic_begin(struct sim_turn *t, struct str body, const struct anthropi
     TRY(make_answer(t, req, m));
     *ret_answer = m;
     return OK;
-}
-
-static err_t count_tokens(struct sim_turn *t, struct str body, const struct anthropic_host *host) SUSPENDS;
-static err_t count_tokens(struct sim_turn *t, struct str body, const struct anthropic_host *host)
-{
-    struct anthropic_request *req = arena_new(t->a, struct anthropic_request);
-    bool over;
-
-    TRY(anthropic_read(t->a, body, host, http_request_header(t->r, STR("anthropic-version")), req, &t->refusal));
-    TRY(turn_begin(t, req->q.model, req->q.hash, &over));
-    if (over)
-        return OK;
-    buf_addf(t->room, "{\"input_tokens\":%zu}", req->q.prompt_tokens);
-    return turn_reply_json(t, 200);
-}
-
-err_t anthropic_serve(struct sim_turn *t, const struct anthropic_host *host)
-{
-    const struct anthropic_answer *m;
-    struct str body;
-    bool over;
-
-    TRY(turn_body(t, &body));
-    if (body.n > BODY_BYTES_MAX)
-        return refuse_status(t->a, &t->refusal, 413, NULL, "Request exceeds the maximum size");
-    if (host->counts)
-        return count_tokens(t, body, host);
-    TRY(anthropic_begin(t, body, host, &m, &over));
-    if (over)
-        return OK;
-    if (m->request->q.stream)
-        return sim_play_stream(&t->play, anthropic_feed(t->a, m, false));
-    anthropic_write(m, t->room);
-    TRY(buf_status(t->room));
-    return sim_play_whole(&t->play, STR("application/json"), buf_str(t->room), m->usage.output);
 }

@@ -82,8 +82,6 @@ struct sim_feed *anthropic_feed(struct arena *a, const struct anthropic_answer *
 /* All of it, for hosts that speak HTTP and server-sent events: read the body, answer, send. Suspends. */
 err_t anthropic_serve(struct sim_turn *t, const struct anthropic_host *host) SUSPENDS MUST_CHECK;
 
-/* The name of an error of this status: "invalid_request_error". Static. */
-struct str anthropic_error_type(int status) PURE;
 /* Append {"type":"error",...}. `request_id`: p == NULL: none, as in a stream. */
 void anthropic_write_error(const struct sim_refusal *why, bool newest, struct str request_id, struct buf *to);
 

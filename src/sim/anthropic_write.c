@@ -352,7 +352,7 @@ struct sim_feed *anthropic_feed(struct arena *a, const struct anthropic_answer *
 
 /* --- errors --- */
 
-struct str anthropic_error_type(int status)
+static struct str error_type(int status)
 {
     static const struct {
         int status;
@@ -372,12 +372,12 @@ struct str anthropic_error_type(int status)
 void anthropic_write_error(const struct sim_refusal *why, bool newest, struct str request_id, struct buf *to)
 {
     buf_add_lit(to, "{\"type\":\"error\",\"error\":{");
-    add_string(to, "type", anthropic_error_type(why->status));
+    add_string(to, "type", error_type(why->status));
     buf_add_char(to, ',');
     add_string(to, "message", why->message);
     if (newest) {
         buf_add_lit(to, ",\"details\":{");
-        add_string(to, "error_code", why->code ? str_from_c(why->code) : anthropic_error_type(why->status));
+        add_string(to, "error_code", why->code ? str_from_c(why->code) : error_type(why->status));
         buf_add_char(to, '}');
     }
     buf_add_char(to, '}');
