@@ -21,8 +21,6 @@ extern const struct proto_message gemini_request_message, vertex_request_message
 
 /* Read `contents` and `systemInstruction`. */
 err_t gemini_read_contents(struct gemini_reader *rd) MUST_CHECK;
-/* Read `tools` and `toolConfig`. */
-err_t gemini_read_tools(struct gemini_reader *rd) MUST_CHECK;
 /* Check a schema of the OpenAPI kind beyond its members' types, and give it as a JSON Schema. */
 err_t gemini_read_schema(struct gemini_reader *rd, yyjson_val *schema, struct str path, yyjson_val **ret) MUST_CHECK;
 

@@ -112,7 +112,7 @@ static err_t read_calling(struct gemini_reader *rd)
     return read_allowed(rd, allowed);
 }
 
-err_t gemini_read_tools(struct gemini_reader *rd)
+static err_t read_tools(struct gemini_reader *rd)
 {
     yyjson_val *tools = proto_get(rd->root, STR("tools")), *tool, *declaration;
     size_t i, n, k, m, count = 0;
@@ -290,7 +290,7 @@ err_t gemini_read(struct arena *a, struct str body, struct str model, bool verte
     TRY(proto_check(a, rd.root, STR(""), vertex ? &vertex_request_message : &gemini_request_message, r));
     if (proto_get(rd.root, STR("cachedContent")))
         return refuse_status(a, r, 403, NULL, "CachedContent not found (or permission denied)");
-    TRY(gemini_read_tools(&rd));
+    TRY(read_tools(&rd));
     TRY(gemini_read_contents(&rd));
     TRY(read_config(&rd));
     ret->block = block_of(ret->q.asked);
