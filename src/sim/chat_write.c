@@ -1,14 +1,14 @@
 /*
  * chat_write.c - chat completions as JSON and as chunks: wire-format reference 3.5 and 3.6.
  *
- * A stream begins with a role chunk for each choice, goes round the choices giving one token (or piece of a call's arguments) of
- * each in turn, ends each with its finish chunk, then gives the usage if it was asked for, then [DONE]. All that chunks have in common is
- * rendered once.
+ * A stream has a chunk for each piece of the answer (pieces.h), then the usage if it was asked for, then [DONE]. All that chunks have in
+ * common is rendered once.
  */
 #include "sim/chat_write.h"
 
 #include "codec/digest.h"
 #include "sim/hash.h"
+#include "sim/pieces.h"
 #include "sim/refusal.h"
 #include "sim/text.h"
 
@@ -75,19 +75,26 @@ static void write_logprob(const struct question *q, struct str token, struct buf
     buf_add_lit(to, "]}");
 }
 
-static void write_logprobs(const struct question *q, struct str text, struct buf *to)
+void chat_write_token_logprobs(const struct question *q, struct str text, struct buf *to)
 {
-    if (!q->logprobs || text.n == 0) {
-        buf_add_lit(to, "\"logprobs\":null");
-        return;
-    }
-    buf_add_lit(to, "\"logprobs\":{\"content\":[");
+    buf_add_char(to, '[');
     for (bool first = true; text.n > 0; first = false) {
         if (!first)
             buf_add_char(to, ',');
         write_logprob(q, sim_token_cut(&text), to);
     }
-    buf_add_lit(to, "],\"refusal\":null}");
+    buf_add_char(to, ']');
+}
+
+void chat_write_logprobs(const struct question *q, struct str text, struct buf *to)
+{
+    if (!q->logprobs || text.n == 0) {
+        buf_add_lit(to, "\"logprobs\":null");
+        return;
+    }
+    buf_add_lit(to, "\"logprobs\":{\"content\":");
+    chat_write_token_logprobs(q, text, to);
+    buf_add_lit(to, ",\"refusal\":null}");
 }
 
 /* "function":{"name":...,"arguments":...} or "custom":{"name":...,"input":...}, without its closing brace. */
@@ -145,7 +152,7 @@ static void write_choice(const struct question *q, const struct sim_choice *c, s
         buf_add_lit(to, "\",\"refusal\":null,\"annotations\":[]");
     }
     buf_add_lit(to, "},");
-    write_logprobs(q, c->text, to);
+    chat_write_logprobs(q, c->text, to);
     buf_add_lit(to, ",\"finish_reason\":\"");
     buf_add(to, sim_finish_name(c->finish));
     buf_add_lit(to, "\"}");
@@ -250,14 +257,7 @@ void chat_write(const struct question *q, const struct sim_answer *answer, const
 
 /* --- stream --- */
 
-enum phase { ROLES, BODIES, USAGE, DONE, ENDED };
-
-/* How far a choice has been sent. */
-struct progress {
-    struct str rest; /* of the text, or of the current call's arguments */
-    size_t call;
-    bool call_open, finished;
-};
+enum phase { PIECES, USAGE, DONE, ENDED };
 
 struct chat_stream {
     struct sim_feed feed; /* first */
@@ -266,9 +266,7 @@ struct chat_stream {
     uint64_t unique;
     struct str frame; /* "data: {...choices:[" */
     enum phase phase;
-    size_t turn; /* choice whose turn it is   */
-    size_t unfinished;
-    struct progress *progress;
+    struct sim_pieces pieces;
 };
 
 static void begin_chunk(struct chat_stream *s, size_t choice, struct buf *to)
@@ -283,7 +281,7 @@ static void begin_chunk(struct chat_stream *s, size_t choice, struct buf *to)
 static void end_chunk(struct chat_stream *s, struct str token, struct str finish, struct buf *to)
 {
     buf_add_lit(to, "},");
-    write_logprobs(s->q, token, to);
+    chat_write_logprobs(s->q, token, to);
     if (finish.p) {
         buf_add_lit(to, ",\"finish_reason\":\"");
         buf_add(to, finish);
@@ -294,129 +292,97 @@ static void end_chunk(struct chat_stream *s, struct str token, struct str finish
     buf_add(to, s->q->include_usage ? STR(",\"usage\":null}\n\n") : STR("}\n\n"));
 }
 
-static void role_chunk(struct chat_stream *s, size_t choice, struct buf *to, struct sim_step *ret)
+static void write_call_opening(struct chat_stream *s, const struct sim_piece *p, struct buf *to)
 {
-    const struct sim_choice *c = &s->answer->choices[choice];
+    const struct sim_call *c = &s->answer->choices[p->choice].calls[p->call];
 
-    begin_chunk(s, choice, to);
-    buf_add_lit(to, "\"role\":\"assistant\",\"content\":");
-    buf_add(to, c->call_count > 0 ? STR("null,\"refusal\":null") : STR("\"\",\"refusal\":null"));
-    end_chunk(s, STR_NONE, STR_NONE, to);
-    ret->tokens = s->answer->reasoning_tokens / s->answer->count;
-}
-
-static void text_chunk(struct chat_stream *s, size_t choice, struct progress *p, struct buf *to, struct sim_step *ret)
-{
-    struct str token = sim_token_cut(&p->rest);
-
-    begin_chunk(s, choice, to);
-    buf_add_lit(to, "\"content\":\"");
-    buf_add_json(to, token);
-    buf_add_char(to, '"');
-    end_chunk(s, token, STR_NONE, to);
-    ret->tokens = 1;
-}
-
-static void open_call_chunk(struct chat_stream *s, size_t choice, struct progress *p, struct buf *to,
-                            struct sim_step *ret)
-{
-    const struct sim_call *c = &s->answer->choices[choice].calls[p->call];
-
-    begin_chunk(s, choice, to);
     if (s->q->legacy_functions) {
         buf_add_lit(to, "\"function_call\":{\"name\":\"");
         buf_add_json(to, c->name);
         buf_add_lit(to, "\",\"arguments\":\"\"}");
-    } else {
-        buf_addf(to, "\"tool_calls\":[{\"index\":%zu,", p->call);
-        write_call_head(c, s->unique, choice, p->call, to);
-        write_call_inside(c, STR(""), to);
-        buf_add_lit(to, "}]");
+        return;
     }
-    end_chunk(s, STR_NONE, STR_NONE, to);
-    ret->tokens = sim_tokens(c->name);
-    p->call_open = true;
-    p->rest = c->arguments;
+    buf_addf(to, "\"tool_calls\":[{\"index\":%zu,", p->call);
+    write_call_head(c, s->unique, p->choice, p->call, to);
+    write_call_inside(c, STR(""), to);
+    buf_add_lit(to, "}]");
 }
 
-static void arguments_chunk(struct chat_stream *s, size_t choice, struct progress *p, struct buf *to,
-                            struct sim_step *ret)
+static void write_arguments(struct chat_stream *s, const struct sim_piece *p, struct buf *to)
 {
-    const struct sim_call *c = &s->answer->choices[choice].calls[p->call];
+    const struct sim_call *c = &s->answer->choices[p->choice].calls[p->call];
 
-    begin_chunk(s, choice, to);
     if (s->q->legacy_functions)
         buf_add_lit(to, "\"function_call\":{\"arguments\":\"");
     else
         buf_addf(to, "\"tool_calls\":[{\"index\":%zu,\"%s\":{\"%s\":\"", p->call, c->custom ? "custom" : "function",
                  c->custom ? "input" : "arguments");
-    buf_add_json(to, sim_token_cut(&p->rest));
+    buf_add_json(to, p->text);
     buf_add(to, s->q->legacy_functions ? STR("\"}") : STR("\"}}]"));
-    end_chunk(s, STR_NONE, STR_NONE, to);
-    ret->tokens = 1;
 }
 
-static void finish_chunk(struct chat_stream *s, size_t choice, struct progress *p, struct buf *to, struct sim_step *ret)
+/* The members of a delta. Thoughts have no text here. */
+static void write_delta(struct chat_stream *s, const struct sim_piece *p, struct buf *to)
 {
-    begin_chunk(s, choice, to);
-    end_chunk(s, STR_NONE, sim_finish_name(s->answer->choices[choice].finish), to);
-    p->finished = true;
-    s->unfinished--;
-    ret->closing = true;
-}
+    const struct sim_choice *c = &s->answer->choices[p->choice];
 
-/* The next piece of the choice whose turn it is. */
-static void body_chunk(struct chat_stream *s, struct buf *to, struct sim_step *ret)
-{
-    while (s->progress[s->turn].finished)
-        s->turn = (s->turn + 1) % s->answer->count;
-    size_t choice = s->turn;
-    struct progress *p = &s->progress[choice];
-    const struct sim_choice *c = &s->answer->choices[choice];
-    if (p->call_open && p->rest.n == 0) {
-        p->call_open = false;
-        p->call++;
+    switch (p->kind) {
+    case PIECE_ROLE:
+        buf_add_lit(to, "\"role\":\"assistant\",\"content\":");
+        buf_add(to, c->call_count > 0 ? STR("null,\"refusal\":null") : STR("\"\",\"refusal\":null"));
+        return;
+    case PIECE_TEXT:
+        buf_add_lit(to, "\"content\":\"");
+        buf_add_json(to, p->text);
+        buf_add_char(to, '"');
+        return;
+    case PIECE_CALL:
+        write_call_opening(s, p, to);
+        return;
+    case PIECE_ARGUMENTS:
+        write_arguments(s, p, to);
+        return;
+    case PIECE_THOUGHT:
+    case PIECE_FINISH:
+        return;
     }
-    if (p->rest.n > 0 && c->call_count == 0)
-        text_chunk(s, choice, p, to, ret);
-    else if (p->rest.n > 0)
-        arguments_chunk(s, choice, p, to, ret);
-    else if (p->call < c->call_count)
-        open_call_chunk(s, choice, p, to, ret);
-    else
-        finish_chunk(s, choice, p, to, ret);
-    s->turn = (s->turn + 1) % s->answer->count;
+}
+
+static bool piece_chunk(struct chat_stream *s, struct buf *to, struct sim_step *ret)
+{
+    struct sim_piece p;
+
+    if (!sim_pieces_next(&s->pieces, &p))
+        return false;
+    bool finish = p.kind == PIECE_FINISH;
+    begin_chunk(s, p.choice, to);
+    write_delta(s, &p, to);
+    end_chunk(s, p.kind == PIECE_TEXT ? p.text : STR_NONE,
+              finish ? sim_finish_name(s->answer->choices[p.choice].finish) : STR_NONE, to);
+    *ret = (struct sim_step){.tokens = p.tokens, .closing = finish};
+    return true;
 }
 
 static bool chat_next(struct sim_feed *f, struct buf *to, struct sim_step *ret)
 {
     struct chat_stream *s = (struct chat_stream *)f;
 
-    *ret = (struct sim_step){0};
+    *ret = (struct sim_step){.closing = true};
     switch (s->phase) {
-    case ROLES:
-        role_chunk(s, s->turn++, to, ret);
-        if (s->turn == s->answer->count) {
-            s->turn = 0;
-            s->phase = BODIES;
-        }
-        return true;
-    case BODIES:
-        body_chunk(s, to, ret);
-        if (s->unfinished == 0)
-            s->phase = s->q->include_usage ? USAGE : DONE;
-        return true;
+    case PIECES:
+        if (piece_chunk(s, to, ret))
+            return true;
+        s->phase = s->q->include_usage ? USAGE : DONE;
+        return chat_next(f, to, ret);
     case USAGE:
         buf_add(to, s->frame);
         buf_add_lit(to, "],");
         write_usage(s->q, s->answer, to);
         buf_add_lit(to, "}\n\n");
-        ret->closing = true;
         s->phase = DONE;
         return true;
     case DONE:
         buf_add_lit(to, "data: [DONE]\n\n");
-        ret->closing = true;
         s->phase = ENDED;
         return true;
     case ENDED:
@@ -445,10 +411,7 @@ struct sim_feed *chat_feed(struct arena *a, const struct question *q, const stru
                               .q = q,
                               .answer = answer,
                               .unique = mark->unique,
-                              .frame = arena_str(a, buf_str(&frame)),
-                              .unfinished = answer->count,
-                              .progress = arena_zalloc(a, answer->count * sizeof(*s->progress))};
-    for (size_t i = 0; i < answer->count; i++)
-        s->progress[i].rest = answer->choices[i].text;
+                              .frame = arena_str(a, buf_str(&frame))};
+    sim_pieces_init(&s->pieces, a, answer, false);
     return &s->feed;
 }
