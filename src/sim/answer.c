@@ -10,13 +10,15 @@
  */
 #include "sim/answer.h"
 
+#include "base/prng.h"
 #include "base/utf8.h"
 #include "sim/conform.h"
 #include "sim/hash.h"
+#include "sim/pattern.h"
 #include "sim/text.h"
 
 /* Of one structured answer or one call's arguments. */
-enum { JSON_BYTES_MAX = 1 << 20, QUOTE_MAX = 200 };
+enum { JSON_BYTES_MAX = 1 << 20, QUOTE_MAX = 200, PATTERN_STRETCH = 4 };
 
 struct str sim_finish_name(enum sim_finish f)
 {
@@ -183,12 +185,27 @@ static struct str make_object(struct arena *a, const struct question *q, struct 
     return arena_str(a, buf_str(&json));
 }
 
+/* A text that follows a regular expression, which question_check_pattern() has let pass. */
+static err_t make_pattern(struct arena *a, struct str regex, uint64_t hash, struct str *ret)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(JSON_BYTES_MAX);
+    struct prng prng;
+
+    prng_seed(&prng, hash);
+    if (!pattern_sample(regex, PATTERN_STRETCH, &prng, &text))
+        return fail(E_TOO_LARGE, "the regular expression asks for too much");
+    *ret = arena_str(a, buf_str(&text));
+    return OK;
+}
+
 static err_t make_text(struct arena *a, const struct question *q, uint64_t hash, size_t length, struct str *ret)
 {
     bool has_result = q->result.n > 0;
 
     if (q->format == SIM_JSON_SCHEMA)
         return make_json(a, q->schema, hash, q->asked, ret);
+    if (q->format == SIM_PATTERN)
+        return make_pattern(a, q->pattern, hash, ret);
     TRY(sim_answer_text(a, hash, has_result ? STR("The tool said: ") : STR("You asked: "),
                         has_result ? q->result : q->asked, length, ret));
     if (q->format == SIM_JSON_OBJECT)

@@ -586,6 +586,14 @@ static err_t read_numbers(struct reader *rd)
     return OK;
 }
 
+bool chat_knows_field(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(chat_rules); i++)
+        if (str_eq(chat_rules[i].name, name))
+            return true;
+    return false;
+}
+
 err_t chat_read(struct arena *a, struct str body, bool refuse_unknown, struct question *ret, struct sim_refusal *r)
 {
     struct reader *rd = arena_new(a, struct reader);

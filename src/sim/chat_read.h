@@ -19,4 +19,7 @@ err_t chat_read(struct arena *a, struct str body, bool refuse_unknown, struct qu
  */
 bool chat_read_plain(struct arena *a, struct str body, struct question *ret) MUST_CHECK;
 
+/* Is `name` a top-level field that OpenAI knows? */
+bool chat_knows_field(struct str name) PURE;
+
 #endif

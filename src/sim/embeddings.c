@@ -94,6 +94,15 @@ void sim_embed(struct str text, uint64_t seed, int32_t *vector, size_t n)
     normalise(vector, n);
 }
 
+double sim_likeness(const int32_t *x, const int32_t *y, size_t n)
+{
+    int64_t product = 0; /* of unit vectors: at most SIM_EMBEDDING_ONE squared */
+
+    for (size_t i = 0; i < n; i++)
+        product += (int64_t)x[i] * y[i];
+    return (double)product / ((double)SIM_EMBEDDING_ONE * SIM_EMBEDDING_ONE);
+}
+
 /* A component as "-0.01234567". */
 static void write_component(int32_t value, struct buf *to)
 {

@@ -5,13 +5,17 @@
  */
 #include "sim/question.h"
 
+#include "base/prng.h"
 #include "codec/json.h"
 #include "sim/fields.h"
 #include "sim/hash.h"
+#include "sim/pattern.h"
 #include "sim/text.h"
 
 /* Of tool definitions; far more than models take. */
 enum { TOOLS_BYTES_MAX = 4 << 20 };
+/* Of a text that follows a regular expression. */
+enum { PATTERN_BYTES_MAX = 1 << 20 };
 
 void question_init(struct question *q)
 {
@@ -82,4 +86,15 @@ err_t question_check_schema(struct arena *a, yyjson_val *schema, struct str para
     if (!schema || yyjson_is_null(schema) || yyjson_is_obj(schema))
         return OK;
     return refuse_type(a, r, param, "an object", schema);
+}
+
+err_t question_check_pattern(struct arena *a, struct str regex, struct str param, struct sim_refusal *r)
+{
+    struct buf sample CLEANUP(buf_release) = BUF_INIT(PATTERN_BYTES_MAX);
+    struct prng prng;
+
+    prng_seed(&prng, 0);
+    if (pattern_sample(regex, 1, &prng, &sample))
+        return OK;
+    return refuse(a, r, "invalid_value", param, "Invalid regular expression, or one that the simulator cannot follow.");
 }

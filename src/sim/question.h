@@ -15,7 +15,7 @@
 /* Limits that OpenAI sets. */
 enum { SIM_STOPS_MAX = 4, SIM_CHOICES_MAX = 128, SIM_TOOLS_MAX = 128 };
 
-enum sim_format { SIM_TEXT, SIM_JSON_OBJECT, SIM_JSON_SCHEMA };
+enum sim_format { SIM_TEXT, SIM_JSON_OBJECT, SIM_JSON_SCHEMA, SIM_PATTERN };
 enum sim_tool_choice { SIM_TOOL_NONE, SIM_TOOL_AUTO, SIM_TOOL_REQUIRED, SIM_TOOL_NAMED };
 
 struct sim_tool {
@@ -42,12 +42,14 @@ struct question {
     struct str tool_named;
     enum sim_format format;
     yyjson_val *schema;
+    struct str pattern; /* of SIM_PATTERN: a regular expression                              */
     size_t reasoning_tokens;
     bool tells_thoughts; /* the answer has the text of its reasoning, too */
     unsigned top_logprobs;
     bool stream, include_usage, logprobs;
     bool parallel; /* may several tools be called at once?                           */
     bool legacy_functions;
+    bool usage_each; /* vLLM's continuous_usage_stats: usage on every chunk                      */
 };
 
 /* Tokens that are counted for the frame of the whole prompt, of each message, and of what is no text. Documented. */
@@ -69,5 +71,7 @@ void question_set_stops(struct arena *a, struct question *q, yyjson_val *stops);
 bool question_is_name(struct str name) PURE;
 /* Check a JSON Schema's outside: it must be an object. NULL is allowed. */
 err_t question_check_schema(struct arena *a, yyjson_val *schema, struct str param, struct sim_refusal *r) MUST_CHECK;
+/* Check that a regular expression is one that answers can be made from. */
+err_t question_check_pattern(struct arena *a, struct str regex, struct str param, struct sim_refusal *r) MUST_CHECK;
 
 #endif

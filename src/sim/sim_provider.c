@@ -168,9 +168,43 @@ static struct sim_model_state *state_of(struct sim_provider *p, struct str name)
 
 /* --- what endpoints use --- */
 
+/* Without the blanks of JSON in front. */
+static struct str trim_json(struct str s)
+{
+    size_t blanks = 0;
+
+    while (blanks < s.n && memchr(" \t\r\n", s.p[blanks], 4))
+        blanks++;
+    return str_slice(s, blanks, s.n);
+}
+
+/* The body, if it is an object, with another first member: of two with one name, the first one counts. */
+static struct str with_model(struct arena *a, struct str body, struct str model)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(SIZE_MAX);
+    struct str rest = trim_json(body);
+
+    if (!str_starts(rest, STR("{")))
+        return body;
+    rest = str_slice(rest, 1, rest.n);
+    buf_add_lit(&text, "{\"model\":\"");
+    buf_add_json(&text, model);
+    buf_add_char(&text, '"');
+    if (!str_starts(trim_json(rest), STR("}")))
+        buf_add_char(&text, ',');
+    buf_add(&text, rest);
+    return arena_str(a, buf_str(&text));
+}
+
 err_t turn_body(struct sim_turn *t, struct str *ret_body)
 {
-    return http_body_all(t->r, BODY_BYTES_MAX, ret_body);
+    if (!t->body.p) {
+        TRY(http_body_all(t->r, BODY_BYTES_MAX, &t->body));
+        if (t->model.p)
+            t->body = with_model(t->a, t->body, t->model);
+    }
+    *ret_body = t->body;
+    return OK;
 }
 
 static err_t read_override(struct sim_turn *t)
@@ -203,6 +237,7 @@ err_t turn_begin(struct sim_turn *t, struct str model, uint64_t question, bool *
     t->state = s;
     t->play.counts = &s->counts;
     sim_count(&s->counts.requests, 1);
+    sim_count(&s->counts.running, 1);
     TRY(read_override(t));
     struct sim_occasion at = {.seed = p->seed,
                               .model = s->hash,
@@ -224,6 +259,10 @@ const struct sim_model *turn_model(const struct sim_turn *t)
 void turn_count_prompt(struct sim_turn *t, size_t tokens)
 {
     sim_count(&t->play.counts->prompt_tokens, tokens);
+    if (t->state) {
+        sim_count(&t->state->counts.held_tokens, tokens);
+        t->held_tokens += tokens;
+    }
 }
 
 err_t turn_reply_json(struct sim_turn *t, int status)
@@ -300,6 +339,10 @@ err_t sim_provider_handle(struct http_request *r, void *ctx)
         sim_count(&t.play.counts->refused, 1);
         e = sim_play_refusal(&t.play, &t.refusal);
     }
+    if (t.state) {
+        sim_count(&t.state->counts.running, (uint64_t)-1);
+        sim_count(&t.state->counts.held_tokens, -(uint64_t)t.held_tokens);
+    }
     if (fiber_is_cancelled())
         sim_count(&t.play.counts->cancelled, 1);
     room_give(p, room);
@@ -308,54 +351,74 @@ err_t sim_provider_handle(struct http_request *r, void *ctx)
 
 /* --- statistics --- */
 
-static void write_states(const struct sim_provider *p, struct map *written, struct arena *a)
+static void sum_states(const struct sim_provider *p, struct map *sums, struct arena *a)
 {
     size_t count = __atomic_load_n(&p->state_count, __ATOMIC_ACQUIRE);
 
     for (size_t i = 0; i < count; i++) {
-        struct sim_counts *sum = map_get(written, p->states[i]->name);
+        struct sim_counts *sum = map_get(sums, p->states[i]->name);
         if (!sum) {
             sum = arena_new(a, struct sim_counts);
-            map_put(written, p->states[i]->name, sum);
+            map_put(sums, p->states[i]->name, sum);
         }
         sim_counts_add(sum, &p->states[i]->counts);
     }
 }
 
-/* Models in the order in which the first provider that knows them met them. */
-static void write_models(const struct sim_provider *const *peers, size_t count, struct buf *to)
+static size_t peers_of(const struct sim_provider *const *self, const struct sim_provider *const **ret)
+{
+    const struct sim_provider *p = *self;
+
+    *ret = p->peer_count > 0 ? (const struct sim_provider *const *)p->peers : self;
+    return p->peer_count > 0 ? p->peer_count : 1;
+}
+
+void sim_provider_visit(const struct sim_provider *p,
+                        void (*fn)(void *ctx, struct str name, const struct sim_counts *counts), void *ctx)
 {
     struct arena a CLEANUP(arena_release);
     struct map sums CLEANUP(map_release) = {0};
+    const struct sim_provider *const *peers;
+    size_t count = peers_of(&p, &peers);
     struct sim_counts *sum;
-    const char *joint = "";
 
     arena_init(&a, SIZE_MAX);
     for (size_t i = 0; i < count; i++)
-        write_states(peers[i], &sums, &a);
+        sum_states(peers[i], &sums, &a);
     for (size_t i = 0; i < count; i++) {
         size_t states = __atomic_load_n(&peers[i]->state_count, __ATOMIC_ACQUIRE);
-        for (size_t k = 0; k < states; k++) {
-            struct str name = peers[i]->states[k]->name;
-            if (!(sum = map_remove(&sums, name)))
-                continue;
-            buf_addf(to, "%s\"", joint);
-            buf_add_json(to, name);
-            buf_add_lit(to, "\":");
-            sim_counts_write(sum, to);
-            joint = ",";
-        }
+        for (size_t k = 0; k < states; k++)
+            if ((sum = map_remove(&sums, peers[i]->states[k]->name)))
+                fn(ctx, peers[i]->states[k]->name, sum);
     }
+}
+
+/* Models being written as members of an object. */
+struct members {
+    struct buf *to;
+    const char *joint;
+};
+
+static void write_member(void *ctx, struct str name, const struct sim_counts *counts)
+{
+    struct members *m = ctx;
+
+    buf_addf(m->to, "%s\"", m->joint);
+    buf_add_json(m->to, name);
+    buf_add_lit(m->to, "\":");
+    sim_counts_write(counts, m->to);
+    m->joint = ",";
 }
 
 err_t sim_provider_stats(const struct sim_provider *p, struct buf *to)
 {
-    const struct sim_provider *const *peers = p->peer_count > 0 ? (const struct sim_provider *const *)p->peers : &p;
-    size_t count = p->peer_count > 0 ? p->peer_count : 1;
+    const struct sim_provider *const *peers;
+    size_t count = peers_of(&p, &peers);
     struct sim_counts other = {0};
+    struct members members = {to, ""};
 
     buf_add_lit(to, "{\"models\":{");
-    write_models(peers, count, to);
+    sim_provider_visit(p, write_member, &members);
     for (size_t i = 0; i < count; i++)
         sim_counts_add(&other, &peers[i]->other);
     buf_add_lit(to, "},\"other\":");

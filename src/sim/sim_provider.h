@@ -11,6 +11,7 @@
 #include "sim/scenario.h"
 
 struct sim_provider;
+struct sim_counts;
 
 /* A provider on this loop; its clock starts now. `scenario` is borrowed and may be shared. sim_provider_free() frees it. */
 struct sim_provider *sim_provider_new(const struct scenario *scenario, uint64_t seed);
@@ -22,6 +23,10 @@ void sim_provider_set_peers(struct sim_provider *p, struct sim_provider *const *
 /* Handle one request; an http_handler_fn, `ctx` is the provider. */
 err_t sim_provider_handle(struct http_request *r, void *ctx) SUSPENDS;
 
+/* Call `fn` for each model that was asked for, with the sums of all peers' counts, in the order in which the first provider that knows
+ * them met them. */
+void sim_provider_visit(const struct sim_provider *p,
+                        void (*fn)(void *ctx, struct str name, const struct sim_counts *counts), void *ctx);
 /* What GET /sim/stats answers. */
 err_t sim_provider_stats(const struct sim_provider *p, struct buf *to) MUST_CHECK;
 

@@ -19,9 +19,12 @@ struct sim_counts {
     uint64_t cancelled;               /* the client left before the end of the answer                 */
     uint64_t prompt_tokens;           /* of answered requests                                         */
     uint64_t completion_tokens;       /* sent                                                         */
+    uint64_t running;                 /* now: named this model and are not answered yet               */
+    uint64_t held_tokens;             /* now: prompt tokens of these                                  */
     uint64_t faults[SIM_FAULT_COUNT]; /* that really happened                                       */
 };
 
+/* Count; `by` may be negative, written as uint64_t, for what is counted now. */
 static inline void sim_count(uint64_t *counter, uint64_t by)
 {
     __atomic_store_n(counter, *counter + by, __ATOMIC_RELAXED);

@@ -31,6 +31,12 @@ bool sim_route_matches(struct str pattern, struct str path, struct str *ret_id)
     return sim_route_matches(str_slice(pattern, behind.n, pattern.n), rest, ret_id);
 }
 
+bool sim_route_named(const struct http_request *r)
+{
+    (void)r;
+    return false;
+}
+
 /* The path without the surface's base, however often it is there, and without a slash at its end. */
 static struct str path_within(const struct sim_surface *s, struct str path)
 {

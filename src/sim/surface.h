@@ -13,6 +13,8 @@
 
 #include "sim/turn.h"
 
+struct chat_style;
+
 struct sim_route {
     const char *method;
     /*
@@ -31,8 +33,9 @@ struct sim_surface {
     const char *name; /* the file's stem, with - for _; "/<name>" before a path selects the surface */
     const struct sim_route *routes;
     size_t route_count;
-    bool natural;    /* are its paths served without "/<name>", too? */
-    struct str base; /* before all paths; clients may leave it out or repeat it: "/v1". Empty: none */
+    bool natural;                   /* are its paths served without "/<name>", too? */
+    struct str base;                /* before all paths; clients may leave it out or repeat it: "/v1". Empty: none */
+    const struct chat_style *style; /* for lookalike_chat_endpoint(); NULL: of those that do not use it */
     /* Check the credentials. NULL: Authorization: Bearer, one of the scenario's api_keys if it has any. E_PARSE with t->refusal
      * filled. */
     err_t (*check_key)(struct sim_turn *t);
@@ -43,11 +46,16 @@ struct sim_surface {
     void (*add_headers)(const struct sim_play *p, const struct sim_refusal *why, struct sim_head *to);
 };
 
+/* A condition that no request without "/<name>" meets. */
+bool sim_route_named(const struct http_request *r);
+
 /* All surfaces, sorted by name; NULL-terminated. */
 extern const struct sim_surface *const sim_surface_catalog[];
 extern const size_t sim_surface_catalog_count;
 /* The one that a request without a route is answered by. */
 extern const struct sim_surface sim_surface_openai;
+/* The one that shares paths with sim_surface_tei. */
+extern const struct sim_surface sim_surface_vllm;
 
 /* Find a request's surface and route, and set t->surface, t->id. E_PARSE with t->refusal filled: there is none, or not for this
  * method, or {id} is badly coded; t->surface is then the one to say so. */

@@ -19,9 +19,12 @@ struct sim_turn {
     const struct scenario *scenario;
     const struct sim_surface *surface; /* which dialect is spoken */
     struct http_request *r;
-    struct arena *a; /* the request's                                             */
-    struct str id;   /* what stands for {id} in the path, decoded                 */
+    struct arena *a;  /* the request's                                             */
+    struct str id;    /* what stands for {id} in the path, decoded                 */
+    struct str body;  /* set by turn_body()                                              */
+    struct str model; /* where the path names the model: turn_body() puts it into the body      */
     uint64_t seed;
+    size_t held_tokens;            /* that turn_count_prompt() has counted                              */
     struct sim_mark mark;          /* set by turn_begin()                                       */
     struct sim_model_state *state; /* likewise; NULL before                                     */
     struct sim_plan plan;          /* likewise                                                  */
@@ -34,7 +37,7 @@ struct sim_turn {
 /* An endpoint. E_PARSE with t->refusal filled: the caller sends it. */
 typedef err_t sim_endpoint_fn(struct sim_turn *t) SUSPENDS;
 
-/* The whole request body. Suspends. */
+/* The whole request body; the same again if it is asked for twice. Suspends. */
 err_t turn_body(struct sim_turn *t, struct str *ret_body) SUSPENDS MUST_CHECK;
 /*
  * Find the model, count the request, make its plan, and let happen what happens instead of an answer.
