@@ -121,8 +121,8 @@ SIM_TEST(sim_paths_work_with_and_without_v1, NULL)
 {
     static const char *const good[] = {
         "/v1/models", "/models", "/v1/v1/models", "/v1/models/", "/v1/models/any%2Fthing", "/sim/stats"};
-    static const char *const bad[] = {
-        "/", "/v1", "/v1/", "/v1/models/%zz", "/v1/modelsx", "/v2/models", "/v1/responses/a/b"};
+    static const char *const bad[] = {"/v1",         "/v1/",       "/v1/models/%zz",
+                                      "/v1/modelsx", "/v2/models", "/v1/responses/a/b"};
 
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         struct heard h = get(w, good[i]);
