@@ -7,6 +7,8 @@
  */
 #include "sim/hash.h"
 
+#include "codec/digest.h"
+
 #include <assert.h>
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are read as they lie in memory");
@@ -41,4 +43,19 @@ uint64_t sim_hash(uint64_t h, struct str s)
         h = fold(h ^ word ^ MIX_B, MIX_A);
     }
     return sim_hash_u64(h, s.n);
+}
+
+void sim_uuid(char out[SIM_UUID_CHARS], uint64_t unique, uint64_t part)
+{
+    uint64_t bits[2] = {sim_hash_u64(unique, part), sim_hash_u64(unique + 1, part)};
+    char hex[2 * sizeof(bits)], *to = out;
+
+    hex_encode(hex, bits, sizeof(bits));
+    hex[12] = '8';                   /* version */
+    hex[16] = "89ab"[bits[1] >> 62]; /* variant */
+    for (size_t i = 0; i < sizeof(hex); i++) {
+        if (i == 8 || i == 12 || i == 16 || i == 20)
+            *to++ = '-';
+        *to++ = hex[i];
+    }
 }

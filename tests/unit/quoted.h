@@ -1,0 +1,21 @@
+/* quoted.h - JSON in C without backslashes: a text with ' for ". */
+#ifndef UNIT_QUOTED_H
+#define UNIT_QUOTED_H
+
+#include "base/arena.h"
+
+/* A copy of `text` in the arena, NUL-terminated, in which every ' is a " and every %s is `insert`. */
+static inline struct str quoted(struct arena *a, const char *text, struct str insert)
+{
+    struct str rest = str_from_c(text), made = STR("");
+
+    for (size_t at; (at = str_find(rest, STR("%s"))) < rest.n; rest = str_slice(rest, at + 2, rest.n))
+        made = arena_join(a, arena_join(a, made, str_slice(rest, 0, at)), insert);
+    made = arena_str(a, arena_join(a, made, rest));
+    char *p = (char *)(uintptr_t)made.p;
+    for (size_t i = 0; i < made.n; i++)
+        p[i] = p[i] == '\'' ? '"' : p[i];
+    return made;
+}
+
+#endif
