@@ -25,6 +25,7 @@ static const char *const input_types[] = {"search_document", "search_query", "cl
                                           "clustering",      "image",        NULL};
 static const char *const truncations[] = {"NONE", "START", "END", NULL};
 
+/* Those that a hosted model does not have are the last. */
 static const struct field_rule embed_rules[] = {
     {.name = STR_INIT("input_type"), .kind = FIELD_ENUM, .choices = input_types, .required = true},
     {.name = STR_INIT("texts"), .kind = FIELD_ARRAY, .min = 1, .max = COHERE_TEXTS_MAX},
@@ -34,10 +35,10 @@ static const struct field_rule embed_rules[] = {
     {.name = STR_INIT("output_dimension"), .kind = FIELD_INT},
     {.name = STR_INIT("max_tokens"), .kind = FIELD_INT, .min = 1, .max = 1 << 30},
     {.name = STR_INIT("truncate"), .kind = FIELD_ENUM, .choices = truncations},
-    {.name = STR_INIT("model"), .kind = FIELD_STRING, .min = 1, .max = 512, .required = true}, /* last: see below */
+    {.name = STR_INIT("model"), .kind = FIELD_STRING, .min = 1, .max = 512, .required = true},
     {.name = STR_INIT("priority"), .kind = FIELD_INT, .min = 0, .max = 999},
 };
-enum { HOSTED_RULES = ARRAY_LEN(embed_rules) - 2 }; /* all up to "model" */
+enum { HOSTED_RULES = ARRAY_LEN(embed_rules) - 2 };
 
 /* --- reading --- */
 

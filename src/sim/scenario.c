@@ -65,6 +65,8 @@ struct scenario_form {
     bool allow_overrides, strict_fields;
     struct str *api_keys;
     size_t api_key_count;
+    struct sim_aws_key *aws_keys;
+    size_t aws_key_count;
     struct model_form *models;
     size_t model_count;
 };
@@ -381,11 +383,26 @@ static const struct schema_field model_item = SCHEMA_ITEM_OBJECT(&model_object);
 
 static const struct schema_field key_item = SCHEMA_ITEM(STRING, .secret = true);
 
+static const struct schema_field aws_key_fields[] = {
+    SCHEMA_STRING("access_key_id", struct sim_aws_key, access_key, .required = true,
+                  .doc = "What a signature names: `AKIA…`."),
+    SCHEMA_STRING("secret_access_key", struct sim_aws_key, secret_key, .required = true, .secret = true,
+                  .doc = "What requests are signed with."),
+    SCHEMA_STRING("session_token", struct sim_aws_key, session_token, .secret = true,
+                  .doc = "If set, requests must carry it in `x-amz-security-token`."),
+    SCHEMA_END};
+static const struct schema_object aws_key_object = {.fields = aws_key_fields, .size = sizeof(struct sim_aws_key)};
+static const struct schema_field aws_key_item = SCHEMA_ITEM_OBJECT(&aws_key_object);
+
 static const struct schema_field scenario_fields[] = {
     SCHEMA_INT("seed", struct scenario_form, seed, .default_text = "1",
                .doc = "The same seed and the same requests give the same answers. `--seed` overrides it."),
     SCHEMA_LIST("api_keys", struct scenario_form, api_keys, api_key_count, &key_item, .single = true,
                 .doc = "If set, a request must carry one of them in `authorization: Bearer`; else it gets a 401."),
+    SCHEMA_LIST(
+        "aws_keys", struct scenario_form, aws_keys, aws_key_count, &aws_key_item, .single = true,
+        .doc = "Access keys that requests to Bedrock's paths may be signed with (SigV4). If these or `api_keys` are "
+               "set, such a request must be signed or carry one of the latter; else it gets a 403."),
     SCHEMA_BOOL("allow_overrides", struct scenario_form, allow_overrides, .default_text = "false",
                 .doc = "Let a request choose its own fault and pace by the header `x-sim`."),
     SCHEMA_BOOL("refuse_unknown_fields", struct scenario_form, strict_fields, .default_text = "false",
@@ -497,6 +514,8 @@ static void build_scenario(const struct scenario_form *f, struct scenario *s)
     s->strict_fields = f->strict_fields;
     s->api_keys = f->api_keys;
     s->api_key_count = f->api_key_count;
+    s->aws_keys = f->aws_keys;
+    s->aws_key_count = f->aws_key_count;
     s->model_count = f->model_count;
     s->models = arena_zalloc(&s->arena, f->model_count * sizeof(*s->models));
     for (size_t i = 0; i < f->model_count; i++) {

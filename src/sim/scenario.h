@@ -82,6 +82,12 @@ struct sim_model {
     unsigned dimensions; /* of embeddings that name none */
 };
 
+/* An access key as AWS gives them out. */
+struct sim_aws_key {
+    struct str access_key, secret_key;
+    struct str session_token; /* empty: none */
+};
+
 struct scenario {
     struct arena arena; /* everything below lives in it */
     int64_t seed;
@@ -89,6 +95,8 @@ struct scenario {
     bool strict_fields;   /* refuse unknown request fields */
     struct str *api_keys;
     size_t api_key_count; /* 0: any key, or none, will do */
+    struct sim_aws_key *aws_keys;
+    size_t aws_key_count; /* 0, and no api_keys: signatures are not looked at */
     struct sim_model *models;
     size_t model_count;
     const struct sim_model *any; /* the one named "*"; NULL: other names are unknown */

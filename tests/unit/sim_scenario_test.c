@@ -92,6 +92,7 @@ TEST(sim_what_is_wrong_with_a_scenario_is_told_with_its_place)
     check_refused("models:\n  m:\n    faults: [{kind: stall, weight: 0.7}, {kind: hang, weight: 0.4}]\n",
                   "s.yaml:3:", "1.1");
     check_refused("models:\n  m: {faults: [{kind: stall, status: 500}]}\n", "s.yaml:2:", "status");
+    check_refused("aws_keys: {access_key_id: A}\nmodels: {m: {}}\n", "s.yaml:1:", "secret_access_key");
     check_refused("models:\n  m: {faults: [{kind: explode}]}\n", "s.yaml:2:", "break_stream");
     check_refused("models:\n  m: {schedule: [{from: 2s, to: 1s}]}\n", "s.yaml:2:", "after");
     check_refused("models:\n  m: {schedule: [{first_request: 5, last_request: 4}]}\n", "s.yaml:2:", "before");
