@@ -15,6 +15,7 @@
 #include "codec/schema.h"
 #include "codec/yaml.h"
 #include "fleet/config_int.h"
+#include "rt/file.h"
 #include "rt/loop.h"
 #include "rt/seam.h"
 
@@ -298,30 +299,6 @@ err_t config_load(const char *path, struct str text, const struct config_env *en
 
 /* ---- the world outside ---- */
 
-static err_t read_handle(const struct seams *s, int h, size_t max, struct buf *ret)
-{
-    enum { PIECE = 64 * 1024 };
-    uint64_t at = 0;
-
-    for (;;) {
-        size_t room = max - at < PIECE ? max - at + 1 : PIECE;
-        char *to = buf_reserve(ret, room);
-        if (!to && room > 1 && max - at < room)
-            to = buf_reserve(ret, room = max - at);
-        if (!to)
-            return fail(E_TOO_LARGE, "it is longer than %zu bytes", max);
-        ssize_t n = s->disk->pread(s->ctx, h, to, room, at);
-        if (n < 0)
-            return fail(E_IO, "%s", strerror((int)-n));
-        if (n == 0)
-            return OK;
-        ret->n += (size_t)n;
-        at += (uint64_t)n;
-        if (at > max)
-            return fail(E_TOO_LARGE, "it is longer than %zu bytes", max);
-    }
-}
-
 const struct seams *config_seams(void)
 {
     return loop_current() ? loop_seams() : seams_real();
@@ -329,14 +306,7 @@ const struct seams *config_seams(void)
 
 static err_t read_real_file(const char *path, size_t max, struct buf *ret)
 {
-    const struct seams *s = config_seams();
-    int h = s->disk->open(s->ctx, path, DISK_READ);
-
-    if (h < 0)
-        return fail(h == -ENOENT ? E_NOT_FOUND : E_IO, "%s", strerror(-h));
-    err_t e = read_handle(s, h, max, ret);
-    s->disk->close(s->ctx, h);
-    return e;
+    return file_read(config_seams(), path, max, ret);
 }
 
 static err_t list_real_folder(const char *path, struct buf *ret)

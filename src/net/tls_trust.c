@@ -10,9 +10,9 @@
 #include "net/tls_int.h"
 
 #include "base/buf.h"
+#include "rt/file.h"
 #include "rt/seam.h"
 
-#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -42,19 +42,7 @@ void tls_trust_file(const char *path)
 /* The whole file; false if it cannot be read or is empty. */
 static bool read_file(const char *path, struct buf *to)
 {
-    const struct seams *world = seams_real();
-    int h = world->disk->open(world->ctx, path, DISK_READ);
-    if (h < 0)
-        return false;
-    for (;;) {
-        char *at = buf_reserve(to, 64 * 1024);
-        ssize_t n = at ? world->disk->pread(world->ctx, h, at, 64 * 1024, to->n) : -EFBIG;
-        if (n <= 0) {
-            world->disk->close(world->ctx, h);
-            return n == 0 && to->n > 0;
-        }
-        to->n += (size_t)n;
-    }
+    return file_read(seams_real(), path, to->max, to) == OK && to->n > 0;
 }
 
 /* Add what can be parsed; returns false at the first that cannot, unless `lenient`. */

@@ -1,0 +1,27 @@
+/* file.h - whole files in one piece, through the disk seam. */
+#ifndef RT_FILE_H
+#define RT_FILE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "rt/seam.h"
+
+/*
+ * Append the bytes of the file `path`, at most `max`.
+ *
+ * Blocks: call it on a worker or before loops run; from a fiber there is file_read_by_worker().
+ *
+ * Errors: E_NOT_FOUND: there is none of that name; E_IO with the reason; E_TOO_LARGE. What was read so far may have been
+ * appended then.
+ */
+err_t file_read(const struct seams *s, const char *path, size_t max, struct buf *ret) MUST_CHECK;
+/*
+ * The bytes of the file `path`, at most `max`, read by a worker into `a`, with a NUL behind them that is not counted.
+ *
+ * Suspends. What the worker read is wiped after it was copied, as files may hold keys; the copy is the caller's.
+ *
+ * Errors: those of file_read(); E_OVERLOAD (no worker), E_DEADLINE, E_CANCELLED.
+ */
+err_t file_read_by_worker(struct arena *a, struct str path, size_t max, struct str *ret) SUSPENDS MUST_CHECK;
+
+#endif
