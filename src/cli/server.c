@@ -146,7 +146,7 @@ static void open_simulator(struct server_loop *sl, const struct scenario_file *f
     sl->simulator_count++;
 }
 
-static void open_parts(struct server_loop *sl)
+static void open_parts(struct server_loop *sl, struct scope *background)
 {
     struct server *s = sl->server;
     struct http_server_options o = {.limits = limits_of(s->first->catalog),
@@ -155,6 +155,7 @@ static void open_parts(struct server_loop *sl)
                                     .refusal = gateway_refusal,
                                     .server_name = "crossdock"};
     struct gateway_options g = {.snapshot = s->first,
+                                .scope = background,
                                 .kept = s->kept,
                                 .simulated = simulated_addr,
                                 .simulated_ctx = sl,
@@ -352,9 +353,11 @@ static SUSPENDS err_t serve_to_the_end(struct server_loop *sl)
 static SUSPENDS err_t loop_main(void *arg)
 {
     struct server_loop *sl = arg;
+    SCOPE(background, NS_NEVER); /* outlives what open_parts() makes */
     err_t e;
 
-    open_parts(sl);
+    scope_discard_results(&background);
+    open_parts(sl, &background);
     e = serve_to_the_end(sl);
     if (e != OK && e != E_CANCELLED && !__atomic_exchange_n(&sl->server->failed, true, __ATOMIC_RELAXED))
         (void)fprintf(stderr, "crossdock: %s\n", err_detail(e));

@@ -12,6 +12,7 @@
 #include "base/secret.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "credential/credential.h"
 #include "llm/dialect.h"
 #include "llm/vendor.h"
 #include "rt/addr.h"
@@ -32,6 +33,15 @@ struct header_field {
     struct str name, value;
 };
 
+/* How to get a credential that expires, for providers that need more than a key. */
+struct provider_auth {
+    struct str kind; /* of credential/: "aws", "google-metadata", …; empty: none, the key is all    */
+    struct str id;   /* equal for providers that may share a credential                             */
+    struct google_params google;
+    struct azure_params azure;
+    struct aws_params aws;
+};
+
 struct provider {
     struct str name;
     const struct vendor *vendor;
@@ -46,7 +56,8 @@ struct provider {
     struct str region, project, api_version; /* of vendors that have such; empty: none */
     struct str base_path;                    /* of base_url, without trailing slash: "/v1" or "" */
     struct secret api_key;                   /* empty: none is sent */
-    struct header_field *headers;            /* added to each request */
+    struct provider_auth auth;
+    struct header_field *headers; /* added to each request */
     size_t header_count;
     struct str proxy;                     /* "http://…", "none", or empty: from the environment */
     struct str ca_pem, cert_pem, key_pem; /* contents, read when the configuration was loaded */

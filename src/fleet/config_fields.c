@@ -118,6 +118,41 @@ static const struct schema_field provider_tls[] = {
     SCHEMA_END};
 static const struct schema_object provider_tls_object = {.fields = provider_tls, .size = sizeof(struct file_tls)};
 
+static const struct schema_field auth_fields[] = {
+    SCHEMA_TEXT(
+        "type", struct file_auth, type, .default_doc = "the vendor's usual chain",
+        .doc = "`aws`, `google` or `azure` look in the places that the vendor's SDKs look in, in their order; "
+               "`aws-static`, `aws-environment`, `aws-profile`, `aws-web-identity`, `aws-container`, `aws-instance`, "
+               "`aws-assume-role`, "
+               "`google-service-account`, `google-external-account`, `google-authorized-user`, `google-metadata`, "
+               "`azure-client-secret`, `azure-workload-identity` and `azure-managed-identity` look in that one only."),
+    SCHEMA_TEXT("file", struct file_auth, file,
+                .doc = "Google: credentials file, as `GOOGLE_APPLICATION_CREDENTIALS` names it."),
+    SCHEMA_TEXT("scope", struct file_auth, scope, .doc = "Google, Azure: OAuth scope."),
+    SCHEMA_TEXT("token_url", struct file_auth, token_url, .doc = "Google: token endpoint instead of the file's."),
+    SCHEMA_TEXT("metadata_url", struct file_auth, metadata_url, .doc = "Metadata server, `http://host:port`."),
+    SCHEMA_TEXT("tenant", struct file_auth, tenant, .doc = "Azure: directory (tenant) id."),
+    SCHEMA_TEXT("client_id", struct file_auth, client_id, .doc = "Azure: application (client) id."),
+    SCHEMA_TEXT("client_secret", struct file_auth, client_secret, .secret = true, .doc = "Azure: its secret."),
+    SCHEMA_TEXT("token_file", struct file_auth, token_file,
+                .doc = "Azure, AWS: file with the federated token of a workload."),
+    SCHEMA_TEXT("authority", struct file_auth, authority, .doc = "Azure: login host, of national clouds."),
+    SCHEMA_TEXT("access_key_id", struct file_auth, access_key_id, .doc = "AWS: access key id."),
+    SCHEMA_TEXT("secret_access_key", struct file_auth, secret_access_key, .secret = true, .doc = "AWS: its secret."),
+    SCHEMA_TEXT("session_token", struct file_auth, session_token, .secret = true,
+                .doc = "AWS: session token of a temporary key."),
+    SCHEMA_TEXT("profile", struct file_auth, profile,
+                .doc = "AWS: profile of `~/.aws/config` and `~/.aws/credentials`."),
+    SCHEMA_TEXT("role_arn", struct file_auth, role_arn, .doc = "AWS: role to assume."),
+    SCHEMA_TEXT("external_id", struct file_auth, external_id, .doc = "AWS: external id that the role demands."),
+    SCHEMA_TEXT("session_name", struct file_auth, session_name, .doc = "AWS: name of the role's session."),
+    SCHEMA_TEXT("sts_url", struct file_auth, sts_url, .doc = "AWS: endpoint of the Security Token Service."),
+    SCHEMA_END};
+static const struct schema_object auth_object = {.fields = auth_fields,
+                                                 .size = sizeof(struct file_auth),
+                                                 .node_offset = SCHEMA_NODE_AT(struct file_auth, node),
+                                                 .shorthand = "type"};
+
 static const struct schema_field simulate_forms[] = {
     {.kind = SCHEMA_KIND_BOOL, .offset = SCHEMA_AT(struct file_provider, simulate, bool)},
     {.kind = SCHEMA_KIND_TEXT, .offset = SCHEMA_AT(struct file_provider, scenario, struct schema_text)},
@@ -142,6 +177,10 @@ static const struct schema_field provider_fields[] = {
                     "parameter (`2024-10-21`: then models are deployments in the path)."),
     SCHEMA_TEXT("api_key", struct file_provider, api_key, .secret = true,
                 .doc = "Credential sent with each request: `\"${OPENAI_API_KEY}\"` or `\"file:/run/secrets/openai\"`."),
+    SCHEMA_OBJECT(
+        "auth", struct file_provider, auth, &auth_object,
+        .doc = "Credentials that expire, of providers that need more than a key: Amazon Bedrock without a bearer key, "
+               "Vertex AI, Azure with Entra ID. They are renewed before they expire."),
     SCHEMA_MAP("headers", struct file_provider, headers, header_count, &header_value, struct file_header, name,
                .pattern = &header_name,
                .doc = "Further headers to send with each request. Values may be `file:` secrets."),

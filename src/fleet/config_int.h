@@ -25,6 +25,13 @@ struct file_tls {
     bool insecure_skip_verify;
 };
 
+struct file_auth {
+    const struct yaml_node *node;
+    struct schema_text type, file, scope, token_url, metadata_url, tenant, client_id, client_secret, token_file,
+        authority, access_key_id, secret_access_key, session_token, profile, role_arn, external_id, session_name,
+        sts_url;
+};
+
 struct file_provider {
     struct str name;
     const struct yaml_node *node;
@@ -32,6 +39,7 @@ struct file_provider {
     struct file_header *headers;
     size_t header_count;
     struct file_tls tls;
+    struct file_auth auth;
     struct timeouts timeouts; /* 0: not set */
     unsigned max_connections;
     bool stream_usage;

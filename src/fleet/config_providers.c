@@ -230,6 +230,80 @@ static void set_key(struct config_run *run, struct provider *p, const struct fil
     p->api_key = secret_make(key);
 }
 
+/* The kind of credential that a vendor's customers have when they have no key. */
+static struct str usual_auth(const struct vendor *v)
+{
+    switch (v->auth) {
+    case AUTH_AWS:
+        return STR("aws");
+    case AUTH_GOOGLE:
+        return STR("google");
+    case AUTH_HEADER:
+    case AUTH_AZURE:
+    case AUTH_NONE_NEEDED:
+        break;
+    }
+    return STR_NONE;
+}
+
+static struct str copied(struct catalog *c, const struct schema_text *t)
+{
+    return arena_str(c->arena_, t->text);
+}
+
+static struct secret secret_of(struct config_run *run, const struct schema_text *t)
+{
+    return t->text.n ? secret_make(config_read_secret(run, t, false)) : (struct secret){.bytes_ = NULL};
+}
+
+static void set_auth_parameters(struct config_run *run, struct catalog *c, struct provider *p,
+                                const struct file_auth *f)
+{
+    p->auth.google = (struct google_params){.file = copied(c, &f->file),
+                                            .scope = copied(c, &f->scope),
+                                            .token_url = copied(c, &f->token_url),
+                                            .metadata_url = copied(c, &f->metadata_url)};
+    p->auth.azure = (struct azure_params){.tenant = copied(c, &f->tenant),
+                                          .client_id = copied(c, &f->client_id),
+                                          .client_secret = secret_of(run, &f->client_secret),
+                                          .token_file = copied(c, &f->token_file),
+                                          .scope = copied(c, &f->scope),
+                                          .authority = copied(c, &f->authority),
+                                          .metadata_url = copied(c, &f->metadata_url)};
+    p->auth.aws = (struct aws_params){.access_key_id = copied(c, &f->access_key_id),
+                                      .secret_access_key = secret_of(run, &f->secret_access_key),
+                                      .session_token = secret_of(run, &f->session_token),
+                                      .profile = copied(c, &f->profile),
+                                      .region = p->region,
+                                      .role_arn = copied(c, &f->role_arn),
+                                      .external_id = copied(c, &f->external_id),
+                                      .session_name = copied(c, &f->session_name),
+                                      .token_file = copied(c, &f->token_file),
+                                      .sts_url = copied(c, &f->sts_url),
+                                      .metadata_url = copied(c, &f->metadata_url)};
+}
+
+static void set_auth(struct config_run *run, struct catalog *c, struct provider *p, const struct file_provider *f)
+{
+    struct str kind = f->auth.type.text.n ? f->auth.type.text : usual_auth(p->vendor);
+
+    if (p->simulated || (!f->auth.node && (p->api_key.n_ || !kind.n)))
+        return;
+    if (!kind.n) {
+        problems_error(&run->problems, f->auth.node, "\"auth\" needs a \"type\": dialect \"%s\" has no usual one",
+                       p->vendor->name);
+        return;
+    }
+    if (!credential_kind_find(kind)) {
+        problems_error(&run->problems, f->auth.type.node ? f->auth.type.node : f->node,
+                       "unknown type of credential \"%.*s\"", STR_ARG(kind));
+        return;
+    }
+    p->auth.kind = arena_str(c->arena_, kind);
+    p->auth.id = arena_printf(c->arena_, "%.*s/%llu", STR_ARG(p->name), (unsigned long long)c->revision);
+    set_auth_parameters(run, c, p, &f->auth);
+}
+
 /* Headers that the HTTP client itself decides about. */
 static bool is_ours(struct str name)
 {
@@ -345,7 +419,7 @@ static void warn_without_key(struct config_run *run, const struct provider *p, c
 {
     bool has_key = yaml_get(f->node, STR("api_key")) != NULL; /* though perhaps without a value, which was reported */
 
-    if (!p->simulated && !f->base_url.node && !has_key && !f->header_count)
+    if (!p->simulated && !f->base_url.node && !has_key && !f->header_count && !p->auth.kind.n)
         problems_warn(&run->problems, f->node, "provider \"%.*s\" has no \"api_key\"", STR_ARG(f->name));
 }
 
@@ -365,6 +439,7 @@ static void add_provider(struct config_run *run, struct catalog *c, const struct
     p->api_version = arena_str(c->arena_, f->api_version.text);
     set_place(run, c, p, f);
     set_key(run, p, f);
+    set_auth(run, c, p, f);
     set_headers(run, c, p, f);
     set_tls(run, c, p, f);
     set_proxy(run, c, p, f);

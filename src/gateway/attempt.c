@@ -64,7 +64,7 @@ static void prepare_body_stream(struct exchange *x, struct http_call_options *o)
     o->first_byte_by = total_by(x); /* a slow client is not a slow provider */
 }
 
-void translated_options(struct exchange *x, const struct provider_call *call, struct http_call_options *o)
+err_t translated_options(struct exchange *x, const struct provider_call *call, struct http_call_options *o)
 {
     struct str *body = arena_new(x->r->arena, struct str);
     struct http_header *headers;
@@ -76,8 +76,10 @@ void translated_options(struct exchange *x, const struct provider_call *call, st
     o->target = arena_join(x->r->arena, x->chosen->provider->base_path, call->path);
     translated_request_headers(x, call, &headers, &o->count);
     o->headers = headers;
+    TRY(authorize_call(x, o));
     o->connect_by = alarm_in(x, x->timeouts.connect);
     o->first_byte_by = alarm_in(x, x->timeouts.first_byte);
+    return OK;
 }
 
 /* In another dialect: what the translation made. Refusals are the client's to mend. */
@@ -92,8 +94,7 @@ static SUSPENDS err_t prepare_translated(struct exchange *x, struct http_call_op
         x->client_error_text = arena_str(x->r->arena, str_from_c(err_detail(e)));
         return e;
     }
-    translated_options(x, &x->translated->call, o);
-    return OK;
+    return translated_options(x, &x->translated->call, o);
 }
 
 static err_t prepare_body(struct exchange *x, struct http_call_options *o)
@@ -124,7 +125,8 @@ static SUSPENDS err_t prepare(struct exchange *x, struct http_call_options *o)
     forward_request_headers(x, &headers, &o->count);
     o->headers = headers;
     o->method = x->r->head.method;
-    return forward_target(x, &o->target);
+    TRY(forward_target(x, &o->target));
+    return authorize_call(x, o);
 }
 
 /* The transport failed before there was anything to judge. */
@@ -251,6 +253,8 @@ static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a)
     const struct http_head *head = http_call_head(a->call);
 
     a->status = head->status;
+    if (a->status == 401 || a->status == 403)
+        authorize_rejected(x);
     if (a->status < 200 || a->status > 299) {
         judge_status(a);
         return hold_error(x, a);

@@ -50,7 +50,7 @@ static SUSPENDS err_t one_batch(void *arg)
     part.input_count = b->count;
     TRY(x->speaks->provider.write_embed(&x->translated->t, &part, &said));
     TRY(buf_status(&body));
-    translated_options(x, &said, &o);
+    TRY(translated_options(x, &said, &o));
     TRY(http_call_open(b->upstream, x->r->arena, &o, NULL, &call));
     TRY(http_call_all(call, x->timeouts.between_bytes, x->snapshot->catalog->limits.held_answer, &text));
     int status = http_call_head(call)->status;

@@ -38,7 +38,7 @@ static SUSPENDS err_t one_more(void *arg)
     const struct api_error *refusal;
     struct str body;
 
-    translated_options(x, &x->translated->call, &o);
+    TRY(translated_options(x, &x->translated->call, &o));
     TRY(http_call_open(c->upstream, x->r->arena, &o, NULL, &call));
     TRY(http_call_all(call, x->timeouts.between_bytes, x->snapshot->catalog->limits.held_answer, &body));
     int status = http_call_head(call)->status;

@@ -6,6 +6,7 @@
 #ifndef GATEWAY_EXCHANGE_H
 #define GATEWAY_EXCHANGE_H
 
+#include "gateway/authorize.h"
 #include "gateway/endpoint.h"
 #include "gateway/gateway.h"
 #include "gateway/snapshot.h"
@@ -57,6 +58,7 @@ struct exchange {
     struct translated *translated;             /* NULL: bytes pass through           */
     struct event_stream *events;               /* the stream that the attempt under way is answered with; NULL: none */
     const struct dialect *speaks;              /* what the attempt under way speaks to its provider */
+    struct credential *credential;             /* that it was signed with or carries; NULL: a key, or none */
     bool translates;                           /* and whether it does so by the canonical form      */
     const struct api_key *key;                 /* NULL: anonymous                    */
     const struct sigv4_claim *claim;           /* of a signed request, until it is verified; NULL: none */
@@ -156,8 +158,9 @@ static inline bool is_translated(const struct exchange *x)
 {
     return x->translates;
 }
-/* How to send a translated call: all of *o but nothing of what came before. */
-void translated_options(struct exchange *x, const struct provider_call *call, struct http_call_options *o);
+/* How to send a translated call: fills *o. Suspends while there is no credential; errors of authorize_call(). */
+err_t translated_options(struct exchange *x, const struct provider_call *call, struct http_call_options *o) SUSPENDS
+MUST_CHECK;
 /* Count and log its end. */
 void attempt_settle(struct exchange *x, const struct attempt *a);
 
@@ -221,6 +224,7 @@ void made_answer_headers(struct exchange *x, struct str type, struct http_header
 
 struct upstreams *gateway_upstreams(struct gateway *g);
 struct metrics *gateway_metrics_mutable(struct gateway *g);
+struct authorities *gateway_authorities(struct gateway *g);
 /* What requests leave for later ones; NULL: nothing is kept. */
 struct blobs *gateway_kept(const struct gateway *g);
 /* A request begins: give it the snapshot in use. */

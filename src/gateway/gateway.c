@@ -20,6 +20,7 @@ struct gateway {
     struct gateway_options options;
     struct list held; /* snapshots in use; the first is the current one */
     struct upstreams *upstreams;
+    struct authorities *authorities;
     struct metrics *metrics;
     unsigned in_flight;
 };
@@ -42,8 +43,10 @@ static void retire(struct gateway *g, struct held *h)
     if (h == current(g) || h->users)
         return;
     drop(h);
-    if (current(g)->link.next == &g->held)
-        upstreams_retire(g->upstreams, current(g)->snapshot);
+    if (current(g)->link.next != &g->held)
+        return;
+    upstreams_retire(g->upstreams, current(g)->snapshot);
+    authorities_retire(g->authorities, current(g)->snapshot);
 }
 
 void gateway_install(struct gateway *g, struct snapshot *s)
@@ -52,6 +55,7 @@ void gateway_install(struct gateway *g, struct snapshot *s)
 
     h->snapshot = snapshot_ref(s);
     list_push_front(&g->held, &h->link);
+    authorities_warm(g->authorities, s);
     if (former)
         retire(g, former);
 }
@@ -63,6 +67,7 @@ struct gateway *gateway_new(const struct gateway_options *options)
     g->options = *options;
     list_init(&g->held);
     g->upstreams = upstreams_new(options->simulated, options->simulated_ctx);
+    g->authorities = authorities_new(options->scope);
     g->metrics = metrics_new();
     gateway_install(g, options->snapshot);
     return g;
@@ -71,6 +76,7 @@ struct gateway *gateway_new(const struct gateway_options *options)
 void gateway_free(struct gateway *g)
 {
     upstreams_free(g->upstreams);
+    authorities_free(g->authorities);
     LIST_EACH(node, next, &g->held)
         drop(CONTAINER_OF(node, struct held, link));
     metrics_free(g->metrics);
@@ -90,6 +96,11 @@ struct upstreams *gateway_upstreams(struct gateway *g)
 const struct metrics *gateway_metrics(const struct gateway *g)
 {
     return g->metrics;
+}
+
+struct authorities *gateway_authorities(struct gateway *g)
+{
+    return g->authorities;
 }
 
 struct blobs *gateway_kept(const struct gateway *g)

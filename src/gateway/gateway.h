@@ -14,6 +14,7 @@
 
 struct gateway;
 struct blobs;
+struct scope;
 
 struct gateway_options {
     struct snapshot *snapshot;    /* the first one; a reference is taken                   */
@@ -22,6 +23,8 @@ struct gateway_options {
     /* Takes the facts of each finished request; NULL: nobody wants them. Must not suspend. */
     void (*on_facts)(void *ctx, const struct facts *f);
     void *facts_ctx;
+    struct scope *
+        scope; /* for what goes on beside requests, such as renewing credentials; outlives the gateway; NULL: nothing does */
     struct blobs *kept; /* what requests leave for later ones, of all loops; borrowed; NULL: nothing is kept */
 };
 

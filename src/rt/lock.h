@@ -7,30 +7,14 @@
 #ifndef RT_LOCK_H
 #define RT_LOCK_H
 
-#include <pthread.h>
+struct lock;
 
-struct lock {
-    pthread_mutex_t mutex_; /* private */
-};
-
-static inline void lock_init(struct lock *l)
-{
-    pthread_mutex_init(&l->mutex_, NULL);
-}
-
-static inline void lock_release(struct lock *l)
-{
-    pthread_mutex_destroy(&l->mutex_);
-}
-
-static inline void lock_take(struct lock *l)
-{
-    pthread_mutex_lock(&l->mutex_);
-}
-
-static inline void lock_give(struct lock *l)
-{
-    pthread_mutex_unlock(&l->mutex_);
-}
+/* lock_free() frees it. */
+struct lock *lock_new(void);
+/* NULL is allowed. Nobody may hold it. */
+void lock_free(struct lock *l);
+/* From any thread; blocks while another holds it. */
+void lock_take(struct lock *l);
+void lock_give(struct lock *l);
 
 #endif

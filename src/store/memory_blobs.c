@@ -27,7 +27,7 @@ struct entry {
 };
 
 struct shard {
-    struct lock lock;
+    struct lock *lock;
     struct map by_key;
     struct list used;
     size_t bytes;
@@ -97,7 +97,7 @@ static err_t put(struct blobs *b, struct str key, struct str value)
     struct entry *e = NEW(struct entry);
     *e = (struct entry){.key = {mem_dup(key.p, key.n), key.n}, .value = v, .kept_at = now};
 
-    lock_take(&s->lock);
+    lock_take(s->lock);
     struct entry *former = map_get(&s->by_key, key);
     if (former)
         drop(s, former);
@@ -107,7 +107,7 @@ static err_t put(struct blobs *b, struct str key, struct str value)
     map_put(&s->by_key, e->key, e);
     list_push_front(&s->used, &e->link);
     s->bytes += cost(e);
-    lock_give(&s->lock);
+    lock_give(s->lock);
     return OK;
 }
 
@@ -116,7 +116,7 @@ static struct value *find(struct memory_blobs *m, struct str key)
     struct shard *s = shard_of(m, key);
     struct value *v = NULL;
 
-    lock_take(&s->lock);
+    lock_take(s->lock);
     struct entry *e = map_get(&s->by_key, key);
     if (e && is_old(m, e, rt_now())) {
         drop(s, e);
@@ -126,7 +126,7 @@ static struct value *find(struct memory_blobs *m, struct str key)
         v = e->value;
         __atomic_add_fetch(&v->refs, 1, __ATOMIC_RELAXED);
     }
-    lock_give(&s->lock);
+    lock_give(s->lock);
     return v;
 }
 
@@ -150,11 +150,11 @@ static err_t remove_key(struct blobs *b, struct str key)
 {
     struct shard *s = shard_of(of(b), key);
 
-    lock_take(&s->lock);
+    lock_take(s->lock);
     struct entry *e = map_get(&s->by_key, key);
     if (e)
         drop(s, e);
-    lock_give(&s->lock);
+    lock_give(s->lock);
     return e ? OK : fail(E_NOT_FOUND, "it is not kept, or no longer");
 }
 
@@ -167,7 +167,7 @@ static void free_all(struct blobs *b)
         for (struct entry *e = oldest(s); e; e = oldest(s))
             drop(s, e);
         map_release(&s->by_key);
-        lock_release(&s->lock);
+        lock_free(s->lock);
     }
     mem_free(m);
 }
@@ -182,7 +182,7 @@ struct blobs *memory_blobs_new(size_t max_bytes, ns_t max_age)
     m->shard_bytes = max_bytes / SHARDS;
     m->max_age = max_age;
     for (size_t i = 0; i < SHARDS; i++) {
-        lock_init(&m->shards[i].lock);
+        m->shards[i].lock = lock_new();
         list_init(&m->shards[i].used);
     }
     return &m->base;
