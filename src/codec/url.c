@@ -4,7 +4,7 @@
  * What two parsers could read differently is refused, not repaired: a gateway whose idea of a path differs from that of the
  * server behind it authorises one thing and forwards another.
  *
- * Does not: resolve relative references, know schemes (but for default ports), handle non-ASCII host names.
+ * Does not: know schemes (but for default ports), handle non-ASCII host names.
  */
 #include "codec/url.h"
 
@@ -139,6 +139,102 @@ err_t url_parse(struct str text, struct url *ret_url)
     u.path = str_cut(&before_fragment, '?');
     u.query = before_fragment;
     *ret_url = u;
+    return OK;
+}
+
+/* --- references (RFC 3986, 5.2) --- */
+
+/* Does it start with "scheme:"? */
+static bool has_scheme(struct str reference)
+{
+    size_t n = 0;
+
+    while (n < reference.n &&
+           (is_alpha(reference.p[n]) || (n && (is_digit(reference.p[n]) || strchr("+-.", reference.p[n])))))
+        n++;
+    return n && n < reference.n && reference.p[n] == ':';
+}
+
+/* Append `path`, which starts with '/', with its "." and ".." segments resolved (5.2.4). */
+static err_t add_without_dots(struct buf *b, struct str path)
+{
+    size_t root = b->n;
+
+    while (path.p) {
+        path = str_slice(path, 1, path.n);
+        size_t n = str_find_char(path, '/');
+        struct str segment = str_of(path.p, n);
+        bool is_last = n == path.n;
+        path = is_last ? STR_NONE : str_slice(path, n, path.n);
+        bool up = str_eq(segment, STR("..")), dots = up || str_eq(segment, STR("."));
+        while (up && b->n > root && b->p[--b->n] != '/')
+            continue;
+        if (!dots || is_last)
+            TRY(buf_add_char(b, '/'));
+        if (!dots)
+            TRY(buf_add(b, segment));
+    }
+    return OK;
+}
+
+/* The path that a relative one is meant from: up to its last '/' (5.2.3). */
+static struct str folder_of(struct str path)
+{
+    while (path.n && path.p[path.n - 1] != '/')
+        path.n--;
+    return path.n ? path : STR("/");
+}
+
+/* The path and query of the result, after its authority. `reference` has neither scheme nor authority nor fragment. */
+static err_t add_target(struct buf *b, const struct url *base, struct str reference)
+{
+    struct str query = reference, path = str_cut(&query, '?');
+    struct buf merged CLEANUP(buf_release) = BUF_INIT(b->max);
+
+    if (path.n == 0 || path.p[0] != '/')
+        TRY(buf_add(&merged, path.n ? folder_of(base->path) : base->path));
+    TRY(buf_add(&merged, path));
+    if (merged.n)
+        TRY(add_without_dots(b, buf_str(&merged)));
+    if (path.n == 0 && !query.p)
+        query = base->query;
+    if (!query.p)
+        return OK;
+    TRY(buf_add_char(b, '?'));
+    return buf_add(b, query);
+}
+
+/* An absolute reference counts as its own base, to which the empty one is resolved. */
+static err_t resolve(struct buf *b, struct str base_text, struct str reference)
+{
+    struct buf absolute CLEANUP(buf_release) = BUF_INIT(b->max);
+    struct url base;
+
+    reference = str_of(reference.p, str_find_char(reference, '#'));
+    TRY(url_parse(base_text, &base));
+    if (str_starts(reference, STR("//"))) {
+        TRY(buf_add(&absolute, base.scheme));
+        TRY(buf_add_char(&absolute, ':'));
+        TRY(buf_add(&absolute, reference));
+        reference = buf_str(&absolute);
+    }
+    if (has_scheme(reference)) {
+        base_text = reference;
+        reference = STR_NONE;
+        TRY(url_parse(base_text, &base));
+    }
+    TRY(buf_add(b, str_of(base_text.p, (size_t)(base.path.p - base_text.p))));
+    return add_target(b, &base, reference);
+}
+
+err_t url_resolve(struct str base, struct str reference, size_t max, struct arena *arena, struct str *ret_url)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(max);
+    struct url u;
+
+    TRY(resolve(&b, base, reference));
+    TRY(url_parse(buf_str(&b), &u));
+    *ret_url = arena_str(arena, buf_str(&b));
     return OK;
 }
 

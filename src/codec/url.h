@@ -25,6 +25,12 @@ struct url {
 /* Split "scheme://[userinfo@]host[:port][/path][?query][#fragment]"; the parts are slices of `text`. E_PARSE with the reason:
  * also for blanks, control bytes and non-ASCII bytes anywhere, and for "%" without two hex digits. */
 err_t url_parse(struct str text, struct url *ret_url) MUST_CHECK;
+/*
+ * What a reference ("/x", "../x?y", "//host/x", "https://host/x") found at `base` points to, as a whole URL without a fragment: RFC 3986,
+ * 5.2, with "." and ".." resolved. In the arena. E_PARSE as url_parse() says it of base and result, and for a result over `max` bytes E_TOO_LARGE.
+ */
+err_t url_resolve(struct str base, struct str reference, size_t max, struct arena *arena, struct str *ret_url)
+    MUST_CHECK;
 /* The port to connect to: the one given, else 443 for https and wss, 80 for http and ws, 0 for others. */
 uint16_t url_port(const struct url *u) PURE;
 /* Is `host` a literal IPv6 address (to be put in brackets)? */

@@ -1,6 +1,6 @@
 /*
  * Fuzz target: codec/url.h. Whatever the input: no part of a URL lies outside it, coding goes there and back, and a path that was
- * normalised is normal, without segments or bytes that a server could read differently.
+ * normalised is normal, without segments or bytes that a server could read differently; references lead to URLs.
  */
 #include "codec/url.h"
 
@@ -51,6 +51,19 @@ static void check_path(struct str text, struct arena *arena)
         REQUIRE((unsigned char)plain.p[i] >= 0x20 && plain.p[i] != '\\' && plain.p[i] != 0x7f);
 }
 
+/* What a reference leads to is a URL of that origin or of its own, without dots, and stays what it is. */
+static void check_reference(struct str text, struct arena *arena)
+{
+    struct str found, again;
+    struct url u;
+
+    if (url_resolve(STR("https://host/a/b?c"), text, SIZE_MAX / 4, arena, &found) != OK)
+        return;
+    REQUIRE(url_parse(found, &u) == OK && !u.fragment.p);
+    REQUIRE(str_find(u.path, STR("/../")) == u.path.n && !str_ends(u.path, STR("/..")) && !str_ends(u.path, STR("/.")));
+    REQUIRE(url_resolve(STR("http://other/"), found, SIZE_MAX / 4, arena, &again) == OK && str_eq(again, found));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct arena arena CLEANUP(arena_release);
@@ -62,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (url_parse(text, &u) == OK)
         check_parts(text, &u);
     check_path(text, &arena);
+    check_reference(text, &arena);
     REQUIRE(url_encode(&coded, text) == OK);
     bool has_nul = str_find_char(text, '\0') < text.n;
     err_t e = url_decode(buf_str(&coded), &arena, &plain);

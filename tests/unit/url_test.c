@@ -210,3 +210,74 @@ TEST(url_a_path_may_keep_slashes_that_are_part_of_a_name)
     CHECK_STR(got, "/models/a%2Fb%3A0");
     CHECK_ERR(url_normal_path(STR("/models/%2e%2e/x"), true, &a, &got), E_PARSE);
 }
+
+/* The examples of RFC 3986, 5.4, and what browsers are sent in practice. */
+TEST(url_references_resolve_as_the_rfc_says)
+{
+    static const struct {
+        const char *base, *reference, *want;
+    } rows[] = {
+        {"http://a/b/c/d;p?q", "g", "http://a/b/c/g"},
+        {"http://a/b/c/d;p?q", "./g", "http://a/b/c/g"},
+        {"http://a/b/c/d;p?q", "g/", "http://a/b/c/g/"},
+        {"http://a/b/c/d;p?q", "/g", "http://a/g"},
+        {"http://a/b/c/d;p?q", "//g", "http://g"},
+        {"http://a/b/c/d;p?q", "?y", "http://a/b/c/d;p?y"},
+        {"http://a/b/c/d;p?q", "g?y", "http://a/b/c/g?y"},
+        {"http://a/b/c/d;p?q", "#s", "http://a/b/c/d;p?q"},
+        {"http://a/b/c/d;p?q", "g#s", "http://a/b/c/g"},
+        {"http://a/b/c/d;p?q", "g?y#s", "http://a/b/c/g?y"},
+        {"http://a/b/c/d;p?q", ";x", "http://a/b/c/;x"},
+        {"http://a/b/c/d;p?q", "", "http://a/b/c/d;p?q"},
+        {"http://a/b/c/d;p?q", ".", "http://a/b/c/"},
+        {"http://a/b/c/d;p?q", "./", "http://a/b/c/"},
+        {"http://a/b/c/d;p?q", "..", "http://a/b/"},
+        {"http://a/b/c/d;p?q", "../g", "http://a/b/g"},
+        {"http://a/b/c/d;p?q", "../..", "http://a/"},
+        {"http://a/b/c/d;p?q", "../../g", "http://a/g"},
+        {"http://a/b/c/d;p?q", "../../../../g", "http://a/g"},
+        {"http://a/b/c/d;p?q", "/./g", "http://a/g"},
+        {"http://a/b/c/d;p?q", "/../g", "http://a/g"},
+        {"http://a/b/c/d;p?q", "g.", "http://a/b/c/g."},
+        {"http://a/b/c/d;p?q", "..g", "http://a/b/c/..g"},
+        {"http://a/b/c/d;p?q", "./g/.", "http://a/b/c/g/"},
+        {"http://a/b/c/d;p?q", "g;x=1/../y", "http://a/b/c/y"},
+        {"http://a/b/c/d;p?q", "g?y/../x", "http://a/b/c/g?y/../x"},
+        {"http://a/b/c/d;p?q", "https://h:1/x/../y?z#f", "https://h:1/y?z"},
+        {"http://a/b/c/d;p?q", "HTTPS://h", "HTTPS://h"},
+        {"https://u:p@h:8", "x", "https://u:p@h:8/x"},
+        {"https://h?q#f", "?r", "https://h?r"},
+        {"https://h#f", "", "https://h"},
+        {"https://h/a", "//g?x", "https://g?x"},
+        {"https://h/a//b", "c", "https://h/a//c"},
+        {"https://h/a", "?", "https://h/a?"},
+        {"https://h/a?b", "c://d", "c://d"},
+    };
+    struct arena a = {.max = SIZE_MAX};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct str got = STR_NONE;
+        test_context("%s at %s", rows[i].reference, rows[i].base);
+        CHECK_OK(url_resolve(str_from_c(rows[i].base), str_from_c(rows[i].reference), 1000, &a, &got));
+        CHECK_STR(got, rows[i].want);
+    }
+    arena_release(&a);
+}
+
+TEST(url_references_that_lead_to_no_url_are_refused)
+{
+    static const char *const rows[] = {"g:h",      "javascript:alert(1)", "data:,x", "//",        "///x", "//h:0",
+                                       "https://", "https:///x",          "/a b",    "/\xc3\xa4", "/%",   "//[::1"};
+    struct arena a = {.max = SIZE_MAX};
+    struct str got;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        test_context("%s", rows[i]);
+        CHECK_ERR(url_resolve(STR("https://h/a"), str_from_c(rows[i]), 1000, &a, &got), E_PARSE);
+    }
+    test_context("%s", "");
+    CHECK_ERR(url_resolve(STR("h/a"), STR("b"), 1000, &a, &got), E_PARSE);
+    CHECK_ERR(url_resolve(STR("https://h/a"), STR("/123456789"), 18, &a, &got), E_TOO_LARGE);
+    CHECK_OK(url_resolve(STR("https://h/a"), STR("/12345678"), 18, &a, &got));
+    arena_release(&a);
+}
