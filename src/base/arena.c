@@ -119,6 +119,16 @@ struct str arena_str(struct arena *a, struct str s)
     return str_of(p, s.n);
 }
 
+struct str arena_lower(struct arena *a, struct str s)
+{
+    char *p = arena_alloc(a, s.n + 1);
+
+    for (size_t i = 0; i < s.n; i++)
+        p[i] = ascii_lower(s.p[i]);
+    p[s.n] = '\0';
+    return str_of(p, s.n);
+}
+
 struct str arena_printf(struct arena *a, const char *fmt, ...)
 {
     va_list ap;

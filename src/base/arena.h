@@ -41,6 +41,8 @@ err_t arena_try(struct arena *a, size_t n, char **ret_p) MUST_CHECK;
 struct str arena_str(struct arena *a, struct str s);
 /* Formatted text, with a NUL behind it that is not counted. */
 struct str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Copy of `s` in ASCII lower case, with a NUL behind it that is not counted. */
+struct str arena_lower(struct arena *a, struct str s);
 /* a and b joined. */
 struct str arena_join(struct arena *a, struct str x, struct str y);
 /* Call `give_back(obj)` on clear or release, newest first: so an arena can hold counted things. */

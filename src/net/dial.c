@@ -17,6 +17,7 @@
 #include "rt/loop.h"
 #include "rt/scope.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define STAGGER (250 * NS_MS)
@@ -113,12 +114,26 @@ static err_t connect_any(const struct dns_answer *answer, struct sock **ret)
 
 /* --- steps --- */
 
-static err_t connect_name(struct str host, uint16_t port, struct sock **ret) SUSPENDS;
-static err_t connect_name(struct str host, uint16_t port, struct sock **ret)
+/* Leave in the answer what may be connected to. */
+static err_t keep_permitted(const struct dial_target *t, struct dns_answer *answer)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < answer->count; i++)
+        if (t->permit(t->permit_ctx, &answer->addrs[i]))
+            answer->addrs[kept++] = answer->addrs[i];
+    answer->count = kept;
+    return kept ? OK : fail(E_FORBIDDEN, "it has no address that may be connected to");
+}
+
+static err_t connect_name(const struct dial_target *t, struct str host, uint16_t port, struct sock **ret) SUSPENDS;
+static err_t connect_name(const struct dial_target *t, struct str host, uint16_t port, struct sock **ret)
 {
     struct dns_answer *answer = mem_alloc(sizeof *answer); /* too large for a stack that is meant to stay small */
     err_t e = dns_resolve(host, port, answer);
 
+    if (!e && t->permit)
+        e = keep_permitted(t, answer);
     if (!e)
         e = connect_any(answer, ret);
     mem_free(answer);
@@ -143,9 +158,9 @@ static err_t connect_target(const struct dial_target *t, struct sock **ret)
     if (t->unix_path.n)
         return connect_path(t->unix_path, ret);
     if (t->proxy)
-        return err_context(connect_name(str_from_c(t->proxy->host), t->proxy->port, ret), "proxy %s:%u", t->proxy->host,
-                           t->proxy->port);
-    return connect_name(t->host, t->port, ret);
+        return err_context(connect_name(t, str_from_c(t->proxy->host), t->proxy->port, ret), "proxy %s:%u",
+                           t->proxy->host, t->proxy->port);
+    return connect_name(t, t->host, t->port, ret);
 }
 
 err_t dial(const struct dial_target *t, struct conn *ret)
@@ -153,6 +168,8 @@ err_t dial(const struct dial_target *t, struct conn *ret)
     struct conn c CLEANUP(conn_close) = {0};
     struct tls_ctx *tls = t->tls;
 
+    assert(!t->permit ||
+           (!t->proxy && !t->unix_path.n)); /* it would be asked about the proxy's addresses, or about none */
     if (t->secure && !tls)
         TRY(tls_client_default(&tls));
     TRY(connect_target(t, &c.sock));

@@ -77,16 +77,6 @@ static bool is_upper(struct str s)
     return false;
 }
 
-static struct str lower(struct arena *a, struct str name)
-{
-    if (!is_upper(name))
-        return name;
-    char *p = arena_alloc(a, name.n);
-    for (size_t i = 0; i < name.n; i++)
-        p[i] = ascii_lower(name.p[i]);
-    return str_of(p, name.n);
-}
-
 static nghttp2_nv nv_of(struct str name, struct str value)
 {
     return (nghttp2_nv){(uint8_t *)(uintptr_t)name.p, (uint8_t *)(uintptr_t)value.p, name.n, value.n,
@@ -102,7 +92,7 @@ static err_t add_fields(struct http2_stream *st, const struct http_reply *reply,
         enum http_known id = http_known_of(field->name);
         if (server_sets_header(id))
             continue;
-        struct str name = lower(&st->arena, field->name);
+        struct str name = is_upper(field->name) ? arena_lower(&st->arena, field->name) : field->name;
         if (!name.n || name.p[0] == ':' || !nghttp2_check_header_name((const uint8_t *)name.p, name.n) ||
             !nghttp2_check_header_value((const uint8_t *)field->value.p, field->value.n))
             return fail(E_PARSE, "invalid header in an answer");

@@ -12,7 +12,7 @@
 #include "base/arena.h"
 #include "base/time.h"
 #include "codec/http1.h"
-#include "net/tls.h"
+#include "net/dial.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,6 +33,9 @@ struct upstream_options {
     unsigned max_idle;        /* kept; default 1,024                                                                */
     ns_t idle_time;           /* a kept connection is closed after it; default 60 s                                 */
     size_t head_bytes;        /* of answers; default 64 KiB                                                         */
+    dial_permit_fn *
+        permit; /* which addresses of the host may be connected to (dial.h); NULL: all; not with a proxy or unix_path */
+    const void *permit_ctx; /* borrowed as long as the upstream lives                                             */
 };
 
 /* Is `url` a proxy that upstreams can use? E_CONFIG with the reason, which never holds its credentials. */
@@ -42,6 +45,10 @@ err_t upstream_check_proxy(struct str url) MUST_CHECK;
 struct upstream *upstream_new(const struct upstream_options *options);
 /* Close idle connections and free; no call may be open. NULL is allowed. */
 void upstream_free(struct upstream *u);
+static inline void upstream_free_p(struct upstream **u)
+{
+    upstream_free(*u);
+}
 /*
  * The proxy for an origin, as curl reads the environment: https_proxy or http_proxy by scheme, else all_proxy; lower case before
  * upper case; HTTP_PROXY does not count in a CGI program, where a client could set it. Empty where no_proxy exempts the
@@ -98,7 +105,7 @@ struct http_call_times {
  * ret_times  borrowed until http_call_close(); filled in any case; NULL is allowed
  * ret_call   the caller closes it with http_call_close()
  *
- * Errors: E_RESOLVE, E_REFUSED, E_IO, E_TLS, E_DEADLINE (the text says in which phase), E_EOF (closed before the head), E_PROTOCOL,
+ * Errors: E_RESOLVE, E_FORBIDDEN (`permit`), E_REFUSED, E_IO, E_TLS, E_DEADLINE (the text says in which phase), E_EOF (closed before the head), E_PROTOCOL,
  * E_OVERLOAD (max_connections are busy and max_waiting calls wait), E_CANCELLED; E_PARSE (method, target or a header would break
  * the framing); those of the source. Texts name host and port, never the target.
  */

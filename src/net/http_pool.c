@@ -309,6 +309,8 @@ struct upstream *upstream_new(const struct upstream_options *o)
     u->head_bytes = o->head_bytes ? o->head_bytes : DEFAULT_HEAD;
     u->target.secure = o->secure;
     u->target.tls = o->tls ? tls_ctx_ref(o->tls) : NULL;
+    u->target.permit = o->permit;
+    u->target.permit_ctx = o->permit_ctx;
     u->target.unix_path = arena_str(&u->memory, o->unix_path);
     if (o->proxy.n && !o->unix_path.n) {
         u->target.proxy = &u->proxy;

@@ -157,34 +157,6 @@ static struct str env_first(struct str (*env)(const char *name), const char *low
     return value.p ? value : env(upper);
 }
 
-/* Are the first `bits` bits of both the same? */
-static bool same_prefix(const unsigned char *a, const unsigned char *b, unsigned bits)
-{
-    unsigned whole = bits / 8, rest = bits % 8;
-
-    if (memcmp(a, b, whole) != 0)
-        return false;
-    return rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0;
-}
-
-/* Is the address in the network "10.0.0.0/8" or equal to the address "10.0.0.1"? */
-static bool in_network(const struct addr *ip, struct str network)
-{
-    struct str bits_text = network, base_text = str_cut(&bits_text, '/');
-    unsigned width = addr_is_v6(ip) ? 128 : 32;
-    uint64_t bits = width;
-    struct addr base;
-
-    if (!addr_from_ip(base_text, 0, &base) || addr_is_v6(&base) != addr_is_v6(ip))
-        return false;
-    if (bits_text.p && !str_to_u64(bits_text, width, &bits))
-        return false;
-    if (addr_is_v6(ip))
-        return same_prefix(ip->u.v6.sin6_addr.s6_addr, base.u.v6.sin6_addr.s6_addr, (unsigned)bits);
-    return same_prefix((const unsigned char *)&ip->u.v4.sin_addr, (const unsigned char *)&base.u.v4.sin_addr,
-                       (unsigned)bits);
-}
-
 /* Is `host` the name or below it? A leading dot in the name means nothing. */
 static bool in_domain(struct str host, struct str name)
 {
@@ -227,7 +199,7 @@ static bool is_exempt(struct str item, struct str host, uint16_t port)
     if (!take_port(&item, port))
         return false;
     if (addr_from_ip(host, 0, &ip))
-        return in_network(&ip, item);
+        return addr_in_network(&ip, item);
     return in_domain(without_dot(host), without_dot(item));
 }
 

@@ -189,3 +189,30 @@ bool addr_eq(const struct addr *a, const struct addr *b)
                a->u.v6.sin6_scope_id == b->u.v6.sin6_scope_id;
     return strncmp(a->u.path.sun_path, b->u.path.sun_path, sizeof a->u.path.sun_path) == 0;
 }
+
+/* Are the first `bits` bits of both the same? */
+static bool same_prefix(const unsigned char *a, const unsigned char *b, unsigned bits)
+{
+    unsigned whole = bits / 8, rest = bits % 8;
+
+    if (memcmp(a, b, whole) != 0)
+        return false;
+    return rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0;
+}
+
+bool addr_in_network(const struct addr *a, struct str network)
+{
+    struct str bits_text = network, base_text = str_cut(&bits_text, '/');
+    unsigned width = addr_is_v6(a) ? 128 : 32;
+    uint64_t bits = width;
+    struct addr base;
+
+    if (!addr_from_ip(base_text, 0, &base) || a->len == 0 || base.u.any.sa_family != a->u.any.sa_family)
+        return false;
+    if (bits_text.p && !str_to_u64(bits_text, width, &bits))
+        return false;
+    if (addr_is_v6(a))
+        return same_prefix(a->u.v6.sin6_addr.s6_addr, base.u.v6.sin6_addr.s6_addr, (unsigned)bits);
+    return same_prefix((const unsigned char *)&a->u.v4.sin_addr, (const unsigned char *)&base.u.v4.sin_addr,
+                       (unsigned)bits);
+}

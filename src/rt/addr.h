@@ -33,5 +33,7 @@ void addr_set_port(struct addr *a, uint16_t port);
 bool addr_is_loopback(const struct addr *a);
 bool addr_is_v6(const struct addr *a);
 bool addr_eq(const struct addr *a, const struct addr *b);
+/* Is the address in the network "10.0.0.0/8", or equal to the address "10.0.0.1"? False if `network` is neither, or of the other family. */
+bool addr_in_network(const struct addr *a, struct str network);
 
 #endif

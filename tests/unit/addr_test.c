@@ -115,3 +115,38 @@ TEST(addr_equality_looks_at_what_matters)
     CHECK(!addr_eq(&a, &b));
     CHECK_EQ(addr_port(&a), 0);
 }
+
+TEST(addr_networks_hold_their_addresses)
+{
+    static const struct {
+        const char *ip, *network;
+        bool in;
+    } cases[] = {
+        {"10.1.2.3", "10.0.0.0/8", true},
+        {"11.0.0.0", "10.0.0.0/8", false},
+        {"10.0.0.1", "10.0.0.1", true},
+        {"10.0.0.2", "10.0.0.1", false},
+        {"10.0.0.1", "10.0.0.1/32", true},
+        {"172.31.255.255", "172.16.0.0/12", true},
+        {"172.32.0.0", "172.16.0.0/12", false},
+        {"1.2.3.4", "0.0.0.0/0", true},
+        {"fd00::1", "fc00::/7", true},
+        {"fe00::1", "fc00::/7", false},
+        {"::1", "[::1]", true},
+        {"::1", "0.0.0.0/0", false},
+        {"1.2.3.4", "::/0", false},
+        {"10.0.0.1", "10.0.0.0/33", false},
+        {"10.0.0.1", "10.0.0.0/", false},
+        {"10.0.0.1", "", false},
+        {"10.0.0.1", "ten/8", false},
+    };
+    struct addr a;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CHECK(addr_from_ip(str_from_c(cases[i].ip), 1, &a));
+        CHECK_MSG(addr_in_network(&a, str_from_c(cases[i].network)) == cases[i].in, "%s in %s", cases[i].ip,
+                  cases[i].network);
+    }
+    CHECK_OK(addr_parse(STR("unix:/x"), &a));
+    CHECK(!addr_in_network(&a, STR("0.0.0.0/0")));
+}

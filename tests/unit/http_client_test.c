@@ -60,11 +60,6 @@ static struct upstream_stats stats_of(const struct upstream *u)
     return s;
 }
 
-static void upstream_free_p(struct upstream **u)
-{
-    upstream_free(*u);
-}
-
 #define UPSTREAM(u, peer) struct upstream *u CLEANUP(upstream_free_p) = upstream_to(peer)
 
 /* --- plain calls --- */

@@ -180,20 +180,26 @@ static UNUSED err_t peer_main(void *arg)
     return OK;
 }
 
-/* A peer that listens on a port of its own and plays `play` on each connection, with `ctx`. Lives as long as the world, longer than the
- * test's own frame: `ctx` is to be taken from w->arena. */
-static UNUSED struct peer *peer_start_with(struct world *w, play_fn *play, void *ctx)
+/* A peer that listens at `at` and plays `play` on each connection, with `ctx`. Lives as long as the world, longer than the test's own
+ * frame: `ctx` is to be taken from w->arena. */
+static UNUSED struct peer *peer_start_at(struct world *w, const char *at, play_fn *play, void *ctx)
 {
     struct peer *peer = arena_new(&w->arena, struct peer);
 
     peer->world = w;
     peer->play = play;
     peer->ctx = ctx;
-    if (addr_parse(STR("127.0.0.1:0"), &peer->at) || sock_listen(&peer->at, LISTEN_ALONE, &peer->listener) ||
+    if (addr_parse(str_from_c(at), &peer->at) || sock_listen(&peer->at, LISTEN_ALONE, &peer->listener) ||
         sock_local_addr(peer->listener, &peer->at))
         die("no peer: %s", err_current()->text);
     (void)scope_spawn(w->scope, "listener", peer_main, peer);
     return peer;
+}
+
+/* The same on a port of its own. */
+static UNUSED struct peer *peer_start_with(struct world *w, play_fn *play, void *ctx)
+{
+    return peer_start_at(w, "127.0.0.1:0", play, ctx);
 }
 
 static UNUSED struct peer *peer_start(struct world *w, play_fn *play)
