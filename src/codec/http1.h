@@ -108,6 +108,8 @@ struct http_head {
 
 /* The number of a header name (a token, RFC 9110, 5.6.2), ASCII case ignored; HDR_OTHER if it has none. */
 enum http_known http_known_of(struct str name) PURE;
+/* Does the header belong to the connection, the framing or the destination of a message, so that only who sends it can set it? */
+bool http_is_connections(struct str name) PURE;
 /* The lower-case name of a number; empty for HDR_OTHER. */
 struct str http_known_name(enum http_known id) PURE;
 /* Fill head->known from head->headers[0..count): for heads that were not parsed by http1 (HTTP/2, tests). At most 65,534

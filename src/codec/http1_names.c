@@ -139,3 +139,14 @@ struct str http_head_find(const struct http_head *head, struct str name)
     size_t i = http_head_next(head, name, 0);
     return i < head->count ? head->headers[i].value : STR_NONE;
 }
+
+bool http_is_connections(struct str name)
+{
+    static const char *const those[] = {"host",    "content-length", "transfer-encoding", "connection",       "te",
+                                        "trailer", "upgrade",        "keep-alive",        "proxy-connection", "expect"};
+
+    for (size_t i = 0; i < ARRAY_LEN(those); i++)
+        if (str_eq_nocase(name, str_from_c(those[i])))
+            return true;
+    return false;
+}

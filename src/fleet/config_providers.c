@@ -8,6 +8,7 @@
 #include "fleet/config_int.h"
 
 #include "codec/digest.h"
+#include "codec/http1.h"
 #include "codec/url.h"
 
 #include <stdio.h>
@@ -20,16 +21,6 @@ static bool is_printable(struct str s)
         if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
             return false;
     return true;
-}
-
-static struct str lower(struct arena *a, struct str s)
-{
-    char *p = arena_alloc(a, s.n + 1);
-
-    for (size_t i = 0; i < s.n; i++)
-        p[i] = ascii_lower(s.p[i]);
-    p[s.n] = '\0';
-    return str_of(p, s.n);
 }
 
 /* An unknown one is reported and taken for the first that there is, so that the rest is checked all the same. */
@@ -127,7 +118,7 @@ static bool set_url(struct config_run *run, struct catalog *c, struct provider *
     if (why)
         return bad_url(run, at, why);
     p->secure = str_eq_nocase(u.scheme, STR("https"));
-    p->host = lower(c->arena_, u.host);
+    p->host = arena_lower(c->arena_, u.host);
     p->port = url_port(&u);
     return set_base_path(run, c, p, at, u.path);
 }
@@ -304,25 +295,13 @@ static void set_auth(struct config_run *run, struct catalog *c, struct provider 
     set_auth_parameters(run, c, p, &f->auth);
 }
 
-/* Headers that the HTTP client itself decides about. */
-static bool is_ours(struct str name)
-{
-    static const char *const ours[] = {"host",    "content-length", "transfer-encoding", "connection",       "te",
-                                       "trailer", "upgrade",        "keep-alive",        "proxy-connection", "expect"};
-
-    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
-        if (str_eq_nocase(name, str_from_c(ours[i])))
-            return true;
-    return false;
-}
-
 static void set_headers(struct config_run *run, struct catalog *c, struct provider *p, const struct file_provider *f)
 {
     p->headers = arena_zalloc(c->arena_, f->header_count * sizeof *p->headers);
     for (size_t i = 0; i < f->header_count; i++) {
         const struct file_header *h = &f->headers[i];
         struct str value = h->value.text.n ? config_read_secret(run, &h->value, false) : STR_NONE;
-        if (is_ours(h->name))
+        if (http_is_connections(h->name))
             problems_error(&run->problems, h->value.node ? h->value.node : f->node, "the header \"%.*s\" cannot be set",
                            STR_ARG(h->name));
         else if (!is_printable(value))

@@ -13,14 +13,15 @@ def run(*arguments):
 
 
 def test_help_is_everywhere():
-    commands = ["serve", "sim", "check", "schema", "key", "version"]
+    commands = ["serve", "sim", "check", "import", "schema", "key", "version"]
     assert all(c in run("--help").stdout for c in commands)
     for c in commands:
         result = run(c, "--help")
         assert result.returncode == 0 and result.stdout.startswith("Usage: crossdock " + c) and not result.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["srve"], ["serve", "--port", "1"], ["check"], ["serve", "--workers", "0"], ["key", "old"]])
+@pytest.mark.parametrize("arguments", [[], ["srve"], ["serve", "--port", "1"], ["check"], ["serve", "--workers", "0"], ["key", "old"],
+    ["import"], ["import", "litellm"], ["import", "lightllm", "x.yaml"], ["import", "litellm", "a", "b"]])
 def test_a_wrong_command_line_is_2_and_says_how_to_get_help(arguments):
     result = run(*arguments)
     assert result.returncode == 2 and result.stderr and not result.stdout
@@ -53,6 +54,37 @@ def test_check_passes_the_examples():
     for path in glob.glob("examples/*.yaml"):
         result = run("check", path)
         assert result.returncode == 0 or "is not set" in result.stderr, path + result.stderr
+
+
+LITELLM = """\
+model_list:
+  - model_name: gpt-4o
+    litellm_params: {model: openai/gpt-4o, api_key: sk-clear, temperature: 0.2}
+general_settings: {master_key: sk-1234}
+"""
+
+
+def test_import_gives_a_configuration_that_passes_the_check(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(LITELLM)
+    result = run("import", "litellm", str(path))
+    assert result.returncode == 0
+    assert f"{path}:3:63: warning: litellm_params.temperature is not carried over" in result.stderr
+    assert "sk-clear" not in result.stderr and "sk-clear" in result.stdout and "sk-1234" not in result.stdout
+    made = tmp_path / "crossdock.yaml"
+    made.write_text(result.stdout)
+    result = run("check", str(made))
+    assert result.returncode == 0 and "1 models, 1 providers" in result.stdout
+
+
+@pytest.mark.parametrize("text, code", [("providers: {}\n", 3), ("a: [\n", 3), (None, 1)])
+def test_import_of_something_else_prints_nothing_but_why(tmp_path, text, code):
+    path = tmp_path / "other.yaml"
+    if text:
+        path.write_text(text)
+    result = run("import", "litellm", str(path))
+    assert result.returncode == code and not result.stdout
+    assert result.stderr.startswith(str(path) + ":")
 
 
 def test_schema_is_json_schema():
