@@ -132,11 +132,6 @@ static struct upstream *open_upstream(const struct credential_fetch *f, const st
     return upstream_new(&o);
 }
 
-static void upstream_free_p(struct upstream **u)
-{
-    upstream_free(*u);
-}
-
 static struct str target_of(const struct credential_fetch *f, const struct url *u)
 {
     struct str path = u->path.n ? u->path : STR("/");
