@@ -15,6 +15,7 @@
 #include "credential/credential.h"
 #include "llm/dialect.h"
 #include "llm/vendor.h"
+#include "net/guarded_fetch.h"
 #include "rt/addr.h"
 
 #include <stdbool.h>
@@ -136,6 +137,11 @@ struct catalog {
         ns_t head_time, body_gap, idle_time, write_gap;
         uint64_t held_answer; /* a plain answer up to this size is held until it is whole */
     } limits;
+    struct {
+        bool on;
+        struct fetch_rules rules; /* but for its TLS settings */
+        unsigned at_once;
+    } fetch;         /* of what clients name by URL */
     ns_t drain_time; /* how long SIGTERM waits for requests in flight */
 
     struct {

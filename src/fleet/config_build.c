@@ -89,6 +89,37 @@ static void set_log(struct config_run *run, struct catalog *c)
     c->log.access = arena_str(c->arena_, is_word ? access : config_resolve_path(run, access));
 }
 
+static const struct str *copied_list(struct catalog *c, const struct schema_text *list, size_t n)
+{
+    struct str *to = arena_alloc(c->arena_, (n + 1) * sizeof *to);
+
+    for (size_t i = 0; i < n; i++)
+        to[i] = arena_str(c->arena_, list[i].text);
+    return to;
+}
+
+static void set_fetch(struct catalog *c, const struct config_file *f)
+{
+    static const struct str usual[] = {STR_INIT("image/*"), STR_INIT("audio/*"), STR_INIT("video/*"),
+                                       STR_INIT("application/pdf"), STR_INIT("text/*")};
+    bool own = f->fetch.media_type_count > 0;
+
+    c->fetch.on = f->fetch.on;
+    c->fetch.at_once = f->fetch.at_once;
+    c->fetch.rules = (struct fetch_rules){
+        .max_bytes = f->fetch.max_bytes,
+        .time = f->fetch.time,
+        .max_redirects = f->fetch.max_redirects,
+        .allow_http = f->fetch.allow_http,
+        .allow_ports = f->fetch.allow_ports,
+        .hosts = copied_list(c, f->fetch.hosts, f->fetch.host_count),
+        .host_count = f->fetch.host_count,
+        .networks = copied_list(c, f->fetch.networks, f->fetch.network_count),
+        .network_count = f->fetch.network_count,
+        .media_types = own ? copied_list(c, f->fetch.media_types, f->fetch.media_type_count) : usual,
+        .media_type_count = own ? f->fetch.media_type_count : ARRAY_LEN(usual)};
+}
+
 static void set_settings(struct config_run *run, struct catalog *c)
 {
     const struct config_file *f = &run->file;
@@ -98,6 +129,7 @@ static void set_settings(struct config_run *run, struct catalog *c)
     set_log(run, c);
     c->workers = f->workers;
     c->anonymous = f->anonymous;
+    set_fetch(c, f);
     c->limits.body_bytes = f->limits.body;
     c->limits.head_bytes = f->limits.header_bytes;
     c->limits.head_count = f->limits.header_count;

@@ -327,6 +327,33 @@ static const struct schema_field limit_fields[] = {
             "An answer that is no stream is held back up to this size, so that another target can still be tried if it "
             "breaks off."),
     SCHEMA_END};
+static const struct schema_field fetch_fields[] = {
+    SCHEMA_BOOL("enabled", struct config_file, fetch.on, .default_text = "false",
+                .doc = "Fetch pictures and files that clients name by URL, for providers that take only bytes. Off, "
+                       "such parts are "
+                       "dropped and reported."),
+    SCHEMA_SIZE("max_bytes", struct config_file, fetch.max_bytes, .default_text = "20MiB", .min = "1KiB", .max = "1GiB",
+                .doc = "Of one file."),
+    SCHEMA_DURATION("time", struct config_file, fetch.time, .default_text = "10s", .min = "100ms", .max = "5m",
+                    .doc = "For one file, with everything."),
+    SCHEMA_UNSIGNED("max_redirects", struct config_file, fetch.max_redirects, .default_text = "3", .max = "20",
+                    .doc = "Each is checked like the first URL."),
+    SCHEMA_UNSIGNED("at_once", struct config_file, fetch.at_once, .default_text = "4", .min = "1", .max = "64",
+                    .doc = "Files of one request that are fetched side by side."),
+    SCHEMA_BOOL("allow_http", struct config_file, fetch.allow_http, .default_text = "false", .doc = "Else https only."),
+    SCHEMA_BOOL("allow_ports", struct config_file, fetch.allow_ports, .default_text = "false",
+                .doc = "Any port, else the scheme's own."),
+    SCHEMA_LIST("hosts", struct config_file, fetch.hosts, fetch.host_count, &text_item, .single = true,
+                .default_doc = "any", .doc = "Hosts that may be asked: `example.org`, `*.example.org`."),
+    SCHEMA_LIST("networks", struct config_file, fetch.networks, fetch.network_count, &text_item, .single = true,
+                .doc = "Networks that may be reached although they are not public: `10.1.0.0/16`."),
+    SCHEMA_LIST("media_types", struct config_file, fetch.media_types, fetch.media_type_count, &text_item,
+                .single = true, .default_doc = "`image/*`, `audio/*`, `video/*`, `application/pdf`, `text/*`",
+                .doc = "What is accepted."),
+    SCHEMA_END};
+static const struct schema_object fetch_object = {
+    .fields = fetch_fields, .size = sizeof(struct config_file), .shorthand = "enabled"};
+
 static const struct schema_object limits_object = {.fields = limit_fields, .size = sizeof(struct config_file)};
 
 static const struct schema_choice log_levels[] = {{"debug", LOG_DEBUG, "everything"},
@@ -358,6 +385,8 @@ static const struct schema_field file_fields[] = {
     SCHEMA_BOOL("anonymous", struct config_file, anonymous, .default_text = "false",
                 .doc = "Serve everybody who can connect, although an address is not a loopback one."),
     SCHEMA_OBJECT_HERE("limits", &limits_object, .doc = "What clients may do."),
+    SCHEMA_OBJECT_HERE("fetch", &fetch_object,
+                       .doc = "Fetching what clients name by URL. Only public addresses are ever connected to."),
     SCHEMA_OBJECT("timeouts", struct config_file, timeouts, &default_timeouts_object,
                   .doc = "Time limits towards providers, where neither provider nor model says otherwise."),
     SCHEMA_DURATION("drain", struct config_file, drain, .default_text = "30s", .max = "24h",

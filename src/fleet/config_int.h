@@ -107,6 +107,14 @@ struct config_file {
     size_t model_count;
     struct file_key *keys;
     size_t key_count;
+    struct {
+        bool on, allow_http, allow_ports;
+        uint64_t max_bytes;
+        ns_t time;
+        unsigned max_redirects, at_once;
+        struct schema_text *hosts, *networks, *media_types;
+        size_t host_count, network_count, media_type_count;
+    } fetch;
     struct schema_text pass_through;
 };
 

@@ -182,6 +182,11 @@ err_t serve_estimate(struct exchange *x) SUSPENDS MUST_CHECK;
 /* Ids, model and the like, as the client's writers need them. */
 struct answer_frame translated_frame(struct exchange *x);
 
+/* --- fetch_media.c --- */
+
+/* Get the bytes of what `q` names by URL, where x->speaks needs them and the configuration allows it. Errors of guarded_fetch(), for the client. */
+err_t fetch_media(struct exchange *x, struct chat_request *q) SUSPENDS MUST_CHECK;
+
 /* --- choices.c: several choices from a provider that gives one --- */
 
 /* Before the request is written: does it want more choices than x->speaks can give? Then x->choices says how many calls are to be made,

@@ -148,6 +148,7 @@ err_t translate_request(struct exchange *x)
     if (x->endpoint.row->operation == OP_CHAT) {
         d->chat.stream = x->stream;
         choices_prepare(x);
+        TRY(fetch_media(x, &d->chat));
         TRY(thoughts_restore(x, &d->chat));
     }
     TRY(write_request(x, d));

@@ -187,6 +187,8 @@ struct provider_side {
     err_t (*write_count)(struct translation *t, const struct chat_request *q, struct provider_call *ret);
     err_t (*read_count)(struct arena *arena, struct str body, uint64_t *ret_tokens);
 
+    unsigned
+        wants_bytes; /* 1 << kind of media blocks (BLOCK_IMAGE, …) that its providers do not fetch by URL themselves */
     bool one_choice; /* its answers have one choice only: more are got by several calls */
     /* Where the same dialect's request goes when its bytes pass through: the path at the provider for the row by which it came. NULL: the
      * client's own path without its prefix. */
