@@ -184,7 +184,8 @@ static void conclude(struct search *s, const struct dialect *openai)
     struct str path = s->path;
     bool below_v1 = cut_prefix(&path, STR("/v1")) && path.n > 1;
 
-    if (e->row) {
+    bool by_id = e->row && e->row->operation == OP_PASS && e->row->model == MODEL_NONE; /* no model to route by */
+    if (e->row && !by_id) {
         e->kind = ENDPOINT_OPERATION;
         e->path = str_from_c(e->row->path);
         (void)cut_prefix(&e->path, STR("/v1"));
@@ -195,9 +196,9 @@ static void conclude(struct search *s, const struct dialect *openai)
     bool is_closed = !is_openai;
     for (size_t i = 0; i < ARRAY_LEN(closed); i++)
         is_closed |= str_eq(path, closed[i]);
-    if (s->wrong_method && is_closed) {
+    if (s->wrong_method && is_closed && !by_id) {
         e->kind = ENDPOINT_WRONG_METHOD;
-    } else if (below_v1 && (e->dialect == openai || !e->dialect)) {
+    } else if (below_v1 && (e->dialect == openai || !e->dialect || by_id)) {
         e->kind = ENDPOINT_PASS_THROUGH;
         e->label = "pass_through";
         e->path = path;

@@ -166,7 +166,7 @@ err_t completions_write_chat(struct translation *t, const struct chat_request *q
 {
     struct openai_writing w = {t, q, t->vendor, ret, json_out_to(ret->body)};
 
-    ret->path = openai_path(t, "completions");
+    ret->path = openai_path(t, "completions", true);
     ret->stream = q->stream;
     ret->framing = FRAMING_SSE;
     json_open(&w.o, '{');

@@ -103,8 +103,7 @@ struct openai_writing {
     struct json_out o;
 };
 
-/* Does the provider take the field? If not, and the client set it, that is reported. */
-bool openai_takes(struct openai_writing *w, const char *field, struct json_node from);
+/* A setting as a member, if it is set and the provider takes the field; one that it does not take is reported. */
 void openai_member_number(struct openai_writing *w, const char *field, const struct number *n);
 void openai_member_flag(struct openai_writing *w, const char *field, const struct flag *f);
 void openai_member_text(struct openai_writing *w, const char *field, const struct setting *s);
@@ -127,14 +126,19 @@ struct str openai_service_tier(struct openai_writing *w);
 /* Is the tool to be offered? Filters by the choice's allowed tools where those cannot be said. */
 bool openai_offers(struct openai_writing *w, const struct tool *tool, bool can_say_allowed);
 bool openai_offers_any(struct openai_writing *w, bool can_say_allowed);
+/* Begin the map of tools' names (call->names) with those of the tools. */
+void openai_map_names(struct openai_writing *w);
 /* The name as the provider takes it. */
 struct str openai_tool_name(struct openai_writing *w, struct str name);
 /* The parameters of a function that stands for a custom tool, and a custom call's text as such a function's arguments and back. */
 #define OPENAI_CUSTOM_PARAMETERS                                                                                       \
     STR("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":[\"input\"],"              \
         "\"additionalProperties\":false}")
-/* Path of an operation at the provider; Azure's dated surface has the model in it. In the arena. */
-struct str openai_path(const struct translation *t, const char *operation);
+/* The api-version in the query of a client of this family; empty: none. */
+struct str openai_asked_version(const struct translation *t);
+/* Path of an operation at the provider. Azure's dated surface has the model in it and the version behind it, unless the client's query brings that. In
+ * the arena. */
+struct str openai_path(const struct translation *t, const char *operation, bool with_version);
 /* "data:image/png;base64,…" or the URL itself; in the arena. */
 struct str openai_media_url(const struct media *m, struct arena *arena);
 /* Messages of the conversation, as the value of a member whose key has been written. */
@@ -187,6 +191,22 @@ err_t completions_write_chat(struct translation *t, const struct chat_request *q
 err_t completions_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to);
 err_t completions_writer_begin(void *state, const struct answer_frame *f, struct buf *to);
 err_t completions_writer_event(void *state, const struct chat_event *e, struct buf *to);
+
+/* --- Responses (responses_*.c) --- */
+
+enum { RESPONSES_READER_SIZE = 256, RESPONSES_WRITER_SIZE = 512 };
+err_t responses_read_chat(struct translation *t, const struct json_tree *doc, struct chat_request *ret,
+                          struct str *ret_param);
+err_t responses_write_chat(struct translation *t, const struct chat_request *q, struct provider_call *ret);
+err_t responses_read_answer(struct arena *arena, struct str body, const struct chat_sink *sink);
+err_t responses_reader_begin(void *state, struct arena *arena);
+err_t responses_reader_frame(void *state, const struct frame *f, struct arena *scratch, const struct chat_sink *sink);
+err_t responses_reader_end(void *state, const struct chat_sink *sink);
+err_t responses_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to);
+err_t responses_writer_begin(void *state, const struct answer_frame *f, struct buf *to);
+err_t responses_writer_event(void *state, const struct chat_event *e, struct buf *to);
+/* {"object":"response.input_tokens",…} */
+err_t responses_write_count(const struct translation *t, uint64_t tokens, bool exact, struct buf *to);
 
 /* --- embeddings, models, errors --- */
 

@@ -16,7 +16,8 @@ enum { STOPS_MAX = 4 };
 
 /* --- fields --- */
 
-bool openai_takes(struct openai_writing *w, const char *field, struct json_node from)
+/* Does the provider take the field? If not, and the client set it, that is reported. */
+static bool takes(struct openai_writing *w, const char *field, struct json_node from)
 {
     if (vendor_accepts(w->vendor, str_from_c(field)))
         return true;
@@ -26,25 +27,25 @@ bool openai_takes(struct openai_writing *w, const char *field, struct json_node 
 
 void openai_member_number(struct openai_writing *w, const char *field, const struct number *n)
 {
-    if (n->text.n && openai_takes(w, field, n->from))
+    if (n->text.n && takes(w, field, n->from))
         json_member_raw(&w->o, str_from_c(field), n->text);
 }
 
 void openai_member_flag(struct openai_writing *w, const char *field, const struct flag *f)
 {
-    if (f->is != UNSET && openai_takes(w, field, f->from))
+    if (f->is != UNSET && takes(w, field, f->from))
         json_member_bool(&w->o, str_from_c(field), f->is == YES);
 }
 
 void openai_member_text(struct openai_writing *w, const char *field, const struct setting *s)
 {
-    if (s->text.p && openai_takes(w, field, s->from))
+    if (s->text.p && takes(w, field, s->from))
         json_member_str(&w->o, str_from_c(field), s->text);
 }
 
 void openai_member_raw(struct openai_writing *w, const char *field, const struct setting *s)
 {
-    if (s->text.p && openai_takes(w, field, s->from))
+    if (s->text.p && takes(w, field, s->from))
         json_member_raw(&w->o, str_from_c(field), s->text);
 }
 
@@ -95,18 +96,28 @@ void openai_write_extras(struct openai_writing *w, const struct dialect *own)
 
 /* --- model, path, sampling --- */
 
-struct str openai_path(const struct translation *t, const char *operation)
+struct str openai_asked_version(const struct translation *t)
+{
+    bool related = t->client == &dialect_openai || t->client == &dialect_completions;
+
+    return related ? url_query_get(t->query, STR("api-version"), t->arena) : STR_NONE;
+}
+
+/* What the operator says of the version goes before what an Azure client says. */
+struct str openai_path(const struct translation *t, const char *operation, bool with_version)
 {
     struct buf to CLEANUP(buf_release) = BUF_INIT(4096);
-    bool related = t->client == &dialect_openai || t->client == &dialect_completions;
-    struct str asked = related ? url_query_get(t->query, STR("api-version"), t->arena) : STR_NONE;
+    struct str version = t->provider_version.n ? t->provider_version : openai_asked_version(t);
 
     if (!(t->vendor->quirks & QUIRK_DEPLOYMENT_PATH))
         return arena_printf(t->arena, "/%s", operation);
     buf_add_lit(&to, "/deployments/");
     url_encode(&to, t->model);
-    buf_addf(&to, "/%s?api-version=", operation);
-    url_encode(&to, asked.n ? asked : STR("2024-10-21"));
+    buf_addf(&to, "/%s", operation);
+    if (with_version) {
+        buf_add_lit(&to, "?api-version=");
+        url_encode(&to, version.n ? version : STR("2024-10-21"));
+    }
     return arena_str(t->arena, buf_str(&to));
 }
 
@@ -138,7 +149,7 @@ static void write_stops(struct openai_writing *w)
 {
     size_t n = w->q->stop_count;
 
-    if (!n || !openai_takes(w, "stop", w->q->stops[0].from))
+    if (!n || !takes(w, "stop", w->q->stops[0].from))
         return;
     if (n > STOPS_MAX) { /* the provider stops at the first few; the rest is looked for on the way back */
         loss_note(w->t->losses, LOSS_EMULATED, w->q->stops[STOPS_MAX].from, "more than four stop sequences");
@@ -253,7 +264,7 @@ static void write_reasoning(struct openai_writing *w)
         return;
     }
     enum effort e = openai_effort(w);
-    if (e != EFFORT_UNSET && openai_takes(w, "reasoning_effort", r->from))
+    if (e != EFFORT_UNSET && takes(w, "reasoning_effort", r->from))
         json_member_str(&w->o, STR("reasoning_effort"), effort_name(e));
 }
 
@@ -293,7 +304,7 @@ static void write_response_format(struct openai_writing *w)
     const struct response_format *f = &w->q->format;
     bool schema = f->kind == FORMAT_SCHEMA && !(w->vendor->quirks & QUIRK_NO_SCHEMA);
 
-    if (f->kind == FORMAT_UNSET || !openai_takes(w, "response_format", f->from))
+    if (f->kind == FORMAT_UNSET || !takes(w, "response_format", f->from))
         return;
     json_member_open(&w->o, STR("response_format"), '{');
     json_member_str(&w->o, STR("type"),
@@ -335,7 +346,7 @@ static bool fits_as_name(struct str name)
 }
 
 /* Names that fit are taken first, so that none of them has to give way to a mended one. */
-static void map_names(struct openai_writing *w)
+void openai_map_names(struct openai_writing *w)
 {
     w->call->names = name_map_new(w->t->arena, 64, STR_NONE);
     for (int fitting = 1; fitting >= 0; fitting--)
@@ -346,8 +357,6 @@ static void map_names(struct openai_writing *w)
 
 struct str openai_tool_name(struct openai_writing *w, struct str name)
 {
-    if (!w->call->names)
-        map_names(w);
     return name.n ? name_map_out(w->call->names, name) : name;
 }
 
@@ -402,7 +411,7 @@ static void write_tool(struct openai_writing *w, const struct tool *t)
 
 static void write_tools(struct openai_writing *w, bool can_say_allowed)
 {
-    if (!openai_takes(w, "tools", w->q->tools->from))
+    if (!takes(w, "tools", w->q->tools->from))
         return;
     json_member_open(&w->o, STR("tools"), '[');
     for (const struct tool *t = w->q->tools; t; t = t->next)
@@ -450,7 +459,7 @@ static void write_choice(struct openai_writing *w, bool can_say_allowed)
     const struct tool_choice *c = &w->q->tool_choice;
     bool any = w->vendor->quirks & QUIRK_CHOICE_ANY;
 
-    if (c->kind == CHOICE_UNSET || !openai_takes(w, "tool_choice", c->from))
+    if (c->kind == CHOICE_UNSET || !takes(w, "tool_choice", c->from))
         return;
     json_key(&w->o, STR("tool_choice"));
     if (c->allowed && can_say_allowed) {
@@ -572,12 +581,12 @@ err_t openai_write_chat(struct translation *t, const struct chat_request *q, str
 {
     struct openai_writing w = {t, q, t->vendor, ret, json_out_to(ret->body)};
 
-    ret->path = openai_path(t, "chat/completions");
+    ret->path = openai_path(t, "chat/completions", true);
     ret->stream = q->stream;
     ret->framing = FRAMING_SSE;
     json_open(&w.o, '{');
     json_member_str(&w.o, STR("model"), t->model);
-    map_names(&w);
+    openai_map_names(&w);
     json_key(&w.o, STR("messages"));
     openai_write_messages(&w, schema_instruction(&w));
     openai_write_stream(&w);

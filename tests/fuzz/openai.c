@@ -49,7 +49,7 @@ static void try_answer(const char *dialect, struct str bytes)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static const char *const vendors[] = {"openai", "mistral", "openrouter", "deepseek", "vllm", "azure-deployments"};
-    static const char *const dialects[] = {"openai"};
+    static const char *const dialects[] = {"openai", "responses", "completions"};
 
     if (n < 2)
         return 0;

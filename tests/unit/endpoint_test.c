@@ -62,6 +62,31 @@ TEST(other_paths_below_v1_pass_through_with_their_path)
     CHECK_EQ(find("DELETE", "/v1/models/ft:x").kind, ENDPOINT_PASS_THROUGH);
 }
 
+TEST(kept_responses_are_told_apart_and_pass_through)
+{
+    struct endpoint e = find("GET", "/v1/responses/resp_1");
+
+    CHECK_EQ(e.kind, ENDPOINT_PASS_THROUGH);
+    CHECK_STR(e.path, "/responses/resp_1");
+    CHECK(e.row && e.row->operation == OP_PASS);
+    CHECK_EQ(find("DELETE", "/v1/responses/resp_1").kind, ENDPOINT_PASS_THROUGH);
+    CHECK_NE(find("DELETE", "/v1/responses/resp_1").row->variant, e.row->variant);
+    CHECK_STR(find("POST", "/v1/responses/resp_1/cancel").path, "/responses/resp_1/cancel");
+    CHECK_STR(find("GET", "/v1/responses/resp_1/input_items").path, "/responses/resp_1/input_items");
+    CHECK(is_found("POST", "/v1/responses/input_tokens", "responses", OP_COUNT_TOKENS));
+    CHECK(is_found("POST", "/openai/responses", "responses", OP_CHAT));
+}
+
+TEST(azure_s_deployments_are_models)
+{
+    struct endpoint e = find("POST", "/openai/deployments/gpt-4o/chat/completions");
+
+    CHECK_EQ(e.kind, ENDPOINT_OPERATION);
+    CHECK_STR(e.model, "gpt-4o");
+    CHECK(is_found("POST", "/openai/deployments/e/embeddings", "openai", OP_EMBED));
+    CHECK(is_found("POST", "/openai/deployments/e/completions", "completions", OP_CHAT));
+}
+
 TEST(a_known_path_with_the_wrong_method_names_the_right_one)
 {
     struct endpoint e = find("GET", "/v1/embeddings");

@@ -347,6 +347,9 @@ TEST(azure_has_the_deployment_in_the_path_and_the_version_in_the_query)
     w.t.query = STR("api-version=2025-01-01");
     (void)world_translate(&w, "{" ASK "}");
     CHECK_STR(w.call.path, "/deployments/gpt%204%2Fo/chat/completions?api-version=2025-01-01");
+    w.t.provider_version = STR("2026-02-02");
+    (void)world_translate(&w, "{" ASK "}");
+    CHECK_STR(w.call.path, "/deployments/gpt%204%2Fo/chat/completions?api-version=2026-02-02");
 }
 
 TEST(custom_tools_are_functions_where_only_those_exist)

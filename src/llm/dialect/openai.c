@@ -23,14 +23,17 @@ static const struct endpoint_row rows[] = {
     {0},
 };
 
-/* Azure's paths name the deployment, others' the model in the body: the path is made anew for either. */
+/* Azure's paths name the deployment, others' the model in the body: the path is made anew for either. A version that the client asked for
+ * comes with its query. */
 static err_t pass_path(const struct translation *t, bool stream, struct str *ret_path)
 {
+    bool with_version = !openai_asked_version(t).n;
+
     (void)stream;
     if (t->row->operation == OP_CHAT)
-        *ret_path = openai_path(t, "chat/completions");
+        *ret_path = openai_path(t, "chat/completions", with_version);
     else if (t->row->operation == OP_EMBED)
-        *ret_path = openai_path(t, "embeddings");
+        *ret_path = openai_path(t, "embeddings", with_version);
     else
         *ret_path = STR("/models");
     return OK;
