@@ -142,7 +142,7 @@ TEST(openai_inbound_reasoning_details_are_read)
 
     world_init(&w, "openai", NULL);
     CHECK_OK(world_read(&w, "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":\"x\","
-                            "\"reasoning\":\"ab\",\"reasoning_details\":["
+                            "\"reasoning\":\"for people\",\"reasoning_details\":["
                             "{\"type\":\"reasoning.text\",\"text\":\"ab\",\"signature\":\"S\",\"format\":"
                             "\"anthropic-claude-v1\"},"
                             "{\"type\":\"reasoning.encrypted\",\"data\":\"crossdock.anthropic.BLOB\"}]}]}"));
@@ -574,7 +574,9 @@ TEST(openai_without_include_usage_no_chunk_has_a_usage)
     world_init(&w, "openai", "openai");
     (void)world_translate(&w, "{" ASK ",\"stream\":true}");
     CHECK_HOLDS(buf_str(&w.body), "\"stream_options\":{\"include_usage\":true}");
-    struct str out = world_stream(&w, "openai", DELTA("\"content\":\"a\"") FINISH("stop") DONE);
+    struct str out = world_stream(&w, "openai",
+                                  DELTA("\"content\":\"a\"") FINISH("stop") "data: {\"choices\":[],\"usage\":"
+                                                                            "{\"prompt_tokens\":2}}\n\n" DONE);
     CHECK_LACKS(out, "usage");
 }
 

@@ -396,7 +396,8 @@ TEST(responses_a_provider_s_stream_is_read)
                                                "\"call_id\":\"c\",\"name\":\"f\",\"arguments\":\"{}\"}")
                                                 EV("response.completed",
                                                    ",\"response\":{\"status\":\"completed\",\"output\":[{\"type\":"
-                                                   "\"message\"}],\"usage\":{\"input_tokens\":3,\"output_tokens\":4,"
+                                                   "\"message\",\"content\":[{\"type\":\"output_text\",\"text\":\"Hi\"}"
+                                                   "]}],\"usage\":{\"input_tokens\":3,\"output_tokens\":4,"
                                                    "\"input_tokens_details\":{\"cached_tokens\":1}}}"),
             &a),
         "start resp_1 m\nopen 0.0 thinking\ntext 0.0 a\n\nb\nsignature 0.0 last by 1\nclose 0.0\n"
