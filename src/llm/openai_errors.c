@@ -104,7 +104,8 @@ static enum error_class class_of_error(struct json_node e, struct arena *arena, 
     struct json_node inner = json_node_get(e, STR("innererror"));
     enum error_class of_code = class_of_code(json_node_get(e, STR("code")), arena, status);
     enum error_class of_type = class_of_name(json_get_text(e, STR("type"), arena));
-    enum error_class found = of_code != ERROR_BY_STATUS ? of_code : of_type;
+    bool vague = of_type == ERROR_BAD_REQUEST || of_type == ERROR_UPSTREAM; /* the status says more */
+    enum error_class found = of_code != ERROR_BY_STATUS ? of_code : vague && *status ? ERROR_BY_STATUS : of_type;
 
     if (json_is_absent(inner))
         inner = json_node_get(e, STR("inner_error"));

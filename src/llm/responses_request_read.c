@@ -306,6 +306,7 @@ static const struct openai_member members[] = {
     {STR_INIT("temperature"), OPENAI_NUMBER, AT(temperature), NULL},
     {STR_INIT("top_p"), OPENAI_NUMBER, AT(top_p), NULL},
     {STR_INIT("top_logprobs"), OPENAI_NUMBER, AT(top_logprobs), NULL},
+    {STR_INIT("stop"), OPENAI_READ, 0, openai_read_stop}, /* not OpenAI's own, but of others who speak this API */
     {STR_INIT("include"), OPENAI_READ, 0, read_include},
     {STR_INIT("reasoning"), OPENAI_READ, 0, openai_read_reasoning},
     {STR_INIT("text"), OPENAI_READ, 0, read_text},

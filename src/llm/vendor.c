@@ -12,7 +12,6 @@
 #define BEARER .key_header = "authorization", .key_prefix = "Bearer "
 
 static const char *const openai_also[] = {"responses", "completions", NULL};
-static const char *const responses_also[] = {"responses", NULL};
 static const char *const completions_also[] = {"completions", NULL};
 static const char *const vllm_also[] = {"completions", "rerank", NULL};
 static const char *const ollama_also[] = {"openai", "completions", NULL};
@@ -147,7 +146,7 @@ const struct vendor vendor_table[] = {
      .key_env = "DEEPSEEK_API_KEY",
      BEARER,
      .quirks = QUIRK_MAX_TOKENS | QUIRK_NO_DEVELOPER | QUIRK_REASONING_FIELD | QUIRK_NO_SCHEMA | QUIRK_PLAIN_TEXT |
-               QUIRK_THINKING,
+               QUIRK_THINKING | QUIRK_NO_N,
      .reasoning_name = "reasoning_content"},
     {.name = "fireworks",
      .title = "Fireworks AI",
@@ -173,8 +172,7 @@ const struct vendor vendor_table[] = {
      BEARER,
      .quirks = QUIRK_NO_N | QUIRK_REASONING_FIELD,
      .reasoning_name = "reasoning",
-     .refuses = groq_refuses,
-     .also = responses_also},
+     .refuses = groq_refuses},
     {.name = "huggingface",
      .title = "Hugging Face router",
      .dialect = "openai",

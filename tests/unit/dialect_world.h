@@ -106,8 +106,8 @@ enum { LOG_CHOICES = 8, LOG_BLOCKS = 64 }; /* that are watched; what has more is
 static inline void log_check_block(struct event_log *l, const struct chat_event *e)
 {
     unsigned c = e->choice, b = e->block;
-    bool in_block = e->kind == CHAT_TEXT || e->kind == CHAT_SIGNATURE || e->kind == CHAT_CITATION ||
-                    e->kind == CHAT_BLOCK_STOP;
+    bool in_block =
+        e->kind == CHAT_TEXT || e->kind == CHAT_SIGNATURE || e->kind == CHAT_CITATION || e->kind == CHAT_BLOCK_STOP;
 
     if (in_block && !(l->open[c] >> b & 1))
         log_wrong(l, "a block that is not open");

@@ -718,6 +718,8 @@ TEST(openai_errors_of_every_form_keep_class_and_words)
          "\"ResponsibleAIPolicyViolation\"}}}",
          ERROR_CONTENT_POLICY, "m"},
         {401, "{\"message\":\"Unauthorized\"}", ERROR_AUTH, "Unauthorized"},
+        {404, "{\"error\":{\"type\":\"invalid_request_error\",\"message\":\"m\"}}", ERROR_NOT_FOUND, "m"},
+        {503, "{\"error\":{\"type\":\"server_error\",\"message\":\"m\"}}", ERROR_OVERLOADED, "m"},
         {404, "{\"error\":{\"code\":\"DeploymentNotFound\",\"message\":\"m\"}}", ERROR_NOT_FOUND, "m"},
         {422, "{\"detail\":[{\"loc\":[\"body\",\"x\"],\"msg\":\"extra\"}]}", ERROR_UNPROCESSABLE, "extra"},
         {422, "{\"object\":\"error\",\"message\":{\"detail\":[{\"msg\":\"bad\"}]}}", ERROR_UNPROCESSABLE, "bad"},
