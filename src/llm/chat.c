@@ -67,7 +67,8 @@ struct extra *extras_add(struct extra **list, struct arena *arena, struct json_n
 void chat_add_extra(struct chat_request *q, struct arena *arena, struct json_node key, struct json_node value,
                     bool nested)
 {
-    extras_add(&q->extras, arena, key, value)->nested = nested;
+    q->last_extra = extras_add(q->last_extra ? &q->last_extra->next : &q->extras, arena, key, value);
+    q->last_extra->nested = nested;
 }
 
 /* --- reading --- */

@@ -229,6 +229,7 @@ struct chat_request {
     /* private to chat_add_…() */
     struct turn *last_turn;
     struct tool *last_tool;
+    struct extra *last_extra;
 };
 
 /* --- building: append to lists; new parts are zeroed, in the arena --- */
