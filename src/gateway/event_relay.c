@@ -6,6 +6,7 @@
  * then the client's dialect says so. OpenAI's own streams have a faster way (stream_relay.c).
  */
 #include "gateway/exchange.h"
+#include "gateway/stored.h"
 #include "gateway/thoughts.h"
 #include "llm/emulate.h"
 #include "rt/fiber.h"
@@ -274,6 +275,8 @@ static SUSPENDS err_t finish(struct event_stream *s)
         TRY(s->x->endpoint.dialect->client.writer_event(s->writer, &e, &s->out));
     }
     struct str bytes = buf_str(&s->out);
+    if (!s->raw)
+        stored_keep_stream(s->x, bytes); /* before the client can ask for it */
     return http_reply_finish(s->x->r, &bytes, 1);
 }
 

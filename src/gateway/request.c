@@ -7,7 +7,7 @@
  */
 #include "base/log.h"
 #include "codec/url.h"
-#include "gateway/exchange.h"
+#include "gateway/stored.h"
 #include "rt/loop.h"
 
 /* --- its answer --- */
@@ -172,7 +172,11 @@ static SUSPENDS err_t serve_model(struct exchange *x)
     if (authenticate_body(x, body) != OK)
         return reply_err(x, E_AUTH, "invalid_signature");
     endpoint_settle(&x->endpoint, body);
-    e = read_wish(x, body);
+    e = stored_continue(x, &body);
+    if (e == OK)
+        e = read_wish(x, body);
+    if (e == E_CANCELLED)
+        return e;
     if (e != OK)
         return refuse_parse(x, e, arena_str(x->r->arena, str_from_c(err_detail(e))), x->param);
     e = route(x, x->facts.model);
@@ -209,6 +213,7 @@ static SUSPENDS err_t serve_operation(struct exchange *x)
 
 static SUSPENDS err_t serve_pass_through(struct exchange *x)
 {
+    bool served;
     err_t e;
 
     if (x->r->head.upgrade) {
@@ -216,6 +221,9 @@ static SUSPENDS err_t serve_pass_through(struct exchange *x)
                                   .message = STR("This gateway does not relay WebSocket or other upgrades.")};
         return reply_error(x, &error);
     }
+    e = stored_serve(x, &served);
+    if (e != OK || served)
+        return e;
     e = x->claim ? fail(E_UNSUPPORTED, "A signed request cannot pass through: send a key instead.")
                  : route_pass_through(x);
     if (e != OK)

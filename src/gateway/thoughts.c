@@ -20,7 +20,7 @@ struct thoughts {
     unsigned open_number;
     struct str calls[CALLS_MAX];
     size_t call_count;
-    bool signed_any;
+    bool worth_it;
 };
 
 static void release(void *obj)
@@ -42,6 +42,12 @@ struct thoughts *thoughts_new(struct exchange *x)
 
 /* --- listening --- */
 
+/* Some vendors demand thoughts back that nobody signed. */
+static bool takes_unsigned(const struct exchange *x)
+{
+    return x->chosen->provider->vendor->quirks & QUIRK_REASONING_FIELD;
+}
+
 static void start_block(struct thoughts *t, const struct chat_event *e)
 {
     struct arena *a = t->x->r->arena;
@@ -59,7 +65,7 @@ static void start_block(struct thoughts *t, const struct chat_event *e)
     buf_clear(&t->text);
     if (e->block_kind == BLOCK_REDACTED) {
         buf_add(&t->text, e->text);
-        t->signed_any = true;
+        t->worth_it = true;
     }
 }
 
@@ -73,12 +79,14 @@ void thoughts_hear(struct thoughts *t, const struct chat_event *e)
     }
     if (!t->open || e->block != t->open_number)
         return;
-    if (e->kind == CHAT_TEXT && t->open->kind == BLOCK_THINKING)
+    if (e->kind == CHAT_TEXT && t->open->kind == BLOCK_THINKING) {
         buf_add(&t->text, e->text);
+        t->worth_it = t->worth_it || takes_unsigned(t->x);
+    }
     if (e->kind == CHAT_SIGNATURE) {
         t->open->signature = arena_str(t->x->r->arena, e->text);
         t->open->signer = e->signer;
-        t->signed_any = true;
+        t->worth_it = true;
     }
     if (e->kind == CHAT_BLOCK_STOP) {
         t->open->text = arena_str(t->x->r->arena, buf_str(&t->text));
@@ -107,7 +115,7 @@ void thoughts_keep(struct thoughts *t)
     struct buf record CLEANUP(buf_release) = BUF_INIT(RECORD_MAX);
     struct json_out o = json_out_to(&record);
 
-    if (!t || !t->signed_any || !t->call_count || t->text.overflow)
+    if (!t || !t->worth_it || !t->call_count || t->text.overflow)
         return;
     json_open(&o, '[');
     for (const struct block *b = t->blocks; b; b = b->next)
@@ -130,11 +138,14 @@ static const struct block *first_call(const struct turn *t)
     return NULL;
 }
 
-/* Has the client brought what this provider's models signed? */
-static bool is_complete(const struct turn *t, enum signer signer)
+/* Has the client brought what this provider's models thought? */
+static bool is_complete(const struct exchange *x, const struct turn *t)
 {
+    enum signer signer = x->speaks->signer;
+
     for (const struct block *b = t->blocks; b; b = b->next)
-        if (b->signer == signer && (b->signature.n || b->kind == BLOCK_REDACTED))
+        if ((b->signer == signer && (b->signature.n || b->kind == BLOCK_REDACTED)) ||
+            (b->kind == BLOCK_THINKING && takes_unsigned(x)))
             return true;
     return false;
 }
@@ -169,7 +180,8 @@ static void restore_turn(struct exchange *x, struct turn *t, struct json_node re
     JSON_EACH(w, record)
     {
         if (!json_node_i64(json_node_get(w.value, STR("kind")), &kind) ||
-            !json_node_i64(json_node_get(w.value, STR("signer")), &signer) || (enum signer)signer != x->speaks->signer)
+            !json_node_i64(json_node_get(w.value, STR("signer")), &signer) ||
+            ((enum signer)signer != x->speaks->signer && !takes_unsigned(x)))
             continue;
         struct str signature = json_get_text(w.value, STR("signature"), a);
         if (kind == BLOCK_TOOL_CALL) {
@@ -203,7 +215,7 @@ err_t thoughts_restore(struct exchange *x, struct chat_request *q)
         return OK;
     for (struct turn *t = q->turns; t; t = t->next) {
         const struct block *call = t->role == CHAT_ASSISTANT ? first_call(t) : NULL;
-        if (!call || is_complete(t, x->speaks->signer))
+        if (!call || is_complete(x, t))
             continue;
         err_t e = blobs_get(kept, key_of(x, call->id), x->r->arena, &text);
         if (e == E_CANCELLED)

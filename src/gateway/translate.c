@@ -5,6 +5,7 @@
  * be told is in the losses, which the answer's headers list; a strict model refuses instead.
  */
 #include "gateway/exchange.h"
+#include "gateway/stored.h"
 #include "gateway/thoughts.h"
 #include "llm/emulate.h"
 #include "llm/estimate.h"
@@ -303,6 +304,10 @@ err_t relay_translated(struct exchange *x, struct attempt *a)
     TRY(buf_status(&body));
     if (stream)
         type = framing_type(client->framing ? client->framing(&x->translated->t) : FRAMING_SSE);
+    if (stream)
+        stored_keep_stream(x, buf_str(&body));
+    else
+        stored_keep(x, buf_str(&body));
     x->facts.stream = stream;
     note_first_token(x);
     made_answer_headers(x, type, &headers, &reply.count);

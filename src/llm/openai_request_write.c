@@ -577,8 +577,31 @@ static void write_continuation(struct openai_writing *w)
     json_member_bool(&w->o, STR("add_generation_prompt"), false);
 }
 
-err_t openai_write_chat(struct translation *t, const struct chat_request *q, struct provider_call *ret)
+/* Where there are no schemas but tools, a tool that must be called gives a structured answer more surely than words do; with tools of the client's own
+ * it would stand in their way. */
+static const struct chat_request *schema_as_tool(struct translation *t, const struct chat_request *q,
+                                                 struct provider_call *call)
 {
+    const struct response_format *f = &q->format;
+
+    if (f->kind != FORMAT_SCHEMA || !(t->vendor->quirks & QUIRK_NO_SCHEMA) || q->tools || !f->schema.n)
+        return q;
+    struct chat_request *to = arena_new(t->arena, struct chat_request);
+    *to = *q;
+    to->format.kind = FORMAT_UNSET;
+    struct tool *tool = chat_add_tool(to, t->arena, TOOL_FUNCTION, f->from);
+    tool->name = f->name.n ? f->name : STR("answer");
+    tool->description = f->description.n ? f->description : STR("Give the answer in this form.");
+    tool->parameters = f->schema;
+    to->tool_choice = (struct tool_choice){.kind = CHOICE_NAMED, .name = tool->name, .from = f->from};
+    call->emulate.schema_tool = tool->name;
+    loss_note(t->losses, LOSS_EMULATED, f->from, "a tool that must be called, with the schema");
+    return to;
+}
+
+err_t openai_write_chat(struct translation *t, const struct chat_request *asked, struct provider_call *ret)
+{
+    const struct chat_request *q = schema_as_tool(t, asked, ret);
     struct openai_writing w = {t, q, t->vendor, ret, json_out_to(ret->body)};
 
     ret->path = openai_path(t, "chat/completions", true);

@@ -280,15 +280,31 @@ TEST(mistral_answers_with_parts_and_objects_are_read)
               "usage 3 2 cached 1 reasoning 0\nend\n");
 }
 
-TEST(deepseek_gets_json_mode_with_the_schema_in_words_and_plain_texts)
+TEST(deepseek_gets_a_schema_as_a_tool_that_must_be_called)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "openai", "deepseek");
+    struct str body = world_translate(&w, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
+                                          "\"response_format\":{\"type\":\"json_schema\","
+                                          "\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}}");
+    CHECK_HOLDS(body, "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"n\"");
+    CHECK_HOLDS(body, "\"parameters\":{\"type\":\"object\"}");
+    CHECK_HOLDS(body, "\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"n\"}}");
+    CHECK_STR(w.call.emulate.schema_tool, "n");
+}
+
+TEST(deepseek_gets_json_mode_with_the_schema_in_words_beside_tools_of_the_clients_own)
 {
     struct dialect_world w CLEANUP(world_release);
 
     world_init(&w, "openai", "deepseek");
     struct str body = world_translate(
-        &w, "{\"model\":\"m\",\"messages\":[{\"role\":\"developer\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
-            "{\"type\":\"text\",\"text\":\"b\"}]}],\"response_format\":{\"type\":\"json_schema\",\"json_schema\":"
-            "{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}},\"reasoning_effort\":\"none\"}");
+        &w,
+        "{\"model\":\"m\",\"messages\":[{\"role\":\"developer\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
+        "{\"type\":\"text\",\"text\":\"b\"}]}],\"response_format\":{\"type\":\"json_schema\",\"json_schema\":"
+        "{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}},\"tools\":[{\"type\":\"function\",\"function\":{\"name\":"
+        "\"f\"}}],\"reasoning_effort\":\"none\"}");
     CHECK_HOLDS(body, "schema:\\n{\\\"type\\\":\\\"object\\\"}\"},{\"role\":\"system\",\"content\":\"a\\nb\"}]");
     CHECK_HOLDS(body, "\"response_format\":{\"type\":\"json_object\"}");
     CHECK_HOLDS(body, "\"thinking\":{\"type\":\"disabled\"}");

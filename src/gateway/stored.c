@@ -1,0 +1,193 @@
+/*
+ * stored.c - keeping, continuing, fetching and deleting responses.
+ *
+ * Three things are kept of each: the object that the client got, the items of its input, and the whole conversation up to its output, which is
+ * what a request that names it continues. Keys begin with the caller's key, so nobody can ask for what was another's.
+ */
+#include "gateway/stored.h"
+
+#include "codec/json_out.h"
+#include "llm/responses.h"
+#include "store/blobs.h"
+
+enum { STORED_MAX = 32 * 1024 * 1024 };
+
+static bool is_responses(const struct exchange *x)
+{
+    return str_eq(str_from_c(x->endpoint.dialect->name), STR("responses"));
+}
+
+static struct str key_of(struct exchange *x, const char *what, struct str id)
+{
+    return arena_printf(x->r->arena, "%s/%.*s/%.*s", what, STR_ARG(x->facts.key), STR_ARG(id));
+}
+
+static SUSPENDS err_t get(struct exchange *x, const char *what, struct str id, struct str *ret)
+{
+    return blobs_get(gateway_kept(x->gateway), key_of(x, what, id), x->r->arena, ret);
+}
+
+/* --- continuing --- */
+
+static err_t write_continued(struct json_node request, struct str conversation, struct buf *to)
+{
+    struct json_out o = json_out_to(to);
+    bool had_input = false;
+
+    json_open(&o, '{');
+    JSON_EACH(w, request)
+    {
+        if (json_walk_key_is(&w, STR("previous_response_id")))
+            continue;
+        struct str quoted = json_node_raw(w.key);
+        bool input = json_walk_key_is(&w, STR("input"));
+        had_input |= input;
+        json_put_raw(&o, quoted);
+        buf_add_char(to, ':');
+        o.comma = false;
+        json_put_raw(&o, input ? conversation : json_node_raw(w.value));
+    }
+    if (!had_input)
+        json_member_raw(&o, STR("input"), conversation);
+    json_close(&o, '}');
+    return buf_status(to);
+}
+
+err_t stored_continue(struct exchange *x, struct str *body)
+{
+    struct buf conversation CLEANUP(buf_release) = BUF_INIT(STORED_MAX),
+                            whole CLEANUP(buf_release) = BUF_INIT(STORED_MAX);
+    const struct json_tree *tree;
+    struct str items, mark = STR("\"previous_response_id\"");
+
+    if (!gateway_kept(x->gateway) || !is_responses(x) || str_find(*body, mark) == body->n ||
+        json_tree_parse(x->r->arena, *body, &tree) != OK)
+        return OK;
+    struct json_node root = json_tree_root(tree);
+    struct str id = json_get_text(root, STR("previous_response_id"), x->r->arena);
+    err_t e = id.n ? get(x, "conversation", id, &items) : E_NOT_FOUND;
+    if (e == E_NOT_FOUND)
+        return OK;
+    TRY(e);
+    TRY(responses_conversation(x->r->arena, items, json_node_get(root, STR("input")), &conversation));
+    TRY(write_continued(root, buf_str(&conversation), &whole));
+    *body = arena_str(x->r->arena, buf_str(&whole));
+    return OK;
+}
+
+/* --- keeping --- */
+
+static SUSPENDS void put(struct exchange *x, const char *what, struct str id, struct str text)
+{
+    err_t e = blobs_put(gateway_kept(x->gateway), key_of(x, what, id), text);
+    (void)e; /* too large for the store: the client will be told that it is not kept */
+}
+
+void stored_keep(struct exchange *x, struct str response)
+{
+    struct buf input CLEANUP(buf_release) = BUF_INIT(STORED_MAX), all CLEANUP(buf_release) = BUF_INIT(STORED_MAX);
+    const struct json_tree *request, *object;
+    struct arena *a = x->r->arena;
+    bool store = true;
+
+    if (!gateway_kept(x->gateway) || !is_responses(x) || !x->translated)
+        return;
+    struct json_node root = x->translated->chat.document ? json_tree_root(x->translated->chat.document) : JSON_ABSENT;
+    request = x->translated->chat.document;
+    (void)json_node_bool(json_node_get(root, STR("store")), &store);
+    if (!request || !store || json_tree_parse(a, response, &object) != OK)
+        return;
+    struct str id = json_get_text(json_tree_root(object), STR("id"), a);
+    struct json_node said = json_node_get(root, STR("input"));
+    if (!id.n || responses_conversation(a, STR_NONE, said, &input) != OK ||
+        responses_items_to_store(a, said, response, &all) != OK)
+        return;
+    put(x, "response", id, response);
+    put(x, "input", id, buf_str(&input));
+    put(x, "conversation", id, buf_str(&all));
+}
+
+void stored_keep_stream(struct exchange *x, struct str events)
+{
+    struct str last = STR_NONE, rest = events;
+    struct frame f;
+    bool got = true;
+
+    if (!gateway_kept(x->gateway) || !is_responses(x))
+        return;
+    struct framer *framer = framer_new(x->r->arena, FRAMING_SSE, STORED_MAX);
+    while (framer_next(framer, &rest, &got, &f) == OK && got) {
+        struct str object = str_starts(f.name, STR("response.")) ? json_find(f.data, STR("response")) : STR_NONE;
+        if (object.n)
+            last = object;
+    }
+    if (last.n)
+        stored_keep(x, arena_str(x->r->arena, last));
+}
+
+/* --- by id --- */
+
+static SUSPENDS err_t serve_items(struct exchange *x, struct str items)
+{
+    struct buf body CLEANUP(buf_release) = BUF_INIT(STORED_MAX);
+    struct json_out o = json_out_to(&body);
+    const struct json_tree *tree;
+    struct arena *a = x->r->arena;
+
+    TRY(json_tree_parse(a, items, &tree));
+    struct json_node list = json_tree_root(tree);
+    size_t n = json_node_count(list);
+    json_open(&o, '{');
+    json_member_str(&o, STR("object"), STR("list"));
+    json_member_raw(&o, STR("data"), items);
+    json_member_str(&o, STR("first_id"), json_get_text(json_node_at(list, 0), STR("id"), a));
+    json_member_str(&o, STR("last_id"), json_get_text(json_node_at(list, n ? n - 1 : 0), STR("id"), a));
+    json_member_bool(&o, STR("has_more"), false);
+    json_close(&o, '}');
+    TRY(buf_status(&body));
+    return reply_json(x, 200, buf_str(&body));
+}
+
+static SUSPENDS err_t serve_deletion(struct exchange *x, struct str id)
+{
+    static const char *const parts[] = {"response", "input", "conversation"};
+    struct buf body CLEANUP(buf_release) = BUF_INIT(4096);
+    struct json_out o = json_out_to(&body);
+
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (blobs_remove(gateway_kept(x->gateway), key_of(x, parts[i], id)) == E_CANCELLED)
+            return E_CANCELLED;
+    json_open(&o, '{');
+    json_member_str(&o, STR("id"), id);
+    json_member_str(&o, STR("object"), STR("response"));
+    json_member_bool(&o, STR("deleted"), true);
+    json_close(&o, '}');
+    TRY(buf_status(&body));
+    return reply_json(x, 200, buf_str(&body));
+}
+
+err_t stored_serve(struct exchange *x, bool *ret_served)
+{
+    struct str rest = x->endpoint.path, method = x->r->head.method, object, items;
+
+    *ret_served = false;
+    if (!gateway_kept(x->gateway) || !str_starts(rest, STR("/responses/")))
+        return OK;
+    rest = str_slice(rest, strlen("/responses/"), rest.n);
+    struct str id = str_cut(&rest, '/');
+    err_t e = get(x, "response", id, &object);
+    if (e == E_NOT_FOUND)
+        return OK;
+    TRY(e);
+    *ret_served = true;
+    if (!rest.p && str_eq(method, STR("GET")))
+        return reply_json(x, 200, object);
+    if (!rest.p && str_eq(method, STR("DELETE")))
+        return serve_deletion(x, id);
+    if (str_eq(rest, STR("input_items")) && str_eq(method, STR("GET"))) {
+        TRY(get(x, "input", id, &items));
+        return serve_items(x, items);
+    }
+    struct api_error error = {.status = 400, .message = STR("This response is complete: there is nothing to cancel.")};
+    return reply_error(x, &error);
+}
