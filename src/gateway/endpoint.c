@@ -86,11 +86,11 @@ static void take_row(struct search *s, const struct dialect *d, const struct end
     if (!matches(str_from_c(row->path), s->path, &model))
         return;
     if (!str_eq(s->method, str_from_c(row->method))) {
-        if (!s->wrong_method)
+        if (!s->wrong_method && !s->ret->row) { /* the first that has the path says what is allowed */
             s->ret->allow = row->method;
-        s->wrong_method = true;
-        if (!s->ret->row)
             s->ret->dialect = d;
+        }
+        s->wrong_method = true;
         return;
     }
     if (s->ret->row) {
@@ -187,7 +187,7 @@ static void conclude(struct search *s, const struct dialect *openai)
     bool by_id = e->row && e->row->operation == OP_PASS && e->row->model == MODEL_NONE; /* no model to route by */
     if (e->row && !by_id) {
         e->kind = ENDPOINT_OPERATION;
-        e->path = str_from_c(e->row->path);
+        e->path = e->row->operation == OP_PASS ? s->path : str_from_c(e->row->path);
         (void)cut_prefix(&e->path, STR("/v1"));
         e->label = e->row->label;
         return;

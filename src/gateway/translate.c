@@ -34,6 +34,7 @@ struct translated *translated_of(struct exchange *x)
                                 .path_model = x->endpoint.model,
                                 .query = x->r->head.query,
                                 .api_version = http_head_find(&x->r->head, STR("anthropic-version")),
+                                .betas = http_head_find(&x->r->head, STR("anthropic-beta")),
                                 .client_model = x->facts.model,
                                 .losses = &d->losses,
                                 .unique = rt_random(),

@@ -117,6 +117,7 @@ static err_t start_block(struct answer_builder *b, const struct chat_event *e)
     block->name = arena_str(b->arena, e->name);
     block->custom = e->custom;
     block->signer = e->signer;
+    block->of = e->of;
     if (e->media) {
         block->media = *e->media;
         block->media.data = arena_str(b->arena, e->media->data);
@@ -296,6 +297,7 @@ struct chat_sink answer_sink(struct answer_builder *b)
 static err_t tell_block(const struct block *block, struct chat_event at, const struct chat_sink *sink)
 {
     struct str text = block->kind == BLOCK_TOOL_CALL ? block->arguments : block->text;
+    bool whole = block->kind == BLOCK_REDACTED || block->kind == BLOCK_OPAQUE; /* told with the start */
     struct chat_event e = at;
 
     e.kind = CHAT_BLOCK_START;
@@ -304,14 +306,15 @@ static err_t tell_block(const struct block *block, struct chat_event at, const s
     e.name = block->name;
     e.custom = block->custom;
     e.signer = block->signer;
+    e.of = block->of;
     e.media = block->kind == BLOCK_IMAGE || block->kind == BLOCK_AUDIO ? &block->media : NULL;
-    if (block->kind == BLOCK_REDACTED)
+    if (whole)
         e.text = text;
     TRY(chat_tell(sink, &e));
     e = at;
     e.kind = CHAT_TEXT;
     e.text = text;
-    if (text.n && block->kind != BLOCK_REDACTED)
+    if (text.n && !whole)
         TRY(chat_tell(sink, &e));
     for (const struct citation *c = block->citations; c; c = c->next) {
         e = at;

@@ -78,6 +78,7 @@ struct translation {
     struct str path_model;          /* {model} of its path                                         */
     struct str query;               /* of its target, raw                                          */
     struct str api_version;         /* header anthropic-version, or query api-version, ...; empty  */
+    struct str betas;               /* header anthropic-beta of the client, values joined by commas; empty */
     struct str model;               /* the provider's name of the model                            */
     struct str client_model;        /* the client's                                                */
     struct str provider_version;    /* configured version of the provider's API; empty: the dialect's default */
@@ -102,6 +103,10 @@ struct emulation {
         *stops; /* cut the text at these; count 0: no                                                  */
     size_t stop_count;
     bool strip_fence; /* JSON mode by instruction: take ```json fences off                                      */
+    const struct str
+        *text_tools; /* tools of free text told as functions of one string (tool_args.h), by their names at the
+                                   * provider: hand out the text; count 0: none                                     */
+    size_t text_tool_count;
 };
 
 /* A request as the provider is to get it. */

@@ -3,11 +3,19 @@
  *
  * Per choice it knows the block that is being told. Text that might be the beginning of a stop sequence is held back until it is clear; a
  * cut ends the choice at once. A fence is looked for at the very beginning of a text, and its end held back likewise. Blocks keep their
- * numbers: a forced tool's call becomes a text block in the same place.
+ * numbers: a forced tool's call becomes a text block in the same place. Arguments that stand for free text are held until they are whole.
  */
 #include "llm/emulate.h"
+#include "llm/tool_args.h"
 
-enum { HELD_MAX = 64 * 1024, FENCE_LOOK = 16 };
+enum { HELD_MAX = 64 * 1024, FENCE_LOOK = 16, ARGUMENTS_MAX = 64 * 1024 * 1024 };
+
+/* A call, being told, of a tool of free text. */
+struct text_call {
+    struct text_call *next;
+    unsigned block;
+    struct buf arguments;
+};
 
 struct choice {
     struct choice *next;
@@ -20,6 +28,7 @@ struct choice {
     bool fenced;     /* it began with a fence                             */
     bool cut;        /* at a stop sequence: the rest is not heard         */
     struct buf held; /* text that may belong to a stop or to the fence    */
+    struct text_call *text_calls;
 };
 
 struct emulator {
@@ -34,7 +43,8 @@ static bool is_needed(const struct provider_call *call)
 {
     const struct emulation *e = &call->emulate;
 
-    return e->schema_tool.n || e->stop_count || e->strip_fence || name_map_is_changed(call->names);
+    return e->schema_tool.n || e->stop_count || e->strip_fence || e->text_tool_count ||
+           name_map_is_changed(call->names);
 }
 
 struct emulator *emulator_new(struct arena *arena, const struct provider_call *call, const struct chat_sink *to)
@@ -196,10 +206,67 @@ static err_t release_held(struct emulator *m, struct choice *c, bool last)
     return OK;
 }
 
+/* --- calls of tools of free text --- */
+
+static void release_text_call(void *obj)
+{
+    struct text_call *call = obj;
+
+    buf_release(&call->arguments);
+}
+
+static struct text_call *find_text_call(const struct choice *c, unsigned block)
+{
+    struct text_call *call = c->text_calls;
+
+    while (call && call->block != block)
+        call = call->next;
+    return call;
+}
+
+static bool is_text_tool(const struct emulator *m, struct str name)
+{
+    for (size_t i = 0; i < m->call->emulate.text_tool_count; i++)
+        if (str_eq(m->call->emulate.text_tools[i], name))
+            return true;
+    return false;
+}
+
+static void hold_text_call(struct emulator *m, struct choice *c, unsigned block)
+{
+    struct text_call *call = arena_new(m->arena, struct text_call);
+
+    *call = (struct text_call){.next = c->text_calls, .block = block};
+    buf_init(&call->arguments, ARGUMENTS_MAX);
+    arena_hold(m->arena, call, release_text_call);
+    c->text_calls = call;
+}
+
+/* The arguments are whole: tell the text in them. */
+static err_t tell_text_call(struct emulator *m, struct choice *c, struct text_call *call)
+{
+    struct chat_event e = {.kind = CHAT_TEXT,
+                           .choice = c->number,
+                           .block = call->block,
+                           .text = tool_args_to_text(buf_str(&call->arguments), m->arena)};
+    struct text_call **at = &c->text_calls;
+
+    while (*at != call)
+        at = &(*at)->next;
+    *at = call->next;
+    if (e.text.n)
+        TRY(chat_tell(m->to, &e));
+    buf_release(&call->arguments);
+    return OK;
+}
+
 static err_t hear_text(struct emulator *m, struct choice *c, const struct chat_event *e)
 {
     const struct emulation *by = &m->call->emulate;
+    struct text_call *call = find_text_call(c, e->block);
 
+    if (call)
+        return buf_add(&call->arguments, e->text);
     if (!c->in_text || e->block != c->block || (!by->stop_count && !by->strip_fence))
         return chat_tell(m->to, e);
     while (c->held.n + e->text.n > HELD_MAX) { /* a piece larger than what is held at most */
@@ -233,11 +300,19 @@ static err_t hear_start(struct emulator *m, struct choice *c, const struct chat_
         c->was_schema = true;
     }
     c->in_text = changed.block_kind == BLOCK_TEXT;
+    if (changed.block_kind == BLOCK_TOOL_CALL && is_text_tool(m, e->name)) {
+        changed.custom = true;
+        hold_text_call(m, c, e->block);
+    }
     return chat_tell(m->to, &changed);
 }
 
 static err_t hear_stop(struct emulator *m, struct choice *c, const struct chat_event *e)
 {
+    struct text_call *call = find_text_call(c, e->block);
+
+    if (call)
+        TRY(tell_text_call(m, c, call));
     if (c->in_text && e->block == c->block) {
         if (c->held.n)
             TRY(release_held(m, c, true));
