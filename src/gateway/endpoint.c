@@ -187,7 +187,7 @@ static void conclude(struct search *s, const struct dialect *openai)
     bool by_id = e->row && e->row->operation == OP_PASS && e->row->model == MODEL_NONE; /* no model to route by */
     if (e->row && !by_id) {
         e->kind = ENDPOINT_OPERATION;
-        e->path = e->row->operation == OP_PASS ? s->path : str_from_c(e->row->path);
+        e->path = str_from_c(e->row->path);
         (void)cut_prefix(&e->path, STR("/v1"));
         e->label = e->row->label;
         return;

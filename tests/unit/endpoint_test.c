@@ -87,6 +87,20 @@ TEST(azure_s_deployments_are_models)
     CHECK(is_found("POST", "/openai/deployments/e/completions", "completions", OP_CHAT));
 }
 
+TEST(anthropic_s_and_google_s_operations_are_found)
+{
+    CHECK(is_found("POST", "/v1/messages", "anthropic", OP_CHAT));
+    CHECK(is_found("POST", "/v1/messages/count_tokens", "anthropic", OP_COUNT_TOKENS));
+    CHECK(is_found("POST", "/model/anthropic.claude%3A0/invoke", "anthropic", OP_CHAT));
+    CHECK(is_found("POST", "/v1/projects/p/locations/l/publishers/anthropic/models/c:streamRawPredict", "anthropic",
+                   OP_CHAT));
+    CHECK(is_found("POST", "/v1beta/models/gemini-x:generateContent", "gemini", OP_CHAT));
+    CHECK(is_found("POST", "/v1/models/gemini-x:streamGenerateContent", "gemini", OP_CHAT));
+    CHECK(is_found("POST", "/v1beta1/projects/p/locations/l/publishers/google/models/m:predict", "gemini", OP_EMBED));
+    CHECK_STR(find("POST", "/v1beta/models/gemini-x:countTokens").model, "gemini-x");
+    CHECK_STR(find("GET", "/v1/messages/batches/b_1/results").path, "/messages/batches/b_1/results");
+}
+
 TEST(a_known_path_with_the_wrong_method_names_the_right_one)
 {
     struct endpoint e = find("GET", "/v1/embeddings");

@@ -1,0 +1,102 @@
+/*
+ * gemini_int.h - parts of the Gemini dialect, for one another and for dialect/gemini.c.
+ *
+ * Wire format: Google's Gemini API reference (v1beta) and the Vertex AI generative AI reference (v1, v1beta1), November 2026.
+ */
+#ifndef LLM_GEMINI_INT_H
+#define LLM_GEMINI_INT_H
+
+#include "codec/json_out.h"
+#include "llm/dialect.h"
+
+/* What a row's path stands for, beyond its operation; endpoint_row.variant. */
+enum gemini_form { GEMINI_PLAIN, GEMINI_EMBED_ONE, GEMINI_EMBED_BATCH, GEMINI_PREDICT };
+
+enum { GEMINI_CANDIDATES_MAX = 16 };
+
+extern const struct dialect dialect_gemini;
+
+/* --- gemini_parts.c --- */
+
+/* A member by its name in camel case; Google's services take the same in snake case. */
+struct json_node gemini_get(struct json_node object, const char *camel);
+struct str gemini_text(struct json_node object, const char *camel, struct arena *arena);
+bool gemini_key_is(struct json_node key, const char *camel);
+/* "…/models/m" as m. */
+struct str gemini_model_name(struct str name);
+/* Third generation or later: thinking levels, parts in results, signatures that are demanded back. */
+bool gemini_is_third(struct str model);
+/* An OpenAPI schema of Google's kind (upper-case types, nullable) as a JSON Schema. In the arena. */
+struct str gemini_json_schema(struct json_node schema, struct arena *arena);
+/* A signature of `signer` as this dialect's field carries it: always base64; and back. `redacted`: it is a thought that only its maker can read. */
+struct str gemini_carry(enum signer signer, struct str blob, bool redacted, struct arena *arena);
+struct str gemini_carried(struct str text, enum signer *ret_signer, bool *ret_redacted, struct arena *arena);
+/* "/models/m:verb" or the host's form of it. */
+struct str gemini_path(const struct translation *t, const char *verb);
+
+/* --- gemini_request_read.c --- */
+err_t gemini_read_chat(struct translation *t, const struct json_tree *doc, struct chat_request *ret,
+                       struct str *ret_param);
+
+/* --- gemini_request_write.c --- */
+err_t gemini_write_chat(struct translation *t, const struct chat_request *q, struct provider_call *ret);
+err_t gemini_ask_count(struct translation *t, const struct chat_request *q, struct provider_call *ret);
+err_t gemini_pass_path(const struct translation *t, bool stream, struct str *ret_path);
+
+/* --- gemini_answer_read.c --- */
+struct gemini_candidate {
+    bool seen, open, has_call, finished;
+    enum block_kind kind; /* of the open block */
+    unsigned blocks;      /* told so far       */
+    enum finish finish;
+};
+struct gemini_reader {
+    struct arena *arena;
+    struct str id; /* the answer's */
+    bool started, over, told_usage, blocked;
+    struct gemini_candidate candidates[GEMINI_CANDIDATES_MAX];
+    struct usage usage;
+};
+err_t gemini_read_answer(struct arena *arena, struct str body, const struct chat_sink *sink);
+err_t gemini_reader_begin(void *state, struct arena *arena);
+err_t gemini_reader_frame(void *state, const struct frame *f, struct arena *scratch, const struct chat_sink *sink);
+err_t gemini_reader_end(void *state, const struct chat_sink *sink);
+err_t gemini_read_count(struct arena *arena, struct str body, uint64_t *ret_tokens);
+void gemini_read_error(struct arena *arena, int status, struct str body,
+                       struct str (*header)(void *ctx, struct str name), void *ctx, struct api_error *ret);
+
+/* --- gemini_answer_write.c --- */
+struct gemini_block; /* an open block */
+struct gemini_choice {
+    bool seen;
+    enum finish finish;
+    struct citation *sources;
+};
+struct gemini_writer {
+    struct answer_frame frame;
+    struct str id;
+    bool over;
+    bool begun; /* of a stream that is one array: its first element was told */
+    struct gemini_block *blocks;
+    struct gemini_choice choices[GEMINI_CANDIDATES_MAX];
+    struct usage usage;
+};
+enum framing gemini_framing(const struct translation *t);
+err_t gemini_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to);
+err_t gemini_writer_begin(void *state, const struct answer_frame *f, struct buf *to);
+err_t gemini_writer_event(void *state, const struct chat_event *e, struct buf *to);
+err_t gemini_write_count(const struct translation *t, uint64_t tokens, bool exact, struct buf *to);
+err_t gemini_write_models(const struct translation *t, const struct model_card *cards, size_t n, struct buf *to);
+err_t gemini_write_model(const struct translation *t, const struct model_card *card, struct buf *to);
+void gemini_error_answer(const struct translation *t, const struct api_error *e, struct buf *to, int *ret_status,
+                         struct call_header ret_headers[2]);
+
+/* --- gemini_embed.c --- */
+err_t gemini_read_embed(struct translation *t, const struct json_tree *doc, struct embed_request *ret,
+                        struct str *ret_param);
+err_t gemini_write_embed(const struct answer_frame *f, const struct embed_request *q, const struct embed_answer *a,
+                         struct buf *to);
+err_t gemini_ask_embed(struct translation *t, const struct embed_request *q, struct provider_call *ret);
+err_t gemini_read_vectors(struct arena *arena, struct str body, struct embed_answer *ret);
+
+#endif
