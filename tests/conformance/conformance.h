@@ -25,6 +25,7 @@ struct column {
     const char *vendor; /* as in the configuration               */
     const char *path;   /* base URL's path at the simulator      */
     const char *model;  /* that it is asked for                  */
+    const char *faulty; /* in front of the faults' names, where the model's name says what it speaks; NULL: "fault" */
 };
 
 extern const struct row rows[];
@@ -63,6 +64,9 @@ struct scenario_test {
     bool (*is_right)(struct cell *c);
     /* A second round: change c->request and return true; the cell is asked again and judged by is_right. */
     bool (*again)(struct cell *c);
+    bool
+        unsigned_history; /* holds calls that no model of the vendor signed: a provider of the client's own dialect may refuse
+                              * it, as it would without a gateway                                                       */
     enum error_class wanted; /* an error of this class; ERROR_BY_STATUS: none */
 };
 

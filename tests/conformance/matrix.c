@@ -7,6 +7,7 @@
  *     changed    nearly the same: what was changed is reported (x-crossdock-changed)
  *     dropped    the provider has no such thing, and the gateway said so (x-crossdock-dropped)
  *     unsaid     the client's dialect has no words for it
+ *     own        bytes pass through unchanged, and the provider refuses them as it would without a gateway
  * Anything else fails the suite. The table in docs/dialects.md is printed from this run; that it is up to date is checked here, too
  * (CROSSDOCK_CONFORMANCE_WRITE=1 rewrites it).
  */
@@ -36,21 +37,24 @@ const struct row rows[] = {
 const size_t row_count = ARRAY_LEN(rows);
 
 const struct column columns[] = {
-    {"openai", "/v1", "sim"},
-    {"mistral", "/mistral/v1", "mistral-sim"},
-    {"groq", "/groq/v1", "sim"},
-    {"deepseek", "/deepseek/v1", "sim"},
-    {"openrouter", "/openrouter/v1", "sim"},
-    {"vllm", "/vllm/v1", "sim"},
-    {"anthropic", "/anthropic/v1", "claude-sim"},
-    {"anthropic-bedrock", "/bedrock", "anthropic.claude-sim-v1:0"},
-    {"anthropic-vertex", "/vertex/v1/projects/p/locations/global", "claude-sim"},
-    {"gemini", "/gemini/v1beta", "gemini-3-sim"},
-    {"vertex", "/vertex/v1/projects/p/locations/global", "gemini-3-sim"},
-    {"bedrock", "/bedrock", "anthropic.claude-sim-v1:0"},
-    {"cohere", "/cohere", "command-sim"},
-    {"ollama", "/ollama", "sim"},
-    {"tgi", "/tgi", "tgi"},
+    {.vendor = "openai", .path = "/v1", .model = "sim"},
+    {.vendor = "mistral", .path = "/mistral/v1", .model = "mistral-sim"},
+    {.vendor = "groq", .path = "/groq/v1", .model = "sim"},
+    {.vendor = "deepseek", .path = "/deepseek/v1", .model = "sim"},
+    {.vendor = "openrouter", .path = "/openrouter/v1", .model = "sim"},
+    {.vendor = "vllm", .path = "/vllm/v1", .model = "sim"},
+    {.vendor = "anthropic", .path = "/anthropic/v1", .model = "claude-sim"},
+    {.vendor = "anthropic-bedrock",
+     .path = "/bedrock",
+     .model = "anthropic.claude-sim-v1:0",
+     .faulty = "anthropic.claude-fault"},
+    {.vendor = "anthropic-vertex", .path = "/vertex/v1/projects/p/locations/global", .model = "claude-sim"},
+    {.vendor = "gemini", .path = "/gemini/v1beta", .model = "gemini-3-sim"},
+    {.vendor = "vertex", .path = "/vertex/v1/projects/p/locations/global", .model = "gemini-3-sim"},
+    {.vendor = "bedrock", .path = "/bedrock", .model = "anthropic.claude-sim-v1:0", .faulty = "anthropic.claude-fault"},
+    {.vendor = "cohere", .path = "/cohere", .model = "command-sim"},
+    {.vendor = "ollama", .path = "/ollama", .model = "sim"},
+    {.vendor = "tgi", .path = "/tgi", .model = "tgi"},
 };
 const size_t column_count = ARRAY_LEN(columns);
 
@@ -63,8 +67,8 @@ static const char *const faults[][2] = {
     {"-break", "{kind: break_stream, after_tokens: 3, weight: 100%}"},
 };
 
-enum outcome { YES_, EMULATED, CHANGED, DROPPED, UNSAID, FAILED };
-static const char *const signs[] = {"yes", "emulated", "changed", "dropped", "–", "FAILED"};
+enum outcome { YES_, EMULATED, CHANGED, DROPPED, UNSAID, OWN, FAILED };
+static const char *const signs[] = {"yes", "emulated", "changed", "dropped", "–", "own", "FAILED"};
 
 struct matrix {
     enum outcome *outcomes; /* [scenario][row][column] */
@@ -112,7 +116,8 @@ static void add_models(struct buf *yaml, const struct column *k)
 {
     buf_addf(yaml, "  %s: { targets: ['%s/%s'] }\n", k->vendor, k->vendor, k->model);
     for (size_t i = 0; i < ARRAY_LEN(faults); i++)
-        buf_addf(yaml, "  %s%s: { targets: ['%s/fault%s'] }\n", k->vendor, faults[i][0], k->vendor, faults[i][0]);
+        buf_addf(yaml, "  %s%s: { targets: ['%s/%s%s'] }\n", k->vendor, faults[i][0], k->vendor,
+                 k->faulty ? k->faulty : "fault", faults[i][0]);
 }
 
 static err_t make_snapshot(struct snapshot **ret)
@@ -152,7 +157,8 @@ static err_t make_scenario(struct scenario **ret)
     arena_init(&arena, 1 << 20);
     buf_add_lit(&yaml, "seed: 1\nmodels:\n  \"*\": { answer_tokens: 60 }\n");
     for (size_t i = 0; i < ARRAY_LEN(faults); i++)
-        buf_addf(&yaml, "  fault%s: { faults: [%s] }\n", faults[i][0], faults[i][1]);
+        buf_addf(&yaml, "  fault%s: { faults: [%s] }\n  anthropic.claude-fault%s: { faults: [%s] }\n", faults[i][0],
+                 faults[i][1], faults[i][0], faults[i][1]);
     return scenario_parse(buf_str(&yaml), "conformance", &problems, ret);
 }
 
@@ -178,6 +184,9 @@ static enum outcome judge(struct cell *c)
     }
     if (!c->failed && s->is_right(c))
         return c->emulated.n ? EMULATED : c->changed.n ? CHANGED : c->dropped.n ? DROPPED : YES_;
+    bool same = str_eq(str_from_c(vendor_find(str_from_c(c->column->vendor))->dialect), str_from_c(c->row->dialect));
+    if (c->failed && c->status == 400 && same && s->unsigned_history)
+        return OWN;
     return !c->failed && c->dropped.n ? DROPPED : FAILED;
 }
 
