@@ -17,6 +17,11 @@ static bool is_responses(const struct exchange *x)
     return str_eq(str_from_c(x->endpoint.dialect->name), STR("responses"));
 }
 
+bool stored_is_ours(const struct exchange *x)
+{
+    return gateway_kept(x->gateway) && is_responses(x);
+}
+
 static struct str key_of(struct exchange *x, const char *what, struct str id)
 {
     return arena_printf(x->r->arena, "%s/%.*s/%.*s", what, STR_ARG(x->facts.key), STR_ARG(id));
@@ -60,8 +65,7 @@ err_t stored_continue(struct exchange *x, struct str *body)
     const struct json_tree *tree;
     struct str items, mark = STR("\"previous_response_id\"");
 
-    if (!gateway_kept(x->gateway) || !is_responses(x) || str_find(*body, mark) == body->n ||
-        json_tree_parse(x->r->arena, *body, &tree) != OK)
+    if (!stored_is_ours(x) || str_find(*body, mark) == body->n || json_tree_parse(x->r->arena, *body, &tree) != OK)
         return OK;
     struct json_node root = json_tree_root(tree);
     struct str id = json_get_text(root, STR("previous_response_id"), x->r->arena);
@@ -90,7 +94,7 @@ void stored_keep(struct exchange *x, struct str response)
     struct arena *a = x->r->arena;
     bool store = true;
 
-    if (!gateway_kept(x->gateway) || !is_responses(x) || !x->translated)
+    if (!stored_is_ours(x) || !x->translated)
         return;
     struct json_node root = x->translated->chat.document ? json_tree_root(x->translated->chat.document) : JSON_ABSENT;
     request = x->translated->chat.document;
@@ -113,7 +117,7 @@ void stored_keep_stream(struct exchange *x, struct str events)
     struct frame f;
     bool got = true;
 
-    if (!gateway_kept(x->gateway) || !is_responses(x))
+    if (!stored_is_ours(x))
         return;
     struct framer *framer = framer_new(x->r->arena, FRAMING_SSE, STORED_MAX);
     while (framer_next(framer, &rest, &got, &f) == OK && got) {

@@ -9,6 +9,8 @@
 
 #include "gateway/exchange.h"
 
+/* Is this a request whose answer is kept here if it says so? */
+bool stored_is_ours(const struct exchange *x);
 /* If the body continues a response that is kept here, *body becomes the whole conversation; else it stays as it is. E_PARSE, E_TOO_LARGE,
  * E_CANCELLED. */
 err_t stored_continue(struct exchange *x, struct str *body) SUSPENDS MUST_CHECK;

@@ -67,7 +67,10 @@ static err_t read_request(struct exchange *x, struct translated *d)
     case OP_COUNT_TOKENS:
         d->chat.dialect = x->endpoint.dialect;
         d->chat.document = doc;
-        return client->read_chat(&d->t, doc, &d->chat, &x->param);
+        TRY(client->read_chat(&d->t, doc, &d->chat, &x->param));
+        if (stored_is_ours(x)) /* whatever the provider can */
+            d->chat.store.is = UNSET;
+        return OK;
     case OP_EMBED:
         d->embed.dialect = x->endpoint.dialect;
         d->embed.document = doc;

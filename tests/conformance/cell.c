@@ -90,7 +90,8 @@ err_t cell_ask(struct cell *c)
     struct http_call_options o = {.method = STR("POST"), .headers = headers, .count = 1, .body_parts = 1};
     struct translation t;
 
-    if (write_request(c, &t, &call) != OK || c->unsaid.dropped || c->unsaid.emulated)
+    /* In a later round a client leaves out what it cannot carry, and the gateway has to cope. */
+    if (write_request(c, &t, &call) != OK || (!c->rounds++ && (c->unsaid.dropped || c->unsaid.emulated)))
         return fail(E_UNSUPPORTED, "the client's dialect cannot say it");
     for (size_t i = 0; i < call.header_count; i++)
         headers[o.count++] = (struct http_header){call.headers[i].name, call.headers[i].value};

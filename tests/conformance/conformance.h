@@ -45,6 +45,7 @@ struct cell {
     const struct dialect *dialect; /* the client's */
     struct chat_request request;
     /* what came of it */
+    unsigned rounds;      /* asked so far                                          */
     struct losses unsaid; /* what the client's dialect cannot say                  */
     int status;
     struct str body;

@@ -232,6 +232,10 @@ static SUSPENDS void run_one(struct matrix *m, size_t s, size_t r, size_t k)
     if (is_wanted(m, c)) {
         enum outcome o = run_cell(c);
         m->outcomes[index_of(s, r, k)] = o;
+        if (m->only)
+            (void)fprintf(stderr, "# %s > %s: %s: %s (dropped: %.*s; emulated: %.*s; changed: %.*s) %s\n",
+                          c->row->dialect, c->column->vendor, c->scenario->name, signs[o], STR_ARG(c->dropped),
+                          STR_ARG(c->emulated), STR_ARG(c->changed), c->why);
         if (o == FAILED) {
             m->failures++;
             (void)fprintf(stderr, "# %s > %s: %s: %s (dropped: %.*s)\n", c->row->dialect, c->column->vendor,
