@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "llm/anthropic_int.h"
 #include "llm/signature.h"
+#include "llm/tool_id.h"
 
 struct reading {
     struct arena *arena;
@@ -217,7 +218,7 @@ static err_t read_tool_use(struct reading *r, struct block *b, struct json_node 
 {
     struct json_node input = json_node_get(v, STR("input"));
 
-    b->id = text_of(r, v, STR("id"));
+    b->id = tool_id_restore(text_of(r, v, STR("id")), r->arena); /* as the provider that made it knows it */
     b->name = text_of(r, v, STR("name"));
     if (!b->id.n)
         return refuse(r, v, STR("id"), "must be a string that is not empty");
@@ -235,7 +236,7 @@ static err_t read_content(struct reading *r, struct block **list, struct json_no
 
 static err_t read_tool_result(struct reading *r, struct block *b, struct json_node v)
 {
-    b->id = text_of(r, v, STR("tool_use_id"));
+    b->id = tool_id_restore(text_of(r, v, STR("tool_use_id")), r->arena);
     b->is_error = json_get_true(v, STR("is_error"));
     if (!b->id.n)
         return refuse(r, v, STR("tool_use_id"), "must be a string that is not empty");

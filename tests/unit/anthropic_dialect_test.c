@@ -1048,6 +1048,24 @@ TEST(anthropic_client_gets_foreign_signatures_and_gives_them_back)
                                    "  call id=\"a\" name=\"f\" arguments=\"{}\" signature=\"Cg==\" signer=3\n");
 }
 
+TEST(anthropic_client_gives_ids_of_calls_back_as_their_provider_made_them)
+{
+    static const struct chat_event events[] = {START("x"), CALL(0, "call|1", "f"),    TEXT(0, "{}"),
+                                               STOP(0),    FINISH(FINISH_TOOL_CALLS), END};
+    struct kit k CLEANUP(kit_release);
+
+    kit_init(&k, "anthropic", MESSAGES, "openai");
+    CHECK_HAS(kit_whole(&k, events, ARRAY_LEN(events)), "\"id\":\"cdx_Y2FsbHwx\"");
+    CHECK_EQ(
+        kit_read(&k,
+                 "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":"
+                 "\"cdx_Y2FsbHwx\",\"name\":\"f\",\"input\":{}}]},{\"role\":\"user\",\"content\":[{\"type\":"
+                 "\"tool_result\",\"tool_use_id\":\"cdx_Y2FsbHwx\"}]}]}"),
+        OK);
+    CHECK_HAS(kit_canon(&k, &k.q), "call id=\"call|1\" name=\"f\"");
+    CHECK_HAS(kit_canon(&k, &k.q), "result id=\"call|1\" name=\"f\"");
+}
+
 TEST(anthropic_client_hears_why_an_answer_stopped)
 {
     static const struct {
