@@ -188,7 +188,7 @@ static enum eventstream_result give(struct eventstream *s, struct str frame, str
     struct str headers = str_slice(frame, PRELUDE, payload);
     if (!headers_are_sound(headers))
         return broken(s, "headers of a frame are malformed");
-    *ret = (struct eventstream_frame){.headers = headers, .payload = str_slice(frame, payload, body)};
+    *ret = (struct eventstream_frame){.raw = frame, .headers = headers, .payload = str_slice(frame, payload, body)};
     return EVENTSTREAM_FRAME;
 }
 

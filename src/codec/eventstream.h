@@ -51,6 +51,7 @@ struct eventstream_header {
 
 /* One frame. Its strings are slices of the input or of the reader's memory. */
 struct eventstream_frame {
+    struct str raw;     /* all its bytes                               */
     struct str headers; /* well-formed: for eventstream_header_next() */
     struct str payload;
 };

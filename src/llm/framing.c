@@ -16,6 +16,7 @@ struct framer {
     enum framing kind;
     size_t max;
     const char *broken; /* static; every further call says so */
+    bool too_large;     /* likewise                           */
     struct sse sse;
     struct eventstream aws;
     struct buf carry; /* lines, array: a message's bytes so far */
@@ -82,7 +83,6 @@ static err_t next_sse(struct framer *f, struct str *in, bool *ret_got, struct fr
 static err_t next_aws(struct framer *f, struct str *in, bool *ret_got, struct frame *ret)
 {
     struct eventstream_frame e;
-    const char *before = in->p;
 
     switch (eventstream_next(&f->aws, in, &e)) {
     case EVENTSTREAM_MORE:
@@ -94,7 +94,7 @@ static err_t next_aws(struct framer *f, struct str *in, bool *ret_got, struct fr
     }
     struct str type = eventstream_string(&e, STR(":message-type"));
     *ret = (struct frame){.data = e.payload,
-                          .raw = str_of(before, (size_t)(in->p - before)),
+                          .raw = e.raw,
                           .name = eventstream_string(&e, STR(":event-type")),
                           .exception = str_eq(type, STR("exception")) || str_eq(type, STR("error"))};
     if (str_eq(type, STR("exception")))
@@ -109,11 +109,15 @@ static err_t next_aws(struct framer *f, struct str *in, bool *ret_got, struct fr
 
 /* --- gathered here --- */
 
+static err_t too_large(struct framer *f)
+{
+    f->too_large = true;
+    return fail(E_TOO_LARGE, "a message of the provider's stream exceeds %zu bytes", f->max);
+}
+
 static err_t gather(struct framer *f, struct str piece)
 {
-    if (buf_add(&f->carry, piece) != OK)
-        return fail(E_TOO_LARGE, "a message of the provider's stream exceeds %zu bytes", f->max);
-    return OK;
+    return buf_add(&f->carry, piece) == OK ? OK : too_large(f);
 }
 
 /* What was given last is no longer needed. */
@@ -129,7 +133,7 @@ static err_t complete(struct framer *f, struct str tail, struct str *ret)
 {
     *ret = tail;
     if (!f->carry.n)
-        return OK;
+        return tail.n <= f->max ? OK : too_large(f);
     TRY(gather(f, tail));
     f->given = true;
     *ret = buf_str(&f->carry);
@@ -251,6 +255,8 @@ err_t framer_next(struct framer *f, struct str *in, bool *ret_got, struct frame 
     *ret_got = false;
     if (f->broken)
         return broken(f, f->broken);
+    if (f->too_large)
+        return too_large(f);
     forget(f);
     switch (f->kind) {
     case FRAMING_SSE:
