@@ -188,7 +188,7 @@ err_t translate_chat_answer(struct exchange *x, struct str body, struct answer *
     err_t e = x->speaks->provider.read_answer(x->r->arena, body, &sink);
 
     *ret_refusal = answer_error(b);
-    if (e == OK && !ret->ended && !(m && emulator_is_done(m)))
+    if (e == OK && !ret->ended)
         return fail(E_PROTOCOL, "the provider's answer is not whole");
     return e;
 }

@@ -102,6 +102,7 @@ struct emulation {
     const struct setting
         *stops; /* cut the text at these; count 0: no                                                  */
     size_t stop_count;
+    unsigned choices; /* that the answer will have: a stream ends when all are cut; 0: one                  */
     bool strip_fence; /* JSON mode by instruction: take ```json fences off                                      */
     const struct str
         *text_tools; /* tools of free text told as functions of one string (tool_args.h), by their names at the

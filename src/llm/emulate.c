@@ -8,7 +8,14 @@
 #include "llm/emulate.h"
 #include "llm/tool_args.h"
 
-enum { HELD_MAX = 64 * 1024, FENCE_LOOK = 16, ARGUMENTS_MAX = 64 * 1024 * 1024 };
+/* Stop sequences longer than half of what is held are not looked for, so that there is always room for more text. */
+enum {
+    HELD_MAX = 64 * 1024,
+    STOP_MAX = HELD_MAX / 2,
+    FENCE_LOOK = 16,
+    FENCE_BLANKS = 64,
+    ARGUMENTS_MAX = 64 * 1024 * 1024
+};
 
 /* A call, being told, of a tool of free text. */
 struct text_call {
@@ -36,7 +43,8 @@ struct emulator {
     const struct provider_call *call;
     const struct chat_sink *to;
     struct choice *choices;
-    bool done; /* every choice was cut */
+    unsigned cut_count; /* choices that were cut                       */
+    bool done;          /* all of a stream's were: its end has been told */
 };
 
 static bool is_needed(const struct provider_call *call)
@@ -90,17 +98,11 @@ static err_t tell_text(struct emulator *m, struct choice *c, struct str text)
     return text.n ? chat_tell(m->to, &e) : OK;
 }
 
-static bool all_cut(const struct emulator *m)
-{
-    for (const struct choice *c = m->choices; c; c = c->next)
-        if (!c->cut)
-            return false;
-    return true;
-}
-
-/* The text ends before `stop`; so does the choice, and with the last choice the answer. */
+/* The text ends before `stop`; so does the choice. A stream ends with its last choice; a plain answer is here already, and its usage is still to
+ * be heard. */
 static err_t cut(struct emulator *m, struct choice *c, struct str stop)
 {
+    unsigned choices = m->call->emulate.choices ? m->call->emulate.choices : 1;
     struct chat_event e = {.kind = CHAT_BLOCK_STOP, .choice = c->number, .block = c->block};
 
     TRY(chat_tell(m->to, &e));
@@ -109,7 +111,7 @@ static err_t cut(struct emulator *m, struct choice *c, struct str stop)
     TRY(chat_tell(m->to, &e));
     c->cut = true;
     c->in_text = false;
-    if (!all_cut(m))
+    if (++m->cut_count < choices || !m->call->stream)
         return OK;
     m->done = true;
     e = (struct chat_event){.kind = CHAT_END};
@@ -128,7 +130,7 @@ static size_t overlap(struct str text, struct str word)
     return n;
 }
 
-/* The first stop sequence in `text`; NULL if there is none. *ret_keep: bytes at its end that must wait. */
+/* The stop sequence that is complete first in `text`, wherever pieces end; NULL if there is none. *ret_keep: bytes at its end that must wait. */
 static const struct setting *find_stop(const struct emulator *m, struct str text, size_t *ret_at, size_t *ret_keep)
 {
     const struct emulation *e = &m->call->emulate;
@@ -138,8 +140,10 @@ static const struct setting *find_stop(const struct emulator *m, struct str text
     *ret_keep = 0;
     for (size_t i = 0; i < e->stop_count; i++) {
         struct str stop = e->stops[i].text;
-        size_t at = stop.n ? str_find(text, stop) : text.n;
-        if (at < *ret_at) {
+        if (!stop.n || stop.n > STOP_MAX)
+            continue;
+        size_t at = str_find(text, stop);
+        if (at < text.n && (!found || at + stop.n < *ret_at + found->text.n)) {
             *ret_at = at;
             found = &e->stops[i];
         }
@@ -150,14 +154,28 @@ static const struct setting *find_stop(const struct emulator *m, struct str text
     return found;
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static struct str without_blanks_behind(struct str text)
+{
+    while (text.n && is_blank(text.p[text.n - 1]))
+        text.n--;
+    return text;
+}
+
 /* The fence that a text begins with: its length; 0: none; SIZE_MAX: not clear yet. */
 static size_t fence_length(struct str text)
 {
     static const struct str fence = STR_INIT("```");
     size_t blanks = 0;
 
-    while (blanks < text.n && (text.p[blanks] == ' ' || text.p[blanks] == '\n'))
+    while (blanks < text.n && is_blank(text.p[blanks]))
         blanks++;
+    if (blanks > FENCE_BLANKS)
+        return 0;
     struct str rest = str_slice(text, blanks, text.n);
     if (rest.n < fence.n)
         return str_starts(fence, rest) ? SIZE_MAX : 0;
@@ -169,40 +187,53 @@ static size_t fence_length(struct str text)
     return blanks + line + 1;
 }
 
+/* Take the fence off the beginning of the text. False while it is not clear whether there is one. */
+static bool open_fence(struct choice *c, bool last)
+{
+    size_t fence = fence_length(buf_str(&c->held));
+
+    if (fence == SIZE_MAX && !last)
+        return false;
+    c->begun = true;
+    c->fenced = fence > 0 && fence != SIZE_MAX;
+    if (c->fenced)
+        buf_consume(&c->held, fence);
+    return true;
+}
+
+/* The end of a fenced text without its fence and the blanks in front of it. */
+static struct str close_fence(struct str text)
+{
+    struct str body = without_blanks_behind(text), fence = STR("```");
+
+    return str_ends(body, fence) ? without_blanks_behind(str_slice(body, 0, body.n - fence.n)) : text;
+}
+
 /* Tell what of c->held is clear; all of it with `last`. */
 static err_t release_held(struct emulator *m, struct choice *c, bool last)
 {
-    struct str text = buf_str(&c->held);
     size_t at, keep;
 
-    if (m->call->emulate.strip_fence && !c->begun) {
-        size_t fence = fence_length(text);
-        if (fence == SIZE_MAX && !last)
-            return OK;
-        c->fenced = fence > 0 && fence != SIZE_MAX;
-        c->begun = true;
-        if (c->fenced)
-            buf_consume(&c->held, fence);
-        text = buf_str(&c->held);
-    }
+    if (m->call->emulate.strip_fence && !c->begun && !open_fence(c, last))
+        return OK;
+    struct str text = buf_str(&c->held);
     const struct setting *stop = find_stop(m, text, &at, &keep);
     if (stop) {
         TRY(tell_text(m, c, str_slice(text, 0, at)));
         buf_clear(&c->held);
         return cut(m, c, stop->text);
     }
-    if (c->fenced) {
-        struct str body = text;
-        while (last && body.n && (body.p[body.n - 1] == '\n' || body.p[body.n - 1] == ' '))
-            body.n--;
-        if (last && str_ends(body, STR("```")))
-            text = str_trim(str_slice(body, 0, body.n - 3));
-        keep = FENCE_LOOK; /* the closing fence and blanks around it */
+    if (last) {
+        err_t e = tell_text(m, c, c->fenced ? close_fence(text) : text);
+        buf_clear(&c->held);
+        return e;
     }
-    if (last || keep > text.n)
-        keep = last ? 0 : text.n;
+    if (c->fenced && keep < FENCE_LOOK)
+        keep = FENCE_LOOK;
+    if (keep > text.n)
+        keep = text.n;
     TRY(tell_text(m, c, str_slice(text, 0, text.n - keep)));
-    buf_consume(&c->held, last ? c->held.n : text.n - keep);
+    buf_consume(&c->held, text.n - keep);
     return OK;
 }
 
@@ -269,16 +300,13 @@ static err_t hear_text(struct emulator *m, struct choice *c, const struct chat_e
         return buf_add(&call->arguments, e->text);
     if (!c->in_text || e->block != c->block || (!by->stop_count && !by->strip_fence))
         return chat_tell(m->to, e);
-    while (c->held.n + e->text.n > HELD_MAX) { /* a piece larger than what is held at most */
-        struct chat_event part = *e;
-        size_t half = e->text.n / 2;
-        part.text = str_slice(e->text, 0, half);
-        TRY(hear_text(m, c, &part));
-        part.text = str_slice(e->text, half, e->text.n);
-        return c->cut ? OK : hear_text(m, c, &part);
+    for (struct str rest = e->text; rest.n && !c->cut;) { /* a piece may be larger than what is held at most */
+        struct str part = str_slice(rest, 0, HELD_MAX - c->held.n);
+        TRY(buf_add(&c->held, part));
+        TRY(release_held(m, c, false));
+        rest = str_slice(rest, part.n, rest.n);
     }
-    TRY(buf_add(&c->held, e->text));
-    return release_held(m, c, false);
+    return OK;
 }
 
 /* --- blocks --- */

@@ -15,7 +15,7 @@ struct emulator;
 struct emulator *emulator_new(struct arena *arena, const struct provider_call *call, const struct chat_sink *to);
 /* What the reader tells its events to. */
 struct chat_sink emulator_sink(struct emulator *e);
-/* Has the text been cut at a stop sequence? Then no more of the provider's stream is needed. */
+/* Have all choices of a stream been cut at stop sequences? Then no more of it is needed, and its end has been told. */
 bool emulator_is_done(const struct emulator *e);
 
 #endif
