@@ -287,11 +287,6 @@ struct json_node json_tree_root(const struct json_tree *tree)
     return (struct json_node){tree, 0};
 }
 
-struct json_node json_tree_node(const struct json_tree *tree, uint32_t cell)
-{
-    return tree && cell < tree->count ? (struct json_node){tree, cell} : JSON_ABSENT;
-}
-
 /* --- values --- */
 
 static inline const struct json_cell *cell_of(struct json_node v)

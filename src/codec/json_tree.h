@@ -49,8 +49,6 @@ struct json_node {
 err_t json_tree_parse(struct arena *arena, struct str text, const struct json_tree **ret_tree) MUST_CHECK;
 /* The document's value. */
 struct json_node json_tree_root(const struct json_tree *tree);
-/* The node of that index, as kept from json_node.cell. */
-struct json_node json_tree_node(const struct json_tree *tree, uint32_t cell);
 
 static inline bool json_is_absent(struct json_node v)
 {

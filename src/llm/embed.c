@@ -77,6 +77,8 @@ err_t embed_vector_base64(const struct embed_vector *v, struct buf *to)
 
     if (v->base64.n)
         return buf_add(to, v->base64);
+    if (!str_starts(v->json, STR("[")))
+        return fail(E_PROTOCOL, "a vector of the provider is no array");
     for (struct str e = json_next_element(v->json, &at); e.p; e = json_next_element(v->json, &at)) {
         unsigned char four[FLOAT_BYTES];
         if (!json_to_double(e, &number))

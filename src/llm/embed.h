@@ -61,9 +61,10 @@ struct embed_answer {
     struct usage usage; /* input only */
 };
 
-/* A vector as a JSON array of numbers (from base64: shortest decimal text that gives the same float32). E_PARSE if it is neither. */
+/* A vector as a JSON array of numbers (from base64: shortest decimal text that gives the same float32). E_PARSE: no base64; E_PROTOCOL: no floats,
+ * or one that is not finite. */
 err_t embed_vector_json(const struct embed_vector *v, struct buf *to) MUST_CHECK;
-/* A vector as base64 of little-endian float32. */
+/* A vector as base64 of little-endian float32. E_PROTOCOL if it is no array of numbers. */
 err_t embed_vector_base64(const struct embed_vector *v, struct buf *to) MUST_CHECK;
 
 #endif

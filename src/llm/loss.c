@@ -14,26 +14,24 @@ static bool is_noted(const struct losses *l, enum loss_kind kind, struct json_no
     return false;
 }
 
-static void count(struct losses *l, enum loss_kind kind)
+static size_t *count_of(struct losses *l, enum loss_kind kind)
 {
     switch (kind) {
     case LOSS_DROPPED:
-        l->dropped++;
-        break;
+        return &l->dropped;
     case LOSS_EMULATED:
-        l->emulated++;
-        break;
+        return &l->emulated;
     case LOSS_CHANGED:
-        l->changed++;
         break;
     }
+    return &l->changed;
 }
 
 void loss_note(struct losses *l, enum loss_kind kind, struct json_node from, const char *why)
 {
     if (is_noted(l, kind, from))
         return;
-    count(l, kind);
+    ++*count_of(l, kind);
     if (l->count++ >= LOSSES_MAX)
         return;
     struct loss *x = arena_new(l->arena, struct loss);
@@ -64,9 +62,10 @@ static void add_pointer(struct buf *to, struct str pointer)
 
 struct str losses_list(const struct losses *l, enum loss_kind kind, size_t max)
 {
-    enum { REST = 2 }; /* ",…" in ASCII is ",+" */
+    static const struct str more = STR_INIT(",+");
     struct buf to CLEANUP(buf_release) = BUF_INIT(64 * 1024);
-    bool cut = l->count > LOSSES_MAX;
+    struct losses counts = *l;
+    size_t missing = *count_of(&counts, kind);
 
     for (const struct loss *x = l->first; x; x = x->next) {
         size_t before = to.n;
@@ -75,13 +74,13 @@ struct str losses_list(const struct losses *l, enum loss_kind kind, size_t max)
         if (to.n)
             buf_add_char(&to, ',');
         add_pointer(&to, json_node_pointer(x->from, l->arena));
-        if (to.n + REST > max) {
+        if (to.n + more.n > max) {
             to.n = before;
-            cut = true;
             break;
         }
+        missing--;
     }
-    if (cut && to.n)
-        buf_add_lit(&to, ",+");
+    if (missing)
+        buf_add(&to, to.n ? more : STR("+"));
     return arena_str(l->arena, buf_str(&to));
 }

@@ -59,3 +59,44 @@ TEST(blobs_make_room_by_dropping_what_was_not_used_longest)
 {
     in_sim(push_out);
 }
+
+static SUSPENDS void grow_old(void)
+{
+    struct blobs *b = memory_blobs_new(1 << 20, 60 * NS_SEC);
+    struct arena a CLEANUP(arena_release);
+    struct str got;
+
+    arena_init(&a, 1 << 20);
+    CHECK_OK(blobs_put(b, STR("k"), STR("one")));
+    CHECK_OK(fiber_sleep_until(rt_now() + 60 * NS_SEC)); /* virtual */
+    CHECK_OK(blobs_get(b, STR("k"), &a, &got));          /* asking does not make it younger */
+    CHECK_OK(fiber_sleep_until(rt_now() + NS_SEC));
+    CHECK_ERR(blobs_get(b, STR("k"), &a, &got), E_NOT_FOUND);
+    CHECK_ERR(blobs_remove(b, STR("k")), E_NOT_FOUND);
+    blobs_free(b);
+}
+
+TEST(blobs_are_gone_when_they_are_old)
+{
+    in_sim(grow_old);
+}
+
+static SUSPENDS void ask_with_little_room(void)
+{
+    struct blobs *b = memory_blobs_new(1 << 20, 60 * NS_SEC);
+    struct arena a CLEANUP(arena_release);
+    char big[5000] = {0};
+    struct str got = STR("before");
+
+    arena_init(&a, 1000);
+    CHECK_OK(blobs_put(b, STR("k"), str_of(big, sizeof big)));
+    CHECK_ERR(blobs_get(b, STR("k"), &a, &got), E_TOO_LARGE);
+    CHECK_STR(got, "before");
+    CHECK_OK(blobs_remove(b, STR("k")));
+    blobs_free(b);
+}
+
+TEST(blobs_larger_than_the_asker_s_room_stay_where_they_are)
+{
+    in_sim(ask_with_little_room);
+}
