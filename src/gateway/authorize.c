@@ -178,7 +178,7 @@ err_t authorize_call(struct exchange *x, struct http_call_options *o)
 {
     struct authorities *a = gateway_authorities(x->gateway);
     const struct provider *p = x->chosen->provider;
-    struct credential *c;
+    struct credential *c = NULL;
 
     if (LIKELY(!p->auth.kind.n))
         return OK;

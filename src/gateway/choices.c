@@ -13,12 +13,12 @@ void choices_prepare(struct exchange *x)
 {
     struct chat_request *q = &x->translated->chat;
     bool one = x->speaks->provider.one_choice || (x->chosen->provider->vendor->quirks & QUIRK_NO_N);
-    uint64_t n;
+    unsigned n = chat_choices(q);
 
     x->choices = 1;
-    if (!q->n.text.n || !str_to_u64(q->n.text, ANSWER_CHOICES_MAX, &n) || n < 2 || !one)
+    if (n < 2 || !one)
         return;
-    x->choices = (unsigned)n;
+    x->choices = n;
     q->stream = false;
     loss_note(&x->translated->losses, LOSS_EMULATED, q->n.from, "one call per choice");
 }

@@ -7,6 +7,7 @@
 #include "llm/chat.h"
 
 #include "base/buf.h"
+#include "llm/answer.h"
 
 /* --- building --- */
 
@@ -141,6 +142,13 @@ enum effort budget_effort(int64_t budget)
 }
 
 /* --- asking --- */
+
+unsigned chat_choices(const struct chat_request *q)
+{
+    uint64_t n;
+
+    return str_to_u64(q->n.text, ANSWER_CHOICES_MAX, &n) && n > 1 ? (unsigned)n : 1;
+}
 
 bool turn_has(const struct turn *t, enum block_kind kind)
 {

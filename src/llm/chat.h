@@ -272,6 +272,8 @@ struct str media_sniff(struct str base64);
 
 /* --- asking --- */
 
+/* How many choices an answer will have: 1 unless the client asked for more, up to ANSWER_CHOICES_MAX. */
+unsigned chat_choices(const struct chat_request *q);
 bool turn_has(const struct turn *t, enum block_kind kind);
 /* The call that a result of this id answers, looking back from `until` (NULL: all); NULL if there is none. */
 const struct block *chat_find_call(const struct chat_request *q, struct str id, const struct turn *until);

@@ -539,6 +539,7 @@ static void write_stops(struct writing *w)
         loss_note(w->losses, LOSS_EMULATED, q->stops[i].from, "looked for by the gateway");
     w->call->emulate.stops = q->stops + said;
     w->call->emulate.stop_count = q->stop_count - said;
+    w->call->emulate.choices = chat_choices(q);
 }
 
 static void write_format(struct writing *w)

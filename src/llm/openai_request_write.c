@@ -138,15 +138,11 @@ void openai_write_temperature(struct openai_writing *w)
 static void write_n(struct openai_writing *w)
 {
     const struct number *n = &w->q->n;
-    uint64_t choices;
 
     if ((w->vendor->quirks & QUIRK_NO_N) && n->text.n && !str_eq(n->text, STR("1")))
         loss_drop(w->t->losses, n->from, "the provider gives one choice only");
     else
         openai_member_number(w, "n", n);
-    if (n->text.n && !(w->vendor->quirks & QUIRK_NO_N) && json_to_u64(n->text, &choices) &&
-        choices <= ANSWER_CHOICES_MAX)
-        w->call->emulate.choices = (unsigned)choices;
 }
 
 static void write_stops(struct openai_writing *w)
@@ -159,6 +155,7 @@ static void write_stops(struct openai_writing *w)
         loss_note(w->t->losses, LOSS_EMULATED, w->q->stops[STOPS_MAX].from, "more than four stop sequences");
         w->call->emulate.stops = w->q->stops + STOPS_MAX;
         w->call->emulate.stop_count = n - STOPS_MAX;
+        w->call->emulate.choices = w->vendor->quirks & QUIRK_NO_N ? 1 : chat_choices(w->q);
         n = STOPS_MAX;
     }
     json_member_open(&w->o, STR("stop"), '[');

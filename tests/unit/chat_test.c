@@ -152,6 +152,17 @@ TEST(headers_of_a_call_are_added_in_order)
     CHECK_STR(call.headers[1].value, "2");
 }
 
+TEST(choices_are_one_unless_a_sensible_number_is_asked_for)
+{
+    static const struct {
+        const char *n;
+        unsigned choices;
+    } rows[] = {{"", 1}, {"0", 1}, {"1", 1}, {"3", 3}, {"128", 128}, {"129", 1}, {"-2", 1}, {"2.0", 1}};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        CHECK_EQ(chat_choices(&(struct chat_request){.n = {.text = str_from_c(rows[i].n)}}), rows[i].choices);
+}
+
 /* --- media --- */
 
 static void check_url(const char *url, enum media_source source, const char *type, const char *data)
