@@ -54,10 +54,11 @@ TEST(a_model_id_may_hold_slashes_coded_or_not)
 
 TEST(other_paths_below_v1_pass_through_with_their_path)
 {
-    struct endpoint e = find("POST", "/v1/audio/speech");
+    struct endpoint e = find("POST", "/v1/fine_tuning/jobs");
 
     CHECK_EQ(e.kind, ENDPOINT_PASS_THROUGH);
-    CHECK_STR(e.path, "/audio/speech");
+    CHECK_STR(e.path, "/fine_tuning/jobs");
+    CHECK_EQ(find("GET", "/v1/audio/speech").kind, ENDPOINT_PASS_THROUGH);
     CHECK_EQ(find("GET", "/v1/chat/completions").kind, ENDPOINT_PASS_THROUGH);
     CHECK_EQ(find("DELETE", "/v1/models/ft:x").kind, ENDPOINT_PASS_THROUGH);
 }
@@ -116,4 +117,13 @@ TEST(paths_that_no_dialect_has_are_unknown)
     CHECK_EQ(find("GET", "/v1/").kind, ENDPOINT_UNKNOWN);
     CHECK_EQ(find("POST", "/chat/completions").kind, ENDPOINT_UNKNOWN);
     CHECK(find("POST", "/nothing").dialect != NULL);
+}
+
+TEST(media_are_relayed_by_their_model)
+{
+    CHECK(is_found("POST", "/v1/images/generations", "openai", OP_PASS));
+    CHECK(is_found("POST", "/v1/audio/speech", "openai", OP_PASS));
+    CHECK(is_found("POST", "/v1/moderations", "openai", OP_PASS));
+    CHECK_EQ(find("POST", "/v1/audio/transcriptions").row->model, MODEL_IN_FORM);
+    CHECK_STR(find("POST", "/openai/v1/images/edits").path, "/images/edits");
 }
