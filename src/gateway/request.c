@@ -382,6 +382,20 @@ static SUSPENDS err_t refuse_failed(struct exchange *x, err_t cause)
     return reply_error(x, &e);
 }
 
+/* Of the attempt that was answered or failed last. What could not be said at all was refused, not translated. */
+static void note_translation(struct exchange *x)
+{
+    struct facts *f = &x->facts;
+
+    f->dialect = x->endpoint.dialect->name;
+    if (!is_translated(x) || !x->translated || x->client_error != OK)
+        return;
+    f->translated_to = x->speaks->name;
+    f->dropped = x->translated->losses.dropped;
+    f->emulated = x->translated->losses.emulated;
+    f->changed = x->translated->losses.changed;
+}
+
 static void settle(struct exchange *x, err_t e)
 {
     struct facts *f = &x->facts;
@@ -396,6 +410,7 @@ static void settle(struct exchange *x, err_t e)
         f->deployment = x->chosen->label;
         f->provider = x->chosen->provider->name;
     }
+    note_translation(x);
 }
 
 void note_first_token(struct exchange *x)

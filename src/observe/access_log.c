@@ -55,6 +55,19 @@ static void add_tokens_json(struct buf *b, const struct usage *u)
         ADD_NUMBER(b, "tokens_reasoning", u->reasoning);
 }
 
+static void add_translation_json(struct buf *b, const struct facts *f)
+{
+    if (!f->translated_to)
+        return;
+    ADD_TEXT(b, "translated_to", str_from_c(f->translated_to));
+    if (f->dropped)
+        ADD_NUMBER(b, "dropped", f->dropped);
+    if (f->emulated)
+        ADD_NUMBER(b, "emulated", f->emulated);
+    if (f->changed)
+        ADD_NUMBER(b, "changed", f->changed);
+}
+
 void access_log_json(const struct facts *f, struct buf *to)
 {
     char when[LOG_TIME_MAX];
@@ -72,6 +85,7 @@ void access_log_json(const struct facts *f, struct buf *to)
     ADD_TEXT(to, "key", f->key);
     ADD_TEXT(to, "method", f->method);
     ADD_TEXT(to, "path", f->path);
+    ADD_TEXT(to, "dialect", str_from_c(f->dialect));
     ADD_NUMBER(to, "status", (uint64_t)f->status);
     ADD_TEXT(to, "model", f->model);
     ADD_TEXT(to, "deployment", f->deployment);
@@ -88,6 +102,7 @@ void access_log_json(const struct facts *f, struct buf *to)
     ADD_NUMBER(to, "bytes_in", f->bytes_in);
     ADD_NUMBER(to, "bytes_out", f->bytes_out);
     add_tokens_json(to, &f->usage);
+    add_translation_json(to, f);
     if (f->error != OK) {
         ADD_TEXT(to, "error", str_from_c(err_name(f->error)));
         ADD_TEXT(to, "error_text", f->error_text);
@@ -138,6 +153,10 @@ void access_log_console(const struct facts *f, bool colour, struct buf *to)
     if (f->attempts > 1) {
         buf_add_lit(to, " attempts=");
         buf_add_u64(to, f->attempts);
+    }
+    if (f->dropped) {
+        buf_add_lit(to, " dropped=");
+        buf_add_u64(to, f->dropped);
     }
     if (f->error != OK) {
         buf_add_char(to, ' ');

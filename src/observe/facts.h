@@ -30,9 +30,13 @@ enum attempt_outcome {
 const char *attempt_outcome_name(enum attempt_outcome o);
 
 struct facts {
-    struct str id;           /* of the request                                  */
-    const char *endpoint;    /* "chat", "embeddings", … static                  */
-    struct str method, path; /* path without query                              */
+    struct str id;             /* of the request                                  */
+    const char *endpoint;      /* "chat", "embeddings", … static                  */
+    struct str method, path;   /* path without query                              */
+    const char *dialect;       /* that the client speaks: "anthropic", … static   */
+    const char *translated_to; /* what was said to the provider in its place; NULL: bytes passed through */
+    uint64_t dropped, emulated,
+        changed;             /* places of the request that the translation could not carry over as they are */
     const struct addr *peer; /* the client's; NULL: not known                   */
     struct str key;          /* name of the gateway key; empty: anonymous       */
     struct str model;        /* as the client named it                          */

@@ -1,7 +1,7 @@
 /*
  * metrics.c - series, histograms, and their text form.
  *
- * Series hang in a map by "endpoint\0model\0deployment". Histograms have fixed bounds, chosen for the spans that matter here:
+ * Series hang in a map by "endpoint\0model\0deployment", attempts and translations in maps of their own. Histograms have fixed bounds, chosen for the spans that matter here:
  * answers of models take from milliseconds to minutes, the gateway's own share takes microseconds. Names follow Prometheus' conventions: base
  * units, _total for counters.
  */
@@ -49,10 +49,17 @@ struct attempts {
     uint64_t count[ATTEMPT_OUTCOMES];
 };
 
+struct translations {
+    struct str key; /* "client\0provider", owned */
+    struct str client, provider;
+    uint64_t requests, dropped, emulated, changed;
+};
+
 struct metrics {
-    struct map series, attempts;
+    struct map series, attempts, translations;
     struct series *last; /* that were counted last: most often they are the next, too */
     struct attempts *last_attempts;
+    struct translations *last_translations;
 };
 
 static const char *const outcome_names[ATTEMPT_OUTCOMES] = {
@@ -91,6 +98,7 @@ void metrics_free(struct metrics *m)
         return;
     free_entries(&m->series);
     free_entries(&m->attempts);
+    free_entries(&m->translations);
     mem_free(m);
 }
 
@@ -163,6 +171,23 @@ static struct attempts *look_up_attempts(struct metrics *m, struct str deploymen
     return a;
 }
 
+static struct translations *look_up_translations(struct metrics *m, struct str client, struct str provider)
+{
+    const struct str parts[KEY_PARTS] = {client, provider};
+    const struct str others[KEY_PARTS] = {client, STR("other")};
+    struct str key;
+    struct translations *t = look_up(&m->translations, parts, others, &key);
+
+    if (t)
+        return t;
+    t = NEW(struct translations);
+    t->key = key;
+    t->client = str_cut(&key, '\0');
+    t->provider = str_cut(&key, '\0');
+    map_put(&m->translations, t->key, t);
+    return t;
+}
+
 static struct series *find_series(struct metrics *m, struct str endpoint, struct str model, struct str deployment)
 {
     struct series *s = m->last;
@@ -179,6 +204,15 @@ static struct attempts *find_attempts(struct metrics *m, struct str deployment, 
     if (!a || !str_eq(a->deployment, deployment) || !str_eq(a->provider, provider))
         m->last_attempts = look_up_attempts(m, deployment, provider);
     return m->last_attempts;
+}
+
+static struct translations *find_translations(struct metrics *m, struct str client, struct str provider)
+{
+    struct translations *t = m->last_translations;
+
+    if (!t || !str_eq(t->client, client) || !str_eq(t->provider, provider))
+        m->last_translations = look_up_translations(m, client, provider);
+    return m->last_translations;
 }
 
 static void observe(struct histogram *h, const ns_t *bounds, size_t count, ns_t value)
@@ -202,6 +236,16 @@ static void count_status(struct series *s, int status, uint64_t n)
     c->count += n;
 }
 
+static void count_translation(struct metrics *m, const struct facts *f)
+{
+    struct translations *t = find_translations(m, str_from_c(f->dialect), f->provider);
+
+    t->requests++;
+    t->dropped += f->dropped;
+    t->emulated += f->emulated;
+    t->changed += f->changed;
+}
+
 void metrics_request(struct metrics *m, const struct facts *f)
 {
     struct series *s = find_series(m, str_from_c(f->endpoint), f->model_label, f->deployment);
@@ -223,6 +267,8 @@ void metrics_request(struct metrics *m, const struct facts *f)
     s->streams += f->stream;
     s->bytes_in += f->bytes_in;
     s->bytes_out += f->bytes_out;
+    if (f->translated_to)
+        count_translation(m, f);
 }
 
 void metrics_attempt(struct metrics *m, struct str deployment, struct str provider, enum attempt_outcome outcome)
@@ -269,6 +315,14 @@ void metrics_merge(struct metrics *into, const struct metrics *from)
         struct attempts *sum = find_attempts(into, a->deployment, a->provider);
         for (size_t i = 0; i < ATTEMPT_OUTCOMES; i++)
             sum->count[i] += a->count[i];
+    }
+    for (size_t at = 0; map_next(&from->translations, &at, &key, &value);) {
+        const struct translations *t = value;
+        struct translations *sum = find_translations(into, t->client, t->provider);
+        sum->requests += t->requests;
+        sum->dropped += t->dropped;
+        sum->emulated += t->emulated;
+        sum->changed += t->changed;
     }
 }
 
@@ -441,6 +495,43 @@ static void add_attempts(struct buf *b, const struct metrics *m)
     }
 }
 
+static void add_translation_counter(struct buf *b, const char *name, const struct translations *t, const char *extra,
+                                    uint64_t value)
+{
+    if (!value)
+        return;
+    buf_addf(b, "crossdock_%s{client=\"", name);
+    add_label_value(b, t->client);
+    buf_add_lit(b, "\",provider=\"");
+    add_label_value(b, t->provider);
+    buf_addf(b, "\"%s} %llu\n", extra, (unsigned long long)value);
+}
+
+static void add_translated_requests(struct buf *b, const struct metrics *m)
+{
+    struct str key;
+    void *value;
+
+    for (size_t at = 0; map_next(&m->translations, &at, &key, &value);) {
+        const struct translations *t = value;
+        add_translation_counter(b, "translated_requests_total", t, "", t->requests);
+    }
+}
+
+static void add_losses(struct buf *b, const struct metrics *m)
+{
+    static const char name[] = "translation_losses_total";
+    struct str key;
+    void *value;
+
+    for (size_t at = 0; map_next(&m->translations, &at, &key, &value);) {
+        const struct translations *t = value;
+        add_translation_counter(b, name, t, ",kind=\"dropped\"", t->dropped);
+        add_translation_counter(b, name, t, ",kind=\"emulated\"", t->emulated);
+        add_translation_counter(b, name, t, ",kind=\"changed\"", t->changed);
+    }
+}
+
 static void add_number(struct buf *b, const char *name, const char *type, const char *help, uint64_t value)
 {
     add_family(b, name, type, help);
@@ -515,6 +606,12 @@ void metrics_render(const struct metrics *m, const struct gauges *g, const struc
     each_series(m, to, add_streams);
     add_family(to, "body_bytes_total", "counter", "Bytes of bodies, from and to clients.");
     each_series(m, to, add_bytes);
+    add_family(to, "translated_requests_total", "counter",
+               "Requests said to their provider in another dialect than the client's, by the client's dialect.");
+    add_translated_requests(to, m);
+    add_family(to, "translation_losses_total", "counter",
+               "Places of translated requests that were dropped, emulated or changed.");
+    add_losses(to, m);
     add_gauges(to, g);
     add_process(to, p);
 }

@@ -3,7 +3,8 @@
  *
  * Each loop counts for itself, without locks or atomics. To read, a struct metrics is sent round the loops and each adds
  * its own (metrics_merge()); the sum is printed in the Prometheus text format. A series is one combination of endpoint, model and
- * deployment; the number of series is capped, what comes later is counted under "other".
+ * deployment, of attempts one of deployment and provider, of translations one of the client's dialect and provider. The number of
+ * each is capped, what comes later is counted under "other".
  */
 #ifndef OBSERVE_METRICS_H
 #define OBSERVE_METRICS_H

@@ -16,6 +16,7 @@ static struct facts sample(void)
         .endpoint = "chat",
         .method = STR("POST"),
         .path = STR("/v1/chat/completions"),
+        .dialect = "openai",
         .key = STR("dev"),
         .model = STR("chat"),
         .model_label = STR("chat"),
@@ -47,11 +48,37 @@ TEST(the_json_line_holds_every_fact_once)
     access_log_json(&f, &b);
     CHECK_STR(buf_str(&b),
               "{\"time\":\"2026-09-21T14:13:20.123Z\",\"request_id\":\"req_1\",\"key\":\"dev\",\"method\":\"POST\","
-              "\"path\":\"/v1/chat/completions\",\"status\":200,\"model\":\"chat\",\"deployment\":\"openai/"
-              "gpt-4o\",\"attempts\":1,"
+              "\"path\":\"/v1/chat/completions\",\"dialect\":\"openai\",\"status\":200,\"model\":\"chat\","
+              "\"deployment\":\"openai/gpt-4o\",\"attempts\":1,"
               "\"stream\":true,\"duration_ms\":1.234,\"first_token_ms\":0.700,\"overhead_us\":42,\"bytes_in\":10,"
               "\"bytes_out\":20,"
               "\"tokens_in\":9,\"tokens_out\":12,\"tokens_cached\":4}\n");
+}
+
+TEST(the_line_tells_what_a_translation_lost_and_only_of_one)
+{
+    struct facts f = sample();
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 16);
+
+    f.dropped = 3;
+    access_log_json(&f, &b);
+    CHECK(!holds(&b, "dropped"));
+    f.translated_to = "gemini";
+    f.changed = 1;
+    buf_clear(&b);
+    access_log_json(&f, &b);
+    CHECK(holds(&b, ",\"translated_to\":\"gemini\",\"dropped\":3,\"changed\":1}\n"));
+    f.dropped = 0;
+    f.emulated = 2;
+    buf_clear(&b);
+    access_log_json(&f, &b);
+    CHECK(holds(&b, ",\"translated_to\":\"gemini\",\"emulated\":2,\"changed\":1}\n"));
+    buf_clear(&b);
+    access_log_console(&f, false, &b);
+    CHECK(!holds(&b, "dropped"));
+    f.dropped = 3;
+    access_log_console(&f, false, &b);
+    CHECK(holds(&b, " dropped=3 "));
 }
 
 TEST(what_a_client_named_cannot_break_the_line)
@@ -131,6 +158,46 @@ TEST(counts_of_two_loops_are_summed)
     CHECK(holds(&page, "deployment=\"openai/gpt-4o\",le=\"+Inf\"} 3\n"));
     CHECK(holds(&page, "crossdock_requests_in_flight 5\n"));
     CHECK(holds(&page, "crossdock_loop_lag_seconds_max 0.005000\n"));
+    metrics_free(a);
+    metrics_free(b);
+    metrics_free(sum);
+}
+
+TEST(translations_and_their_losses_are_counted_by_dialect_and_provider)
+{
+    struct metrics *a = metrics_new(), *b = metrics_new(), *sum = metrics_new();
+    struct gauges g = {0};
+    struct process_numbers p = {.version = "v"};
+    struct buf page CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    struct facts f = sample();
+
+    metrics_request(a, &f); /* passed through: not counted */
+    f.translated_to = "gemini";
+    f.dropped = 3;
+    f.emulated = 2;
+    f.changed = 1;
+    metrics_request(a, &f);
+    metrics_request(b, &f);
+    f.dialect = "anthropic";
+    f.emulated = 0;
+    metrics_request(b, &f);
+    metrics_request(b, &f);
+    f.provider = STR("mi\"ne");
+    f.dropped = 10;
+    metrics_request(b, &f);
+    metrics_merge(sum, a);
+    metrics_merge(sum, b);
+    metrics_render(sum, &g, &p, &page);
+    CHECK(holds(&page, "\ncrossdock_translated_requests_total{client=\"openai\",provider=\"openai\"} 2\n"));
+    CHECK(holds(&page, "\ncrossdock_translated_requests_total{client=\"anthropic\",provider=\"openai\"} 2\n"));
+    CHECK(holds(&page, "\ncrossdock_translated_requests_total{client=\"anthropic\",provider=\"mi\\\"ne\"} 1\n"));
+    CHECK(holds(&page,
+                "\ncrossdock_translation_losses_total{client=\"openai\",provider=\"openai\",kind=\"dropped\"} 6\n"));
+    CHECK(holds(&page, "{client=\"openai\",provider=\"openai\",kind=\"emulated\"} 4\n"));
+    CHECK(holds(&page, "{client=\"openai\",provider=\"openai\",kind=\"changed\"} 2\n"));
+    CHECK(holds(&page, "{client=\"anthropic\",provider=\"openai\",kind=\"dropped\"} 6\n"));
+    CHECK(!holds(&page, "{client=\"anthropic\",provider=\"openai\",kind=\"emulated\"}"));
+    CHECK(holds(&page, "{client=\"anthropic\",provider=\"mi\\\"ne\",kind=\"dropped\"} 10\n"));
     metrics_free(a);
     metrics_free(b);
     metrics_free(sum);
