@@ -8,6 +8,7 @@
  *     === provider gets     what the provider must receive; with the next section, any number of times, in order
  *     === provider answers  what it answers; "=== provider answers, then closes" for a break
  *     === client gets       what the client must receive
+ *     === metrics hold      lines that /metrics must hold afterwards, one after the other; optional
  *
  * Messages are written with plain line ends in the head; the body stands as it is, without the last line end of its section. What is
  * compared (a length written as AUTO is filled in before sending) is the decoded message: start line, headers as they came, body without chunk framing. The world is a simulated one, so
@@ -26,6 +27,7 @@
 #include "net/dns.h"
 #include "net/http_server.h"
 #include "net/iobuf.h"
+#include "observe/metrics.h"
 #include "rt/loop.h"
 #include "rt/scope.h"
 #include "rt/sim_world.h"
@@ -48,7 +50,7 @@ struct golden_turn {
 
 struct transcript {
     struct arena arena;
-    struct str config, client_sends, client_gets;
+    struct str config, client_sends, client_gets, metrics;
     struct golden_turn turns[MAX_TURNS];
     size_t turn_count;
 };
@@ -103,6 +105,8 @@ static bool parse(struct transcript *t, struct str text)
             t->client_sends = to_wire(&t->arena, body);
         else if (str_eq(name, STR("client gets")))
             t->client_gets = body;
+        else if (str_eq(name, STR("metrics hold")))
+            t->metrics = body;
         else if (str_eq(name, STR("provider gets")) && t->turn_count < MAX_TURNS)
             turn->gets = body;
         else if (str_starts(name, STR("provider answers")) && t->turn_count < MAX_TURNS) {
@@ -123,7 +127,7 @@ struct run {
     struct snapshot *snapshot;
     size_t turn; /* that comes next                      */
     struct buf provider_got[MAX_TURNS];
-    struct buf client_got;
+    struct buf client_got, metrics;
     bool client_broken; /* the answer had no proper end         */
 };
 
@@ -257,6 +261,8 @@ static err_t run_main(void *arg)
         TRY(fiber_sleep_until(rt_now() + NS_MS)); /* virtual: everybody listens */
         e = client(r);
     }
+    metrics_render(gateway_metrics(g), &(struct gauges){0}, &(struct process_numbers){.version = "golden"},
+                   &r->metrics);
     http_server_free(server);
     gateway_free(g);
     dns_drain();
@@ -297,12 +303,22 @@ static void same_text(const char *what, struct str got, struct str want)
     CHECK(str_eq(got, want));
 }
 
+static void holds_text(const char *what, struct str got, struct str want)
+{
+    bool holds = str_find(got, want) < got.n;
+
+    if (!holds)
+        (void)fprintf(stderr, "--- %s, got:\n%.*s\n--- wanted in it:\n%.*s\n---\n", what, STR_ARG(got), STR_ARG(want));
+    CHECK(holds);
+}
+
 static void compare(struct run *r, err_t e)
 {
     const struct transcript *t = r->t;
 
     CHECK_OK(e);
     same_text("client gets", buf_str(&r->client_got), t->client_gets);
+    holds_text("metrics", buf_str(&r->metrics), t->metrics);
     CHECK_EQ(r->turn, t->turn_count);
     for (size_t i = 0; i < t->turn_count; i++)
         if (t->turns[i].gets.n)
@@ -317,6 +333,7 @@ static void run_once(struct transcript *t, struct snapshot *snapshot, size_t cut
     struct run r = {.t = t, .cut = cut, .snapshot = snapshot};
 
     buf_init(&r.client_got, 4 * FILE_MAX_BYTES);
+    buf_init(&r.metrics, FILE_MAX_BYTES);
     for (size_t i = 0; i < MAX_TURNS; i++)
         buf_init(&r.provider_got[i], 4 * FILE_MAX_BYTES);
     err_t e = loop_run(&o, run_main, &r);
@@ -329,6 +346,7 @@ static void run_once(struct transcript *t, struct snapshot *snapshot, size_t cut
     for (size_t i = 0; i < MAX_TURNS; i++)
         buf_release(&r.provider_got[i]);
     buf_release(&r.client_got);
+    buf_release(&r.metrics);
 }
 
 /* --- all files --- */
