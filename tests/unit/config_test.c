@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "fleet/catalog.h"
+#include "llm/dialect.h"
+#include "llm/vendor.h"
 #include "unit/test.h"
 
 #include <stdio.h>
@@ -865,6 +867,9 @@ static err_t any_pem(const char *path, size_t max, struct buf *ret)
     return buf_add(ret, STR("-----BEGIN SOMETHING-----\n"));
 }
 
+/* Where every variable is set and every file is there. */
+static const struct config_env documented = {.getenv = all_set, .read_file = any_pem};
+
 TEST(config_quickstart_example_serves_a_demo_without_any_account)
 {
     static const struct config_env bare = {.getenv = none_set, .read_file = test_read},
@@ -891,12 +896,11 @@ TEST(config_quickstart_example_serves_a_demo_without_any_account)
 
 TEST(config_gateway_example_is_valid)
 {
-    static const struct config_env env = {.getenv = all_set, .read_file = any_pem};
     struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);
     struct loaded l CLEANUP(loaded_release) = {0};
 
     CHECK(read_tree("examples/gateway.yaml", &text) != NULL);
-    load(&l, "-", str_from_c(text.p), &env);
+    load(&l, "-", str_from_c(text.p), &documented);
     CHECK_STR(buf_str(&l.report), "");
     CHECK_EQ(l.c->key_count, 2);
     CHECK(api_key_allows(&l.c->keys[1], STR("openai/gpt-4o")));
@@ -918,25 +922,102 @@ TEST(config_reference_in_the_documentation_is_that_of_the_tables)
               "docs/configuration.md is out of date: put the output of config_reference() between its markers");
 }
 
-/* Every example of the documentation that is marked as a whole configuration is one. */
+/* The next block of YAML in a document from `*at` on, which is then behind it. Each is a whole configuration. */
+static bool next_example(const char **at, struct str *ret)
+{
+    static const char begin[] = "```yaml\n";
+    const char *from = strstr(*at, begin), *end = from ? strstr(from + strlen(begin), "```") : NULL;
+
+    if (!end)
+        return false;
+    from += strlen(begin);
+    *ret = str_of(from, (size_t)(end - from));
+    *at = end + 3;
+    return true;
+}
+
 TEST(config_examples_in_the_documentation_are_valid)
 {
-    static const struct config_env env = {.getenv = all_set, .read_file = any_pem};
     struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    struct str example;
     unsigned count = 0;
 
-    CHECK(read_tree("docs/configuration.md", &text) != NULL);
-    for (char *at = strstr(text.p, "```yaml\n"); at; at = strstr(at, "```yaml\n")) {
-        at += strlen("```yaml\n");
-        char *end = strstr(at, "```");
-        CHECK(end != NULL);
-        struct loaded l CLEANUP(loaded_release) = {0};
-        load(&l, "-", str_of(at, (size_t)(end - at)), &env);
+    const char *at = read_tree("docs/configuration.md", &text);
+    CHECK(at != NULL);
+    while (next_example(&at, &example)) {
+        struct loaded l CLEANUP(loaded_release);
+        load(&l, "-", example, &documented);
         test_context("example %u: %.*s", ++count, STR_ARG(buf_str(&l.report)));
         CHECK_OK(l.err);
-        at = end + 3;
     }
     CHECK_GE(count, 3);
+}
+
+/* The examples of a vendor's page pass without a word, and show it. */
+static void check_page(const struct vendor *v)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    struct str example;
+    unsigned shown = 0;
+    char path[256];
+
+    (void)snprintf(path, sizeof path, "docs/providers/%s.md", v->name);
+    test_context("%s", path);
+    const char *at = read_tree(path, &text);
+    CHECK_MSG(at != NULL, "no such page");
+    CHECK_MSG(!v->key_env || strstr(at, v->key_env), "it does not name %s", v->key_env);
+    CHECK_MSG(!v->base_url || strstr(at, v->base_url), "it does not say %s", v->base_url);
+    while (next_example(&at, &example)) {
+        struct loaded l CLEANUP(loaded_release);
+        load(&l, "-", example, &documented);
+        CHECK_STR(buf_str(&l.report), "");
+        CHECK_OK(l.err);
+        for (size_t i = 0; i < l.c->provider_count; i++)
+            shown += l.c->providers[i].vendor == v;
+    }
+    CHECK_MSG(shown > 0, "no example has a provider with dialect: %s", v->name);
+}
+
+TEST(config_every_vendor_has_a_page_with_an_example_that_is_valid)
+{
+    for (size_t i = 0; i < vendor_count && !test_failed(); i++)
+        check_page(&vendor_table[i]);
+}
+
+/* As docs/providers/README.md has it. */
+static void add_vendor_row(const struct vendor *v, struct buf *to)
+{
+    static const char *const names[] = {"anthropic", "bedrock", "cohere",    "completions", "gemini", "ollama",
+                                        "openai",    "rerank",  "responses", "tei",         "tgi"};
+    bool any = false;
+
+    (void)buf_addf(to, "| [%s](%s.md) | %s | %s%s%s | %s%s%s |", v->name, v->name, v->title, v->base_url ? "`" : "",
+                   v->base_url ? v->base_url : "–", v->base_url ? "`" : "", v->key_env ? "`" : "",
+                   v->key_env ? v->key_env : "–", v->key_env ? "`" : "");
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (!vendor_speaks(v, &(struct dialect){.name = names[i]}))
+            continue;
+        (void)buf_addf(to, "%s%s", any ? ", " : " ", names[i]);
+        any = true;
+    }
+    (void)buf_addf(to, "%s |\n", any ? "" : " –");
+}
+
+TEST(config_the_index_of_vendors_is_that_of_the_table)
+{
+    static const char begin[] = "<!-- begin generated: vendors -->\n", end[] = "<!-- end generated -->\n";
+    struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20), want CLEANUP(buf_release) = BUF_INIT(1 << 20);
+
+    CHECK(read_tree("docs/providers/README.md", &text) != NULL);
+    const char *from = strstr(text.p, begin), *to = strstr(text.p, end);
+    CHECK(from != NULL && to != NULL && from < to);
+    (void)buf_add_lit(&want, "| `dialect:` | | base URL | usual variable of the key | bytes pass through from |\n"
+                             "|---|---|---|---|---|\n");
+    for (size_t i = 0; i < vendor_count; i++)
+        add_vendor_row(&vendor_table[i], &want);
+    from += strlen(begin);
+    CHECK_MSG(str_eq(str_of(from, (size_t)(to - from)), buf_str(&want)),
+              "docs/providers/README.md is out of date; between its markers belongs\n%.*s", STR_ARG(buf_str(&want)));
 }
 
 TEST(config_real_world_reads_files_through_the_disk_seam)
