@@ -398,7 +398,8 @@ static void warn_without_key(struct config_run *run, const struct provider *p, c
 {
     bool has_key = yaml_get(f->node, STR("api_key")) != NULL; /* though perhaps without a value, which was reported */
 
-    if (!p->simulated && !f->base_url.node && !has_key && !f->header_count && !p->auth.kind.n)
+    if (!p->simulated && p->vendor->auth != AUTH_NONE_NEEDED && !f->base_url.node && !has_key && !f->header_count &&
+        !p->auth.kind.n)
         problems_warn(&run->problems, f->node, "provider \"%.*s\" has no \"api_key\"", STR_ARG(f->name));
 }
 

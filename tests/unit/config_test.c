@@ -611,6 +611,7 @@ TEST(config_unknown_dialects_that_resemble_nothing_show_what_there_is)
 TEST(config_warns_of_what_is_probably_a_mistake)
 {
     check_warning("providers: {p: {dialect: openai}}", "-:1:16: warning: provider \"p\" has no \"api_key\"\n");
+    check_warning("providers: {p: {dialect: ollama}}", ""); /* whose servers ask for none */
     check_warning("providers: {p: {api_key: k, tls: {insecure_skip_verify: true}}}",
                   "-:1:16: warning: provider \"p\": certificates are not checked (insecure_skip_verify)\n");
 }
