@@ -302,13 +302,31 @@ static SUSPENDS err_t open_call(struct exchange *x, struct attempt *a, struct ht
     return http_call_open(upstream, x->r->arena, o, &a->times, &a->call);
 }
 
-/* The client's dialect if x->chosen's provider speaks that, so that bytes pass through, else the provider's main one. */
+/* Can a request for this be said in the dialect? */
+static bool can_say(const struct dialect *d, enum operation operation)
+{
+    return d && (operation != OP_RERANK || d->provider.write_rerank) &&
+           (operation != OP_EMBED || d->provider.write_embed);
+}
+
+/* The provider's main dialect, or the first of its others that has what the client asks for (vLLM ranks in Jina's form). */
+static const struct dialect *dialect_for(const struct provider *p, enum operation operation)
+{
+    if (can_say(p->dialect, operation))
+        return p->dialect;
+    for (const char *const *name = p->vendor->also; name && *name; name++)
+        if (can_say(dialect_find(str_from_c(*name)), operation))
+            return dialect_find(str_from_c(*name));
+    return p->dialect;
+}
+
+/* The client's dialect if x->chosen's provider speaks that, so that bytes pass through, else one of the provider's. */
 static void choose_dialect(struct exchange *x)
 {
     const struct provider *p = x->chosen->provider;
 
     x->translates = x->endpoint.kind == ENDPOINT_OPERATION && !vendor_speaks(p->vendor, x->endpoint.dialect);
-    x->speaks = x->translates ? p->dialect : x->endpoint.dialect;
+    x->speaks = x->translates ? dialect_for(p, x->endpoint.row->operation) : x->endpoint.dialect;
 }
 
 err_t attempt_run(struct exchange *x, struct attempt *a)

@@ -184,7 +184,8 @@ static void conclude(struct search *s, const struct dialect *openai)
     struct str path = s->path;
     bool below_v1 = cut_prefix(&path, STR("/v1")) && path.n > 1;
 
-    bool by_id = e->row && e->row->operation == OP_PASS && e->row->model == MODEL_NONE; /* no model to route by */
+    bool by_id = e->row && e->row->operation == OP_PASS && e->row->model == MODEL_NONE && /* no model to route by */
+                 str_starts(str_from_c(e->row->path), STR("/v1"));
     if (e->row && !by_id) {
         e->kind = ENDPOINT_OPERATION;
         e->path = str_from_c(e->row->path);

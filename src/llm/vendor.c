@@ -15,7 +15,7 @@ static const char *const openai_also[] = {"responses", "completions", NULL};
 static const char *const completions_also[] = {"completions", NULL};
 static const char *const vllm_also[] = {"completions", "rerank", NULL};
 static const char *const ollama_also[] = {"openai", "completions", NULL};
-static const char *const tei_also[] = {"rerank", NULL};
+static const char *const tei_also[] = {"openai", NULL};
 
 /* Sampling and reasoning fields that are not OpenAI's. */
 static const char *const vllm_adds[] = {
@@ -268,6 +268,7 @@ const struct vendor vendor_table[] = {
      .dialect = "tei",
      .auth = AUTH_NONE_NEEDED,
      BEARER,
+     .also_path = "/v1",
      .also = tei_also},
     {.name = "tgi", .title = "Text Generation Inference", .dialect = "tgi", .auth = AUTH_NONE_NEEDED, BEARER},
     {.name = "together",
