@@ -174,8 +174,11 @@ static struct block *no_result(struct arranging *g, const struct block *call)
     return b;
 }
 
+/* All results of a turn's calls in one turn. */
 static void add_results(struct arranging *g, const struct turn *calling)
 {
+    bool begun = false;
+
     for (const struct block *b = calling->blocks; b; b = b->next) {
         if (b->kind != BLOCK_TOOL_CALL)
             continue;
@@ -185,7 +188,9 @@ static void add_results(struct arranging *g, const struct turn *calling)
         struct block *result = pair->result ? copy_block(g, pair->result) : no_result(g, b);
         if (!result->name.n)
             result->name = b->name;
-        turn_for(g, CHAT_USER, &(struct turn){.from = calling->from});
+        if (!begun)
+            turn_for(g, CHAT_USER, &(struct turn){.from = calling->from});
+        begun = true;
         append(&g->out.end, result);
     }
 }
