@@ -162,6 +162,8 @@ static bool look_behind_prefix(struct search *s, struct arena *arena)
         if (!cut_prefix(&rest, prefixes[i].prefix))
             continue;
         tidy(&rest);
+        if (!rest.n)
+            rest = STR("/");
         struct str with_version = str_starts(rest, STR("/v1")) ? rest : arena_join(arena, STR("/v1"), rest);
         s->ret->dialect = dialect_find(str_from_c(prefixes[i].dialects[0]));
         for (size_t pass = 0; pass < 2 && !s->ret->row; pass++) {

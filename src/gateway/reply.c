@@ -91,14 +91,32 @@ err_t reply_error_with(struct exchange *x, const struct api_error *e, const stru
     return http_reply_whole(x->r, &reply, buf_str(&body));
 }
 
-err_t reply_json(struct exchange *x, int status, struct str body)
+static SUSPENDS err_t reply_body(struct exchange *x, int status, struct str type, struct str body)
 {
     struct http_header headers[OWN_HEADERS + 1];
     size_t n = own_headers(x, headers);
 
-    headers[n++] = (struct http_header){STR("content-type"), STR("application/json")};
+    headers[n++] = (struct http_header){STR("content-type"), type};
     struct http_reply reply = {.status = status, .headers = headers, .count = n, .length = (int64_t)body.n};
     return http_reply_whole(x->r, &reply, body);
+}
+
+err_t reply_json(struct exchange *x, int status, struct str body)
+{
+    return reply_body(x, status, STR("application/json"), body);
+}
+
+err_t reply_static(struct exchange *x)
+{
+    const struct endpoint_row *row = x->endpoint.row;
+    struct api_error refusal = {.status = row->status, .message = str_from_c(row->text)};
+
+    if (row->status >= 400) {
+        x->facts.error = E_FORBIDDEN;
+        return reply_error(x, &refusal);
+    }
+    return reply_body(x, row->status ? row->status : 200, str_from_c(row->type ? row->type : "application/json"),
+                      str_from_c(row->text));
 }
 
 err_t reply_error(struct exchange *x, const struct api_error *e)

@@ -10,6 +10,8 @@
 #include "gateway/stored.h"
 #include "rt/loop.h"
 
+enum { OWN_ANSWER_MAX = 64 * 1024 };
+
 /* --- its answer --- */
 
 static void use_timeouts(struct exchange *x)
@@ -119,27 +121,6 @@ static SUSPENDS err_t refuse_route(struct exchange *x, err_t cause)
     return reply_error(x, &e);
 }
 
-/* An operation that some clients ask for without a model, such as moderation. */
-static bool names_none(const struct exchange *x, struct str body)
-{
-    return x->endpoint.row->operation == OP_PASS && !json_find(body, STR("model")).n;
-}
-
-/* Media go where their model says, if it is known here; else where pass-through goes, as they are. */
-static err_t choose_route(struct exchange *x, struct str model)
-{
-    const struct catalog *c = x->snapshot->catalog;
-    struct str rest;
-    bool known = model.n && (catalog_find_model(c, model) || catalog_find_served(c, model, &rest));
-
-    if (x->endpoint.row->operation != OP_PASS || known || !c->pass_through)
-        return route(x, model);
-    x->request.model = STR_NONE; /* nothing is to be put in its place */
-    x->form[0] = x->form[1].n ? str_of(x->form[0].p, x->form[0].n + x->form[1].n + x->form[2].n) : x->form[0];
-    x->form[1] = x->form[2] = STR_NONE;
-    return route_pass_through(x);
-}
-
 /* Which model is asked for, and whether a stream is wanted: in the body or in the path, as the dialect has it. */
 static err_t read_wish(struct exchange *x, struct str body)
 {
@@ -147,11 +128,10 @@ static err_t read_wish(struct exchange *x, struct str body)
     bool truth = false;
 
     x->request.doc = body;
-    bool in_body = row->model == MODEL_IN_BODY || row->model == MODEL_IN_FORM;
-    if (in_body && !names_none(x, body)) {
+    if (row->model == MODEL_IN_BODY) {
         TRY(openai_request_read(body, x->r->arena, &x->request, &x->param));
         x->facts.model = x->request.model;
-    } else if (!in_body) {
+    } else {
         x->facts.model = row->model == MODEL_IN_PATH ? x->endpoint.model : route_unnamed(x);
     }
     switch (row->stream) {
@@ -161,8 +141,8 @@ static err_t read_wish(struct exchange *x, struct str body)
         x->stream = true;
         break;
     case STREAM_IF_TRUE:
-        x->stream =
-            x->request.model.n ? x->request.stream : json_to_bool(json_find(body, STR("stream")), &truth) && truth;
+        x->stream = row->model == MODEL_IN_BODY ? x->request.stream
+                                                : json_to_bool(json_find(body, STR("stream")), &truth) && truth;
         break;
     case STREAM_UNLESS_FALSE:
         x->stream = !json_to_bool(json_find(body, STR("stream")), &truth) || truth;
@@ -180,30 +160,59 @@ static bool is_to_be_estimated(const struct exchange *x)
            !p->dialect->provider.write_count;
 }
 
-static SUSPENDS err_t serve_model(struct exchange *x)
+/* The whole body, of a client that may ask. *ret_go_on: false if it has been refused. */
+static SUSPENDS err_t take_body(struct exchange *x, struct str *ret_body, bool *ret_go_on)
 {
-    struct str body;
     ns_t before = rt_now_exact();
-    err_t e = http_body_all(x->r, x->snapshot->catalog->limits.body_bytes, &body);
+    err_t e = http_body_all(x->r, x->snapshot->catalog->limits.body_bytes, ret_body);
 
     x->waited += rt_now_exact() - before;
+    *ret_go_on = false;
     if (e == E_CANCELLED)
         return e;
     if (e != OK)
         return refuse_body(x, e, arena_str(x->r->arena, str_from_c(err_detail(e))));
-    if (authenticate_body(x, body) != OK)
+    if (authenticate_body(x, *ret_body) != OK)
         return reply_err(x, E_AUTH, "invalid_signature");
+    *ret_go_on = true;
+    return OK;
+}
+
+/* A request that asks nothing of the model, in a dialect that its provider does not speak: nobody else needs to hear it. */
+static bool is_answered_here(struct exchange *x, struct buf *to)
+{
+    const struct client_side *client = &x->endpoint.dialect->client;
+    const struct json_tree *doc;
+
+    if (x->endpoint.row->operation != OP_CHAT || !client->answer_here ||
+        vendor_speaks(x->candidates[0].provider->vendor, x->endpoint.dialect) ||
+        json_tree_parse(x->r->arena, x->request.doc, &doc) != OK)
+        return false;
+    return client->answer_here(&translated_of(x)->t, json_tree_root(doc), to);
+}
+
+static SUSPENDS err_t serve_model(struct exchange *x)
+{
+    struct buf own CLEANUP(buf_release) = BUF_INIT(OWN_ANSWER_MAX);
+    struct str body;
+    bool go_on;
+
+    TRY(take_body(x, &body, &go_on));
+    if (!go_on)
+        return OK;
     endpoint_settle(&x->endpoint, body);
-    e = stored_continue(x, &body);
+    err_t e = stored_continue(x, &body);
     if (e == OK)
         e = read_wish(x, body);
     if (e == E_CANCELLED)
         return e;
     if (e != OK)
         return refuse_parse(x, e, arena_str(x->r->arena, str_from_c(err_detail(e))), x->param);
-    e = choose_route(x, x->facts.model);
+    e = route(x, x->facts.model);
     if (e != OK)
         return refuse_route(x, e);
+    if (is_answered_here(x, &own))
+        return reply_json(x, 200, buf_str(&own));
     if (!is_to_be_estimated(x))
         return attempts(x);
     e = serve_estimate(x);
@@ -212,36 +221,35 @@ static SUSPENDS err_t serve_model(struct exchange *x)
     return e;
 }
 
-/* An upload: streamed on, to one provider. */
-static SUSPENDS err_t serve_form(struct exchange *x)
+/* What is known of models; which one is asked for stands in the path, or in the body. */
+static SUSPENDS err_t serve_catalog(struct exchange *x)
 {
-    struct str model;
-    err_t e = form_peek(x, &model);
+    struct str body;
+    bool go_on;
 
-    if (e == E_CANCELLED)
-        return e;
+    if (x->endpoint.row->model != MODEL_IN_BODY) {
+        if (authenticate_body(x, STR_NONE) != OK)
+            return reply_err(x, E_AUTH, "invalid_signature");
+        return serve_models(x);
+    }
+    TRY(take_body(x, &body, &go_on));
+    if (!go_on)
+        return OK;
+    err_t e = openai_request_read(body, x->r->arena, &x->request, &x->param);
     if (e != OK)
-        return refuse_body(x, e, arena_str(x->r->arena, str_from_c(err_detail(e))));
-    x->facts.model = model;
-    e = choose_route(x, model);
-    if (e != OK)
-        return refuse_route(x, e);
-    x->candidate_count = 1; /* what was streamed cannot be sent again */
-    return attempts(x);
+        return refuse_parse(x, e, arena_str(x->r->arena, str_from_c(err_detail(e))), x->param);
+    x->endpoint.model = x->request.model;
+    return serve_models(x);
 }
 
 static SUSPENDS err_t serve_operation(struct exchange *x)
 {
-    if (x->endpoint.row->model == MODEL_IN_FORM && form_is_one(&x->r->head))
-        return serve_form(x);
     switch (x->endpoint.row->operation) {
     case OP_MODELS:
     case OP_MODEL:
-        if (authenticate_body(x, STR_NONE) != OK)
-            return reply_err(x, E_AUTH, "invalid_signature");
-        return serve_models(x);
+        return serve_catalog(x);
     case OP_STATIC:
-        return reply_json(x, 200, str_from_c(x->endpoint.row->text));
+        return reply_static(x);
     case OP_CHAT:
     case OP_EMBED:
     case OP_RERANK:

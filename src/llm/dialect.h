@@ -47,7 +47,6 @@ enum model_place {
     MODEL_IN_BODY, /* member "model"                                     */
     MODEL_IN_PATH, /* {model} of the pattern                             */
     MODEL_NONE,
-    MODEL_IN_FORM, /* field "model" of multipart/form-data, else as MODEL_IN_BODY */
 };
 
 enum stream_rule {
@@ -68,6 +67,8 @@ struct endpoint_row {
     const char *label; /* in metrics and logs: "chat", "embeddings", ...; static                              */
     const char *text;  /* OP_STATIC: the body                                                                 */
     unsigned variant;  /* the dialect's own: tells its rows apart                                              */
+    int status; /* OP_STATIC: 0 for 200; an error's, whose words are the text: it is told as the dialect tells errors */
+    const char *type; /* OP_STATIC: content type; NULL: application/json                                       */
 };
 
 /* One request's translation: what all slots share. In the request's arena. */
@@ -143,6 +144,9 @@ struct client_side {
      * fields) in the arena. t->model is not set yet. */
     err_t (*read_chat)(struct translation *t, const struct json_tree *doc, struct chat_request *ret,
                        struct str *ret_param);
+    /* Does the document ask nothing of any model (Ollama: only load it)? Then the answer, which is JSON even if a stream was wanted. Providers of the
+     * same dialect are asked all the same. NULL: no request is like that. */
+    bool (*answer_here)(const struct translation *t, struct json_node root, struct buf *to);
     /* A whole answer. Errors: E_TOO_LARGE of the buf. */
     err_t (*write_answer)(const struct answer_frame *f, const struct answer *a, struct buf *to);
     /* A streamed one: `state` has writer_size zeroed bytes. Each event appends what is to be sent at once, maybe nothing, framing included.
