@@ -416,3 +416,8 @@ TEST(openai_to_openai_transcripts_at_every_cut)
 {
     run_folder("openai");
 }
+
+TEST(ollama_transcripts_at_every_cut)
+{
+    run_folder("ollama");
+}

@@ -217,12 +217,21 @@ static inline void log_release(struct event_log *l)
 
 /* --- answers --- */
 
+/* How a dialect's streams are cut into messages, unless a row of it says otherwise. */
+static inline enum framing world_framing(const struct dialect *d)
+{
+    static const struct endpoint_row row;
+    struct translation t = {.row = &row};
+
+    return d->client.framing ? d->client.framing(&t) : FRAMING_SSE;
+}
+
 /* Feed a stream in pieces of `first`, then the rest, to a dialect's reader. */
 static inline err_t world_feed(const struct dialect *d, struct str bytes, size_t cut, struct arena *arena,
                                const struct chat_sink *sink)
 {
     struct arena scratch CLEANUP(arena_release);
-    struct framer *framer = framer_new(arena, FRAMING_SSE, 0);
+    struct framer *framer = framer_new(arena, world_framing(d), 0);
     void *reader = arena_zalloc(arena, d->provider.reader_size);
     struct str pieces[2] = {str_slice(bytes, 0, cut), str_slice(bytes, cut, bytes.n)};
     struct frame f;
