@@ -271,12 +271,25 @@ static void write_reasoning(struct openai_writing *w)
 
 /* --- the form of the answer --- */
 
+/* Can the provider be given the schema? */
+static bool takes_schema(struct openai_writing *w)
+{
+    bool excluded = (w->vendor->quirks & QUIRK_VALUE_FORMAT) && openai_offers_any(w, false);
+
+    return w->q->format.kind == FORMAT_SCHEMA && !(w->vendor->quirks & QUIRK_NO_SCHEMA) && !excluded;
+}
+
 /* Without schemas: JSON mode, and the schema told in words. */
 static struct str schema_instruction(struct openai_writing *w)
 {
     const struct response_format *f = &w->q->format;
 
-    if (f->kind != FORMAT_SCHEMA || !(w->vendor->quirks & QUIRK_NO_SCHEMA))
+    if (f->kind == FORMAT_JSON && (w->vendor->quirks & QUIRK_VALUE_FORMAT)) {
+        loss_note(w->t->losses, LOSS_EMULATED, f->from, "JSON is asked for in the instructions");
+        w->call->emulate.strip_fence = true;
+        return STR("Answer with one JSON object and nothing else.");
+    }
+    if (f->kind != FORMAT_SCHEMA || takes_schema(w))
         return STR_NONE;
     loss_note(w->t->losses, LOSS_EMULATED, f->from, "JSON mode, with the schema in the instructions");
     w->call->emulate.strip_fence = true;
@@ -300,13 +313,27 @@ static void write_schema(struct openai_writing *w, const struct response_format 
     json_close(o, '}');
 }
 
+static void write_value_format(struct openai_writing *w, bool schema)
+{
+    if (!schema || !w->q->format.schema.n)
+        return;
+    json_member_open(&w->o, STR("response_format"), '{');
+    json_member_str(&w->o, STR("type"), STR("json_object"));
+    json_member_raw(&w->o, STR("value"), w->q->format.schema);
+    json_close(&w->o, '}');
+}
+
 static void write_response_format(struct openai_writing *w)
 {
     const struct response_format *f = &w->q->format;
-    bool schema = f->kind == FORMAT_SCHEMA && !(w->vendor->quirks & QUIRK_NO_SCHEMA);
+    bool schema = takes_schema(w);
 
     if (f->kind == FORMAT_UNSET || !takes(w, "response_format", f->from))
         return;
+    if (w->vendor->quirks & QUIRK_VALUE_FORMAT) {
+        write_value_format(w, schema);
+        return;
+    }
     json_member_open(&w->o, STR("response_format"), '{');
     json_member_str(&w->o, STR("type"),
                     schema                   ? STR("json_schema")

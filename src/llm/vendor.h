@@ -47,6 +47,8 @@ enum {
     QUIRK_ORDER = 1 << 19,            /* system text only at the beginning, no user message right behind a tool's  */
     QUIRK_REASONING_FIELD = 1 << 20,  /* takes reasoning back: field named by reasoning_name                      */
     QUIRK_CONTINUE = 1 << 21,         /* continue_final_message for a last assistant message (vLLM, SGLang)        */
+    QUIRK_VALUE_FORMAT =
+        1 << 22, /* response_format has its schema as "value", is nothing without one, and excludes tools (TGI) */
 };
 
 /* Those for which a request of the very same dialect must be said anew. */

@@ -421,3 +421,8 @@ TEST(ollama_transcripts_at_every_cut)
 {
     run_folder("ollama");
 }
+
+TEST(tgi_transcripts_at_every_cut)
+{
+    run_folder("tgi");
+}

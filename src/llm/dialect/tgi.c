@@ -1,0 +1,51 @@
+/*
+ * tgi.c - the dialect of Hugging Face's Text Generation Inference: prompts that are continued, both sides.
+ *
+ * Written against text-generation-inference, docs/openapi.json, version 3, and the task "text generation" of Hugging Face's hosted inference, whose
+ * paths name the model. TGI's own paths name none: it is the only one that speaks this dialect, or named in a header. Conversations reach a TGI
+ * server on its OpenAI route.
+ */
+#include "llm/tgi_int.h"
+
+#define GENERATE .method = "POST", .operation = OP_CHAT, .label = "generate"
+
+static const struct endpoint_row endpoints[] = {
+    {GENERATE, .path = "/generate", .model = MODEL_NONE, .stream = STREAM_NEVER, .variant = TGI_OBJECT},
+    {GENERATE, .path = "/generate_stream", .model = MODEL_NONE, .stream = STREAM_ALWAYS, .variant = TGI_OBJECT},
+    {GENERATE, .path = "/", .model = MODEL_NONE, .stream = STREAM_IF_TRUE, .variant = TGI_ARRAY},
+    {GENERATE, .path = "/invocations", .model = MODEL_NONE, .stream = STREAM_IF_TRUE, .variant = TGI_ARRAY},
+    {GENERATE, .path = "/models/{model}", .model = MODEL_IN_PATH, .stream = STREAM_IF_TRUE, .variant = TGI_ARRAY},
+    {GENERATE, .path = "/hf-inference/models/{model}", .model = MODEL_IN_PATH, .stream = STREAM_IF_TRUE,
+     .variant = TGI_ARRAY},
+    {.method = NULL},
+};
+
+/* A path with a model in it means the server's root. */
+static err_t pass_path(const struct translation *t, bool stream, struct str *ret_path)
+{
+    (void)stream;
+    *ret_path = t->row->model == MODEL_IN_PATH ? STR("/") : str_from_c(t->row->path);
+    return OK;
+}
+
+const struct dialect dialect_tgi = {
+    .name = "tgi",
+    .title = "Text Generation Inference",
+    .client = {.endpoints = endpoints,
+               .read_chat = tgi_read_chat,
+               .write_answer = tgi_write_answer,
+               .writer_size = sizeof(struct tgi_writer),
+               .writer_begin = tgi_writer_begin,
+               .writer_event = tgi_writer_event,
+               .keep_alive = STR_INIT(": keep-alive\n\n"),
+               .write_error = tgi_write_error},
+    .provider = {.one_choice = true,
+                 .write_chat = tgi_write_chat,
+                 .read_answer = tgi_read_answer,
+                 .reader_size = TGI_READER_SIZE,
+                 .reader_begin = tgi_reader_begin,
+                 .reader_frame = tgi_reader_frame,
+                 .reader_end = tgi_reader_end,
+                 .pass_path = pass_path,
+                 .read_error = tgi_read_error},
+};
