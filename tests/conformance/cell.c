@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "conformance/conformance.h"
+#include "llm/emulate.h"
 #include "rt/loop.h"
 
 enum { BODY_MAX = 16 * 1024 * 1024 };
@@ -69,7 +70,9 @@ static err_t read_stream(struct cell *c, const struct provider_call *call, const
 static void read_answer(struct cell *c, const struct provider_call *call)
 {
     struct answer_builder *b = answer_builder_new(&c->arena, &c->answer);
-    struct chat_sink sink = answer_sink(b);
+    struct chat_sink whole = answer_sink(b);
+    struct emulator *m = emulator_new(&c->arena, call, &whole); /* as whoever says it so has to read it */
+    struct chat_sink sink = m ? emulator_sink(m) : whole;
     err_t e = call->stream ? read_stream(c, call, &sink) : c->dialect->provider.read_answer(&c->arena, c->body, &sink);
 
     c->answered = e == OK && c->answer.ended;
@@ -86,13 +89,15 @@ err_t cell_ask(struct cell *c)
     struct buf body CLEANUP(buf_release) = BUF_INIT(BODY_MAX);
     struct provider_call call = {.body = &body};
     struct http_call *http CLEANUP(http_call_close_p) = NULL;
-    struct http_header headers[CALL_HEADERS_MAX + 1] = {{STR("content-type"), STR("application/json")}};
+    struct http_header headers[CALL_HEADERS_MAX + 2] = {{STR("content-type"), STR("application/json")}};
     struct http_call_options o = {.method = STR("POST"), .headers = headers, .count = 1, .body_parts = 1};
     struct translation t;
 
     /* In a later round a client leaves out what it cannot carry, and the gateway has to cope. */
     if (write_request(c, &t, &call) != OK || (!c->rounds++ && (c->unsaid.dropped || c->unsaid.emulated)))
         return fail(E_UNSUPPORTED, "the client's dialect cannot say it");
+    if (c->row->prompts)
+        headers[o.count++] = (struct http_header){STR("x-crossdock-model"), t.model};
     for (size_t i = 0; i < call.header_count; i++)
         headers[o.count++] = (struct http_header){call.headers[i].name, call.headers[i].value};
     struct str bytes = arena_str(&c->arena, buf_str(&body));

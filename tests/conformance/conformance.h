@@ -18,6 +18,7 @@ enum { GATEWAY_PORT = 80, SIMULATOR_PORT = 9000 };
 /* Who asks: a dialect's own vendor, below this path of the gateway. */
 struct row {
     const char *vendor, *dialect, *base;
+    bool prompts; /* its clients send prompts to be continued, and name the model in a header */
 };
 
 /* Who answers. */
@@ -26,6 +27,7 @@ struct column {
     const char *path;   /* base URL's path at the simulator      */
     const char *model;  /* that it is asked for                  */
     const char *faulty; /* in front of the faults' names, where the model's name says what it speaks; NULL: "fault" */
+    bool one_model;     /* it serves one, whatever it is asked for: no model of it can fail            */
 };
 
 extern const struct row rows[];

@@ -30,9 +30,15 @@
 #include "unit/test.h"
 
 const struct row rows[] = {
-    {"openai", "openai", "/v1"},       {"openai", "responses", "/v1"},  {"openai", "completions", "/v1"},
-    {"anthropic", "anthropic", "/v1"}, {"gemini", "gemini", "/v1beta"}, {"bedrock", "bedrock", ""},
-    {"cohere", "cohere", ""},          {"ollama", "ollama", ""},        {"tgi", "tgi", ""},
+    {.vendor = "openai", .dialect = "openai", .base = "/v1"},
+    {.vendor = "openai", .dialect = "responses", .base = "/v1"},
+    {.vendor = "openai", .dialect = "completions", .base = "/v1"},
+    {.vendor = "anthropic", .dialect = "anthropic", .base = "/v1"},
+    {.vendor = "gemini", .dialect = "gemini", .base = "/v1beta"},
+    {.vendor = "bedrock", .dialect = "bedrock", .base = ""},
+    {.vendor = "cohere", .dialect = "cohere", .base = ""},
+    {.vendor = "ollama", .dialect = "ollama", .base = ""},
+    {.vendor = "tgi", .dialect = "tgi", .base = "", .prompts = true},
 };
 const size_t row_count = ARRAY_LEN(rows);
 
@@ -54,7 +60,7 @@ const struct column columns[] = {
     {.vendor = "bedrock", .path = "/bedrock", .model = "anthropic.claude-sim-v1:0", .faulty = "anthropic.claude-fault"},
     {.vendor = "cohere", .path = "/cohere", .model = "command-sim"},
     {.vendor = "ollama", .path = "/ollama", .model = "sim"},
-    {.vendor = "tgi", .path = "/tgi", .model = "tgi"},
+    {.vendor = "tgi", .path = "/tgi", .model = "tgi", .one_model = true},
 };
 const size_t column_count = ARRAY_LEN(columns);
 
@@ -198,6 +204,9 @@ static SUSPENDS enum outcome run_cell(struct cell *c)
     c->dialect = dialect_find(str_from_c(c->row->dialect)); /* the request is of no dialect: said in full */
     c->request.reasoning.budget = -1;
     c->scenario->ask(c);
+    c->request.is_completion = c->row->prompts;
+    if (c->scenario->model && c->column->one_model)
+        return UNSAID;
     e = cell_ask(c);
     if (e == E_UNSUPPORTED)
         return UNSAID;

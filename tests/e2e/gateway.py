@@ -87,7 +87,7 @@ class Gateway:
         scenario_path = self.write("scenario.yaml", yaml.safe_dump(scenario or SCENARIO))
         for name, text in (files or {}).items():
             self.write(name, text)
-        self.provider = Process("sim", "--listen", "127.0.0.1:0", "--scenario", scenario_path, address=r"SIMULATED provider at (http://\S+)")
+        self.provider = Process("sim", "--listen", "127.0.0.1:0", "--scenario", scenario_path, address=r"at (http://\S+)/v1")
         self.config = self.write("crossdock.yaml", yaml.safe_dump(self.default_config() | (config or {})))
         self.process = Process("serve", "--config", self.config, address=r"listening url=(https?://[^\s\"]+)")
         self.url = self.process.url
