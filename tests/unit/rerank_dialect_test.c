@@ -292,3 +292,12 @@ TEST(rerank_paths_belong_to_whom_the_body_says)
     CHECK_STR(whose("/tei/embed_sparse", "{}", &arena), "tei");
     CHECK_STR(whose("/cohere/v1/tokenize", "{}", &arena), "cohere");
 }
+
+TEST(tei_speaks_openais_embeddings_but_not_jinas_ranking)
+{
+    const struct vendor *tei = vendor_find(STR("tei"));
+
+    CHECK(vendor_speaks(tei, dialect_find(STR("openai"))));
+    CHECK(!vendor_speaks(tei, dialect_find(STR("rerank"))));
+    CHECK_STR(str_from_c(tei->also_path), "/v1");
+}
