@@ -71,6 +71,14 @@ struct str str_trim(struct str s)
     return s;
 }
 
+bool str_is_blank(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!memchr(" \t\r\n", s.p[i], 4))
+            return false;
+    return true;
+}
+
 struct str str_slice(struct str s, size_t from, size_t to)
 {
     if (to > s.n)

@@ -58,6 +58,8 @@ size_t str_find(struct str s, struct str needle) PURE;
 bool str_list_has(struct str list, struct str item) PURE;
 /* Without ASCII blanks and tabs at both ends. */
 struct str str_trim(struct str s) PURE;
+/* Nothing but blanks, tabs and line ends? True for an empty text. */
+bool str_is_blank(struct str s) PURE;
 /* Bytes [from, to), clamped to the string. */
 struct str str_slice(struct str s, size_t from, size_t to) PURE;
 /* Cut at the first `c`: returns what is before it and leaves in *s what is after; without a `c` returns all and leaves

@@ -7,7 +7,6 @@
  *
  * A thinking block without words, signed by Google, stands for the signature of the tool call behind it (anthropic_answer_write.c made it).
  */
-#include "base/map.h"
 #include "llm/anthropic_int.h"
 #include "llm/signature.h"
 #include "llm/tool_id.h"
@@ -20,44 +19,14 @@ struct reading {
 
 /* --- refusing --- */
 
-/* As Anthropic names fields: "messages.0.content". */
-static struct str dotted(struct json_node at, struct str member, struct arena *arena)
-{
-    struct str pointer = json_node_pointer(at, arena);
-    struct str joined = member.n ? arena_printf(arena, "%.*s/%.*s", STR_ARG(pointer), STR_ARG(member)) : pointer;
-    char *to = arena_alloc(arena, joined.n + 1);
-
-    for (size_t i = 0; i < joined.n; i++)
-        to[i] = joined.p[i] == '/' ? '.' : joined.p[i];
-    return str_slice(str_of(to, joined.n), 1, joined.n);
-}
-
 /* `at`, or its member (which may be absent), is not what it must be. */
 static err_t refuse(struct reading *r, struct json_node at, struct str member, const char *what)
 {
-    *r->param = dotted(at, member, r->arena);
+    *r->param = chat_field(at, member, r->arena);
     return fail(E_PARSE, "%.*s: %s", STR_ARG(*r->param), what);
 }
 
 /* --- parts --- */
-
-static void keep_unknown(struct reading *r, struct json_node object, const struct str *known, size_t n)
-{
-    JSON_EACH(w, object)
-    {
-        bool is_known = !json_node_is_set(w.value);
-        for (size_t i = 0; i < n && !is_known; i++)
-            is_known = json_walk_key_is(&w, known[i]);
-        if (!is_known)
-            chat_add_extra(r->q, r->arena, w.key, w.value, true);
-    }
-}
-
-#define KEEP_UNKNOWN(r, object, ...)                                                                                   \
-    do {                                                                                                               \
-        static const struct str known_[] = {__VA_ARGS__};                                                              \
-        keep_unknown((r), (object), known_, ARRAY_LEN(known_));                                                        \
-    } while (0)
 
 static struct str text_of(struct reading *r, struct json_node object, struct str key)
 {
@@ -105,7 +74,8 @@ static err_t read_text(struct reading *r, struct block *b, struct json_node v)
         **last = anthropic_citation(w.value, r->arena);
         last = &(*last)->next;
     }
-    KEEP_UNKNOWN(r, v, STR_INIT("type"), STR_INIT("text"), STR_INIT("citations"), STR_INIT("cache_control"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("type"), STR_INIT("text"), STR_INIT("citations"),
+                      STR_INIT("cache_control"));
     return OK;
 }
 
@@ -152,14 +122,14 @@ static err_t read_source(struct reading *r, struct media *to, struct json_node v
     }
     if (!to->data.n)
         return refuse(r, v, STR("source"), "holds no data");
-    KEEP_UNKNOWN(r, source, STR_INIT("type"), STR_INIT("media_type"), STR_INIT("data"), STR_INIT("url"),
-                 STR_INIT("file_id"), STR_INIT("content"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, source, STR_INIT("type"), STR_INIT("media_type"), STR_INIT("data"),
+                      STR_INIT("url"), STR_INIT("file_id"), STR_INIT("content"));
     return OK;
 }
 
 static err_t read_image(struct reading *r, struct block *b, struct json_node v)
 {
-    KEEP_UNKNOWN(r, v, STR_INIT("type"), STR_INIT("source"), STR_INIT("cache_control"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("type"), STR_INIT("source"), STR_INIT("cache_control"));
     return read_source(r, &b->media, v);
 }
 
@@ -177,8 +147,8 @@ static err_t read_document(struct reading *r, struct block *b, struct json_node 
     read_citing(b, v);
     TRY(read_source(r, &b->media, v));
     b->media.name = text_of(r, v, STR("title"));
-    KEEP_UNKNOWN(r, v, STR_INIT("type"), STR_INIT("source"), STR_INIT("title"), STR_INIT("context"),
-                 STR_INIT("citations"), STR_INIT("cache_control"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("type"), STR_INIT("source"), STR_INIT("title"), STR_INIT("context"),
+                      STR_INIT("citations"), STR_INIT("cache_control"));
     return OK;
 }
 
@@ -191,8 +161,8 @@ static err_t read_search_result(struct reading *r, struct block *b, struct json_
                               .type = STR("text/plain"),
                               .data = joined_text(r, json_node_get(v, STR("content"))),
                               .name = text_of(r, v, STR("title"))};
-    KEEP_UNKNOWN(r, v, STR_INIT("type"), STR_INIT("source"), STR_INIT("title"), STR_INIT("content"),
-                 STR_INIT("citations"), STR_INIT("cache_control"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("type"), STR_INIT("source"), STR_INIT("title"), STR_INIT("content"),
+                      STR_INIT("citations"), STR_INIT("cache_control"));
     return OK;
 }
 
@@ -203,14 +173,14 @@ static err_t read_thinking(struct reading *r, struct block *b, struct json_node 
     b->text = text_of(r, v, STR("thinking"));
     if (carried.n)
         b->signature = signature_unwrap(carried, SIGNER_ANTHROPIC, &b->signer);
-    KEEP_UNKNOWN(r, v, STR_INIT("type"), STR_INIT("thinking"), STR_INIT("signature"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("type"), STR_INIT("thinking"), STR_INIT("signature"));
     return OK;
 }
 
 static err_t read_redacted(struct reading *r, struct block *b, struct json_node v)
 {
     b->text = signature_unwrap(text_of(r, v, STR("data")), SIGNER_ANTHROPIC, &b->signer);
-    KEEP_UNKNOWN(r, v, STR_INIT("type"), STR_INIT("data"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("type"), STR_INIT("data"));
     return OK;
 }
 
@@ -227,8 +197,8 @@ static err_t read_tool_use(struct reading *r, struct block *b, struct json_node 
     if (json_node_is_set(input) && !json_node_is(input, JSON_OBJECT))
         return refuse(r, v, STR("input"), "must be an object");
     b->arguments = json_node_is_set(input) ? json_node_raw(input) : STR("{}");
-    KEEP_UNKNOWN(r, v, STR_INIT("type"), STR_INIT("id"), STR_INIT("name"), STR_INIT("input"),
-                 STR_INIT("cache_control"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("type"), STR_INIT("id"), STR_INIT("name"), STR_INIT("input"),
+                      STR_INIT("cache_control"));
     return OK;
 }
 
@@ -240,8 +210,8 @@ static err_t read_tool_result(struct reading *r, struct block *b, struct json_no
     b->is_error = json_get_true(v, STR("is_error"));
     if (!b->id.n)
         return refuse(r, v, STR("tool_use_id"), "must be a string that is not empty");
-    KEEP_UNKNOWN(r, v, STR_INIT("type"), STR_INIT("tool_use_id"), STR_INIT("content"), STR_INIT("is_error"),
-                 STR_INIT("cache_control"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("type"), STR_INIT("tool_use_id"), STR_INIT("content"),
+                      STR_INIT("is_error"), STR_INIT("cache_control"));
     return json_node_is_set(json_node_get(v, STR("content"))) ? read_content(r, &b->content, v, true) : OK;
 }
 
@@ -340,7 +310,7 @@ static err_t read_message(struct reading *r, struct json_node v)
     TRY(read_content(r, &turn->blocks, v, false));
     if (is == CHAT_ASSISTANT)
         adopt_signatures(&turn->blocks);
-    KEEP_UNKNOWN(r, v, STR_INIT("role"), STR_INIT("content"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("role"), STR_INIT("content"));
     return OK;
 }
 
@@ -409,8 +379,8 @@ static err_t read_tool(struct reading *r, struct json_node v)
     tool->cache = cache_of(v);
     if (json_node_bool(json_node_get(v, STR("strict")), &strict))
         tool->strict = strict ? YES : NO;
-    KEEP_UNKNOWN(r, v, STR_INIT("type"), STR_INIT("name"), STR_INIT("description"), STR_INIT("input_schema"),
-                 STR_INIT("strict"), STR_INIT("cache_control"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("type"), STR_INIT("name"), STR_INIT("description"),
+                      STR_INIT("input_schema"), STR_INIT("strict"), STR_INIT("cache_control"));
     return OK;
 }
 
@@ -445,7 +415,7 @@ static err_t take_tool_choice(struct reading *r, struct json_node v)
         return refuse(r, v, STR("name"), "must name the tool");
     if (json_node_bool(serial, &off))
         r->q->parallel_tools = (struct flag){off ? NO : YES, serial};
-    KEEP_UNKNOWN(r, v, STR_INIT("type"), STR_INIT("name"), STR_INIT("disable_parallel_tool_use"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("type"), STR_INIT("name"), STR_INIT("disable_parallel_tool_use"));
     return OK;
 }
 
@@ -473,7 +443,7 @@ static err_t take_thinking(struct reading *r, struct json_node v)
     }
     if (json_node_is(display, JSON_STRING))
         to->show = json_node_text_is(display, STR("omitted")) ? NO : YES;
-    KEEP_UNKNOWN(r, v, STR_INIT("type"), STR_INIT("budget_tokens"), STR_INIT("display"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("type"), STR_INIT("budget_tokens"), STR_INIT("display"));
     return OK;
 }
 
@@ -487,7 +457,7 @@ static err_t take_format(struct reading *r, struct json_node v)
         return refuse(r, v, STR("schema"), "must be a JSON Schema, an object");
     r->q->format =
         (struct response_format){.kind = FORMAT_SCHEMA, .schema = json_node_raw(schema), .strict = YES, .from = v};
-    KEEP_UNKNOWN(r, v, STR_INIT("type"), STR_INIT("schema"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("type"), STR_INIT("schema"));
     return OK;
 }
 
@@ -502,7 +472,7 @@ static err_t take_output_config(struct reading *r, struct json_node v)
         if (json_is_absent(r->q->reasoning.from))
             r->q->reasoning.from = effort;
     }
-    KEEP_UNKNOWN(r, v, STR_INIT("effort"), STR_INIT("format"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("effort"), STR_INIT("format"));
     return json_node_is_set(format) ? take_format(r, format) : OK;
 }
 
@@ -523,7 +493,7 @@ static err_t take_stops(struct reading *r, struct json_node v)
 static err_t take_metadata(struct reading *r, struct json_node v)
 {
     chat_read_setting(&r->q->user, json_node_get(v, STR("user_id")), r->arena);
-    KEEP_UNKNOWN(r, v, STR_INIT("user_id"));
+    CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("user_id"));
     return OK;
 }
 
@@ -634,22 +604,6 @@ static err_t read_members(struct reading *r, struct json_node root)
     return OK;
 }
 
-/* A result gets the name of the last call before it that has its id. */
-static void name_results(struct chat_request *q)
-{
-    struct map calls CLEANUP(map_release) = {0};
-
-    for (struct turn *t = q->turns; t; t = t->next) {
-        for (struct block *b = t->blocks; b; b = b->next) {
-            if (b->kind == BLOCK_TOOL_CALL)
-                map_put(&calls, b->id, b);
-            const struct block *call = b->kind == BLOCK_TOOL_RESULT ? map_get(&calls, b->id) : NULL;
-            if (call)
-                b->name = call->name;
-        }
-    }
-}
-
 static bool streams(const struct endpoint_row *row, bool asked)
 {
     switch (row->stream) {
@@ -685,7 +639,7 @@ err_t anthropic_read_chat(struct translation *t, const struct json_tree *doc, st
     if (!q.model.n)
         return refuse(&r, root, STR("model"), "must name a model");
     q.stream = streams(t->row, q.stream);
-    name_results(&q);
+    chat_name_results(&q);
     *ret = q;
     return OK;
 }

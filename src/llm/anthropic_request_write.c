@@ -12,6 +12,9 @@
 #include "codec/json_out.h"
 #include "codec/url.h"
 #include "llm/anthropic_int.h"
+#include "llm/cache_points.h"
+#include "llm/claude.h"
+#include "llm/emulate.h"
 #include "llm/schema_fit.h"
 #include "llm/signature.h"
 #include "llm/tool_args.h"
@@ -19,14 +22,12 @@
 #include "llm/unsaid.h"
 #include "llm/vendor.h"
 
-enum { TOOL_NAME_MAX = 128, CACHE_POINTS_MAX = 4, BUDGET_MIN = 1024 };
+enum { TOOL_NAME_MAX = 128 };
 
 #define VERSION STR("2023-06-01")
 #define VERSION_WITHOUT_SAMPLING STR("2026-10-21")
 #define VERSION_OF_BEDROCK STR("bedrock-2023-05-31")
 #define VERSION_OF_VERTEX STR("vertex-2023-10-16")
-
-enum thinking { THINKING_UNSAID, THINKING_OFF, THINKING_BUDGET, THINKING_ADAPTIVE };
 
 struct writing {
     struct translation *t;
@@ -35,19 +36,15 @@ struct writing {
     struct arena *arena;
     struct losses *losses;
     struct json_out o;
-    unsigned host;  /* QUIRK_ANTHROPIC_BEDROCK, QUIRK_ANTHROPIC_VERTEX or 0 */
-    bool counting;  /* the body of a count of tokens                      */
-    bool adaptive;  /* the model takes adaptive thinking and efforts      */
-    bool formats;   /* the model takes an output format                   */
+    unsigned host; /* QUIRK_ANTHROPIC_BEDROCK, QUIRK_ANTHROPIC_VERTEX or 0 */
+    bool counting; /* the body of a count of tokens                      */
+    struct claude_traits traits;
+    struct claude_plan plan;
+    struct cache_points points;
     bool has_tools; /* some tool is told                                  */
     struct block *system;
     struct turn *turns;
-    enum thinking thinking;
-    int64_t max_output, budget;
     bool schema_by_tool;
-    /* cache points still to be left out, by place; and has one of five minutes been told? */
-    size_t skip_tools, skip_system, skip_messages;
-    bool short_lived;
     /* of the turn being told */
     const struct turn *turn;
     bool turn_is_open, in_result;
@@ -57,36 +54,6 @@ struct writing {
 static bool is_own(const struct writing *w)
 {
     return w->q->dialect == &dialect_anthropic && w->q->document;
-}
-
-/* --- what models take --- */
-
-/* Models by the first versions of their names, as they appear within a provider's name of them; `whole`: only at its end. */
-static const struct {
-    struct str name;
-    bool whole, adaptive, formats;
-} older_models[] = {
-    {STR_INIT("claude-3"), false, false, false},          {STR_INIT("claude-opus-4"), true, false, false},
-    {STR_INIT("claude-opus-4@"), false, false, false},    {STR_INIT("claude-opus-4-0"), false, false, false},
-    {STR_INIT("claude-opus-4-2"), false, false, false},   {STR_INIT("claude-opus-4-1"), false, false, true},
-    {STR_INIT("claude-opus-4-5"), false, false, true},    {STR_INIT("claude-sonnet-4"), true, false, false},
-    {STR_INIT("claude-sonnet-4@"), false, false, false},  {STR_INIT("claude-sonnet-4-0"), false, false, false},
-    {STR_INIT("claude-sonnet-4-2"), false, false, false}, {STR_INIT("claude-sonnet-4-5"), false, false, true},
-    {STR_INIT("claude-haiku-4-5"), false, false, true},
-};
-
-static void find_traits(struct writing *w)
-{
-    struct str model = w->t->model;
-
-    w->adaptive = w->formats = true;
-    for (size_t i = 0; i < ARRAY_LEN(older_models); i++) {
-        size_t at = str_find(model, older_models[i].name);
-        if (at == model.n || (older_models[i].whole && at + older_models[i].name.n != model.n))
-            continue;
-        w->adaptive = older_models[i].adaptive;
-        w->formats = older_models[i].formats;
-    }
 }
 
 /* --- where it goes --- */
@@ -313,54 +280,15 @@ static void write_own(struct writing *w)
 
 /* --- cache points --- */
 
-static size_t count_points(const struct block *b)
+static void write_cache_point(struct writing *w, enum cache_place place, enum cache_hint hint, struct json_node from)
 {
-    size_t n = 0;
-
-    for (; b; b = b->next)
-        n += b->cache != CACHE_NONE;
-    return n;
-}
-
-/* The last point of the tools, the last of the system text, and the last of the messages are kept, as many as may be. */
-static void plan_cache_points(struct writing *w)
-{
-    size_t tools = 0, system = count_points(w->system), messages = 0, room = CACHE_POINTS_MAX;
-
-    for (const struct tool *t = w->q->tools; t; t = t->next)
-        tools += t->cache != CACHE_NONE && tool_is_allowed(&w->q->tool_choice, t->name);
-    for (const struct turn *t = w->turns; t; t = t->next)
-        messages += count_points(t->blocks);
-    if (tools + system + messages <= room)
-        return;
-    w->skip_tools = tools ? tools - 1 : 0;
-    w->skip_system = system ? system - 1 : 0;
-    room -= (tools > 0) + (system > 0);
-    w->skip_messages = messages > room ? messages - room : 0;
-}
-
-static void write_cache_point(struct writing *w, enum cache_hint hint, struct json_node from, size_t *skip)
-{
-    bool long_lived = hint == CACHE_1H || (hint == CACHE_DEFAULT && str_eq(w->q->cache_retention.text, STR("24h")));
-
+    hint = cache_points_take(&w->points, place, hint, from);
     if (hint == CACHE_NONE)
         return;
-    if (*skip) {
-        --*skip;
-        loss_note(w->losses, LOSS_CHANGED, from, "at most four cache points; the last ones are kept");
-        return;
-    }
-    if (long_lived && w->short_lived) {
-        loss_note(w->losses, LOSS_CHANGED, from, "a cache point of an hour cannot stand behind one of five minutes");
-        long_lived = false;
-    }
-    w->short_lived = w->short_lived || !long_lived;
     json_member_open(&w->o, STR("cache_control"), '{');
     json_member_str(&w->o, STR("type"), STR("ephemeral"));
-    if (long_lived)
-        json_member_str(&w->o, STR("ttl"), STR("1h"));
-    else if (hint == CACHE_5M)
-        json_member_str(&w->o, STR("ttl"), STR("5m"));
+    if (hint == CACHE_5M || hint == CACHE_1H)
+        json_member_str(&w->o, STR("ttl"), hint == CACHE_1H ? STR("1h") : STR("5m"));
     json_close(&w->o, '}');
 }
 
@@ -387,10 +315,7 @@ static void begin_block(struct writing *w, struct str type)
 
 static void end_block(struct writing *w, const struct block *b)
 {
-    if (w->turn)
-        write_cache_point(w, b->cache, b->from, &w->skip_messages);
-    else
-        write_cache_point(w, b->cache, b->from, &w->skip_system);
+    write_cache_point(w, w->turn ? CACHE_OF_MESSAGES : CACHE_OF_SYSTEM, b->cache, b->from);
     json_close(&w->o, '}');
 }
 
@@ -604,22 +529,6 @@ static void write_turn(struct writing *w, const struct turn *t)
     w->turn = NULL;
 }
 
-/* A final text of the assistant, which the model continues, must not end in blanks. */
-static void trim_prefill(struct writing *w)
-{
-    struct turn *last = w->turns;
-
-    while (last && last->next)
-        last = last->next;
-    struct block *b = last && last->role == CHAT_ASSISTANT ? last->blocks : NULL;
-    while (b && b->next)
-        b = b->next;
-    if (!b || b->kind != BLOCK_TEXT)
-        return;
-    while (b->text.n && memchr(" \t\r\n", b->text.p[b->text.n - 1], 4))
-        b->text.n--;
-}
-
 static void write_messages(struct writing *w)
 {
     json_member_open(&w->o, STR("messages"), '[');
@@ -632,7 +541,7 @@ static void write_system(struct writing *w)
 {
     struct block instruction = {
         .kind = BLOCK_TEXT,
-        .text = STR("Answer with one valid JSON object and nothing else: no explanation, no code fence."),
+        .text = JSON_BY_WORD,
     };
     bool by_word = w->q->format.kind == FORMAT_JSON;
 
@@ -659,40 +568,6 @@ static bool is_told(const struct writing *w, const struct tool *t)
     return t->kind != TOOL_HOSTED && tool_is_allowed(&w->q->tool_choice, t->name);
 }
 
-static bool fits_as_name(struct str name)
-{
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-        if (!(c >= '0' && c <= '9') && !(ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') && c != '_' && c != '-')
-            return false;
-    }
-    return name.n <= TOOL_NAME_MAX;
-}
-
-/* Names that fit are taken first, so that they stay as they are. */
-static void map_names(struct writing *w)
-{
-    struct str *text_tools = NULL;
-    size_t custom = 0;
-
-    w->call->names = name_map_new(w->arena, TOOL_NAME_MAX, STR_NONE);
-    for (const struct tool *t = w->q->tools; t; t = t->next) {
-        if (fits_as_name(t->name))
-            name_map_out(w->call->names, t->name);
-        w->has_tools = w->has_tools || is_told(w, t);
-        custom += t->kind == TOOL_CUSTOM;
-    }
-    if (!custom)
-        return;
-    text_tools = arena_alloc(w->arena, custom * sizeof *text_tools);
-    custom = 0;
-    for (const struct tool *t = w->q->tools; t; t = t->next)
-        if (t->kind == TOOL_CUSTOM)
-            text_tools[custom++] = name_map_out(w->call->names, t->name);
-    w->call->emulate.text_tools = text_tools;
-    w->call->emulate.text_tool_count = custom;
-}
-
 static struct str schema_of(struct writing *w, const struct tool *t)
 {
     bool weaker;
@@ -716,11 +591,11 @@ static void write_tool(struct writing *w, const struct tool *t)
     } else {
         json_member_raw(&w->o, STR("input_schema"), schema_of(w, t));
     }
-    if (t->strict == YES && w->formats)
+    if (t->strict == YES && w->traits.formats)
         json_member_bool(&w->o, STR("strict"), true);
     else if (t->strict == YES)
         loss_note(w->losses, LOSS_CHANGED, t->from, "this model has no strict tools");
-    write_cache_point(w, t->cache, t->from, &w->skip_tools);
+    write_cache_point(w, CACHE_OF_TOOLS, t->cache, t->from);
     json_close(&w->o, '}');
 }
 
@@ -809,107 +684,19 @@ static bool is_forced(const struct writing *w)
            (w->has_tools && (w->q->tool_choice.kind == CHOICE_REQUIRED || w->q->tool_choice.kind == CHOICE_NAMED));
 }
 
-static bool begins_with_own_thought(const struct turn *t)
-{
-    const struct block *b = t->blocks;
-
-    while (b && (b->kind == BLOCK_THINKING || b->kind == BLOCK_REDACTED) && b->signer != SIGNER_ANTHROPIC)
-        b = b->next;
-    return b && ((b->kind == BLOCK_THINKING && b->signature.n) || b->kind == BLOCK_REDACTED);
-}
-
-/* Why the conversation rules thinking out; NULL if it does not. */
-static const char *no_thinking(const struct writing *w)
-{
-    const struct turn *calling = NULL, *last = NULL;
-
-    for (const struct turn *t = w->turns; t; t = t->next) {
-        if (t->role == CHAT_ASSISTANT)
-            calling = t;
-        last = t;
-    }
-    if (is_forced(w))
-        return "no thinking where a tool is forced";
-    if (last && last->role == CHAT_ASSISTANT)
-        return "no thinking where the assistant's text is continued";
-    if (!w->adaptive && calling && last && turn_has(last, BLOCK_TOOL_RESULT) && turn_has(calling, BLOCK_TOOL_CALL) &&
-        !begins_with_own_thought(calling))
-        return "no thinking behind tool calls whose thoughts did not come back";
-    return NULL;
-}
-
-static bool is_off(const struct reasoning *r)
-{
-    return r->on == NO || r->effort == EFFORT_NONE || (r->budget == 0 && r->on != YES);
-}
-
-static void decide_thinking(struct writing *w)
-{
-    const struct reasoning *r = &w->q->reasoning;
-    const char *why = no_thinking(w);
-
-    if (is_off(r)) {
-        w->thinking = w->adaptive ? THINKING_OFF : THINKING_UNSAID;
-        return;
-    }
-    if (r->on != YES && r->budget <= 0 && r->effort == EFFORT_UNSET)
-        return;
-    if (why) {
-        loss_note(w->losses, LOSS_CHANGED, r->from, why);
-        return;
-    }
-    w->thinking = w->adaptive && r->budget <= 0 ? THINKING_ADAPTIVE : THINKING_BUDGET;
-    w->budget = r->budget > 0 ? r->budget : effort_budget(r->effort == EFFORT_UNSET ? EFFORT_MEDIUM : r->effort);
-}
-
-/* The limit of the answer, and a budget that stays below it. */
-static void decide_limits(struct writing *w)
-{
-    double asked;
-    bool said = w->q->max_output.text.n && json_to_double(w->q->max_output.text, &asked) && asked >= 0 && asked < 1e15;
-
-    w->max_output = said ? (int64_t)asked : w->t->default_max_output;
-    if (w->thinking != THINKING_BUDGET)
-        return;
-    if (w->budget < BUDGET_MIN) {
-        loss_note(w->losses, LOSS_CHANGED, w->q->reasoning.from, "at least 1024 tokens to think");
-        w->budget = BUDGET_MIN;
-    }
-    if (w->budget < w->max_output)
-        return;
-    if (!said) {
-        w->max_output += w->budget;
-        return;
-    }
-    loss_note(w->losses, LOSS_CHANGED, w->q->reasoning.from, "thinking is part of the limited output");
-    w->budget = w->max_output - 1;
-    if (w->budget < BUDGET_MIN)
-        w->thinking = THINKING_UNSAID;
-}
-
 static void write_thinking(struct writing *w)
 {
-    const struct reasoning *r = &w->q->reasoning;
-
-    if (w->thinking == THINKING_UNSAID)
+    if (w->plan.thinking == CLAUDE_THINKING_UNSAID)
         return;
-    json_member_open(&w->o, STR("thinking"), '{');
-    json_member_str(&w->o, STR("type"),
-                    w->thinking == THINKING_OFF      ? STR("disabled")
-                    : w->thinking == THINKING_BUDGET ? STR("enabled")
-                                                     : STR("adaptive"));
-    if (w->thinking == THINKING_BUDGET)
-        json_member_i64(&w->o, STR("budget_tokens"), w->budget);
-    if (w->thinking == THINKING_ADAPTIVE && r->show != UNSET)
-        json_member_str(&w->o, STR("display"), r->show == YES ? STR("summarized") : STR("omitted"));
-    json_close(&w->o, '}');
+    json_key(&w->o, STR("thinking"));
+    claude_put_thinking(&w->o, &w->plan, &w->q->reasoning);
 }
 
 static void write_output_config(struct writing *w)
 {
     const struct reasoning *r = &w->q->reasoning;
     const struct response_format *f = &w->q->format;
-    bool effort = w->adaptive && r->effort > EFFORT_NONE;
+    bool effort = w->traits.adaptive && r->effort > EFFORT_NONE;
     bool format = f->kind == FORMAT_SCHEMA && !w->schema_by_tool;
 
     if (!effort && !format)
@@ -931,23 +718,6 @@ static void write_output_config(struct writing *w)
 
 /* --- settings --- */
 
-/* Why a sampling parameter cannot be sent; NULL: it can. */
-static const char *no_sampling(const struct writing *w, const struct number *n)
-{
-    bool thinks = w->thinking == THINKING_BUDGET || w->thinking == THINKING_ADAPTIVE;
-    double value;
-
-    if (!takes_sampling(w))
-        return "this version of the API has no sampling parameters";
-    if (!json_to_double(n->text, &value))
-        return "no number";
-    if (thinks && (n == &w->q->temperature ? value != 1 : n == &w->q->top_p ? value < 0.95 : true))
-        return "not while thinking";
-    if (n == &w->q->top_p && w->q->temperature.text.n)
-        return "models take temperature or top_p, not both";
-    return NULL;
-}
-
 /* `max`: what larger ones become; 0: no bound. */
 static void write_sampling(struct writing *w, struct str key, const struct number *n, unsigned max)
 {
@@ -955,7 +725,8 @@ static void write_sampling(struct writing *w, struct str key, const struct numbe
 
     if (!n->text.n)
         return;
-    const char *why = no_sampling(w, n);
+    const char *why =
+        takes_sampling(w) ? claude_refuses(&w->plan, w->q, n) : "this version of the API has no sampling parameters";
     if (why) {
         loss_drop(w->losses, n->from, why);
         return;
@@ -968,37 +739,17 @@ static void write_sampling(struct writing *w, struct str key, const struct numbe
     json_member_raw(&w->o, key, n->text);
 }
 
-static bool is_blank(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (!memchr(" \t\r\n", s.p[i], 4))
-            return false;
-    return true;
-}
-
-/* Stop sequences of nothing but blanks are refused: those are looked for on the way back. */
 static void write_stops(struct writing *w)
 {
-    const struct chat_request *q = w->q;
-    struct setting *blank = arena_alloc(w->arena, (q->stop_count + 1) * sizeof *blank);
-    size_t blanks = 0, said = 0;
+    size_t n;
+    const struct setting *stops = emulate_blank_stops(w->call, w->q, w->arena, w->losses, &n);
 
-    for (size_t i = 0; i < q->stop_count; i++) {
-        if (!q->stops[i].text.n) {
-            loss_drop(w->losses, q->stops[i].from, "an empty text stops nothing");
-        } else if (is_blank(q->stops[i].text)) {
-            loss_note(w->losses, LOSS_EMULATED, q->stops[i].from, "looked for by the gateway");
-            blank[blanks++] = q->stops[i];
-        } else {
-            if (!said++)
-                json_member_open(&w->o, STR("stop_sequences"), '[');
-            json_put_str(&w->o, q->stops[i].text);
-        }
-    }
-    if (said)
-        json_close(&w->o, ']');
-    w->call->emulate.stops = blank;
-    w->call->emulate.stop_count = blanks;
+    if (!n)
+        return;
+    json_member_open(&w->o, STR("stop_sequences"), '[');
+    for (size_t i = 0; i < n; i++)
+        json_put_str(&w->o, stops[i].text);
+    json_close(&w->o, ']');
 }
 
 static void write_tier(struct writing *w)
@@ -1019,7 +770,7 @@ static void write_settings(struct writing *w)
 {
     const struct chat_request *q = w->q;
 
-    json_member_i64(&w->o, STR("max_tokens"), w->max_output);
+    json_member_i64(&w->o, STR("max_tokens"), w->plan.max_output);
     write_sampling(w, STR("temperature"), &q->temperature, 1);
     write_sampling(w, STR("top_p"), &q->top_p, 1);
     write_sampling(w, STR("top_k"), &q->top_k, 0);
@@ -1058,7 +809,7 @@ static void note_unsaid(struct writing *w)
     unsaid_flag(l, &q->echo, NO);
     if (q->modalities.text.p && !str_eq(q->modalities.text, STR("[\"text\"]")))
         unsaid_setting(l, &q->modalities);
-    if (!w->short_lived && q->cache_retention.text.p)
+    if (!w->points.hour_told && q->cache_retention.text.p)
         unsaid_setting(l, &q->cache_retention);
     unsaid_extras(l, q->extras);
 }
@@ -1071,13 +822,14 @@ static err_t write_foreign(struct writing *w)
                            TURNS_USER_FIRST | TURNS_NO_EMPTY;
 
     turns_arrange(w->q, rules, w->arena, w->losses, &w->system, &w->turns);
-    trim_prefill(w);
-    find_traits(w);
-    map_names(w);
-    w->schema_by_tool = w->q->format.kind == FORMAT_SCHEMA && !w->formats;
-    plan_cache_points(w);
-    decide_thinking(w);
-    decide_limits(w);
+    turns_trim_last(w->turns);
+    w->traits = claude_traits_of(w->t->model);
+    emulate_tools(w->call, w->q, TOOL_NAME_MAX, w->arena);
+    for (const struct tool *t = w->q->tools; t; t = t->next)
+        w->has_tools = w->has_tools || is_told(w, t);
+    w->schema_by_tool = w->q->format.kind == FORMAT_SCHEMA && !w->traits.formats;
+    cache_points_plan(&w->points, w->q, w->system, w->turns, w->losses);
+    w->plan = claude_plan_of(w->q, w->turns, w->traits, is_forced(w), w->t->default_max_output, w->losses);
     if (!w->counting)
         write_settings(w);
     else if (w->host & QUIRK_ANTHROPIC_BEDROCK)

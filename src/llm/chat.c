@@ -7,6 +7,7 @@
 #include "llm/chat.h"
 
 #include "base/buf.h"
+#include "base/map.h"
 #include "llm/answer.h"
 
 /* --- building --- */
@@ -100,6 +101,30 @@ void chat_read_flag(struct flag *to, struct json_node v)
         *to = (struct flag){truth ? YES : NO, v};
 }
 
+void chat_keep_unknown(struct chat_request *q, struct arena *arena, struct json_node object, const struct str *known,
+                       size_t count)
+{
+    JSON_EACH(w, object)
+    {
+        bool is_known = !json_node_is_set(w.value);
+        for (size_t i = 0; i < count && !is_known; i++)
+            is_known = json_walk_key_is(&w, known[i]);
+        if (!is_known)
+            chat_add_extra(q, arena, w.key, w.value, true);
+    }
+}
+
+struct str chat_field(struct json_node at, struct str member, struct arena *arena)
+{
+    struct str pointer = json_node_pointer(at, arena);
+    struct str joined = member.n ? arena_printf(arena, "%.*s/%.*s", STR_ARG(pointer), STR_ARG(member)) : pointer;
+    char *to = arena_alloc(arena, joined.n + 1);
+
+    for (size_t i = 0; i < joined.n; i++)
+        to[i] = joined.p[i] == '/' ? '.' : joined.p[i];
+    return str_slice(str_of(to, joined.n), 1, joined.n);
+}
+
 /* --- efforts --- */
 
 static const struct str effort_names[] = {
@@ -167,6 +192,21 @@ const struct block *chat_find_call(const struct chat_request *q, struct str id, 
             if (b->kind == BLOCK_TOOL_CALL && str_eq(b->id, id))
                 found = b;
     return found;
+}
+
+void chat_name_results(struct chat_request *q)
+{
+    struct map calls CLEANUP(map_release) = {0};
+
+    for (struct turn *t = q->turns; t; t = t->next) {
+        for (struct block *b = t->blocks; b; b = b->next) {
+            if (b->kind == BLOCK_TOOL_CALL)
+                map_put(&calls, b->id, b);
+            const struct block *call = b->kind == BLOCK_TOOL_RESULT ? map_get(&calls, b->id) : NULL;
+            if (call)
+                b->name = call->name;
+        }
+    }
 }
 
 struct str blocks_text(const struct block *blocks, struct str joint, struct arena *arena)

@@ -251,6 +251,16 @@ void chat_read_setting(struct setting *to, struct json_node v, struct arena *are
 /* Any JSON, raw. */
 void chat_read_raw(struct setting *to, struct json_node v);
 void chat_read_flag(struct flag *to, struct json_node v);
+/* Members of an object that are not among these, as nested extras; null is absent. */
+void chat_keep_unknown(struct chat_request *q, struct arena *arena, struct json_node object, const struct str *known,
+                       size_t count);
+#define CHAT_KEEP_UNKNOWN(q, arena, object, ...)                                                                       \
+    do {                                                                                                               \
+        static const struct str known_[] = {__VA_ARGS__};                                                              \
+        chat_keep_unknown((q), (arena), (object), known_, ARRAY_LEN(known_));                                          \
+    } while (0)
+/* A value, or its member of this name (empty: itself; it may be absent), as many vendors name fields: "messages.0.content". In the arena. */
+struct str chat_field(struct json_node at, struct str member, struct arena *arena);
 /* "none" … "max"; EFFORT_UNSET for anything else. */
 enum effort effort_of(struct str name);
 /* Its name. Static; empty for EFFORT_UNSET. */
@@ -277,6 +287,8 @@ unsigned chat_choices(const struct chat_request *q);
 bool turn_has(const struct turn *t, enum block_kind kind);
 /* The call that a result of this id answers, looking back from `until` (NULL: all); NULL if there is none. */
 const struct block *chat_find_call(const struct chat_request *q, struct str id, const struct turn *until);
+/* Each result gets the name of the last call before it that has its id. */
+void chat_name_results(struct chat_request *q);
 /* Text of all text blocks joined by `joint`, in the arena. */
 struct str blocks_text(const struct block *blocks, struct str joint, struct arena *arena);
 /* Is the tool among those that the choice allows? */

@@ -401,3 +401,46 @@ struct chat_sink emulator_sink(struct emulator *m)
 {
     return (struct chat_sink){hear, m};
 }
+
+/* --- what writers leave to it --- */
+
+void emulate_tools(struct provider_call *call, const struct chat_request *q, size_t name_max, struct arena *arena)
+{
+    size_t custom = 0;
+
+    call->names = name_map_new(arena, name_max, STR_NONE);
+    for (const struct tool *t = q->tools; t; t = t->next) {
+        if (name_map_fits(call->names, t->name))
+            name_map_out(call->names, t->name);
+        custom += t->kind == TOOL_CUSTOM;
+    }
+    if (!custom)
+        return;
+    struct str *text_tools = arena_alloc(arena, custom * sizeof *text_tools);
+    call->emulate.text_tools = text_tools;
+    for (const struct tool *t = q->tools; t; t = t->next)
+        if (t->kind == TOOL_CUSTOM)
+            text_tools[call->emulate.text_tool_count++] = name_map_out(call->names, t->name);
+}
+
+const struct setting *emulate_blank_stops(struct provider_call *call, const struct chat_request *q, struct arena *arena,
+                                          struct losses *losses, size_t *ret_count)
+{
+    struct setting *told = arena_alloc(arena, (q->stop_count + 1) * sizeof *told);
+    struct setting *blank = arena_alloc(arena, (q->stop_count + 1) * sizeof *blank);
+
+    *ret_count = 0;
+    call->emulate.stops = blank;
+    for (size_t i = 0; i < q->stop_count; i++) {
+        const struct setting *stop = &q->stops[i];
+        if (!stop->text.n) {
+            loss_drop(losses, stop->from, "an empty text stops nothing");
+        } else if (str_is_blank(stop->text)) {
+            loss_note(losses, LOSS_EMULATED, stop->from, "looked for by the gateway");
+            blank[call->emulate.stop_count++] = *stop;
+        } else {
+            told[(*ret_count)++] = *stop;
+        }
+    }
+    return told;
+}

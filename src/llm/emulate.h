@@ -11,6 +11,21 @@
 
 struct emulator;
 
+/* What writers put into the system text where a provider has no JSON mode; with emulation.strip_fence. */
+#define JSON_BY_WORD STR("Answer with one valid JSON object and nothing else: no explanation, no code fence.")
+
+/*
+ * The names of a request's tools as a provider takes them, of at most `name_max` characters, in call->names; those that fit stay as they are. Tools of free
+ * text are noted in call->emulate, to be told as functions of one string (tool_args.h).
+ */
+void emulate_tools(struct provider_call *call, const struct chat_request *q, size_t name_max, struct arena *arena);
+/*
+ * The stop sequences that a provider is told: those that are not blank. Blank ones, which are refused, are left to the emulator; empty ones
+ * stop nothing, and are reported. In the arena.
+ */
+const struct setting *emulate_blank_stops(struct provider_call *call, const struct chat_request *q, struct arena *arena,
+                                          struct losses *losses, size_t *ret_count);
+
 /* NULL if the call needs nothing undone: then events go straight to `to`. `call` and `to` are borrowed for the answer's life. */
 struct emulator *emulator_new(struct arena *arena, const struct provider_call *call, const struct chat_sink *to);
 /* What the reader tells its events to. */

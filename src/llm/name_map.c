@@ -38,6 +38,14 @@ static bool is_allowed(const struct name_map *m, char c)
            str_find_char(m->extra, c) < m->extra.n;
 }
 
+bool name_map_fits(const struct name_map *m, struct str name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (!is_allowed(m, name.p[i]))
+            return false;
+    return name.n <= m->max;
+}
+
 /* The name in the alphabet and length, with room for `tail`. */
 static struct str sanitised(const struct name_map *m, struct str name, struct str tail)
 {

@@ -15,6 +15,8 @@ struct name_map;
 
 /* `max`: characters; `extra`: those allowed besides letters, digits, '_' and '-' (may be empty). */
 struct name_map *name_map_new(struct arena *arena, size_t max, struct str extra);
+/* Does a name have the provider's alphabet and length? */
+bool name_map_fits(const struct name_map *m, struct str name);
 /* The provider's name for the client's (borrowed for the map's life); the same for the same. Ask for names that fit first if they shall keep
  * their form. */
 struct str name_map_out(struct name_map *m, struct str name);

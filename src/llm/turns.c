@@ -336,3 +336,14 @@ void turns_arrange(const struct chat_request *q, unsigned rules, struct arena *a
         put_user_first(&g, ret_system);
     *ret_turns = g.out.first;
 }
+
+void turns_trim_last(struct turn *turns)
+{
+    while (turns && turns->next)
+        turns = turns->next;
+    struct block *b = turns && turns->role == CHAT_ASSISTANT ? turns->blocks : NULL;
+    while (b && b->next)
+        b = b->next;
+    while (b && b->kind == BLOCK_TEXT && b->text.n && memchr(" \t\r\n", b->text.p[b->text.n - 1], 4))
+        b->text.n--;
+}

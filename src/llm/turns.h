@@ -29,4 +29,7 @@ enum {
 void turns_arrange(const struct chat_request *q, unsigned rules, struct arena *arena, struct losses *losses,
                    struct block **ret_system, struct turn **ret_turns);
 
+/* The last text of a last assistant turn, which the model is to continue, without blanks at its end. */
+void turns_trim_last(struct turn *turns);
+
 #endif
