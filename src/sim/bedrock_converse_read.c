@@ -399,8 +399,7 @@ static err_t read_tool_result(struct reader *rd, yyjson_val *result, struct str 
     content = json_get(result, STR("content"));
     if (yyjson_arr_size(content) == 0)
         return bedrock_refuse(rd->a, rd->r, "The content at %.*s is empty. Provide at least one block.", STR_ARG(path));
-    if (!rd->c->q.result.p)
-        rd->c->q.result = STR("");
+    rd->c->q.result = STR(""); /* of several results the last is quoted */
     yyjson_arr_foreach(content, i, n, block)
     {
         TRY(read_result_block(rd, block, item_path(rd, field_path(rd->a, path, "content"), i)));
