@@ -21,17 +21,23 @@ struct files {
     size_t count;
 };
 
+/* Other URLs (s3:, gs:) name what a provider has at hand itself. */
+static bool is_wanted(const struct exchange *x, const struct block *b)
+{
+    bool media =
+        b->kind == BLOCK_IMAGE || b->kind == BLOCK_AUDIO || b->kind == BLOCK_VIDEO || b->kind == BLOCK_DOCUMENT;
+
+    return media && b->media.source == MEDIA_URL && str_starts_nocase(b->media.data, STR("http")) &&
+           (x->speaks->provider.wants_bytes & 1u << b->kind);
+}
+
 static void collect(struct exchange *x, struct block *blocks, struct files *to)
 {
     for (struct block *b = blocks; b; b = b->next) {
-        bool media =
-            b->kind == BLOCK_IMAGE || b->kind == BLOCK_AUDIO || b->kind == BLOCK_VIDEO || b->kind == BLOCK_DOCUMENT;
-        if (media && b->media.source == MEDIA_URL && (x->speaks->provider.wants_bytes & 1u << b->kind) &&
-            to->count < FILES_MAX)
+        if (is_wanted(x, b) && to->count < FILES_MAX)
             to->list[to->count++] = (struct file){x, b};
         for (struct block *c = b->content; c; c = c->next)
-            if (c->kind == BLOCK_IMAGE && c->media.source == MEDIA_URL &&
-                (x->speaks->provider.wants_bytes & 1u << c->kind) && to->count < FILES_MAX)
+            if (is_wanted(x, c) && to->count < FILES_MAX)
                 to->list[to->count++] = (struct file){x, c};
     }
 }
