@@ -11,7 +11,9 @@ enum { BATCHES_AT_ONCE = 8, BATCHES_MAX = 4096 };
 
 static size_t batch_size(const struct exchange *x)
 {
-    size_t max = x->speaks->provider.embed_batch_max, n = x->translated->embed.input_count;
+    const struct provider_side *p = &x->speaks->provider;
+    size_t max = p->embed_batch ? p->embed_batch(&x->translated->t) : p->embed_batch_max;
+    size_t n = x->translated->embed.input_count;
 
     return max && max < n ? max : n;
 }

@@ -230,7 +230,8 @@ void endpoint_settle(struct endpoint *e, struct str body)
 {
     static const struct {
         const char *dialect, *key;
-    } signs[] = {{"tei", "texts"}, {"tgi", "parameters"}, {"rerank", "documents"}};
+    } signs[] = {{"tei", "texts"},         {"tgi", "parameters"},     {"rerank", "documents"},
+                 {"bedrock", "inputText"}, {"bedrock", "inputImage"}, {"bedrock", "input_type"}};
     const struct dialect *first = e->dialect;
 
     for (size_t i = 0; e->other && i < ARRAY_LEN(signs); i++) {

@@ -142,3 +142,27 @@ void claude_put_thinking(struct json_out *o, const struct claude_plan *plan, con
         json_member_str(o, STR("display"), r->show == YES ? STR("summarized") : STR("omitted"));
     json_close(o, '}');
 }
+
+bool claude_read_thinking(struct json_node v, struct reasoning *to)
+{
+    struct json_node type = json_node_get(v, STR("type")), display = json_node_get(v, STR("display"));
+    int64_t budget = -1;
+
+    if (json_node_text_is(type, STR("disabled"))) {
+        to->on = NO;
+    } else if (json_node_text_is(type, STR("enabled"))) {
+        if (!json_node_i64(json_node_get(v, STR("budget_tokens")), &budget) || budget < 0)
+            return false;
+        to->on = YES;
+        to->budget = budget;
+    } else if (json_node_text_is(type, STR("adaptive"))) {
+        to->on = YES;
+        to->adaptive = true;
+    } else {
+        return false;
+    }
+    if (json_node_is(display, JSON_STRING))
+        to->show = json_node_text_is(display, STR("omitted")) ? NO : YES;
+    to->from = v;
+    return true;
+}

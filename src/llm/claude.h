@@ -42,4 +42,7 @@ const char *claude_refuses(const struct claude_plan *plan, const struct chat_req
 /* The plan as Anthropic's "thinking" setting: an object. Not for CLAUDE_THINKING_UNSAID. */
 void claude_put_thinking(struct json_out *o, const struct claude_plan *plan, const struct reasoning *r);
 
+/* A thinking setting in Anthropic's form, {"type": "enabled", "budget_tokens": n, "display": ...}. False if it is none. */
+bool claude_read_thinking(struct json_node v, struct reasoning *to);
+
 #endif

@@ -192,6 +192,8 @@ struct provider_side {
     err_t (*write_embed)(struct translation *t, const struct embed_request *q, struct provider_call *ret);
     err_t (*read_embed)(struct arena *arena, struct str body, struct embed_answer *ret);
     size_t embed_batch_max; /* inputs of one call; 0: no limit */
+    /* The same, where it depends on the model; NULL: embed_batch_max. */
+    size_t (*embed_batch)(const struct translation *t);
     err_t (*write_rerank)(struct translation *t, const struct rerank_request *q, struct provider_call *ret);
     err_t (*read_rerank)(struct arena *arena, struct str body, struct rerank_answer *ret);
     /* Counting by the provider; NULL: we estimate. */

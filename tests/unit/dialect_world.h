@@ -255,9 +255,9 @@ static inline err_t world_feed(const struct dialect *d, struct str bytes, size_t
 }
 
 /* A provider's stream as the text of its events, the same wherever it is cut. In the arena. */
-static inline struct str world_stream_events(const char *dialect, const char *bytes, struct arena *arena)
+static inline struct str world_bytes_events(const char *dialect, struct str all, struct arena *arena)
 {
-    struct str all = str_from_c(bytes), want = STR_NONE;
+    struct str want = STR_NONE;
 
     for (size_t cut = 0; cut <= all.n; cut++) {
         struct event_log log CLEANUP(log_release) = {.text = BUF_INIT(16 * 1024 * 1024), .join = true};
@@ -273,6 +273,11 @@ static inline struct str world_stream_events(const char *dialect, const char *by
             return arena_printf(arena, "cut at %zu: %.*s", cut, STR_ARG(buf_str(&log.text)));
     }
     return want;
+}
+
+static inline struct str world_stream_events(const char *dialect, const char *bytes, struct arena *arena)
+{
+    return world_bytes_events(dialect, str_from_c(bytes), arena);
 }
 
 /* A provider's whole answer as the text of its events. */

@@ -101,6 +101,39 @@ TEST(anthropic_s_and_google_s_operations_are_found)
     CHECK_STR(find("GET", "/v1/messages/batches/b_1/results").path, "/messages/batches/b_1/results");
 }
 
+TEST(bedrock_s_operations_are_found)
+{
+    struct endpoint e = find("POST", "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fx/converse");
+
+    CHECK_STR(str_from_c(e.dialect->name), "bedrock");
+    CHECK_STR(e.model, "arn:aws:bedrock:us-east-1:1:inference-profile/x");
+    CHECK_STR(find("POST", "/model/a%253Ab/converse").model, "a%3Ab"); /* decoded once */
+    CHECK(is_found("POST", "/bedrock/model/m/converse-stream", "bedrock", OP_CHAT));
+    CHECK(is_found("POST", "/model/m/count-tokens", "bedrock", OP_COUNT_TOKENS));
+    CHECK(is_found("GET", "/foundation-models", "bedrock", OP_MODELS));
+}
+
+TEST(what_is_invoked_on_bedrock_is_told_by_the_body)
+{
+    static const struct {
+        const char *body, *dialect;
+        enum operation operation;
+    } cases[] = {
+        {"{\"anthropic_version\":\"bedrock-2023-05-31\",\"messages\":[]}", "anthropic", OP_CHAT},
+        {"{\"inputText\":\"a\"}", "bedrock", OP_EMBED},
+        {"{\"inputImage\":\"a\"}", "bedrock", OP_EMBED},
+        {"{\"texts\":[\"a\"],\"input_type\":\"search_query\"}", "bedrock", OP_EMBED},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct endpoint e = find("POST", "/model/m/invoke");
+        test_context("%s", cases[i].body);
+        endpoint_settle(&e, str_from_c(cases[i].body));
+        CHECK_STR(str_from_c(e.dialect->name), cases[i].dialect);
+        CHECK_EQ(e.row->operation, cases[i].operation);
+    }
+}
+
 TEST(a_known_path_with_the_wrong_method_names_the_right_one)
 {
     struct endpoint e = find("GET", "/v1/embeddings");
