@@ -35,6 +35,8 @@ static struct str suffix_of(enum base_form form)
         return STR("/v1");
     case BASE_AZURE:
         return STR("/openai/v1");
+    case BASE_DATED:
+        return STR("/openai");
     case BASE_FOUNDRY:
         return STR("/anthropic/v1");
     case BASE_AS_IS:
@@ -60,6 +62,7 @@ static struct str our_path(struct import *im, enum base_form form, struct str pa
     case BASE_V1:
         return str_ends(path, STR("/v1")) ? path : arena_join(im->arena, path, STR("/v1"));
     case BASE_AZURE:
+    case BASE_DATED:
         return arena_join(im->arena, str_slice(path, 0, str_find(path, STR("/openai"))), suffix_of(form));
     case BASE_FOUNDRY:
         return arena_join(im->arena, str_slice(path, 0, str_find(path, STR("/anthropic"))), suffix_of(form));

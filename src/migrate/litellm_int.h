@@ -17,6 +17,7 @@ enum base_form {
     BASE_V1,      /* LiteLLM's is the origin, ours ends in /v1                               */
     BASE_ORIGIN,  /* ours is the origin                                                      */
     BASE_AZURE,   /* the resource; ours ends in /openai/v1                                   */
+    BASE_DATED,   /* the resource; ours ends in /openai                                      */
     BASE_FOUNDRY, /* the resource; ours ends in /anthropic/v1                                */
     BASE_BEDROCK, /* as is; without one ours is made from the region                         */
     BASE_VERTEX,  /* as is; without one ours is made from project and region                 */
@@ -39,17 +40,19 @@ const struct litellm_vendor *litellm_vendor_guess(struct str model);
 /* What to say to an unknown name: ", did you mean ..." or "". In the arena. */
 const char *litellm_vendor_nearest(struct arena *a, struct str prefix);
 
-/* A text of our configuration, variables in it written our way; p == NULL: not given. */
-struct made_header {
+/* A header, or a field of `auth`. Texts of our configuration have variables written our way; p == NULL: not given. */
+struct made_pair {
     struct str name, value;
-    struct made_header *next;
+    struct made_pair *next;
 };
 
 struct made_provider {
     struct str name;
-    struct str dialect, base_url, region, project, api_key, ca;
-    struct made_header *headers, *last_header;
-    unsigned namesakes; /* further ones that differ from it by a number */
+    struct str dialect, base_url, region, project, api_version, api_key, ca;
+    struct made_pair *headers, *last_header;
+    const char *auth_type;  /* if there is any of the next */
+    struct made_pair *auth; /* its fields                  */
+    unsigned namesakes;     /* further ones that differ from it by a number */
     bool insecure;
     bool serves_all;
     struct made_provider *next;
@@ -124,7 +127,15 @@ bool litellm_seconds(struct import *im, const struct yaml_node *n, const char *w
 bool litellm_set_place(struct import *im, const struct litellm_vendor *v, const struct yaml_node *api_base,
                        const struct yaml_node *params, struct str region, struct made_provider *p);
 
+/* --- litellm_auth.c --- */
+
+/* Set auth of *p, whose dialect is set, from a deployment's parameters; what cannot be carried over is reported. */
+void litellm_set_auth(struct import *im, const struct yaml_node *params, struct made_provider *p);
+
 /* --- litellm_models.c, litellm_settings.c, litellm_write.c --- */
+
+/* A text that is secret; said if it is in clear. STR_NONE without a value, or (reported as `what`) if it cannot be carried over. */
+struct str litellm_secret(struct import *im, const struct yaml_node *n, const char *what);
 
 void litellm_read_models(struct import *im, const struct yaml_node *model_list);
 /* The model of that name, made if need be. */

@@ -79,20 +79,6 @@ static bool unknown_vendor(struct import *im, const struct yaml_node *at, struct
     return false;
 }
 
-/* LiteLLM's own servers of OpenAI's API are given as openai/ with another address. */
-static const struct litellm_vendor *for_address(const struct litellm_vendor *v, const struct yaml_node *api_base)
-{
-    struct url u;
-
-    if (!api_base || yaml_is_null(api_base) || api_base->kind != YAML_SCALAR)
-        return v;
-    if (strcmp(v->prefix, "huggingface") == 0 || strcmp(v->prefix, "ollama_chat") == 0 || strcmp(v->prefix, "openai"))
-        return v;
-    bool is_own = !litellm_is_variable(api_base) && url_parse(api_base->text, &u) == OK &&
-                  (str_ends(u.host, STR(".openai.com")) || str_eq(u.host, STR("openai.com")));
-    return is_own ? v : litellm_vendor_find(STR("custom_openai"));
-}
-
 static const struct yaml_node *api_base_of(const struct yaml_node *params)
 {
     static const char *const names[] = {"api_base", "base_url", "aws_bedrock_runtime_endpoint"};
@@ -101,6 +87,57 @@ static const struct yaml_node *api_base_of(const struct yaml_node *params)
     for (size_t i = 0; !n && i < ARRAY_LEN(names); i++)
         n = yaml_get(params, str_from_c(names[i]));
     return n;
+}
+
+static bool is_at(const struct yaml_node *api_base, struct str domain)
+{
+    struct url u;
+
+    return !litellm_is_variable(api_base) && url_parse(api_base->text, &u) == OK && str_ends(u.host, domain) &&
+           (u.host.n == domain.n || u.host.p[u.host.n - domain.n - 1] == '.');
+}
+
+/* A model that gives vectors or ranks: at an endpoint of Hugging Face such a server is another one. */
+static bool is_of_texts(const struct yaml_node *entry)
+{
+    const struct yaml_node *mode = yaml_get(yaml_get(entry, STR("model_info")), STR("mode"));
+
+    return mode && mode->kind == YAML_SCALAR &&
+           (str_eq(mode->text, STR("embedding")) || str_eq(mode->text, STR("rerank")));
+}
+
+/* Servers of one's own are given as openai/ or huggingface/ with another address. */
+static const struct litellm_vendor *for_address(const struct litellm_vendor *v, const struct entry *e)
+{
+    const struct yaml_node *at = api_base_of(e->params);
+
+    if (!at || yaml_is_null(at) || at->kind != YAML_SCALAR)
+        return v;
+    if (strcmp(v->prefix, "openai") == 0 && !is_at(at, STR("openai.com")))
+        return litellm_vendor_find(STR("custom_openai"));
+    if (strcmp(v->prefix, "huggingface") == 0 && !is_at(at, STR("huggingface.co")))
+        return litellm_vendor_find(is_of_texts(e->at) ? STR("huggingface/texts") : STR("huggingface/server"));
+    return v;
+}
+
+/* Azure has a dated API with deployments in the path, and one without dates, which is the one that we speak unless told otherwise. */
+static bool is_dated(const struct yaml_node *api_version)
+{
+    static const char *const undated[] = {"", "v1", "latest", "preview"};
+
+    if (!api_version || api_version->kind != YAML_SCALAR)
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(undated); i++)
+        if (str_eq(api_version->text, str_from_c(undated[i])))
+            return false;
+    return true;
+}
+
+static const struct litellm_vendor *for_version(const struct litellm_vendor *v, const struct yaml_node *params)
+{
+    bool is_azure = strcmp(v->prefix, "azure") == 0 || strcmp(v->prefix, "azure_text") == 0;
+
+    return is_azure && is_dated(yaml_get(params, STR("api_version"))) ? litellm_vendor_find(STR("azure/dated")) : v;
 }
 
 static bool find_vendor(struct import *im, struct entry *e, const struct yaml_node *model)
@@ -121,7 +158,7 @@ static bool find_vendor(struct import *im, struct entry *e, const struct yaml_no
         e->vendor = litellm_vendor_guess(e->model);
     if (!e->vendor)
         return unknown_vendor(im, model, rest.n ? prefix : model->text);
-    e->vendor = for_address(for_claude(e->vendor, e->model), api_base_of(e->params));
+    e->vendor = for_version(for_address(for_claude(e->vendor, e->model), e), e->params);
     if (e->vendor->dialect)
         return true;
     problems_warn(im->problems, model, "the deployment is not carried over: there is no dialect for \"%s\"",
@@ -207,8 +244,8 @@ static bool is_sendable(struct str text)
     return text.n <= HEADER_VALUE_MAX && str_trim(text).n == text.n;
 }
 
-/* A text that is secret; said if it is in clear. What begins with "file:" would be read from a file here. */
-static struct str secret_text(struct import *im, const struct yaml_node *n, const char *what)
+/* What begins with "file:" would be read from a file here. */
+struct str litellm_secret(struct import *im, const struct yaml_node *n, const char *what)
 {
     struct str text = litellm_text(im, n, what);
 
@@ -228,12 +265,14 @@ static struct str secret_text(struct import *im, const struct yaml_node *n, cons
     return text;
 }
 
-static struct str read_key(struct import *im, const struct entry *e)
+static struct str read_key(struct import *im, const struct entry *e, const struct made_provider *p)
 {
     const struct yaml_node *n = yaml_get(e->params, STR("api_key"));
 
     if (n && !yaml_is_null(n))
-        return secret_text(im, n, "litellm_params.api_key");
+        return litellm_secret(im, n, "litellm_params.api_key");
+    if (p->auth)
+        return STR_NONE;
     return e->vendor->key_env ? arena_printf(im->arena, "${%s}", e->vendor->key_env) : STR_NONE;
 }
 
@@ -249,8 +288,8 @@ static void add_header(struct import *im, struct made_provider *p, struct str na
 {
     if (!value.p)
         return;
-    struct made_header *h = arena_new(im->arena, struct made_header);
-    *h = (struct made_header){.name = name, .value = value};
+    struct made_pair *h = arena_new(im->arena, struct made_pair);
+    *h = (struct made_pair){.name = name, .value = value};
     if (p->last_header)
         p->last_header->next = h;
     else
@@ -278,7 +317,7 @@ static struct str header_text(struct import *im, struct str name, const struct y
     bool is_literal = value->kind == YAML_SCALAR && !litellm_is_variable(value);
     bool is_odd = is_literal && (str_starts(value->text, STR("file:")) || !is_sendable(value->text));
 
-    return is_odd || is_secret_header(name) ? secret_text(im, value, what) : litellm_text(im, value, what);
+    return is_odd || is_secret_header(name) ? litellm_secret(im, value, what) : litellm_text(im, value, what);
 }
 
 static void read_headers(struct import *im, const struct yaml_node *map, struct made_provider *p)
@@ -305,7 +344,7 @@ static void read_organization(struct import *im, const struct yaml_node *n, stru
 
     if (!n || yaml_is_null(n))
         return;
-    for (const struct made_header *h = p->headers; h; h = h->next)
+    for (const struct made_pair *h = p->headers; h; h = h->next)
         if (str_eq_nocase(h->name, name))
             return; /* it counts for LiteLLM too */
     if (n->kind == YAML_LIST)
@@ -330,15 +369,23 @@ static void read_tls(struct import *im, const struct yaml_node *n, struct made_p
                       "ssl_verify: false is carried over: anybody on the way can read what is sent, keys too");
 }
 
+static void identify_pairs(struct buf *to, const struct made_pair *list)
+{
+    for (const struct made_pair *h = list; h; h = h->next)
+        (void)buf_addf(to, "%zu:%.*s%zu:%.*s", h->name.n, STR_ARG(h->name), h->value.n, STR_ARG(h->value));
+    (void)buf_add_char(to, ';');
+}
+
 static struct str identity_of(struct import *im, const struct made_provider *p)
 {
     struct buf b CLEANUP(buf_release) = BUF_INIT(LITELLM_BYTES_MAX);
-    const struct str parts[] = {p->dialect, p->base_url, p->region, p->project, p->api_key, p->ca};
+    const struct str parts[] = {p->dialect,     p->base_url, p->region, p->project,
+                                p->api_version, p->api_key,  p->ca,     str_from_c(p->auth_type)};
 
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         (void)buf_addf(&b, "%zu:%.*s", parts[i].n, STR_ARG(parts[i]));
-    for (const struct made_header *h = p->headers; h; h = h->next)
-        (void)buf_addf(&b, "%zu:%.*s%zu:%.*s", h->name.n, STR_ARG(h->name), h->value.n, STR_ARG(h->value));
+    identify_pairs(&b, p->headers);
+    identify_pairs(&b, p->auth);
     (void)buf_addf(&b, "%d", p->insecure);
     return arena_str(im->arena, buf_str(&b));
 }
@@ -441,6 +488,16 @@ static struct made_provider *add_provider(struct import *im, const struct made_p
     return p;
 }
 
+static void set_version(struct import *im, const struct entry *e, struct made_provider *p)
+{
+    const struct yaml_node *n = yaml_get(e->params, STR("api_version"));
+
+    if (e->vendor->form == BASE_DATED)
+        p->api_version = litellm_text(im, n, "litellm_params.api_version");
+    else if (is_dated(n))
+        litellm_lost(im, n, "litellm_params.api_version", "the provider's API is spoken to without one");
+}
+
 /* The provider of an entry, made when first met; NULL if it cannot be had, which was reported. */
 static struct made_provider *provider_of(struct import *im, const struct entry *e)
 {
@@ -452,7 +509,9 @@ static struct made_provider *provider_of(struct import *im, const struct entry *
     const struct vendor *ours = vendor_find(p.dialect);
     if (ours && str_eq(p.base_url, str_from_c(ours->base_url)))
         p.base_url = STR_NONE;
-    p.api_key = read_key(im, e);
+    set_version(im, e, &p);
+    litellm_set_auth(im, e->params, &p);
+    p.api_key = read_key(im, e, &p);
     read_headers(im, extra ? extra : yaml_get(e->params, STR("headers")), &p);
     read_organization(im, yaml_get(e->params, STR("organization")), &p);
     read_tls(im, yaml_get(e->params, STR("ssl_verify")), &p);

@@ -2,7 +2,8 @@
  * litellm_vendors.c - LiteLLM's providers and what they are called here.
  *
  * From LiteLLM's provider pages, November 2026: the prefix before the slash of a model, the variables that LiteLLM reads when the file
- * gives no key or address, and where api_base ends. A provider that speaks OpenAI's API and has no dialect of its own here is "custom" with
+ * gives no key or address, and where api_base ends. Rows with a slash in their prefix are of one provider under a condition that
+ * litellm_models.c knows. A provider that speaks OpenAI's API and has no dialect of its own here is "custom" with
  * its address. Those that LiteLLM knows and we cannot speak to are rows without a dialect, so that they are told from misspelt ones.
  */
 #include "codec/schema.h"
@@ -12,6 +13,7 @@ static const struct litellm_vendor vendors[] = {
     {"anthropic", "anthropic", NULL, "ANTHROPIC_API_KEY", NULL, BASE_V1},
     {"anthropic_text", "anthropic", NULL, "ANTHROPIC_API_KEY", NULL, BASE_V1},
     {"azure", "azure", NULL, "AZURE_API_KEY", "AZURE_API_BASE", BASE_AZURE},
+    {"azure/dated", "azure-deployments", NULL, "AZURE_API_KEY", "AZURE_API_BASE", BASE_DATED},
     {"azure_ai", "azure", NULL, "AZURE_AI_API_KEY", "AZURE_AI_API_BASE", BASE_AZURE},
     {"azure_ai/claude", "anthropic-foundry", NULL, "AZURE_AI_API_KEY", "AZURE_AI_API_BASE", BASE_FOUNDRY},
     {"azure_text", "azure", NULL, "AZURE_API_KEY", "AZURE_API_BASE", BASE_AZURE},
@@ -34,6 +36,8 @@ static const struct litellm_vendor vendors[] = {
     {"groq", "groq", NULL, "GROQ_API_KEY", NULL, BASE_AS_IS},
     {"hosted_vllm", "vllm", NULL, NULL, "HOSTED_VLLM_API_BASE", BASE_AS_IS},
     {"huggingface", "huggingface", NULL, "HF_TOKEN", NULL, BASE_AS_IS},
+    {"huggingface/server", "custom", NULL, "HF_TOKEN:-", NULL, BASE_V1},
+    {"huggingface/texts", "tei", NULL, "HF_TOKEN:-", NULL, BASE_ORIGIN},
     {"hyperbolic", "custom", "https://api.hyperbolic.xyz/v1", "HYPERBOLIC_API_KEY", NULL, BASE_AS_IS},
     {"jina_ai", "jina", NULL, "JINA_AI_API_KEY", NULL, BASE_AS_IS},
     {"lambda_ai", "custom", "https://api.lambda.ai/v1", "LAMBDA_API_KEY", NULL, BASE_AS_IS},

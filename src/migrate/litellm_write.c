@@ -81,6 +81,18 @@ static void put_field(struct buf *to, const char *name, struct str text)
     (void)buf_add_char(to, '\n');
 }
 
+static void put_auth(struct buf *to, const struct made_provider *p)
+{
+    if (!p->auth)
+        return;
+    (void)buf_addf(to, "    auth:\n      type: %s\n", p->auth_type);
+    for (const struct made_pair *a = p->auth; a; a = a->next) {
+        (void)buf_addf(to, "      %.*s: ", STR_ARG(a->name));
+        put_text(to, a->value);
+        (void)buf_add_char(to, '\n');
+    }
+}
+
 static void put_provider(struct buf *to, const struct made_provider *p)
 {
     (void)buf_addf(to, "  %.*s:\n", STR_ARG(p->name));
@@ -88,10 +100,12 @@ static void put_provider(struct buf *to, const struct made_provider *p)
     put_field(to, "base_url", p->base_url);
     put_field(to, "region", p->region);
     put_field(to, "project", p->project);
+    put_field(to, "api_version", p->api_version);
     put_field(to, "api_key", p->api_key);
+    put_auth(to, p);
     if (p->headers)
         (void)buf_add_lit(to, "    headers:\n");
-    for (const struct made_header *h = p->headers; h; h = h->next) {
+    for (const struct made_pair *h = p->headers; h; h = h->next) {
         (void)buf_add_lit(to, "      ");
         put_text(to, h->name);
         (void)buf_add_lit(to, ": ");

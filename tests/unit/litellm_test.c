@@ -241,8 +241,10 @@ TEST(litellm_credentials_may_be_shared_by_name)
 /* "https://host/path", "region x, project y": where the only provider of the result is, as it is written. */
 static struct str place_of(struct imported *i)
 {
-    static const char *const fields[][2] = {
-        {"    base_url: \"", ""}, {"    region: \"", "region "}, {"    project: \"", "project "}};
+    static const char *const fields[][2] = {{"    base_url: \"", ""},
+                                            {"    region: \"", "region "},
+                                            {"    project: \"", "project "},
+                                            {"    api_version: \"", "version "}};
     struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 16);
     struct str result = buf_str(&i->result);
 
@@ -278,6 +280,11 @@ TEST(litellm_every_kind_of_provider_is_found_with_its_address)
          "https://r.openai.azure.com/openai/v1", "d"},
         {"model: azure/d, api_base: os.environ/AZURE_BASE", "azure", "${AZURE_BASE}/openai/v1", "d"},
         {"model: azure/d", "azure", "${AZURE_API_BASE}/openai/v1", "d"},
+        {"model: azure/d, api_base: \"https://r.openai.azure.com/\", api_version: \"2024-10-21\"", "azure-deployments",
+         "https://r.openai.azure.com/openai, version 2024-10-21", "d"},
+        {"model: azure/d, api_version: os.environ/V", "azure-deployments", "${AZURE_API_BASE}/openai, version ${V}",
+         "d"},
+        {"model: azure/d, api_version: preview", "azure", "${AZURE_API_BASE}/openai/v1", "d"},
         {"model: azure_ai/claude-sonnet, api_base: \"https://r.services.ai.azure.com\"", "anthropic-foundry",
          "https://r.services.ai.azure.com/anthropic/v1", "claude-sonnet"},
         {"model: azure_ai/mistral, api_base: \"https://r.services.ai.azure.com\"", "azure",
@@ -319,6 +326,8 @@ TEST(litellm_every_kind_of_provider_is_found_with_its_address)
         {"model: cerebras/x", "cerebras", NULL, "x"},
         {"model: nvidia_nim/a/b", "nvidia", NULL, "a/b"},
         {"model: huggingface/a/b", "huggingface", NULL, "a/b"},
+        {"model: huggingface/a/b, api_base: \"https://router.huggingface.co/v1\"", "huggingface", NULL, "a/b"},
+        {"model: huggingface/a/b, api_base: \"http://tgi:8080\"", "custom", "http://tgi:8080/v1", "a/b"},
         {"model: hosted_vllm/a/b, api_base: \"http://gpu:8000/v1\"", "vllm", "http://gpu:8000/v1", "a/b"},
         {"model: hosted_vllm/x", "vllm", "${HOSTED_VLLM_API_BASE}", "x"},
         {"model: lm_studio/x, api_base: \"http://127.0.0.1:1234/v1\"", "lmstudio", "http://127.0.0.1:1234/v1", "x"},
@@ -343,6 +352,115 @@ TEST(litellm_every_kind_of_provider_is_found_with_its_address)
         CHECK_STR(str_from_c(m->targets[0].deployment->provider->vendor->name), rows[k].dialect);
         CHECK_STR(place_of(&i), rows[k].place ? rows[k].place : "");
     }
+}
+
+TEST(litellm_servers_of_vectors_at_hugging_face_are_text_embeddings_inference)
+{
+    static const char *const modes[] = {"embedding", "rerank"};
+
+    for (size_t k = 0; k < ARRAY_LEN(modes); k++) {
+        char text[300];
+        (void)snprintf(text, sizeof text,
+                       "model_list: [{model_name: m, litellm_params: {model: huggingface/a/b, api_base: "
+                       "\"http://tei:8080/embed\"}, model_info: {mode: %s}}]\n",
+                       modes[k]);
+        IMPORTED(i, text);
+        CHECK_HOLDS(i, "    dialect: \"tei\"\n    base_url: \"http://tei:8080\"\n    api_key: \"${HF_TOKEN:-}\"\n");
+    }
+}
+
+/* What becomes of the parameters that are credentials: the lines of `auth`, without their indentation. */
+TEST(litellm_credentials_of_clouds_become_those_of_the_provider)
+{
+    static const struct {
+        const char *params, *auth;
+    } rows[] = {
+        {"model: bedrock/m, aws_region_name: us-east-1, aws_access_key_id: os.environ/A, aws_secret_access_key: "
+         "os.environ/S, aws_session_token: os.environ/T",
+         "    auth:\n      type: aws-static\n      access_key_id: \"${A}\"\n      secret_access_key: \"${S}\"\n      "
+         "session_token: \"${T}\"\n"},
+        {"model: bedrock/m, aws_region_name: us-east-1, aws_profile_name: dev",
+         "    auth:\n      type: aws-profile\n      profile: \"dev\"\n"},
+        {"model: bedrock/m, aws_region_name: us-east-1, aws_role_name: \"arn:aws:iam::1:role/x\", aws_session_name: s, "
+         "aws_external_id: e, aws_access_key_id: os.environ/A",
+         "    auth:\n      type: aws-assume-role\n      access_key_id: \"${A}\"\n      role_arn: "
+         "\"arn:aws:iam::1:role/x\"\n      session_name: \"s\"\n      external_id: \"e\"\n"},
+        {"model: bedrock/m, aws_region_name: us-east-1, aws_role_name: r, aws_web_identity_token: "
+         "oidc/file//var/run/token, aws_sts_endpoint: \"https://sts.test\"",
+         "    auth:\n      type: aws-web-identity\n      role_arn: \"r\"\n      sts_url: \"https://sts.test\"\n      "
+         "token_file: \"/var/run/token\"\n"},
+        {"model: bedrock/m, aws_region_name: us-east-1, aws_role_name: r, aws_web_identity_token: oidc/env_path/WHERE",
+         "    auth:\n      type: aws-web-identity\n      role_arn: \"r\"\n      token_file: \"${WHERE}\"\n"},
+        {"model: azure/d, api_base: \"https://r.openai.azure.com\", tenant_id: t, client_id: c, client_secret: "
+         "os.environ/S, azure_scope: \"https://x/.default\"",
+         "    auth:\n      type: azure-client-secret\n      tenant: \"t\"\n      client_id: \"c\"\n      "
+         "client_secret: "
+         "\"${S}\"\n      scope: \"https://x/.default\"\n"},
+        {"model: azure/d, api_base: \"https://r.openai.azure.com\", client_id: c",
+         "    auth:\n      type: azure\n      client_id: \"c\"\n"},
+        {"model: vertex_ai/x, vertex_project: p, vertex_location: global, vertex_credentials: /etc/google.json",
+         "    auth:\n      type: google\n      file: \"/etc/google.json\"\n"},
+    };
+
+    for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+        char text[512];
+        (void)snprintf(text, sizeof text, "model_list: [{model_name: m, litellm_params: {%s}}]\n", rows[k].params);
+        test_context("%s", rows[k].params);
+        IMPORTED(i, text);
+        CHECK_HOLDS(i, rows[k].auth);
+        CHECK(!holds(&i, "api_key"));
+        CHECK_STR(buf_str(&i.report), "");
+    }
+}
+
+TEST(litellm_credentials_that_cannot_be_carried_over_are_named)
+{
+    static const char *const rows[][2] = {
+        {"model: bedrock/m, api_key: os.environ/K, aws_profile_name: dev",
+         "litellm_params.aws_profile_name is not carried over: the api_key comes before it"},
+        {"model: groq/m, aws_access_key_id: a",
+         "litellm_params.aws_access_key_id is not carried over: the deployment's provider takes no such credential"},
+        {"model: bedrock/m, tenant_id: t",
+         "litellm_params.tenant_id is not carried over: the deployment's provider takes no such credential"},
+        {"model: bedrock/m, aws_role_name: r, aws_web_identity_token: oidc/github/x",
+         "litellm_params.aws_web_identity_token is not carried over: only tokens in files"},
+        {"model: bedrock/m, aws_role_name: r, aws_web_identity_token: \"oidc/env_path/a b\"",
+         "litellm_params.aws_web_identity_token is not carried over: the environment variable has a name"},
+        {"model: vertex_ai/x, vertex_credentials: '{\"type\": \"service_account\"}'",
+         "litellm_params.vertex_credentials is not carried over: put the credentials into a file"},
+        {"model: vertex_ai/x, vertex_credentials: {type: service_account}",
+         "litellm_params.vertex_credentials is not carried over: put the credentials into a file"},
+        {"model: vertex_ai/x, vertex_credentials: os.environ/CREDENTIALS",
+         "litellm_params.vertex_credentials: the variable must hold the path of a file"},
+        {"model: azure/d, api_base: \"https://r.openai.azure.com\", client_id: c, client_secret: in-clear",
+         "litellm_params.client_secret is in clear there"},
+        {"model: azure_ai/d, api_base: \"https://r.services.ai.azure.com\", api_version: \"2024-05-01-preview\"",
+         "litellm_params.api_version is not carried over: the provider's API is spoken to without one"},
+    };
+
+    for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+        char text[512];
+        (void)snprintf(text, sizeof text, "model_list: [{model_name: m, litellm_params: {%s}}]\n", rows[k][0]);
+        test_context("%s", rows[k][0]);
+        IMPORTED(i, text);
+        CHECK_SAYS(i, rows[k][1]);
+        CHECK(!says(&i, "in-clear"));
+    }
+}
+
+TEST(litellm_deployments_with_other_credentials_are_other_providers)
+{
+    IMPORTED(
+        i, "model_list:\n"
+           "  - {model_name: a, litellm_params: {model: bedrock/x, aws_region_name: us-east-1, aws_profile_name: p}}\n"
+           "  - {model_name: b, litellm_params: {model: bedrock/x, aws_region_name: us-east-1, aws_profile_name: q}}\n"
+           "  - {model_name: c, litellm_params: {model: bedrock/x, aws_region_name: us-east-1, aws_profile_name: p}}\n"
+           "  - {model_name: d, litellm_params: {model: bedrock/x, aws_region_name: us-east-1}}\n");
+
+    CHECK_EQ(i.catalog->provider_count, 3);
+    CHECK_STR(catalog_find_model(i.catalog, STR("a"))->targets[0].deployment->provider->auth.aws.profile, "p");
+    CHECK_STR(catalog_find_model(i.catalog, STR("b"))->targets[0].deployment->provider->auth.aws.profile, "q");
+    CHECK_STR(catalog_find_model(i.catalog, STR("d"))->targets[0].deployment->provider->auth.kind, "aws");
 }
 
 TEST(litellm_keys_are_taken_from_the_variables_that_litellm_takes)
@@ -612,7 +730,7 @@ TEST(litellm_every_setting_without_a_counterpart_is_named_with_its_place_and_the
              "brand_new_section: {a: b}\n");
     static const char *const said[] = {
         "l.yaml:1:64: warning: litellm_params.temperature is not carried over: let clients send it",
-        "l.yaml:1:82: warning: litellm_params.api_version is not carried over",
+        "l.yaml:1:95: warning: litellm_params.api_version is not carried over",
         "l.yaml:1:103: warning: litellm_params.num_retries is not carried over",
         "l.yaml:3:3: warning: litellm_settings.drop_params is not carried over: what a provider",
         "l.yaml:4:3: warning: litellm_settings.success_callback is not carried over: use the access log",
@@ -745,7 +863,7 @@ TEST(litellm_results_pass_the_check_whatever_is_cut_out_of_a_file)
         "  - {model_name: a, litellm_params: {model: azure/x, api_base: \"https://r.openai.azure.com\", rpm: 3, order: "
         "1}}\n"
         "  - {model_name: a, litellm_params: {model: bedrock/us-east-1/y, weight: 2.5, timeout: 3, extra_headers: {a: "
-        "b}}}\n"
+        "b}, aws_role_name: r, aws_access_key_id: k}}\n"
         "  - {model_name: \"groq/*\", litellm_params: {model: \"groq/*\", api_key: os.environ/G}}\n"
         "  - {model_name: b, litellm_params: {model: vertex_ai/z, vertex_project: p, vertex_location: q}}\n"
         "router_settings: {model_group_alias: {c: a}, fallbacks: [{a: [b, groq/m]}, {\"*\": [a]}], timeout: 1}\n"
