@@ -175,6 +175,15 @@ static SUSPENDS err_t serve(void *arg)
 
 /* --- a cell --- */
 
+/* What was done in another way was not lost. */
+static bool is_said_twice(const struct cell *c)
+{
+    for (struct str rest = c->emulated; rest.n;)
+        if (str_list_has(c->dropped, str_cut(&rest, ',')))
+            return true;
+    return false;
+}
+
 static enum outcome judge(struct cell *c)
 {
     const struct scenario_test *s = c->scenario;
@@ -186,6 +195,10 @@ static enum outcome judge(struct cell *c)
             return YES_;
         cell_wrong(c, "class %d, not %d: status %d %.*s", (int)error_class_of(&c->error), (int)s->wanted,
                    c->error.status, STR_ARG(c->error.message));
+        return FAILED;
+    }
+    if (is_said_twice(c)) {
+        cell_wrong(c, "told as emulated and as dropped: %.*s", STR_ARG(c->emulated));
         return FAILED;
     }
     if (!c->failed && s->is_right(c))
