@@ -390,7 +390,7 @@ static void put_turn(struct writing *w, const struct turn *t)
     bool is_system = role == CHAT_SYSTEM;
 
     if (t->name.n)
-        loss_drop(w->losses, t->from, "messages have no name");
+        loss_drop(w->losses, json_node_get(t->from, STR("name")), "messages have no name");
     for (const struct block *b = t->blocks; b; b = b->next)
         report(w, b, role);
     if (role == CHAT_ASSISTANT) {

@@ -234,6 +234,17 @@ TEST(cohere_text_after_calls_is_not_lost)
     CHECK_HOLDS(body, "\"content\":\"later\",\"tool_plan\":\"P\"");
 }
 
+TEST(cohere_names_of_speakers_are_dropped_and_not_what_they_said)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "openai", "cohere");
+    struct str body =
+        world_translate(&w, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"name\":\"joe\",\"content\":\"Hi\"}]}");
+    CHECK_HOLDS(body, "{\"role\":\"user\",\"content\":\"Hi\"}");
+    CHECK_STR(world_dropped(&w), "/messages/0/name");
+}
+
 TEST(cohere_signed_thoughts_of_others_are_dropped)
 {
     struct dialect_world w CLEANUP(world_release);
