@@ -130,6 +130,10 @@ static struct str simulated_path(struct catalog *c, const struct vendor *v)
 
     if (str_eq(name, STR("openai")) || str_eq(name, STR("custom")))
         return STR("/v1");
+    if (v->quirks & QUIRK_DEPLOYMENT_PATH)
+        return STR("/azure/openai");
+    if (str_eq(name, STR("azure")))
+        return STR("/azure/openai/v1");
     if (v->quirks & QUIRK_ANTHROPIC_BEDROCK)
         return STR("/bedrock");
     if (v->quirks & (QUIRK_ANTHROPIC_VERTEX | QUIRK_VERTEX))
@@ -209,6 +213,8 @@ static void set_key(struct config_run *run, struct provider *p, const struct fil
 {
     struct str key = f->api_key.text.n ? config_read_secret(run, &f->api_key, false) : STR_NONE;
 
+    if (p->simulated && !key.n && p->vendor->auth == AUTH_GOOGLE)
+        key = STR("simulated"); /* there Google's surface demands a token too, of any kind */
     if (!is_printable(key) || key.n > KEY_BYTES_MAX) {
         problems_error(&run->problems, f->api_key.node,
                        "\"api_key\" holds line breaks or control characters, or is too long");

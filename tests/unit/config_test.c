@@ -983,6 +983,33 @@ static void check_page(const struct vendor *v)
     CHECK_MSG(shown > 0, "no example has a provider with dialect: %s", v->name);
 }
 
+/* Where the simulator serves what a vendor speaks (docs/simulator.md). */
+TEST(config_simulated_vendors_are_at_their_surfaces)
+{
+    static const struct entry places[] = {{"openai", "/v1"},
+                                          {"custom", "/v1"},
+                                          {"anthropic", "/anthropic/v1"},
+                                          {"anthropic-bedrock", "/bedrock"},
+                                          {"anthropic-vertex", "/vertex/v1/projects/simulated/locations/global"},
+                                          {"azure", "/azure/openai/v1"},
+                                          {"azure-deployments", "/azure/openai"},
+                                          {"gemini", "/gemini/v1beta"},
+                                          {"groq", "/groq/v1"},
+                                          {"jina", "/vllm/v1"},
+                                          {"ollama", "/ollama"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        char text[200];
+        (void)snprintf(text, sizeof text, "providers: {p: {simulate: true, dialect: %s}}", places[i].name);
+        LOADED(l, text);
+        test_context("%s", places[i].name);
+        CHECK_OK(l.err);
+        CHECK_STR(l.c->providers[0].base_path, places[i].value);
+        bool is_google = strstr(places[i].value, "/vertex/"); /* whose surface demands a token */
+        CHECK_EQ(l.c->providers[0].api_key.n_ > 0, is_google);
+    }
+}
+
 TEST(config_every_vendor_has_a_page_with_an_example_that_is_valid)
 {
     for (size_t i = 0; i < vendor_count && !test_failed(); i++)
