@@ -1,8 +1,8 @@
 /*
  * chat.c - building and asking the canonical request.
  *
- * Lists are short (turns of a conversation, blocks of a turn), but conversations of thousands of turns exist: appending a turn or a tool is a
- * step, because the request remembers its last ones; blocks are appended by walking.
+ * Conversations of thousands of turns exist, and so do turns of thousands of blocks: appending is a step, because the request remembers its last
+ * turn and tool, and the first block of a list the last one.
  */
 #include "llm/chat.h"
 
@@ -28,13 +28,19 @@ struct turn *chat_add_turn(struct chat_request *q, struct arena *arena, enum cha
 
 struct block *chat_add_block(struct block **list, struct arena *arena, enum block_kind kind, struct json_node from)
 {
-    struct block *b = arena_new(arena, struct block);
+    struct block *b = arena_new(arena, struct block), *first = *list;
 
     b->kind = kind;
     b->from = from;
-    while (*list)
-        list = &(*list)->next;
-    *list = b;
+    if (!first) {
+        *list = b->tail = b->tail_of = b;
+        return b;
+    }
+    struct block *last = first->tail_of == first ? first->tail : first;
+    while (last->next)
+        last = last->next;
+    last->next = first->tail = b;
+    first->tail_of = first;
     return b;
 }
 

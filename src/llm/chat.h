@@ -97,6 +97,8 @@ struct block {
     enum signer signer;       /* also of BLOCK_REDACTED                           */
     bool summary;             /* BLOCK_THINKING: a summary, not the thought itself */
     const struct dialect *of; /* BLOCK_OPAQUE: whose                               */
+    /* private to chat_add_block(), of a list's first block: a block near the list's end, and the first block itself, which a copy is not */
+    struct block *tail, *tail_of;
 };
 
 enum chat_role { CHAT_SYSTEM, CHAT_DEVELOPER, CHAT_USER, CHAT_ASSISTANT };
@@ -235,7 +237,8 @@ struct chat_request {
 /* --- building: append to lists; new parts are zeroed, in the arena --- */
 
 struct turn *chat_add_turn(struct chat_request *q, struct arena *arena, enum chat_role role, struct json_node from);
-/* `list` is a turn's `blocks` or a result's `content`. Costs a walk to its end. */
+/* `list` is a turn's `blocks` or a result's `content`. Costs a step while a list is built by this function alone, else a walk to its end. A first
+ * block must not be moved to another list, but may be copied. */
 struct block *chat_add_block(struct block **list, struct arena *arena, enum block_kind kind, struct json_node from);
 struct tool *chat_add_tool(struct chat_request *q, struct arena *arena, enum tool_kind kind, struct json_node from);
 void chat_add_extra(struct chat_request *q, struct arena *arena, struct json_node key, struct json_node value,

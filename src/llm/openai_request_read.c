@@ -475,17 +475,9 @@ struct str openai_called_name(const struct openai_reading *r, struct str id)
     return call ? call->name : STR_NONE;
 }
 
-/* The end of a turn's list, so that long messages are read in one go. */
-static struct block **end_of(struct block **at)
-{
-    while (*at)
-        at = &(*at)->next;
-    return at;
-}
-
 static struct block *add_block(struct openai_reading *r, struct turn *t, enum block_kind kind, struct json_node from)
 {
-    return chat_add_block(end_of(&t->blocks), r->arena, kind, from);
+    return chat_add_block(&t->blocks, r->arena, kind, from);
 }
 
 enum signer openai_maker(struct str format)

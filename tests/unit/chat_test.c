@@ -36,6 +36,41 @@ TEST(chat_lists_grow_at_their_ends)
     CHECK(q.tools == tool && tool->next == other && !other->next);
 }
 
+TEST(chat_blocks_are_added_behind_the_last_whoever_put_it_there)
+{
+    struct arena a CLEANUP(arena_release);
+    struct block *list = NULL, by_hand = {0};
+
+    arena_init(&a, 1 << 20);
+    struct block *one = chat_add_block(&list, &a, BLOCK_TEXT, JSON_ABSENT);
+    struct block *two = chat_add_block(&list, &a, BLOCK_TEXT, JSON_ABSENT);
+    two->next = &by_hand;
+    struct block *four = chat_add_block(&list, &a, BLOCK_TEXT, JSON_ABSENT);
+    CHECK(by_hand.next == four);
+    CHECK(chat_add_block(&list->next, &a, BLOCK_TEXT, JSON_ABSENT) == four->next);
+    struct block copy = *one, *other = &copy;
+    copy.next = NULL;
+    struct block *five = chat_add_block(&other, &a, BLOCK_TEXT, JSON_ABSENT);
+    CHECK(copy.next == five && !five->next);
+    CHECK(!four->next->next);
+    CHECK(chat_add_block(&other, &a, BLOCK_TEXT, JSON_ABSENT) == five->next);
+}
+
+TEST(chat_lists_of_very_many_blocks_cost_a_step_each)
+{
+    enum { BLOCKS = 200000 };
+    struct arena a CLEANUP(arena_release);
+    struct block *list = NULL;
+    size_t n = 0;
+
+    arena_init(&a, 1 << 28);
+    for (size_t i = 0; i < BLOCKS; i++) /* walks would take minutes */
+        chat_add_block(&list, &a, BLOCK_TEXT, JSON_ABSENT);
+    for (const struct block *b = list; b; b = b->next)
+        n++;
+    CHECK_EQ(n, BLOCKS);
+}
+
 TEST(chat_extras_keep_their_keys_and_text_as_written)
 {
     struct arena a CLEANUP(arena_release);
