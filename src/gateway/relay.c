@@ -86,10 +86,11 @@ static int error_status(int status)
     return status >= 400 && status <= 599 ? status : 502;
 }
 
-/* Our credential was refused: the client cannot help it, and the provider's words are about a key that is not the client's. */
-static bool is_our_credential(int status)
+/* Our credential was refused: the client cannot help it, and the provider's words are about a key that is not the client's. Google says so with
+ * status 400. */
+static bool is_our_credential(const struct attempt *a, const struct api_error *e)
 {
-    return status == 401 || status == 403;
+    return a->status == 401 || a->status == 403 || e->error_class == ERROR_AUTH;
 }
 
 static struct str header_of(void *ctx, struct str name)
@@ -137,7 +138,8 @@ static void read_openai_error(struct exchange *x, struct attempt *a, struct api_
                               .param = str_from_c(scrubbed_or_null(x, json_find(error, STR("param"))))};
 }
 
-static void read_error(struct exchange *x, struct attempt *a, struct api_error *ret)
+/* *ret_ours: it is about our credential, and the words are ours. */
+static void read_error(struct exchange *x, struct attempt *a, struct api_error *ret, bool *ret_ours)
 {
     if (x->speaks->provider.read_error)
         read_foreign_error(x, a, ret);
@@ -146,7 +148,8 @@ static void read_error(struct exchange *x, struct attempt *a, struct api_error *
     if (!ret->message.n)
         ret->message = arena_printf(x->r->arena, "The provider '%.*s' answered with status %d.",
                                     STR_ARG(x->chosen->provider->name), a->status);
-    if (is_our_credential(a->status)) {
+    *ret_ours = is_our_credential(a, ret);
+    if (*ret_ours) {
         ret->message =
             arena_printf(x->r->arena,
                          "The provider '%.*s' refused this gateway's credential (status %d). This is not about "
@@ -194,14 +197,15 @@ err_t relay_error(struct exchange *x, struct attempt *a)
     struct api_error error;
     struct str text = a->body;
     size_t kept = 0;
+    bool ours;
 
-    read_error(x, a, &error);
+    read_error(x, a, &error, &ours);
     x->facts.error = E_UPSTREAM;
     x->facts.error_text = error.message;
     if (is_translated(x) || a->refusal)
         return tell_error(x, &error);
     forward_answer_headers(x, a->call, &headers, &reply.count);
-    if (!a->has_body || is_our_credential(a->status) || !is_fit(x, a)) {
+    if (!a->has_body || ours || !is_fit(x, a)) {
         struct call_header of_dialect[2] = {{STR_NONE, STR_NONE}, {STR_NONE, STR_NONE}}; /* the provider's own stay */
         error_in_dialect(x, &error, &body, &reply.status, of_dialect);
         text = buf_str(&body);

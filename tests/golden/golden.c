@@ -1,7 +1,8 @@
 /*
  * golden.c - transcripts through the whole gateway: what a client sends and gets, what a provider gets and answers, byte for byte.
  *
- * Each file tests/golden/<dialect>/NAME.txt is one test. It is a list of sections, each headed by a line "=== NAME":
+ * Each file tests/golden/<folder>/NAME.txt is a transcript: in "openai" OpenAI's clients and providers; in "<client>_to_<provider>" two dialects;
+ * in "pitfalls" what went wrong in other gateways. It is a list of sections, each headed by a line "=== NAME":
  *
  *     === configuration     YAML; optional, else one provider `up` (the scripted one) and model `chat` -> up/real-name
  *     === client sends      a request
@@ -10,9 +11,10 @@
  *     === client gets       what the client must receive
  *     === metrics hold      lines that /metrics must hold afterwards, one after the other; optional
  *
- * Messages are written with plain line ends in the head; the body stands as it is, without the last line end of its section. What is
- * compared (a length written as AUTO is filled in before sending) is the decoded message: start line, headers as they came, body without chunk framing. The world is a simulated one, so
- * time and ids are the same in every run. Every provider's answer is sent in two pieces too, cut at each of its bytes in turn: the
+ * Messages are written with plain line ends in the head; the body stands as it is, without the last line end of its section. "content-length: AUTO"
+ * is filled in before sending, "transfer-encoding: AUTO" makes the body one chunk. A body of type application/vnd.amazon.eventstream is written as a
+ * line per frame: ":event-type NAME JSON", ":exception-type NAME JSON" or ":error-code NAME WORDS". What is compared is the decoded message: start line,
+ * headers as they came, body without chunk framing. The world is a simulated one, so time and ids are the same in every run. Every provider's answer is sent in two pieces too, cut at each of its bytes in turn: the
  * client must get the same.
  */
 #include <dirent.h>
@@ -21,6 +23,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "codec/eventstream.h"
 #include "codec/http1.h"
 #include "fleet/config.h"
 #include "gateway/gateway.h"
@@ -74,22 +77,88 @@ static bool cut_section(struct str *rest, struct str *ret_name, struct str *ret_
     return true;
 }
 
-/* Line ends of the head as HTTP wants them, and "content-length: AUTO" as what it is. */
+/* A frame out of ":event-type NAME JSON". */
+static void add_frame(struct buf *to, struct str line)
+{
+    struct str what = str_cut(&line, ' '), name = str_cut(&line, ' ');
+    struct eventstream_writer w;
+    bool event = str_eq(what, STR(":event-type")), exception = str_eq(what, STR(":exception-type"));
+
+    eventstream_begin(&w, to);
+    eventstream_add_string(&w, what, name);
+    if (event || exception)
+        eventstream_add_string(&w, STR(":content-type"), STR("application/json"));
+    else
+        eventstream_add_string(&w, STR(":error-message"), line);
+    eventstream_add_string(&w, STR(":message-type"),
+                           event       ? STR("event")
+                           : exception ? STR("exception")
+                                       : STR("error"));
+    eventstream_begin_payload(&w);
+    if (event || exception)
+        buf_add(to, line);
+    if (eventstream_end(&w) != OK)
+        test_fail_(__FILE__, __LINE__, "%.*s: not a frame", STR_ARG(line));
+}
+
+/* The same backwards. */
+static void describe_frames(struct buf *to, struct str body)
+{
+    static const struct str kinds[] = {STR_INIT(":event-type"), STR_INIT(":exception-type"), STR_INIT(":error-code")};
+    struct eventstream s CLEANUP(eventstream_release);
+    struct eventstream_frame f;
+
+    eventstream_init(&s);
+    while (eventstream_next(&s, &body, &f) == EVENTSTREAM_FRAME)
+        for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+            struct str name = eventstream_string(&f, kinds[i]), words = eventstream_string(&f, STR(":error-message"));
+            if (name.p)
+                buf_addf(to, "%.*s %.*s %.*s\n", STR_ARG(kinds[i]), STR_ARG(name),
+                         STR_ARG(words.p ? words : f.payload));
+        }
+    if (s.error_text || eventstream_is_within_frame(&s))
+        buf_addf(to, "(broken frame: %s)", s.error_text ? s.error_text : "cut off");
+}
+
+static bool is_frames(struct str type)
+{
+    return str_eq(type, STR("application/vnd.amazon.eventstream"));
+}
+
+static void add_body(struct buf *to, struct str text, bool frames)
+{
+    while (frames && text.n)
+        add_frame(to, str_cut(&text, '\n'));
+    if (!frames)
+        buf_add(to, text);
+}
+
+/* A message as it is sent: line ends of the head as HTTP wants them, AUTO as what it stands for. */
 static struct str to_wire(struct arena *a, struct str text)
 {
-    struct buf b CLEANUP(buf_release) = BUF_INIT(4 * FILE_MAX_BYTES);
-    size_t head = str_find(text, STR("\n\n")), text_length = text.n;
+    struct buf b CLEANUP(buf_release) = BUF_INIT(4 * FILE_MAX_BYTES),
+                 body CLEANUP(buf_release) = BUF_INIT(FILE_MAX_BYTES);
+    size_t end = str_find(text, STR("\n\n"));
+    struct str head = str_slice(text, 0, end);
+    bool chunked = false;
 
-    while (text.p) {
-        struct str line = str_cut(&text, '\n');
+    add_body(&body, str_slice(text, end + 2, text.n),
+             str_find(head, STR("\ncontent-type: application/vnd.amazon.eventstream")) < head.n);
+    while (head.p) {
+        struct str line = str_cut(&head, '\n');
+        bool chunks = str_eq(line, STR("transfer-encoding: AUTO"));
         if (str_eq(line, STR("content-length: AUTO")))
-            line = arena_printf(a, "content-length: %zu", text_length - head - 2);
-        buf_add(&b, line);
+            line = arena_printf(a, "content-length: %zu", body.n);
+        buf_add(&b, chunks ? STR("transfer-encoding: chunked") : line);
         buf_add_lit(&b, "\r\n");
-        if (!line.n)
-            break;
+        chunked = chunked || chunks;
     }
-    buf_add(&b, text);
+    buf_add_lit(&b, "\r\n");
+    if (chunked)
+        buf_addf(&b, "%zx\r\n", body.n);
+    buf_add(&b, buf_str(&body));
+    if (chunked)
+        buf_add_lit(&b, "\r\n0\r\n\r\n");
     return arena_str(a, buf_str(&b));
 }
 
@@ -140,7 +209,10 @@ static void describe(const struct http_head *head, bool is_request, struct str b
     for (size_t i = 0; i < head->count; i++)
         buf_addf(to, "%.*s: %.*s\n", STR_ARG(head->headers[i].name), STR_ARG(head->headers[i].value));
     buf_add_char(to, '\n');
-    buf_add(to, body);
+    if (is_frames(http_head_find(head, STR("content-type"))))
+        describe_frames(to, body);
+    else
+        buf_add(to, body);
 }
 
 /* Read one message from `s` and describe it. E_EOF if there is none; *ret_broken if it is cut short. */
@@ -392,16 +464,16 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static void run_folder(const char *dialect)
+static void run_folder(const char *folder)
 {
     struct dirent **entries;
     char path[4096];
 
-    (void)snprintf(path, sizeof path, "%s/tests/golden/%s", test_root(), dialect);
+    (void)snprintf(path, sizeof path, "%s/tests/golden/%s", test_root(), folder);
     int count = scandir(path, &entries, NULL, by_name), ran = 0;
     for (int i = 0; i < count; i++) {
         if (str_ends(str_from_c(entries[i]->d_name), STR(".txt")) && !test_failed()) {
-            (void)snprintf(path, sizeof path, "%s/tests/golden/%s/%s", test_root(), dialect, entries[i]->d_name);
+            (void)snprintf(path, sizeof path, "%s/tests/golden/%s/%s", test_root(), folder, entries[i]->d_name);
             run_file(path, entries[i]->d_name);
             ran++;
         }
@@ -409,12 +481,54 @@ static void run_folder(const char *dialect)
     }
     if (count >= 0)
         free(entries);
+    test_context("%s", folder);
     CHECK_GT(ran, 0);
 }
 
-TEST(openai_to_openai_transcripts_at_every_cut)
+/* Folders of transcripts; each is a test. */
+#define FOLDERS(F)                                                                                                     \
+    F(openai)                                                                                                          \
+    F(openai_to_anthropic)                                                                                             \
+    F(openai_to_gemini)                                                                                                \
+    F(anthropic_to_openai)                                                                                             \
+    F(gemini_to_anthropic)                                                                                             \
+    F(responses_to_anthropic)                                                                                          \
+    F(pitfalls)
+
+#define FOLDER_TEST(name)                                                                                              \
+    TEST(transcripts_at_every_cut_##name)                                                                              \
+    {                                                                                                                  \
+        run_folder(#name);                                                                                             \
+    }
+FOLDERS(FOLDER_TEST)
+
+static int is_folder(const struct dirent *e)
 {
-    run_folder("openai");
+    return !strchr(e->d_name, '.');
+}
+
+TEST(transcripts_are_run_from_every_folder)
+{
+#define FOLDER_NAME(name) #name,
+    static const char *const run[] = {FOLDERS(FOLDER_NAME)};
+    struct dirent **entries;
+    char path[4096];
+    size_t found = 0;
+
+    (void)snprintf(path, sizeof path, "%s/tests/golden", test_root());
+    int count = scandir(path, &entries, is_folder, by_name);
+    for (int i = 0; i < count; i++) {
+        bool is_run = false;
+        for (size_t k = 0; k < ARRAY_LEN(run); k++)
+            is_run = is_run || strcmp(run[k], entries[i]->d_name) == 0;
+        if (!is_run)
+            test_fail_(__FILE__, __LINE__, "nobody runs tests/golden/%s", entries[i]->d_name);
+        found += is_run;
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+    CHECK_EQ(found, ARRAY_LEN(run));
 }
 
 TEST(ollama_transcripts_at_every_cut)
