@@ -133,7 +133,7 @@ static void make_inputs(struct inputs *in)
     in->anthropic_answer =
         STR("{\"id\":\"msg_01\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[{\"type\":"
             "\"text\",\"text\":\"" WORDS WORDS "\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{"
-                                               "\"input_tokens\":9,\"output_tokens\":40}}");
+            "\"input_tokens\":9,\"output_tokens\":40}}");
     in->openai_answer = STR("{\"id\":\"chatcmpl-7\",\"object\":\"chat.completion\",\"created\":1790000000,\"model\":"
                             "\"m\",\"choices\":[{\"index\":0,"
                             "\"message\":{\"role\":\"assistant\",\"content\":\"" WORDS WORDS

@@ -493,7 +493,9 @@ static void run_folder(const char *folder)
     F(anthropic_to_openai)                                                                                             \
     F(gemini_to_anthropic)                                                                                             \
     F(responses_to_anthropic)                                                                                          \
-    F(pitfalls)
+    F(ollama)                                                                                                          \
+    F(pitfalls)                                                                                                        \
+    F(tgi)
 
 #define FOLDER_TEST(name)                                                                                              \
     TEST(transcripts_at_every_cut_##name)                                                                              \
@@ -529,14 +531,4 @@ TEST(transcripts_are_run_from_every_folder)
     if (count >= 0)
         free(entries);
     CHECK_EQ(found, ARRAY_LEN(run));
-}
-
-TEST(ollama_transcripts_at_every_cut)
-{
-    run_folder("ollama");
-}
-
-TEST(tgi_transcripts_at_every_cut)
-{
-    run_folder("tgi");
 }
