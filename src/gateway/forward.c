@@ -189,6 +189,15 @@ void made_answer_headers(struct exchange *x, struct str type, struct http_header
     *ret_count = n;
 }
 
+/* Must the dialect make the path, because it holds the model, or because this vendor's differs? Else it is the row's own. */
+static bool is_path_made(const struct exchange *x)
+{
+    const unsigned different = QUIRK_DEPLOYMENT_PATH | QUIRK_VERTEX | QUIRK_ANTHROPIC_BEDROCK | QUIRK_ANTHROPIC_VERTEX;
+
+    return x->endpoint.kind == ENDPOINT_OPERATION && x->endpoint.dialect->provider.pass_path &&
+           (x->endpoint.row->model == MODEL_IN_PATH || (x->chosen->provider->vendor->quirks & different));
+}
+
 /* Where the client's own bytes go at the provider, below its base URL. */
 static err_t own_path(struct exchange *x, struct str *ret)
 {
@@ -197,7 +206,7 @@ static err_t own_path(struct exchange *x, struct str *ret)
     struct str further = d != p->dialect && p->vendor->also_path ? str_from_c(p->vendor->also_path) : STR_NONE;
 
     *ret = x->endpoint.path;
-    if (x->endpoint.kind == ENDPOINT_OPERATION && d->provider.pass_path) {
+    if (is_path_made(x)) {
         struct translation *t = &translated_of(x)->t;
         t->provider = d;
         t->vendor = p->vendor;

@@ -10,18 +10,30 @@ static uint64_t number(struct str value)
     return json_to_u64(value, &n) ? n : 0;
 }
 
-/* A number in one of the details objects. */
-static uint64_t detail(struct str details, struct str name)
+/* The object of details beside a count: one walk, however many there are. */
+static void take_details(struct usage *u, struct str details, bool of_input)
 {
     struct str key, value;
 
-    for (size_t at = 0; json_next_member(details, &at, &key, &value);)
-        if (str_eq(key, name))
-            return number(value);
-    return 0;
+    for (size_t at = 0; json_next_member(details, &at, &key, &value);) {
+        if (str_eq(key, STR("audio_tokens")))
+            *(of_input ? &u->audio_input : &u->audio_output) = number(value);
+        else if (of_input && str_eq(key, STR("cached_tokens")))
+            u->cached_input = number(value);
+        else if (of_input && str_eq(key, STR("cache_write_tokens")))
+            u->cache_write = number(value);
+        else if (!of_input && str_eq(key, STR("reasoning_tokens")))
+            u->reasoning = number(value);
+    }
 }
 
-static void take(struct usage *u, struct str key, struct str value)
+/* What usage objects hold besides our own fields. */
+struct more {
+    uint64_t total;
+    uint64_t cached; /* DeepSeek's and Mistral's counts of cached tokens */
+};
+
+static void take(struct usage *u, struct more *more, struct str key, struct str value)
 {
     if (str_eq(key, STR("prompt_tokens")) || str_eq(key, STR("input_tokens"))) {
         u->input = number(value);
@@ -29,38 +41,30 @@ static void take(struct usage *u, struct str key, struct str value)
     } else if (str_eq(key, STR("completion_tokens")) || str_eq(key, STR("output_tokens"))) {
         u->output = number(value);
         u->known = true;
+    } else if (str_eq(key, STR("total_tokens"))) {
+        more->total = number(value);
     } else if (str_eq(key, STR("prompt_tokens_details")) || str_eq(key, STR("input_tokens_details"))) {
-        u->cached_input = detail(value, STR("cached_tokens"));
-        u->cache_write = detail(value, STR("cache_write_tokens"));
-        u->audio_input = detail(value, STR("audio_tokens"));
+        take_details(u, value, true);
     } else if (str_eq(key, STR("completion_tokens_details")) || str_eq(key, STR("output_tokens_details"))) {
-        u->reasoning = detail(value, STR("reasoning_tokens"));
-        u->audio_output = detail(value, STR("audio_tokens"));
+        take_details(u, value, false);
+    } else if (str_eq(key, STR("prompt_cache_hit_tokens")) || str_eq(key, STR("num_cached_tokens"))) {
+        more->cached = number(value);
     }
-}
-
-/* What look-alikes say beside it: DeepSeek's and Mistral's counts of cached tokens, and the total. */
-static void take_more(struct usage *u, struct str key, struct str value, uint64_t *total)
-{
-    if (str_eq(key, STR("total_tokens")))
-        *total = number(value);
-    else if (!u->cached_input && (str_eq(key, STR("prompt_cache_hit_tokens")) || str_eq(key, STR("num_cached_tokens"))))
-        u->cached_input = number(value);
 }
 
 bool usage_from_openai(struct str json, struct usage *ret)
 {
     struct str key, value;
     struct usage u = {0};
-    uint64_t total = 0;
+    struct more more = {0};
 
     for (size_t at = 0; json_next_member(json, &at, &key, &value);)
-        take(&u, key, value);
+        take(&u, &more, key, value);
     if (!u.known)
         return false;
-    for (size_t at = 0; json_next_member(json, &at, &key, &value);)
-        take_more(&u, key, value, &total);
-    if (u.reasoning && total == u.input + u.output + u.reasoning)
+    if (!u.cached_input)
+        u.cached_input = more.cached;
+    if (u.reasoning && more.total == u.input + u.output + u.reasoning)
         u.output += u.reasoning; /* xAI leaves reasoning out of the completion's tokens */
     *ret = u;
     return true;
