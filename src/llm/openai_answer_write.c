@@ -355,6 +355,15 @@ static void put_choice(struct whole *w, const struct answer_choice *c, size_t in
     json_close(o, '}');
 }
 
+/* The client's types list the tiers, so another vendor's word is left out. */
+static void put_tier(struct json_out *o, struct str tier)
+{
+    struct str ours = openai_tier(tier);
+
+    if (ours.n)
+        json_member_str(o, STR("service_tier"), ours);
+}
+
 err_t openai_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to)
 {
     struct whole w = {f, json_out_to(to), is_legacy(f->request)};
@@ -365,8 +374,7 @@ err_t openai_write_answer(const struct answer_frame *f, const struct answer *a, 
     json_member_str(o, STR("object"), STR("chat.completion"));
     json_member_i64(o, STR("created"), f->created);
     json_member_str(o, STR("model"), f->model);
-    if (a->service_tier.n)
-        json_member_str(o, STR("service_tier"), a->service_tier);
+    put_tier(o, a->service_tier);
     json_member_open(o, STR("choices"), '[');
     for (size_t i = 0; i < a->choice_count; i++)
         put_choice(&w, &a->choices[i], i);
@@ -655,6 +663,10 @@ static err_t send_signature(struct openai_answer_writer *w, const struct chat_ev
         json_member_open(&o, STR("tool_calls"), '[');
         json_open(&o, '{');
         json_member_u64(&o, STR("index"), b->index);
+        /* OpenAI's own accumulator fails on a call's delta without its function. */
+        json_member_open(&o, b->custom ? STR("custom") : STR("function"), '{');
+        json_member_str(&o, b->custom ? STR("input") : STR("arguments"), STR_NONE);
+        json_close(&o, '}');
         put_google_signature(&o, w->f.arena, b->signature, b->signer);
         json_close(&o, '}');
         json_close(&o, ']');
@@ -728,8 +740,7 @@ static err_t begin(struct openai_answer_writer *w, const struct chat_event *e)
     json_member_str(&o, STR("object"), STR("chat.completion.chunk"));
     json_member_i64(&o, STR("created"), w->f.created);
     json_member_str(&o, STR("model"), w->f.model);
-    if (e->service_tier.n)
-        json_member_str(&o, STR("service_tier"), e->service_tier);
+    put_tier(&o, e->service_tier);
     w->head = arena_str(w->f.arena, buf_str(&head));
     return buf_status(&head);
 }

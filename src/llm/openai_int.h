@@ -121,7 +121,9 @@ void openai_write_stream(struct openai_writing *w);
 void openai_write_extras(struct openai_writing *w, const struct dialect *own);
 /* The effort to ask for, out of effort and budget; EFFORT_UNSET: nothing is to be said. */
 enum effort openai_effort(struct openai_writing *w);
-/* OpenAI's name for a service tier, empty (and reported) if it has none. */
+/* OpenAI's name for a service tier, whoever's word it is; empty if it has none. Static. */
+struct str openai_tier(struct str tier);
+/* The same for the tier that is asked for, empty (and reported) if it has none. */
 struct str openai_service_tier(struct openai_writing *w);
 /* Is the tool to be offered? Filters by the choice's allowed tools where those cannot be said. */
 bool openai_offers(struct openai_writing *w, const struct tool *tool, bool can_say_allowed);

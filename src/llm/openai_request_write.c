@@ -533,17 +533,25 @@ static void write_all_tools(struct openai_writing *w)
 
 /* --- the rest --- */
 
-struct str openai_service_tier(struct openai_writing *w)
+struct str openai_tier(struct str tier)
 {
     static const struct str known[] = {STR_INIT("auto"),  STR_INIT("default"),  STR_INIT("flex"),
                                        STR_INIT("scale"), STR_INIT("priority"), STR_INIT("fast")};
-    struct str tier = w->q->service_tier.text;
 
     if (str_eq(tier, STR("standard_only")) || str_eq(tier, STR("standard")))
         return STR("default");
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (str_eq(tier, known[i]))
             return known[i];
+    return STR_NONE;
+}
+
+struct str openai_service_tier(struct openai_writing *w)
+{
+    struct str tier = w->q->service_tier.text, ours = openai_tier(tier);
+
+    if (ours.n)
+        return ours;
     if (w->q->dialect == &dialect_openai || w->q->dialect == &dialect_responses)
         return tier; /* what the client of this API says, it may know better */
     if (tier.p)

@@ -178,7 +178,7 @@ static void put_response(struct json_out *o, const struct response_writer *w, st
         buf_add(o->to, buf_str(w->output));
     json_close(o, ']');
     put_echoed(o, w->f.request);
-    json_member_str(o, STR("service_tier"), w->service_tier.n ? w->service_tier : STR("default"));
+    json_member_str(o, STR("service_tier"), w->service_tier);
     json_key(o, STR("usage"));
     if (running || !w->usage.known)
         json_put_null(o);
@@ -640,11 +640,20 @@ static err_t in_block(struct response_writer *w, const struct chat_event *e, str
 
 /* --- beginning and end --- */
 
+/* The object always has one, in OpenAI's words. */
+static void keep_tier(struct response_writer *w, const struct chat_event *e)
+{
+    struct str tier = openai_tier(e->service_tier);
+
+    if (tier.n || !w->service_tier.n)
+        w->service_tier = tier.n ? tier : STR("default");
+}
+
 static err_t begin(struct response_writer *w, const struct chat_event *e, struct buf *to)
 {
     w->started = true;
     w->id = str_starts(e->id, STR("resp_")) ? arena_str(w->f.arena, e->id) : openai_make_id(&w->f, "resp_", 0);
-    w->service_tier = arena_str(w->f.arena, e->service_tier);
+    keep_tier(w, e);
     if (!w->streams)
         return OK;
     TRY(send_response(w, STR("response.created"), STR("in_progress"), NULL, to));
@@ -715,8 +724,7 @@ err_t responses_writer_event(void *state, const struct chat_event *e, struct buf
     case CHAT_FINISH:
         w->finished = true;
         w->finish = e->finish;
-        if (e->service_tier.n)
-            w->service_tier = arena_str(w->f.arena, e->service_tier);
+        keep_tier(w, e);
         return OK;
     case CHAT_END:
         return end(w, to);
