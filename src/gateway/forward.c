@@ -121,11 +121,16 @@ void forward_answer_headers(struct exchange *x, const struct http_call *call, st
     const struct http_head *head = http_call_head(call);
     struct http_header *to = arena_alloc(x->r->arena, (head->count + OWN_HEADERS + 1) * sizeof *to);
     struct str upstream_id = http_head_get(head, HDR_X_REQUEST_ID);
+    struct str id_header = x->endpoint.dialect->client.id_header;
     bool decoded = http_call_is_decoded(call);
     size_t n = own_headers(x, to);
 
     for (size_t i = 0; i < head->count; i++) {
         struct str name = head->headers[i].name;
+        if (id_header.n && str_eq_nocase(name, id_header)) {
+            upstream_id = head->headers[i].value;
+            continue;
+        }
         if (!is_stopped(head, name, TO_CLIENT) && !(decoded && http_known_of(name) == HDR_CONTENT_ENCODING))
             to[n++] = head->headers[i];
     }

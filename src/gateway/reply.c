@@ -40,11 +40,14 @@ static struct str number_text(struct arena *a, uint64_t v)
 size_t own_headers(struct exchange *x, struct http_header *to)
 {
     struct arena *a = x->r->arena;
+    struct str id_header = x->endpoint.dialect->client.id_header;
     ns_t own = rt_now_exact() - x->started - x->waited;
     size_t n = 0;
 
     x->facts.overhead = own > 0 ? own : 0;
     add_header(to, &n, STR("x-request-id"), x->facts.id);
+    if (id_header.n)
+        add_header(to, &n, id_header, x->facts.id);
     if (x->chosen) {
         add_header(to, &n, STR("x-crossdock-model"), x->facts.model);
         add_header(to, &n, STR("x-crossdock-deployment"), x->chosen->name);

@@ -33,6 +33,8 @@ static SUSPENDS err_t refuse_parse(struct exchange *x, err_t cause, struct str m
 {
     struct api_error e = {.status = 400, .message = message, .param = param};
 
+    if (x->translated)
+        e.code = x->translated->t.refusal_code;
     x->facts.error = cause;
     return reply_error(x, &e);
 }

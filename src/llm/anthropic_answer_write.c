@@ -89,23 +89,43 @@ static void put_tier(struct json_out *o, struct str tier)
 }
 
 /* Anthropic counts what came from its cache or went there apart from the rest of the input. */
-static void put_usage(struct json_out *o, const struct usage *u, struct str tier)
+static void put_input(struct json_out *o, const struct usage *u)
 {
-    json_member_open(o, STR("usage"), '{');
     json_member_u64(o, STR("input_tokens"), usage_less(usage_less(u->input, u->cached_input), u->cache_write));
     json_member_u64(o, STR("cache_creation_input_tokens"), u->cache_write);
     json_member_u64(o, STR("cache_read_input_tokens"), u->cached_input);
-    json_member_open(o, STR("cache_creation"), '{');
-    json_member_u64(o, STR("ephemeral_5m_input_tokens"), usage_less(u->cache_write, u->cache_write_1h));
-    json_member_u64(o, STR("ephemeral_1h_input_tokens"), u->cache_write_1h);
-    json_close(o, '}');
+}
+
+static void put_output(struct json_out *o, const struct usage *u)
+{
     json_member_u64(o, STR("output_tokens"), u->output);
     json_member_open(o, STR("output_tokens_details"), '{');
     json_member_u64(o, STR("thinking_tokens"), u->reasoning);
     json_close(o, '}');
     json_member_null(o, STR("server_tool_use"));
+}
+
+/* Of a message. */
+static void put_usage(struct json_out *o, const struct usage *u, struct str tier)
+{
+    json_member_open(o, STR("usage"), '{');
+    put_input(o, u);
+    json_member_open(o, STR("cache_creation"), '{');
+    json_member_u64(o, STR("ephemeral_5m_input_tokens"), usage_less(u->cache_write, u->cache_write_1h));
+    json_member_u64(o, STR("ephemeral_1h_input_tokens"), u->cache_write_1h);
+    json_close(o, '}');
+    put_output(o, u);
     put_tier(o, tier);
     json_member_null(o, STR("inference_geo"));
+    json_close(o, '}');
+}
+
+/* Of a stream's end, which has no more than what is counted. */
+static void put_delta_usage(struct json_out *o, const struct usage *u)
+{
+    json_member_open(o, STR("usage"), '{');
+    put_input(o, u);
+    put_output(o, u);
     json_close(o, '}');
 }
 
@@ -608,7 +628,7 @@ static err_t write_end(struct anthropic_writer *w, struct buf *to)
     put_stop(&e.o, w->finish, w->stop_sequence, w->has_call);
     json_member_null(&e.o, STR("container"));
     json_close(&e.o, '}');
-    put_usage(&e.o, &w->usage, w->tier);
+    put_delta_usage(&e.o, &w->usage);
     TRY(end_event(&e));
     e = begin_event(w, STR("message_stop"), to);
     return end_event(&e);

@@ -12,6 +12,7 @@
 #include "llm/tool_id.h"
 
 struct reading {
+    struct translation *t;
     struct arena *arena;
     struct chat_request *q;
     struct str *param;
@@ -431,6 +432,7 @@ static err_t take_thinking(struct reading *r, struct json_node v)
         to->on = NO;
     } else if (json_node_text_is(type, STR("enabled"))) {
         to->on = YES;
+        to->show = YES; /* the default of "display" */
         if (!json_node_i64(json_node_get(v, STR("budget_tokens")), &to->budget) || to->budget < 0)
             return refuse(r, v, STR("budget_tokens"), "must be a whole number of tokens");
     } else if (json_node_is(type, JSON_STRING)) { /* adaptive, between_tools */
@@ -558,6 +560,16 @@ static err_t take_nothing(struct reading *r, struct json_node v)
     return OK;
 }
 
+/*
+ * A thread is a conversation that the provider keeps. No other provider has ours, and one that is continued brings its newest messages only, so
+ * leaving the member out would be another question. SDKs that hear this code send the whole conversation instead.
+ */
+static err_t take_thread(struct reading *r, struct json_node v)
+{
+    r->t->refusal_code = "thread_unsupported_request";
+    return refuse(r, v, STR_NONE, "this model's provider keeps no threads; send all messages");
+}
+
 static const struct {
     struct str name;
     err_t (*take)(struct reading *r, struct json_node v);
@@ -577,6 +589,7 @@ static const struct {
     {STR_INIT("output_format"), take_format},
     {STR_INIT("metadata"), take_metadata},
     {STR_INIT("service_tier"), take_tier},
+    {STR_INIT("thread"), take_thread},
     {STR_INIT("anthropic_version"), take_nothing},
     {STR_INIT("anthropic_beta"), take_nothing},
 };
@@ -623,7 +636,7 @@ err_t anthropic_read_chat(struct translation *t, const struct json_tree *doc, st
 {
     struct json_node root = json_tree_root(doc), system = json_node_get(root, STR("system"));
     struct chat_request q = {.dialect = &dialect_anthropic, .document = doc, .include_usage = true};
-    struct reading r = {.arena = t->arena, .q = &q, .param = ret_param};
+    struct reading r = {.t = t, .arena = t->arena, .q = &q, .param = ret_param};
 
     *ret_param = STR_NONE;
     q.reasoning.budget = -1;

@@ -86,6 +86,8 @@ struct translation {
     struct str provider_version;    /* configured version of the provider's API; empty: the dialect's default */
     int64_t default_max_output;     /* for dialects that require one; > 0                          */
     struct losses *losses;
+    /* Set by a reader of the client's side that fails, where clients look at a code of their vendor's; static. */
+    const char *refusal_code;
     uint64_t unique; /* random, for ids that we make                                */
     int64_t now;     /* seconds since 1970                                          */
 };
@@ -139,6 +141,7 @@ struct answer_frame {
 
 struct client_side {
     const struct endpoint_row *endpoints; /* ends with a row without method */
+    struct str id_header; /* where its SDKs look for the request's id; empty: x-request-id, which is always there */
 
     /* Decode a chat request. E_PARSE with words for the client, and *ret_param: the field at fault (its JSON pointer, or as the dialect names
      * fields) in the arena. t->model is not set yet. */

@@ -204,6 +204,7 @@ static const struct field_rule message_rules[] = {
     {.name = STR_INIT("inference_geo"), .kind = FIELD_STRING},
     {.name = STR_INIT("fallbacks"), .kind = FIELD_ARRAY},
     {.name = STR_INIT("diagnostics"), .kind = FIELD_OBJECT},
+    {.name = STR_INIT("thread"), .kind = FIELD_OBJECT},
     {.name = STR_INIT("stream"), .kind = FIELD_BOOL},
 };
 
@@ -252,6 +253,14 @@ static err_t read_version(struct anthropic_reader *rd, const struct anthropic_ho
     if (header.n == 0)
         return anthropic_refuse(rd, "anthropic-version: header is required");
     return anthropic_refuse(rd, "anthropic-version: \"%.*s\" is not a valid version", STR_ARG(header));
+}
+
+/* Conversations are not kept here. Clients that hear this code send them whole. */
+static err_t check_thread(struct anthropic_reader *rd)
+{
+    if (!yyjson_is_obj(json_get(rd->root, STR("thread"))))
+        return OK;
+    return refuse(rd->a, rd->r, "thread_unsupported_request", STR_NONE, "thread: conversations are not kept here");
 }
 
 /* What the two versions differ in. */
@@ -548,6 +557,7 @@ err_t anthropic_read(struct arena *a, struct str body, const struct anthropic_ho
                      : anthropic_check(rd, rd->root, STR(""), message_rules, ARRAY_LEN(message_rules)));
     TRY(read_hosting(rd, host));
     TRY(check_version_fields(rd));
+    TRY(check_thread(rd));
     TRY(read_metadata(rd));
     TRY(read_stops(rd));
     TRY(read_thinking(rd));

@@ -963,11 +963,10 @@ TEST(anthropic_client_hears_a_whole_stream)
                                                       ",\"delta\":{\"stop_reason\":\"tool_use\",\"stop_sequence\":null,"
                                                       "\"stop_details\":null,\"container\":null},"
                                                       "\"usage\":{\"input_tokens\":13,\"cache_creation_input_tokens\":"
-                                                      "3,\"cache_read_input_tokens\":4,\"cache_creation\":"
-                                                      "{\"ephemeral_5m_input_tokens\":2,\"ephemeral_1h_input_tokens\":"
-                                                      "1},\"output_tokens\":8,\"output_tokens_details\":"
-                                                      "{\"thinking_tokens\":2},\"server_tool_use\":null,\"service_"
-                                                      "tier\":null,\"inference_geo\":null}") EVENT("message_stop", ""));
+                                                      "3,\"cache_read_input_tokens\":4,"
+                                                      "\"output_tokens\":8,\"output_tokens_details\":"
+                                                      "{\"thinking_tokens\":2},\"server_tool_use\":null}")
+                                                    EVENT("message_stop", ""));
     struct str whole = kit_whole(&k, events, ARRAY_LEN(events));
     CHECK_HAS(whole,
               "\"content\":[{\"type\":\"thinking\",\"thinking\":\"ok\",\"signature\":\"\"},{\"type\":\"text\",\"text\":"
@@ -1226,4 +1225,36 @@ TEST(anthropic_lists_models_and_counts)
     buf_clear(&k.out);
     CHECK_EQ(k.t.client->client.write_count(&k.t, 42, false, &k.out), OK);
     CHECK_STR(buf_str(&k.out), "{\"input_tokens\":42}");
+}
+
+TEST(anthropic_a_thread_is_refused_with_the_code_that_makes_sdks_send_all)
+{
+    struct kit k CLEANUP(kit_release);
+
+    kit_init(&k, "anthropic", MESSAGES, "openai");
+    CHECK_EQ(kit_read(&k, "{\"model\":\"m\",\"max_tokens\":9,\"thread\":{\"type\":\"continue\"},\"messages\":"
+                          "[{\"role\":\"user\",\"content\":\"Hi\"}]}"),
+             E_PARSE);
+    CHECK_STR(str_from_c(k.t.refusal_code), "thread_unsupported_request");
+    CHECK_STR(k.param, "thread");
+}
+
+TEST(anthropic_enabled_thinking_is_shown_unless_omitted)
+{
+#define THINKING(display)                                                                                              \
+    "{\"model\":\"m\",\"max_tokens\":9000,\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2048" display "},"      \
+    "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}"
+    static const struct {
+        const char *body;
+        enum truth show;
+    } cases[] = {{THINKING(""), YES},
+                 {THINKING(",\"display\":\"summarized\""), YES},
+                 {THINKING(",\"display\":\"omitted\""), NO}};
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct kit k CLEANUP(kit_release);
+        kit_init(&k, "anthropic", MESSAGES, "openai");
+        CHECK_EQ(kit_read(&k, cases[i].body), OK);
+        CHECK_EQ(k.q.reasoning.show, cases[i].show);
+    }
 }

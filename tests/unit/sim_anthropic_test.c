@@ -152,6 +152,7 @@ TEST(sim_anthropic_refuses_what_the_service_refuses)
         {"[]", "valid dictionary"},
         {BESIDE("'n':2"), "n: Extra inputs are not permitted"},
         {BESIDE("'stop':['x']"), "stop: Extra inputs are not permitted"},
+        {BESIDE("'thread':{'type':'create'}"), "thread: conversations are not kept here"},
         {BESIDE("'response_format':{'type':'json_object'}"), "response_format: Extra inputs"},
         {BESIDE("'anthropic_version':'bedrock-2023-05-31'"), "anthropic_version: Extra inputs"},
         {BESIDE("'diagnostics':{}"), "diagnostics: Extra inputs"},

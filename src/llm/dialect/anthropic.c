@@ -89,6 +89,7 @@ const struct dialect dialect_anthropic = {
     .client =
         {
             .endpoints = endpoints,
+            .id_header = STR_INIT("request-id"),
             .read_chat = anthropic_read_chat,
             .write_answer = anthropic_write_answer,
             .framing = anthropic_framing,
