@@ -278,6 +278,11 @@ static SUSPENDS err_t open_call(struct exchange *x, struct attempt *a, struct ht
     return http_call_open(upstream, x->r->arena, o, &a->times, &a->call);
 }
 
+static bool has_other_name_inside(const struct exchange *x)
+{
+    return x->endpoint.row->repeats_model && !str_eq(x->facts.model, x->chosen->model);
+}
+
 /* Can a request for this be said in the dialect? */
 static bool can_say(const struct dialect *d, enum operation operation)
 {
@@ -301,7 +306,8 @@ static void choose_dialect(struct exchange *x)
 {
     const struct provider *p = x->chosen->provider;
 
-    x->translates = x->endpoint.kind == ENDPOINT_OPERATION && !vendor_speaks(p->vendor, x->endpoint.dialect);
+    x->translates = x->endpoint.kind == ENDPOINT_OPERATION &&
+                    (!vendor_speaks(p->vendor, x->endpoint.dialect) || has_other_name_inside(x));
     x->speaks = x->translates ? dialect_for(p, x->endpoint.row->operation) : x->endpoint.dialect;
 }
 

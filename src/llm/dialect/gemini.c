@@ -37,7 +37,8 @@
          .operation = OP_EMBED,                                                                                        \
          .model = MODEL_IN_PATH,                                                                                       \
          .label = "embeddings",                                                                                        \
-         .variant = GEMINI_EMBED_BATCH},                                                                               \
+         .variant = GEMINI_EMBED_BATCH,                                                                                \
+         .repeats_model = true},                                                                                       \
     {                                                                                                                  \
         .method = "POST", .path = models "{model}:predict", .operation = OP_EMBED, .model = MODEL_IN_PATH,             \
         .label = "embeddings", .variant = GEMINI_PREDICT                                                               \
