@@ -3,13 +3,14 @@
 import json
 import os
 import sys
+import urllib.error
 import urllib.request
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from gateway import Gateway  # noqa: E402  (found through the line above)
+from gateway import KEY, Gateway, Vendors  # noqa: E402  (found through the line above)
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +18,14 @@ def gateway():
     g = Gateway()
     yield g
     g.stop()
+
+
+@pytest.fixture(scope="session")
+def vendors():
+    """A gateway in front of several vendors, with a key."""
+    v = Vendors()
+    yield v
+    v.stop()
 
 
 @pytest.fixture
@@ -45,3 +54,32 @@ def provider_stats(gateway):
 def metrics(gateway):
     with urllib.request.urlopen(gateway.url + "/metrics", timeout=5) as answer:
         return answer.read().decode()
+
+
+def _open(vendors, path, body):
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+    return urllib.request.urlopen(urllib.request.Request(vendors.url + path, data, headers), timeout=30)
+
+
+def ask(vendors, path, body=None):
+    """Status and JSON of an answer, as they are on the wire."""
+    try:
+        with _open(vendors, path, body) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def ask_stream(vendors, path, body):
+    """The server-sent events of an answer: pairs of name (or None) and data."""
+    with _open(vendors, path, body) as answer:
+        assert answer.headers.get_content_type() == "text/event-stream"
+        blocks = answer.read().decode().split("\n\n")
+    assert blocks.pop() == "", "the last event is not closed"
+    events = []
+    for block in blocks:
+        fields = dict(line.split(": ", 1) for line in block.split("\n"))
+        assert set(fields) <= {"event", "data"}, block
+        events.append((fields.get("event"), fields["data"]))
+    return events

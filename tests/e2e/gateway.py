@@ -2,9 +2,11 @@
 """
 gateway - a crossdock process for tests: started on free ports, stopped by process id.
 
-As a program: `gateway.py COMMAND...` runs the command with $CROSSDOCK_URL set to a gateway in front of a simulated provider.
+As a program: `gateway.py COMMAND...` runs the command with $CROSSDOCK_URL set to a gateway in front of a simulated provider, and with
+$CROSSDOCK_VENDORS_URL, $CROSSDOCK_VENDORS, $CROSSDOCK_KEY and $CROSSDOCK_AWS_… set to a gateway in front of several vendors.
 """
 
+import hashlib
 import os
 import re
 import signal
@@ -22,6 +24,23 @@ SCENARIO = {
     "allow_overrides": True,
     "models": {"*": {}, "paced": {"ttft": "20ms", "tokens_per_second": 50, "answer_tokens": 200}},
 }
+
+# Vendors that a gateway of `Vendors` has, and a model's name at each by which its simulator knows which rules to keep.
+VENDORS = {
+    "openai": "gpt-sim",
+    "anthropic": "claude-sim",
+    "mistral": "mistral-sim",
+    "gemini": "gemini-3-sim",
+}
+# Models that fail, one of each kind for each vendor: "openai-limited", ...
+FAULTS = {
+    "refused": {"kind": "status", "status": 400},
+    "limited": {"kind": "rate_limit", "retry_after": "2s"},
+    "failing": {"kind": "status", "status": 500},
+    "broken": {"kind": "break_stream", "after_tokens": 3},
+}
+KEY = "xd-key-of-the-tests"
+AWS_KEY = {"aws_access_key_id": "XDTESTS", "aws_secret_access_key": "a-secret-of-the-tests"}
 
 
 class Process:
@@ -114,11 +133,54 @@ class Gateway:
         return codes
 
 
+class Vendors:
+    """A gateway in front of a simulated provider of each vendor. Its models are named as these, and `chat` is the first one's."""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="crossdock-test-")
+        scenario = self.write("scenario.yaml", {"seed": 7, "models": {"*": {}} | {f: {"faults": [k]} for f, k in FAULTS.items()}})
+        path = self.write("crossdock.yaml", self.config(scenario))
+        self.process = Process("serve", "--config", path, address=r"listening url=(https?://[^\s\"]+)")
+        self.url = self.process.url
+
+    def config(self, scenario):
+        models = {v: {"targets": [f"{v}/{name}"]} for v, name in VENDORS.items()}
+        models |= {f"{v}-{fault}": {"targets": [f"{v}/{fault}"]} for v in VENDORS for fault in FAULTS}
+        return {
+            "listen": "127.0.0.1:0",
+            "workers": 2,
+            "providers": {v: {"dialect": v, "simulate": scenario} for v in VENDORS},
+            "models": models,
+            "keys": [{"name": "tests", "hash": "sha256:" + hashlib.sha256(KEY.encode()).hexdigest()} | AWS_KEY],
+        }
+
+    def write(self, name, tree):
+        path = os.path.join(self.folder.name, name)
+        with open(path, "w", encoding="utf-8") as file:
+            yaml.safe_dump(tree, file)
+        return path
+
+    def stop(self):
+        code = self.process.stop()
+        self.folder.cleanup()
+        return code
+
+
 def main():
     gateway = Gateway()
+    vendors = Vendors()
+    environment = {
+        "CROSSDOCK_URL": gateway.url,
+        "CROSSDOCK_VENDORS_URL": vendors.url,
+        "CROSSDOCK_VENDORS": " ".join(VENDORS),
+        "CROSSDOCK_KEY": KEY,
+        "CROSSDOCK_AWS_ACCESS_KEY_ID": AWS_KEY["aws_access_key_id"],
+        "CROSSDOCK_AWS_SECRET_ACCESS_KEY": AWS_KEY["aws_secret_access_key"],
+    }
     try:
-        status = subprocess.run(sys.argv[1:], env=dict(os.environ, CROSSDOCK_URL=gateway.url), check=False).returncode
+        status = subprocess.run(sys.argv[1:], env=os.environ | environment, check=False).returncode
     finally:
+        vendors.stop()
         gateway.stop()
     sys.exit(status)
 
