@@ -1,8 +1,8 @@
 /*
  * stored.c - keeping, continuing, fetching and deleting responses.
  *
- * Three things are kept of each: the object that the client got, the items of its input, and the whole conversation up to its output, which is
- * what a request that names it continues. Keys begin with the caller's key, so nobody can ask for what was another's.
+ * Four things are kept of each: the object that the client got, the items of its input, the whole conversation up to its output, which is
+ * what a request that names it continues, and each item of its output by its own id, which clients send instead of the item. Keys begin with the caller's key, so nobody can ask for what was another's.
  */
 #include "gateway/stored.h"
 
@@ -34,7 +34,8 @@ static SUSPENDS err_t get(struct exchange *x, const char *what, struct str id, s
 
 /* --- continuing --- */
 
-static err_t write_continued(struct json_node request, struct str conversation, struct buf *to)
+/* The request with these items as its input. */
+static err_t write_with_input(struct json_node request, struct str items, bool keeps_previous, struct buf *to)
 {
     struct json_out o = json_out_to(to);
     bool had_input = false;
@@ -42,7 +43,7 @@ static err_t write_continued(struct json_node request, struct str conversation, 
     json_open(&o, '{');
     JSON_EACH(w, request)
     {
-        if (json_walk_key_is(&w, STR("previous_response_id")))
+        if (!keeps_previous && json_walk_key_is(&w, STR("previous_response_id")))
             continue;
         struct str quoted = json_node_raw(w.key);
         bool input = json_walk_key_is(&w, STR("input"));
@@ -50,22 +51,22 @@ static err_t write_continued(struct json_node request, struct str conversation, 
         json_put_raw(&o, quoted);
         buf_add_char(to, ':');
         o.comma = false;
-        json_put_raw(&o, input ? conversation : json_node_raw(w.value));
+        json_put_raw(&o, input ? items : json_node_raw(w.value));
     }
     if (!had_input)
-        json_member_raw(&o, STR("input"), conversation);
+        json_member_raw(&o, STR("input"), items);
     json_close(&o, '}');
     return buf_status(to);
 }
 
-err_t stored_continue(struct exchange *x, struct str *body)
+static SUSPENDS err_t continue_previous(struct exchange *x, struct str *body)
 {
     struct buf conversation CLEANUP(buf_release) = BUF_INIT(STORED_MAX),
                             whole CLEANUP(buf_release) = BUF_INIT(STORED_MAX);
     const struct json_tree *tree;
     struct str items, mark = STR("\"previous_response_id\"");
 
-    if (!stored_is_ours(x) || str_find(*body, mark) == body->n || json_tree_parse(x->r->arena, *body, &tree) != OK)
+    if (str_find(*body, mark) == body->n || json_tree_parse(x->r->arena, *body, &tree) != OK)
         return OK;
     struct json_node root = json_tree_root(tree);
     struct str id = json_get_text(root, STR("previous_response_id"), x->r->arena);
@@ -74,9 +75,55 @@ err_t stored_continue(struct exchange *x, struct str *body)
         return OK;
     TRY(e);
     TRY(responses_conversation(x->r->arena, items, json_node_get(root, STR("input")), &conversation));
-    TRY(write_continued(root, buf_str(&conversation), &whole));
+    TRY(write_with_input(root, buf_str(&conversation), false, &whole));
     *body = arena_str(x->r->arena, buf_str(&whole));
     return OK;
+}
+
+/* The items of `input`, with those that are referred to in place of the references. One that is unknown here may be known to the provider. */
+static SUSPENDS err_t write_referred(struct exchange *x, struct json_node input, struct buf *to)
+{
+    struct json_out o = json_out_to(to);
+
+    json_open(&o, '[');
+    JSON_EACH(w, input)
+    {
+        struct str item = json_node_raw(w.value), id = STR_NONE, known;
+        if (json_node_text_is(json_node_get(w.value, STR("type")), STR("item_reference")))
+            id = json_get_text(w.value, STR("id"), x->r->arena);
+        err_t e = id.n ? get(x, "item", id, &known) : E_NOT_FOUND;
+        if (e != OK && e != E_NOT_FOUND)
+            return e;
+        json_put_raw(&o, e == OK ? known : item);
+        TRY(buf_status(to)); /* the same item may be referred to again and again */
+    }
+    json_close(&o, ']');
+    return buf_status(to);
+}
+
+static SUSPENDS err_t resolve_references(struct exchange *x, struct str *body)
+{
+    struct buf items CLEANUP(buf_release) = BUF_INIT(STORED_MAX), whole CLEANUP(buf_release) = BUF_INIT(STORED_MAX);
+    const struct json_tree *tree;
+    struct str mark = STR("\"item_reference\"");
+
+    if (str_find(*body, mark) == body->n || json_tree_parse(x->r->arena, *body, &tree) != OK)
+        return OK;
+    struct json_node root = json_tree_root(tree), input = json_node_get(root, STR("input"));
+    if (!json_node_is(input, JSON_ARRAY))
+        return OK;
+    TRY(write_referred(x, input, &items));
+    TRY(write_with_input(root, buf_str(&items), true, &whole));
+    *body = arena_str(x->r->arena, buf_str(&whole));
+    return OK;
+}
+
+err_t stored_continue(struct exchange *x, struct str *body)
+{
+    if (!stored_is_ours(x))
+        return OK;
+    TRY(continue_previous(x, body));
+    return resolve_references(x, body);
 }
 
 /* --- keeping --- */
@@ -85,6 +132,16 @@ static SUSPENDS void put(struct exchange *x, const char *what, struct str id, st
 {
     err_t e = blobs_put(gateway_kept(x->gateway), key_of(x, what, id), text);
     (void)e; /* too large for the store: the client will be told that it is not kept */
+}
+
+static SUSPENDS void keep_items(struct exchange *x, struct json_node output)
+{
+    JSON_EACH(w, output)
+    {
+        struct str id = json_get_text(w.value, STR("id"), x->r->arena);
+        if (id.n)
+            put(x, "item", id, json_node_raw(w.value));
+    }
 }
 
 void stored_keep(struct exchange *x, struct str response)
@@ -109,6 +166,7 @@ void stored_keep(struct exchange *x, struct str response)
     put(x, "response", id, response);
     put(x, "input", id, buf_str(&input));
     put(x, "conversation", id, buf_str(&all));
+    keep_items(x, json_node_get(json_tree_root(object), STR("output")));
 }
 
 void stored_keep_stream(struct exchange *x, struct str events)
@@ -152,12 +210,27 @@ static SUSPENDS err_t serve_items(struct exchange *x, struct str items)
     return reply_json(x, 200, buf_str(&body));
 }
 
-static SUSPENDS err_t serve_deletion(struct exchange *x, struct str id)
+static SUSPENDS err_t remove_items(struct exchange *x, struct str response)
+{
+    const struct json_tree *tree;
+
+    TRY(json_tree_parse(x->r->arena, response, &tree));
+    JSON_EACH(w, json_node_get(json_tree_root(tree), STR("output")))
+    {
+        struct str id = json_get_text(w.value, STR("id"), x->r->arena);
+        if (blobs_remove(gateway_kept(x->gateway), key_of(x, "item", id)) == E_CANCELLED)
+            return E_CANCELLED;
+    }
+    return OK;
+}
+
+static SUSPENDS err_t serve_deletion(struct exchange *x, struct str id, struct str response)
 {
     static const char *const parts[] = {"response", "input", "conversation"};
     struct buf body CLEANUP(buf_release) = BUF_INIT(4096);
     struct json_out o = json_out_to(&body);
 
+    TRY(remove_items(x, response));
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (blobs_remove(gateway_kept(x->gateway), key_of(x, parts[i], id)) == E_CANCELLED)
             return E_CANCELLED;
@@ -187,7 +260,7 @@ err_t stored_serve(struct exchange *x, bool *ret_served)
     if (!rest.p && str_eq(method, STR("GET")))
         return reply_json(x, 200, object);
     if (!rest.p && str_eq(method, STR("DELETE")))
-        return serve_deletion(x, id);
+        return serve_deletion(x, id, object);
     if (str_eq(rest, STR("input_items")) && str_eq(method, STR("GET"))) {
         TRY(get(x, "input", id, &items));
         return serve_items(x, items);

@@ -11,8 +11,8 @@
 
 /* Is this a request whose answer is kept here if it says so? */
 bool stored_is_ours(const struct exchange *x);
-/* If the body continues a response that is kept here, *body becomes the whole conversation; else it stays as it is. E_PARSE, E_TOO_LARGE,
- * E_CANCELLED. */
+/* If the body continues a response that is kept here, *body becomes the whole conversation; where it refers to items of such responses
+ * ("item_reference"), these stand there instead. Else it stays as it is. E_PARSE, E_TOO_LARGE, E_CANCELLED. */
 err_t stored_continue(struct exchange *x, struct str *body) SUSPENDS MUST_CHECK;
 /* A translated request of the Responses API was answered with this response object: keep it, unless the client said not to. Never fails: what
  * cannot be kept is not. */
