@@ -21,7 +21,6 @@
 
 enum { HELD_MAX = 64 * 1024 * 1024, EVENT_MAX = 16 * 1024 * 1024 };
 
-#define VERSION_WITH_DETAILS STR("2026-10-21")
 
 /* --- parts of answers --- */
 
@@ -184,7 +183,14 @@ static void put_thinking(struct json_out *o, struct str text, struct str signatu
     json_close(o, '}');
 }
 
-static void put_text(struct json_out *o, const struct block *b)
+/* From this version on optional members are null instead of missing, and errors have details. */
+static bool is_newest(const struct translation *t)
+{
+    return str_cmp(t->api_version, STR("2026-10-21")) >= 0;
+}
+
+/* Clients of the older version take a list or nothing, those of the newer one a list or null. */
+static void put_text(struct json_out *o, const struct answer_frame *f, const struct block *b)
 {
     json_open(o, '{');
     json_member_str(o, STR("type"), STR("text"));
@@ -194,7 +200,7 @@ static void put_text(struct json_out *o, const struct block *b)
         for (const struct citation *c = b->citations; c; c = c->next)
             put_citation(o, c);
         json_close(o, ']');
-    } else {
+    } else if (is_newest(f->t)) {
         json_member_null(o, STR("citations"));
     }
     json_close(o, '}');
@@ -223,7 +229,7 @@ static void put_block(struct json_out *o, const struct answer_frame *f, const st
     case BLOCK_TEXT:
     case BLOCK_REFUSAL:
         if (b->text.n)
-            put_text(o, b);
+            put_text(o, f, b);
         return;
     case BLOCK_THINKING:
         if (b->text.n || signature.n)
@@ -812,7 +818,7 @@ static void put_error(struct json_out *o, const struct translation *t, const str
     json_member_open(o, STR("error"), '{');
     json_member_str(o, STR("type"), type);
     put_error_message(o, class, words);
-    if (str_cmp(t->api_version, VERSION_WITH_DETAILS) >= 0) {
+    if (is_newest(t)) {
         json_member_open(o, STR("details"), '{');
         json_member_str(o, STR("error_code"), e->code ? str_from_c(e->code) : type);
         json_close(o, '}');

@@ -970,9 +970,11 @@ TEST(anthropic_client_hears_a_whole_stream)
     struct str whole = kit_whole(&k, events, ARRAY_LEN(events));
     CHECK_HAS(whole,
               "\"content\":[{\"type\":\"thinking\",\"thinking\":\"ok\",\"signature\":\"\"},{\"type\":\"text\",\"text\":"
-              "\"Hi\",\"citations\":null},{\"type\":\"tool_use\",\"id\":\"call_1\",\"name\":\"get_tide\",\"input\":{"
+              "\"Hi\"},{\"type\":\"tool_use\",\"id\":\"call_1\",\"name\":\"get_tide\",\"input\":{"
               "\"port\":\"Brest\"}}],\"stop_reason\":\"tool_use\"");
     CHECK_HAS(whole, "\"usage\":{\"input_tokens\":13,");
+    k.t.api_version = STR("2026-10-21");
+    CHECK_HAS(kit_whole(&k, events, ARRAY_LEN(events)), "\"text\":\"Hi\",\"citations\":null}");
 }
 
 TEST(anthropic_client_hears_no_empty_text_before_a_tool)
