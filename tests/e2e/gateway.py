@@ -31,6 +31,7 @@ VENDORS = {
     "anthropic": "claude-sim",
     "mistral": "mistral-sim",
     "gemini": "gemini-3-sim",
+    "cohere": "command-sim",
 }
 # Models that fail, one of each kind for each vendor: "openai-limited", ...
 FAULTS = {

@@ -144,6 +144,22 @@ class TestResponses:
         final = client.responses.create(model=vendor, input=asked, tools=[RESPONSES_TOOL], tool_choice="none")
         assert final.output_text and final.status == "completed"
 
+    def test_an_item_can_be_referred_to_by_its_id(self, client, vendor):
+        if vendor == "openai":
+            pytest.skip("a provider of this API keeps its own; the simulated one keeps no items")
+        first = client.responses.create(model=vendor, input="Brest?", tools=[RESPONSES_TOOL], tool_choice="required")
+        call = next(item for item in first.output if item.type == "function_call")
+        asked = [
+            {"role": "user", "content": "Brest?"},
+            {"type": "item_reference", "id": call.id},
+            {"type": "function_call_output", "call_id": call.call_id, "output": "3.2 m"},
+        ]
+        final = client.responses.create(model=vendor, input=asked, tools=[RESPONSES_TOOL], tool_choice="none")
+        assert final.output_text
+        client.responses.delete(first.id)
+        with pytest.raises(openai.BadRequestError, match="not known"):
+            client.responses.create(model=vendor, input=asked, tools=[RESPONSES_TOOL])
+
     def test_structured_output(self, client, vendor):
         assert isinstance(client.responses.parse(model=vendor, input="Brest?", text_format=Tide).output_parsed, Tide)
 
