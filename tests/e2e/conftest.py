@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from gateway import KEY, Gateway, Vendors  # noqa: E402  (found through the line above)
+from gateway import FORCING, KEY, Gateway, Vendors  # noqa: E402  (found through the line above)
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +46,12 @@ def base_url(gateway):
     return gateway.url + "/v1"
 
 
+def needs_forcing(vendor):
+    """For tests whose model must call a tool."""
+    if vendor not in FORCING:
+        pytest.skip(f"{vendor} cannot be told to call a tool")
+
+
 def provider_stats(gateway):
     with urllib.request.urlopen(gateway.provider.url + "/sim/stats", timeout=5) as answer:
         return json.load(answer)
@@ -56,16 +62,16 @@ def metrics(gateway):
         return answer.read().decode()
 
 
-def _open(vendors, path, body):
+def _open(vendors, path, body, key=KEY):
     data = None if body is None else json.dumps(body).encode()
-    headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     return urllib.request.urlopen(urllib.request.Request(vendors.url + path, data, headers), timeout=30)
 
 
-def ask(vendors, path, body=None):
+def ask(vendors, path, body=None, key=KEY):
     """Status and JSON of an answer, as they are on the wire."""
     try:
-        with _open(vendors, path, body) as answer:
+        with _open(vendors, path, body, key) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

@@ -32,7 +32,11 @@ VENDORS = {
     "mistral": "mistral-sim",
     "gemini": "gemini-3-sim",
     "cohere": "command-sim",
+    "ollama": "llama-sim",
+    "bedrock": "anthropic.claude-sim-v1:0",
 }
+# Those that can be told to call a tool; Ollama has no such thing, and its simulator then answers with text.
+FORCING = [vendor for vendor in VENDORS if vendor != "ollama"]
 # Models that fail, one of each kind for each vendor: "openai-limited", ...
 FAULTS = {
     "refused": {"kind": "status", "status": 400},
@@ -107,7 +111,7 @@ class Gateway:
         scenario_path = self.write("scenario.yaml", yaml.safe_dump(scenario or SCENARIO))
         for name, text in (files or {}).items():
             self.write(name, text)
-        self.provider = Process("sim", "--listen", "127.0.0.1:0", "--scenario", scenario_path, address=r"at (http://\S+)/v1")
+        self.provider = Process("sim", "--listen", "127.0.0.1:0", "--scenario", scenario_path, address=r"at (http://[^/\s]+)")
         self.config = self.write("crossdock.yaml", yaml.safe_dump(self.default_config() | (config or {})))
         self.process = Process("serve", "--config", self.config, address=r"listening url=(https?://[^\s\"]+)")
         self.url = self.process.url
@@ -174,6 +178,7 @@ def main():
         "CROSSDOCK_URL": gateway.url,
         "CROSSDOCK_VENDORS_URL": vendors.url,
         "CROSSDOCK_VENDORS": " ".join(VENDORS),
+        "CROSSDOCK_FORCING": " ".join(FORCING),
         "CROSSDOCK_KEY": KEY,
         "CROSSDOCK_AWS_ACCESS_KEY_ID": AWS_KEY["aws_access_key_id"],
         "CROSSDOCK_AWS_SECRET_ACCESS_KEY": AWS_KEY["aws_secret_access_key"],

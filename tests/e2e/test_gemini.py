@@ -5,6 +5,7 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
+from conftest import needs_forcing
 from gateway import KEY, VENDORS
 
 ASK = "What is the tide in Brest?"
@@ -78,6 +79,7 @@ class TestGenerate:
 
     @pytest.mark.parametrize("streamed", [False, True])
     def test_agent_of_two_rounds(self, client, vendor, streamed):
+        needs_forcing(vendor)
         def say(config_):
             if not streamed:
                 answer = client.models.generate_content(model=vendor, contents=contents, config=config_)

@@ -6,6 +6,7 @@ import pytest
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 
+from conftest import needs_forcing
 from gateway import KEY, VENDORS
 
 ASK = [{"role": "user", "content": "What is the tide in Brest?"}]
@@ -35,6 +36,7 @@ class TestChat:
         assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "stop"
 
     def test_agent_of_two_rounds(self, client, vendor):
+        needs_forcing(vendor)
         messages = list(ASK)
         for round_ in range(2):
             said = client.chat_completion(messages, model=vendor, tools=[TOOL], tool_choice="required")

@@ -8,6 +8,7 @@ from langchain_core.tools import tool
 from langchain_google_genai import ChatGoogleGenerativeAI, GoogleGenerativeAIEmbeddings
 from langchain_openai import ChatOpenAI
 
+from conftest import needs_forcing
 from gateway import KEY, VENDORS
 
 
@@ -54,7 +55,8 @@ class TestChat:
         assert plain.usage_metadata["output_tokens"] > 5
         assert "".join(chunk.text for chunk in model.stream("What is the tide?")) == plain.text
 
-    def test_agent(self, model):
+    def test_agent(self, model, vendor):
+        needs_forcing(vendor)
         messages = [HumanMessage("What is the tide in Brest?")]
         said = model.bind_tools([get_tide], tool_choice="any").invoke(messages)
         assert isinstance(said, AIMessage) and [c["name"] for c in said.tool_calls] == ["get_tide"]
@@ -63,7 +65,8 @@ class TestChat:
         final = model.bind_tools([get_tide]).invoke([*messages, said, result])
         assert final.text or final.tool_calls
 
-    def test_agent_streamed(self, model):
+    def test_agent_streamed(self, model, vendor):
+        needs_forcing(vendor)
         messages = [HumanMessage("What is the tide in Brest?")]
         whole = None
         for chunk in model.bind_tools([get_tide], tool_choice="any").stream(messages):
@@ -72,7 +75,9 @@ class TestChat:
         result = get_tide.invoke(whole.tool_calls[0])
         assert model.bind_tools([get_tide]).invoke([*messages, whole, result])
 
-    def test_structured_output(self, model):
+    def test_structured_output(self, client, model, vendor):
+        if client is anthropic:
+            needs_forcing(vendor)
         assert isinstance(model.with_structured_output(Tide).invoke("Brest?"), Tide)
 
 

@@ -7,6 +7,7 @@ import pydantic
 import pytest
 from mistralai.client import Mistral, errors
 
+from conftest import needs_forcing
 from gateway import KEY, VENDORS
 
 ASK = [{"role": "user", "content": "What is the tide in Brest?"}]
@@ -42,6 +43,7 @@ class TestChat:
         assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "stop"
 
     def test_agent_of_two_rounds(self, client, vendor):
+        needs_forcing(vendor)
         messages = list(ASK)
         for round_ in range(2):
             said = client.chat.complete(model=vendor, messages=messages, tools=[TOOL], tool_choice="required")

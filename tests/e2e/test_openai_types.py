@@ -50,6 +50,9 @@ UNDESCRIBED = {
     "ChoiceDelta": {"extra_content"},
     "ChoiceDeltaToolCall": {"extra_content"},
 }
+# Speaks Chat Completions itself, so that its bytes are handed on, without "refusal".
+RELAYED = {"ollama"}
+RELAXED = {"Choice": (), "ChatCompletionMessage": ("content",)}
 REQUIRED_IN_CHUNKS = {"Choice": ("finish_reason",)}
 # The class of each event: the union itself would list the complaints of all its members.
 EVENTS = {typing.get_args(c.model_fields["type"].annotation)[0]: c for c in typing.get_args(typing.get_args(ResponseStreamEvent)[0])}
@@ -100,7 +103,7 @@ class TestChat:
     def test_answer(self, vendors, vendor, kind):
         status, answer = ask(vendors, "/v1/chat/completions", {"model": vendor, "messages": ASK} | CHATS[kind])
         assert status == 200, answer
-        found = check(ChatCompletion, answer)
+        found = check(ChatCompletion, answer, RELAXED if vendor in RELAYED else REQUIRED)
         assert found.usage and len(found.choices) == CHATS[kind].get("n", 1)
         assert [c.index for c in found.choices] == list(range(len(found.choices)))
 

@@ -1,6 +1,7 @@
 // What the tests of the Node SDKs share: where the gateway in front of several vendors is (gateway.py sets it), and what is asked.
 export const url = process.env.CROSSDOCK_VENDORS_URL;
 export const vendors = process.env.CROSSDOCK_VENDORS.split(" ");
+export const forcing = process.env.CROSSDOCK_FORCING.split(" "); // can be told to call a tool
 export const key = process.env.CROSSDOCK_KEY;
 export const aws = {
   accessKeyId: process.env.CROSSDOCK_AWS_ACCESS_KEY_ID,

@@ -1,0 +1,87 @@
+// The SDKs of Cohere, Mistral and Ollama for Node.js, to models of every vendor.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Mistral } from "@mistralai/mistralai";
+import { CohereClientV2, CohereError } from "cohere-ai";
+import { Ollama } from "ollama";
+import { argumentNames, forcing, key, parameters, question, url, vendors } from "./vendors.mjs";
+
+const messages = [{ role: "user", content: question }];
+const tools = [{ type: "function", function: { name: "get_tide", description: "Tide height", parameters } }];
+const mistral = new Mistral({ serverURL: url, apiKey: key });
+const cohere = new CohereClientV2({ baseUrl: url, environment: url, token: key });
+const ollama = new Ollama({ host: url, headers: { authorization: `Bearer ${key}` } });
+const once = { maxRetries: 0 };
+
+for (const model of vendors) {
+  test(`mistral > ${model}: a stream is the plain answer`, async () => {
+    const plain = await mistral.chat.complete({ model, messages });
+    assert.match(plain.choices[0].message.content, /^\[simulated\]/);
+    let text = "";
+    for await (const { data } of await mistral.chat.stream({ model, messages })) text += data.choices[0]?.delta?.content ?? "";
+    assert.equal(text, plain.choices[0].message.content);
+  });
+
+  test(`mistral > ${model}: agent, and an error`, { skip: !forcing.includes(model) }, async () => {
+    const first = await mistral.chat.complete({ model, messages, tools, toolChoice: "required" });
+    const [call] = first.choices[0].message.toolCalls;
+    const more = [first.choices[0].message, { role: "tool", toolCallId: call.id, name: "get_tide", content: "3.2 m" }];
+    const final = await mistral.chat.complete({ model, messages: [...messages, ...more], tools, toolChoice: "none" });
+    assert.ok(final.choices[0].message.content);
+    await assert.rejects(mistral.chat.complete({ model: `${model}-limited`, messages }), { statusCode: 429 });
+  });
+
+  test(`cohere > ${model}: a stream is the plain answer`, async () => {
+    const plain = await cohere.chat({ model, messages }, once);
+    const textOf = (message) => message.content.map((part) => part.text ?? "").join("");
+    assert.match(textOf(plain.message), /^\[simulated\]/);
+    let text = "";
+    let last;
+    for await (const event of await cohere.chatStream({ model, messages }, once)) {
+      if (event.type === "content-delta") text += event.delta.message.content.text ?? "";
+      last = event;
+    }
+    assert.equal(text, textOf(plain.message));
+    assert.equal(last.type, "message-end");
+    assert.equal(last.delta.finishReason, "COMPLETE");
+  });
+
+  test(`cohere > ${model}: agent, and errors`, { skip: !forcing.includes(model) }, async () => {
+    const first = await cohere.chat({ model, messages, tools, toolChoice: "REQUIRED" }, once);
+    const [call] = first.message.toolCalls;
+    assert.deepEqual(Object.keys(JSON.parse(call.function.arguments)).sort(), argumentNames);
+    const more = [
+      { role: "assistant", toolCalls: first.message.toolCalls, toolPlan: first.message.toolPlan },
+      { role: "tool", toolCallId: call.id, content: "3.2 m" },
+    ];
+    assert.ok((await cohere.chat({ model, messages: [...messages, ...more], tools }, once)).message);
+    const status = (code) => (e) => e instanceof CohereError && e.statusCode === code;
+    await assert.rejects(cohere.chat({ model: `${model}-limited`, messages }, once), status(429));
+    await assert.rejects(cohere.chat({ model: `${model}-refused`, messages }, once), status(400));
+  });
+
+  test(`ollama > ${model}: a stream is the plain answer, and errors`, async () => {
+    const plain = await ollama.chat({ model, messages });
+    assert.match(plain.message.content, /^\[simulated\]/);
+    let text = "";
+    let last;
+    for await (const part of await ollama.chat({ model, messages, stream: true })) {
+      text += part.message.content;
+      last = part;
+    }
+    assert.equal(text, plain.message.content);
+    assert.ok(last.done);
+    await assert.rejects(ollama.chat({ model: `${model}-limited`, messages }), (e) => e.status_code === 429);
+    await assert.rejects(async () => {
+      for await (const part of await ollama.chat({ model: `${model}-broken`, messages, stream: true })) assert.ok(!part.done);
+    });
+  });
+}
+
+test("others: key, model, models", async () => {
+  await assert.rejects(new Mistral({ serverURL: url, apiKey: "wrong" }).chat.complete({ model: "openai", messages }), { statusCode: 401 });
+  await assert.rejects(ollama.chat({ model: "nope", messages }), (e) => e.status_code === 404);
+  const names = (await ollama.list()).models.map((model) => model.name);
+  vendors.forEach((vendor) => assert.ok(names.includes(vendor), vendor));
+  assert.equal((await cohere.embed({ model: "gemini", texts: ["a", "b"], inputType: "search_query", embeddingTypes: ["float"] }, once)).embeddings.float.length, 2);
+});
