@@ -118,6 +118,12 @@ static const struct http_header *find_header(const struct sigv4_request *r, stru
     return NULL;
 }
 
+/* Clients of HTTP/2 sign the pseudo header that stands for Host there. */
+static bool is_host(struct str name)
+{
+    return str_eq(name, STR("host")) || str_eq(name, STR(":authority"));
+}
+
 /* Append "name:value,value\n". False if there is no such header. */
 static bool add_header(struct buf *b, const struct sigv4_request *r, struct str name)
 {
@@ -126,7 +132,7 @@ static bool add_header(struct buf *b, const struct sigv4_request *r, struct str 
 
     (void)buf_add(b, name);
     (void)buf_add_char(b, ':');
-    if (str_eq(name, STR("host"))) {
+    if (is_host(name)) {
         add_value(b, r->host);
         count = 1;
     } else {
@@ -404,6 +410,14 @@ static bool names_have(struct str names, struct str name)
     return false;
 }
 
+static bool names_have_host(struct str names)
+{
+    while (names.p)
+        if (is_host(str_cut(&names, ';')))
+            return true;
+    return false;
+}
+
 static bool is_hex_hash(struct str s)
 {
     unsigned char hash[SHA256_BYTES];
@@ -480,8 +494,8 @@ err_t sigv4_verify(struct arena *arena, const struct sigv4_request *r, const str
     struct scope scope = {claim->date, claim->region, claim->service};
     char hex[SHA256_HEX];
 
-    if (!names_have(claim->signed_headers, STR("host")) || !names_have(claim->signed_headers, STR("x-amz-date")))
-        return fail(E_PARSE, "host and x-amz-date must be signed");
+    if (!names_have_host(claim->signed_headers) || !names_have(claim->signed_headers, STR("x-amz-date")))
+        return fail(E_PARSE, "host (or :authority) and x-amz-date must be signed");
     TRY(check_time(claim, stamp, now));
     TRY(check_body_hash(r));
     TRY(make_signature(arena, r, claim->signed_headers, secret, stamp, &scope, hex));

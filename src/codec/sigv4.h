@@ -23,7 +23,7 @@ enum {
 /* A request as it goes over, or came over, the wire. All borrowed. */
 struct sigv4_request {
     struct str method;
-    struct str host;  /* the Host header's value; headers of that name are not looked at         */
+    struct str host;  /* the value of Host, or of HTTP/2's :authority; headers of these names are not looked at */
     struct str path;  /* percent-coded as on the wire; empty is "/"                              */
     struct str query; /* likewise, without '?'                                                   */
     const struct http_header *headers;

@@ -87,5 +87,8 @@ err_t authenticate_body(struct exchange *x, struct str body)
                                     .body_hash = hash};
     struct str secret = secret_reveal(&x->key->aws_secret_access_key);
     err_t e = sigv4_verify(x->r->arena, &request, x->claim, secret, rt_wall() / NS_SEC);
-    return e == OK ? OK : err_context(e == E_TOO_LARGE ? E_AUTH : e, "The request's signature is not accepted");
+    if (e == OK)
+        return OK;
+    struct str why = arena_str(x->r->arena, str_from_c(err_detail(e)));
+    return fail(E_AUTH, "The request's signature is not accepted: %.*s", STR_ARG(why));
 }

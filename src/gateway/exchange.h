@@ -100,7 +100,7 @@ err_t reply_static(struct exchange *x) SUSPENDS MUST_CHECK;
 
 /* Find the caller's key. E_AUTH with words for the client. Sets x->key. */
 err_t authenticate(struct exchange *x) MUST_CHECK;
-/* The same for a signed request, when its body is there. E_AUTH, E_FORBIDDEN, E_PARSE with words for the client. */
+/* The same for a signed request, when its body is there. E_AUTH with words for the client. */
 err_t authenticate_body(struct exchange *x, struct str body) MUST_CHECK;
 
 /* --- route.c --- */

@@ -398,6 +398,24 @@ TEST(sigv4_needs_the_signed_headers_and_the_right_hash)
     check_header("x-amz-content-sha256", "", E_AUTH);
 }
 
+/* As AWS's SDK for JavaScript signs for HTTP/2. */
+TEST(sigv4_takes_the_authority_of_http2_for_the_host)
+{
+    struct arena a CLEANUP(arena_release);
+    struct message m;
+
+    arena_init(&a, 1 << 20);
+    make_converse(&m);
+    add_header(&m, STR("x-amz-date"), STR("20260102T030405Z"));
+    add_header(&m, STR("authorization"),
+               STR("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260102/us-east-1/service/aws4_request, "
+                   "SignedHeaders=:authority;content-type;x-amz-date, "
+                   "Signature=7e7b9e00cbfba9fad1e33b655093594ccbbfd817e841e63f2354035d5604c196"));
+    CHECK_OK(verify(&a, &m, T2026));
+    m.r.host = STR("bedrock-runtime.us-east-2.amazonaws.com");
+    CHECK_ERR(verify(&a, &m, T2026), E_AUTH);
+}
+
 /* A hash that is not signed must fit as well, and there cannot be two dates. */
 TEST(sigv4_does_not_trust_what_is_not_signed)
 {
