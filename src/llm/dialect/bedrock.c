@@ -58,6 +58,7 @@ const struct dialect dialect_bedrock = {
     .client =
         {
             .endpoints = endpoints,
+            .id_header = STR_INIT("x-amzn-requestid"),
             .read_chat = bedrock_read_chat,
             .write_answer = bedrock_write_answer,
             .framing = bedrock_framing,
