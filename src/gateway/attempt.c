@@ -301,13 +301,15 @@ static const struct dialect *dialect_for(const struct provider *p, enum operatio
     return p->dialect;
 }
 
-/* The client's dialect if x->chosen's provider speaks that, so that bytes pass through, else one of the provider's. */
+/* The client's dialect if x->chosen's provider speaks that as the client does, so that bytes pass through, else one of the provider's. */
 static void choose_dialect(struct exchange *x)
 {
     const struct provider *p = x->chosen->provider;
+    const struct client_side *c = &x->endpoint.dialect->client;
+    bool native = !c->is_native || (x->endpoint.row && c->is_native(x->endpoint.row));
 
     x->translates = x->endpoint.kind == ENDPOINT_OPERATION &&
-                    (!vendor_speaks(p->vendor, x->endpoint.dialect) || has_other_name_inside(x));
+                    (!native || !vendor_speaks(p->vendor, x->endpoint.dialect) || has_other_name_inside(x));
     x->speaks = x->translates ? dialect_for(p, x->endpoint.row->operation) : x->endpoint.dialect;
 }
 

@@ -143,6 +143,8 @@ struct answer_frame {
 struct client_side {
     const struct endpoint_row *endpoints; /* ends with a row without method */
     struct str id_header; /* where its SDKs look for the request's id; empty: x-request-id, which is always there */
+    /* Is what comes by this row said as providers of the dialect itself hear it, so that bytes may pass? NULL: always. */
+    bool (*is_native)(const struct endpoint_row *row);
 
     /* Decode a chat request. E_PARSE with words for the client, and *ret_param: the field at fault (its JSON pointer, or as the dialect names
      * fields) in the arena. t->model is not set yet. */

@@ -82,6 +82,12 @@ static const struct endpoint_row endpoints[] = {
     {.method = NULL},
 };
 
+/* Hosts' clients leave model or version to the path, and Bedrock's read other frames. */
+static bool is_native(const struct endpoint_row *row)
+{
+    return row->variant == ANTHROPIC_NATIVE;
+}
+
 const struct dialect dialect_anthropic = {
     .name = "anthropic",
     .title = "Anthropic Messages",
@@ -90,6 +96,7 @@ const struct dialect dialect_anthropic = {
         {
             .endpoints = endpoints,
             .id_header = STR_INIT("request-id"),
+            .is_native = is_native,
             .read_chat = anthropic_read_chat,
             .write_answer = anthropic_write_answer,
             .framing = anthropic_framing,
