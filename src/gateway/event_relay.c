@@ -21,7 +21,7 @@ struct event_stream {
     struct exchange *x;
     struct attempt *a;
     struct framer *framer;
-    enum framing framing;
+    enum framing framing; /* of the provider's stream */
     void *reader;
     struct arena scratch;
     struct emulator *emulator; /* NULL: nothing to undo                        */
@@ -30,6 +30,7 @@ struct event_stream {
     void *writer;              /* the client's                                 */
     struct answer_frame frame;
     struct thoughts *thoughts; /* NULL: none are kept                          */
+    struct str sign;           /* of life, that the client's framing allows; empty: none */
     struct buf out;            /* for the client, not sent yet                 */
     bool raw;                  /* same dialect: bytes pass                     */
     bool heard;                /* anything but silence                         */
@@ -85,6 +86,13 @@ static err_t hear(void *ctx, const struct chat_event *e)
     return s->raw ? OK : s->x->endpoint.dialect->client.writer_event(s->writer, e, &s->out);
 }
 
+static enum framing client_framing(struct exchange *x)
+{
+    const struct client_side *c = &x->endpoint.dialect->client;
+
+    return c->framing ? c->framing(&translated_of(x)->t) : FRAMING_SSE;
+}
+
 static struct event_stream *begin(struct exchange *x, struct attempt *a)
 {
     struct arena *arena = x->r->arena;
@@ -98,7 +106,9 @@ static struct event_stream *begin(struct exchange *x, struct attempt *a)
     buf_init(&s->out, OUT_MAX);
     arena_init(&s->scratch, SCRATCH_MAX);
     arena_hold(arena, s, release);
-    s->framing = s->raw ? (c->framing ? c->framing(&translated_of(x)->t) : FRAMING_SSE) : x->translated->call.framing;
+    enum framing told = client_framing(x);
+    s->framing = s->raw ? told : x->translated->call.framing;
+    s->sign = told == FRAMING_SSE ? c->keep_alive : STR_NONE;
     s->framer = framer_new(arena, s->framing, 0);
     s->reader = arena_zalloc(arena, p->reader_size);
     s->writer = arena_zalloc(arena, c->writer_size);
@@ -224,15 +234,14 @@ static SUSPENDS err_t flush(struct event_stream *s)
 /* The next piece; meanwhile the client hears that we are alive. */
 static SUSPENDS err_t next_piece(struct event_stream *s, struct str *ret_piece)
 {
-    struct str sign = s->x->endpoint.dialect->client.keep_alive;
     ns_t by = alarm_in(s->x, s->x->timeouts.between_bytes);
 
     for (;;) {
-        ns_t until = sign.n ? ns_min(by, ns_add(rt_now(), KEEP_ALIVE)) : by;
+        ns_t until = s->sign.n ? ns_min(by, ns_add(rt_now(), KEEP_ALIVE)) : by;
         err_t e = http_call_next(s->a->call, until, ret_piece);
         if (e != E_DEADLINE || until == by)
             return e;
-        TRY(http_reply_write(s->x->r, &sign, 1));
+        TRY(http_reply_write(s->x->r, &s->sign, 1));
     }
 }
 
@@ -289,9 +298,7 @@ err_t relay_events(struct exchange *x, struct attempt *a)
     if (s->raw) {
         forward_answer_headers(x, a->call, &headers, &reply.count);
     } else {
-        const struct client_side *c = &x->endpoint.dialect->client;
-        made_answer_headers(x, framing_type(c->framing ? c->framing(&x->translated->t) : FRAMING_SSE), &headers,
-                            &reply.count);
+        made_answer_headers(x, framing_type(client_framing(x)), &headers, &reply.count);
     }
     reply.headers = headers;
     x->facts.stream = true;
