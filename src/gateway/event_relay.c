@@ -2,8 +2,9 @@
  * event_relay.c - hand a provider's stream on, in any dialect: through reader, emulator and writer, or as its own bytes with the reader watching.
  *
  * Frames come out of the framer whole, so what is written is always whole too and an error can be put behind it. A translated stream ends in
- * the client's terminal event or in its dialect's error, never in both; bytes that pass through end as they end, unless the provider breaks off:
- * then the client's dialect says so. OpenAI's own streams have a faster way (stream_relay.c).
+ * the client's terminal event or in its dialect's error, never in both. Frames that pass through pass only when the reader has understood them;
+ * an error, the provider's own or that it broke off, is told anew behind them, without the provider's secrets. OpenAI's own streams have a faster
+ * way (stream_relay.c).
  */
 #include "gateway/exchange.h"
 #include "gateway/stored.h"
@@ -32,12 +33,12 @@ struct event_stream {
     struct thoughts *thoughts; /* NULL: none are kept                          */
     struct str sign;           /* of life, that the client's framing allows; empty: none */
     struct buf out;            /* for the client, not sent yet                 */
-    bool raw;                  /* same dialect: bytes pass                     */
+    bool raw;                  /* same dialect: frames pass as they came       */
+    size_t passed;             /* of these, elements of an array               */
     bool heard;                /* anything but silence                         */
     bool content;              /* something of the answer itself               */
     bool ended;                /* whole                                        */
     struct api_error *error;   /* it is not whole, and why                     */
-    bool said;                 /* the provider has said so in the client's own dialect */
 };
 
 static void release(void *obj)
@@ -78,9 +79,8 @@ static err_t hear(void *ctx, const struct chat_event *e)
         s->a->usage = *e->usage;
     if (e->kind == CHAT_END)
         s->ended = true;
-    if (e->kind == CHAT_ERROR) {
+    if (e->kind == CHAT_ERROR) { /* told at the end, without the provider's secrets */
         keep_error(s, e->error);
-        s->said = s->raw;
         return OK;
     }
     return s->raw ? OK : s->x->endpoint.dialect->client.writer_event(s->writer, e, &s->out);
@@ -122,18 +122,29 @@ static struct event_stream *begin(struct exchange *x, struct attempt *a)
 
 /* --- frames --- */
 
-static err_t take_frame(struct event_stream *s, const struct frame *f)
-{
-    if (s->raw && s->framing != FRAMING_ARRAY)
-        TRY(buf_add(&s->out, f->raw));
-    err_t e = s->x->speaks->provider.reader_frame(s->reader, f, &s->scratch, &s->sink);
-    arena_clear(&s->scratch);
-    return e;
-}
-
 static bool is_over(const struct event_stream *s)
 {
     return s->ended || s->error;
+}
+
+/* A frame of the provider's own, whole and understood. What is between the elements of an array is ours, so that an error can become one. */
+static err_t pass_frame(struct event_stream *s, const struct frame *f)
+{
+    if (f->partial && !s->ended) /* half of something: an error follows in its place */
+        return OK;
+    if (s->framing == FRAMING_ARRAY)
+        TRY(buf_add(&s->out, s->passed++ ? STR(",\r\n") : STR("[")));
+    TRY(buf_add(&s->out, f->raw));
+    return f->partial && s->framing == FRAMING_SSE ? buf_add_lit(&s->out, "\n\n") : OK;
+}
+
+static err_t take_frame(struct event_stream *s, const struct frame *f)
+{
+    err_t e = s->x->speaks->provider.reader_frame(s->reader, f, &s->scratch, &s->sink);
+
+    arena_clear(&s->scratch);
+    TRY(e);
+    return s->raw && !s->error ? pass_frame(s, f) : OK;
 }
 
 /* All frames that a piece completes. */
@@ -142,8 +153,6 @@ static err_t take_piece(struct event_stream *s, struct str piece)
     struct frame f;
     bool got = true;
 
-    if (s->raw && s->framing == FRAMING_ARRAY)
-        TRY(buf_add(&s->out, piece));
     while (!is_over(s)) {
         TRY(framer_next(s->framer, &piece, &got, &f));
         if (!got)
@@ -264,24 +273,34 @@ static SUSPENDS err_t relay_pieces(struct event_stream *s)
     return OK;
 }
 
-/* The last words: the provider's, or the client's dialect's error behind what was sent. */
-static SUSPENDS err_t finish(struct event_stream *s)
+/* The client's dialect's error behind what was sent. Its writer has seen none of the elements that passed. */
+static err_t put_error(struct event_stream *s)
 {
     struct chat_event e = {.kind = CHAT_ERROR, .error = s->error};
+    size_t at = s->out.n;
 
+    TRY(s->x->endpoint.dialect->client.writer_event(s->writer, &e, &s->out));
+    if (s->passed && at < s->out.n)
+        s->out.p[at] = ','; /* its bracket */
+    return OK;
+}
+
+static void note_error(struct event_stream *s)
+{
+    s->x->facts.error_text = s->error->message;
+    if (s->a->outcome == ATTEMPT_OK)
+        s->a->outcome = ATTEMPT_SERVER_ERROR;
+    if (s->x->facts.error == OK)
+        s->x->facts.error = E_UPSTREAM;
+}
+
+static SUSPENDS err_t finish(struct event_stream *s)
+{
     if (s->error) {
-        s->x->facts.error_text = s->error->message;
-        if (s->a->outcome == ATTEMPT_OK)
-            s->a->outcome = ATTEMPT_SERVER_ERROR;
-        if (s->x->facts.error == OK)
-            s->x->facts.error = E_UPSTREAM;
-    }
-    if (s->error && !s->said) {
-        if (s->raw && s->framing == FRAMING_ARRAY) { /* nothing can be put behind half an element */
-            http_reply_abort(s->x->r);
-            return OK;
-        }
-        TRY(s->x->endpoint.dialect->client.writer_event(s->writer, &e, &s->out));
+        note_error(s);
+        TRY(put_error(s));
+    } else if (s->passed) {
+        TRY(buf_add_lit(&s->out, "]"));
     }
     struct str bytes = buf_str(&s->out);
     if (!s->raw)
