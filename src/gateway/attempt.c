@@ -321,6 +321,7 @@ err_t attempt_run(struct exchange *x, struct attempt *a)
 
     *a = (struct attempt){.outcome = ATTEMPT_OK};
     x->facts.attempts++;
+    x->events = NULL;
     choose_dialect(x);
     e = open_call(x, a, &o, &before);
     if (e == OK)
