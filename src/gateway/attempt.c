@@ -196,7 +196,9 @@ static bool is_stream(struct exchange *x, const struct http_head *head)
         framing = x->translated->call.framing;
     else if (c->framing)
         framing = c->framing(&translated_of(x)->t);
-    return (x->stream || framing == FRAMING_SSE) && str_starts_nocase(type, framing_type(framing));
+    bool wanted =
+        x->stream || (framing == FRAMING_SSE && !is_translated(x)); /* else it is no answer to what was asked */
+    return wanted && str_starts_nocase(type, framing_type(framing));
 }
 
 /* Hold a plain answer until it is whole and valid. One that is too large is handed on as it comes. */
