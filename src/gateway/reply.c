@@ -54,7 +54,7 @@ size_t own_headers(struct exchange *x, struct http_header *to)
         add_header(to, &n, STR("x-crossdock-attempts"), number_text(a, x->facts.attempts));
         add_header(to, &n, STR("x-crossdock-overhead-us"), number_text(a, (uint64_t)x->facts.overhead / 1000));
     }
-    if (x->translated) {
+    if (is_translated(x)) { /* else what was lost was lost on the way to another provider */
         add_header(to, &n, STR("x-crossdock-dropped"), losses_list(&x->translated->losses, LOSS_DROPPED, LOSSES_SHOWN));
         add_header(to, &n, STR("x-crossdock-emulated"),
                    losses_list(&x->translated->losses, LOSS_EMULATED, LOSSES_SHOWN));
