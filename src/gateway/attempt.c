@@ -238,7 +238,7 @@ static SUSPENDS err_t hold_stream(struct exchange *x, struct attempt *a)
     if (!a->body.p)
         return fail(E_EOF, "the provider ended its stream before the first event");
     a->has_body = true;
-    return OK;
+    return event_stream_peek(x, a);
 }
 
 static SUSPENDS err_t hold_error(struct exchange *x, struct attempt *a)

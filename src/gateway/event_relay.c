@@ -6,10 +6,12 @@
  * an error, the provider's own or that it broke off, is told anew behind them, without the provider's secrets. OpenAI's own streams have a faster
  * way (stream_relay.c).
  */
+#include "codec/sse.h"
 #include "gateway/exchange.h"
 #include "gateway/stored.h"
 #include "gateway/thoughts.h"
 #include "llm/emulate.h"
+#include "llm/openai_stream.h"
 #include "rt/fiber.h"
 #include "rt/loop.h"
 
@@ -219,6 +221,35 @@ err_t event_stream_hold(struct exchange *x, struct attempt *a)
             return fail(E_EOF, "the provider ended its stream before the first event");
         TRY(take_piece(s, piece));
     }
+    if (s->error && !s->content)
+        refuse(a, s->error);
+    return OK;
+}
+
+/* OpenAI's dialects: does the answer begin with an error, or with what is no event at all? */
+static bool begins_badly(const struct exchange *x, struct str piece)
+{
+    struct openai_stream stream;
+    struct sse framer;
+    struct sse_event event;
+    bool responses = str_eq(str_from_c(x->endpoint.dialect->name), STR("responses")), bad;
+
+    sse_init(&framer, 0);
+    openai_stream_init(&stream, responses ? STREAM_RESPONSES : STREAM_CHAT, false);
+    bad = sse_next(&framer, &piece, &event) == SSE_EVENT && openai_stream_event(&stream, &event) == STREAM_FAILED;
+    sse_release(&framer);
+    return bad;
+}
+
+err_t event_stream_peek(struct exchange *x, struct attempt *a)
+{
+    const struct provider_side *p = &x->speaks->provider;
+
+    if (!begins_badly(x, a->body))
+        return OK;
+    struct event_stream *s = begin(x, a);
+    TRY(p->reader_begin(s->reader, x->r->arena));
+    TRY(take_piece(s, a->body));
     if (s->error && !s->content)
         refuse(a, s->error);
     return OK;

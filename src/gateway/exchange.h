@@ -209,6 +209,8 @@ err_t batches_complete(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHEC
 /* Take in the first piece of a stream, so far as it can still be mended: an error before any content makes it a failed attempt (a->error set, or the
  * status and body of an error). */
 err_t event_stream_hold(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
+/* The same for a stream of OpenAI's dialects that has its own relay, whose first bytes are in a->body: is it an error and nothing else? */
+err_t event_stream_peek(struct exchange *x, struct attempt *a) MUST_CHECK;
 /* Hand the stream on: translated, or its own bytes with an eye on how it ends. */
 err_t relay_events(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 
