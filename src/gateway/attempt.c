@@ -6,6 +6,7 @@
  */
 #include "base/log.h"
 #include "gateway/exchange.h"
+#include "llm/signature.h"
 #include "rt/loop.h"
 
 enum { ERROR_ANSWER_MAX = 64 * 1024 };
@@ -20,12 +21,16 @@ ns_t alarm_in(const struct exchange *x, ns_t span)
     return ns_min(ns_add(rt_now(), span), total_by(x));
 }
 
-bool asks_usage(const struct exchange *x)
+static bool is_completions(const struct exchange *x)
 {
     struct str dialect = str_from_c(x->endpoint.dialect->name);
-    bool chat = str_eq(dialect, STR("openai")) || str_eq(dialect, STR("completions"));
 
-    return chat && x->stream && !x->request.include_usage && !x->chosen->provider->no_stream_usage;
+    return str_eq(dialect, STR("openai")) || str_eq(dialect, STR("completions"));
+}
+
+bool asks_usage(const struct exchange *x)
+{
+    return is_completions(x) && x->stream && !x->request.include_usage && !x->chosen->provider->no_stream_usage;
 }
 
 /* Pass-through bodies are never held whole: the next piece of the client's is the next piece to the provider. */
@@ -179,10 +184,7 @@ static void judge_status(struct attempt *a)
 /* OpenAI's dialects have stream_relay.c. */
 static bool has_own_relay(const struct exchange *x)
 {
-    struct str name = str_from_c(x->endpoint.dialect->name);
-
-    return !is_translated(x) &&
-           (str_eq(name, STR("openai")) || str_eq(name, STR("completions")) || str_eq(name, STR("responses")));
+    return !is_translated(x) && (is_completions(x) || str_eq(str_from_c(x->endpoint.dialect->name), STR("responses")));
 }
 
 /* Does the answer come as events? Its type says so; JSON does only where a stream is one long array. */
@@ -303,16 +305,30 @@ static const struct dialect *dialect_for(const struct provider *p, enum operatio
     return p->dialect;
 }
 
-/* The client's dialect if x->chosen's provider speaks that as the client does, so that bytes pass through, else one of the provider's. */
+/*
+ * Bytes that a provider understands may still hold what it refuses: proofs of origin that another family's model gave, and that we wrapped for
+ * this client. The dialect's own writer leaves them out. Chat completions have no field whose proof is checked.
+ */
+static bool holds_foreign_signatures(const struct exchange *x)
+{
+    enum operation operation = x->endpoint.row->operation;
+
+    if (is_completions(x) || (operation != OP_CHAT && operation != OP_COUNT_TOKENS))
+        return false;
+    return signatures_are_foreign(x->request.doc, x->endpoint.dialect->signer);
+}
+
+/* The client's dialect if x->chosen's provider speaks that as the client does, so that bytes pass through if they may, else one of the provider's. */
 static void choose_dialect(struct exchange *x)
 {
     const struct provider *p = x->chosen->provider;
     const struct client_side *c = &x->endpoint.dialect->client;
+    bool is_operation = x->endpoint.kind == ENDPOINT_OPERATION;
     bool native = !c->is_native || (x->endpoint.row && c->is_native(x->endpoint.row));
+    bool speaks = !is_operation || vendor_speaks(p->vendor, x->endpoint.dialect);
 
-    x->translates = x->endpoint.kind == ENDPOINT_OPERATION &&
-                    (!native || !vendor_speaks(p->vendor, x->endpoint.dialect) || has_other_name_inside(x));
-    x->speaks = x->translates ? dialect_for(p, x->endpoint.row->operation) : x->endpoint.dialect;
+    x->translates = is_operation && (!native || !speaks || has_other_name_inside(x) || holds_foreign_signatures(x));
+    x->speaks = speaks ? x->endpoint.dialect : dialect_for(p, x->endpoint.row->operation);
 }
 
 err_t attempt_run(struct exchange *x, struct attempt *a)

@@ -438,7 +438,7 @@ err_t anthropic_reader_end(void *state, const struct chat_sink *sink)
     if (r->over)
         return OK;
     if (!r->started || !r->has_finish)
-        return tell_broken(r, STR("the provider's stream ended before the answer was whole"), sink);
+        return tell_broken(r, STR("The provider's answer broke off."), sink);
     TRY(close_block(r, sink));
     TRY(tell_usage(r, sink));
     return tell_end(r, sink);

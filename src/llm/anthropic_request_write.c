@@ -199,13 +199,14 @@ static void write_envelope(struct writing *w)
 
 /* --- a request of the same dialect --- */
 
-/* A thought of another provider's model, which came from us. */
+/* A thought of another provider's model, which came from us: its signature is wrapped, or it has none. */
 static bool is_foreign(struct json_node block, struct arena *arena)
 {
     enum signer signer = SIGNER_ANTHROPIC;
 
-    if (json_node_text_is(json_node_get(block, STR("type")), STR("thinking")))
-        signature_unwrap(json_get_text(block, STR("signature"), arena), SIGNER_ANTHROPIC, &signer);
+    if (json_node_text_is(json_node_get(block, STR("type")), STR("thinking")) &&
+        !signature_unwrap(json_get_text(block, STR("signature"), arena), SIGNER_ANTHROPIC, &signer).n)
+        return true;
     if (json_node_text_is(json_node_get(block, STR("type")), STR("redacted_thinking")))
         signature_unwrap(json_get_text(block, STR("data"), arena), SIGNER_ANTHROPIC, &signer);
     return signer != SIGNER_ANTHROPIC;
@@ -250,6 +251,20 @@ static void copy_message(struct writing *w, struct json_node message)
     json_close(&w->o, '}');
 }
 
+/* In the middle of a use of tools, thinking with a budget demands the thoughts before the calls. Are those another model's, left out here? */
+static bool misses_thoughts(const struct writing *w)
+{
+    const struct turn *calling = NULL;
+
+    for (const struct turn *t = w->q->turns; t; t = t->next)
+        if (t->role == CHAT_ASSISTANT)
+            calling = t;
+    return calling && calling->next && turn_has(calling, BLOCK_TOOL_CALL) &&
+           turn_has(calling->next, BLOCK_TOOL_RESULT) &&
+           (turn_has(calling, BLOCK_THINKING) || turn_has(calling, BLOCK_REDACTED)) &&
+           !claude_begins_with_thought(calling);
+}
+
 static void copy_member(struct writing *w, const struct json_walk *m)
 {
     static const struct str ours[] = {STR_INIT("model"), STR_INIT("stream"), STR_INIT("anthropic_version"),
@@ -258,6 +273,11 @@ static void copy_member(struct writing *w, const struct json_walk *m)
     for (size_t i = 0; i < ARRAY_LEN(ours); i++)
         if (json_walk_key_is(m, ours[i]))
             return;
+    if (json_walk_key_is(m, STR("thinking")) &&
+        json_node_text_is(json_node_get(m->value, STR("type")), STR("enabled")) && misses_thoughts(w)) {
+        loss_note(w->losses, LOSS_CHANGED, m->value, "no thinking behind tool calls of another provider's model");
+        return;
+    }
     if (!json_walk_key_is(m, STR("messages")) || !json_node_is(m->value, JSON_ARRAY)) {
         json_member_raw(&w->o, json_node_text(m->key, w->arena), json_node_raw(m->value));
         return;

@@ -36,7 +36,7 @@ struct claude_traits claude_traits_of(struct str model)
     return found;
 }
 
-static bool begins_with_own_thought(const struct turn *t)
+bool claude_begins_with_thought(const struct turn *t)
 {
     const struct block *b = t->blocks;
 
@@ -60,7 +60,7 @@ static const char *no_thinking(const struct turn *turns, struct claude_traits tr
     if (last && last->role == CHAT_ASSISTANT)
         return "no thinking where the assistant's text is continued";
     if (!traits.adaptive && calling && last && turn_has(last, BLOCK_TOOL_RESULT) &&
-        turn_has(calling, BLOCK_TOOL_CALL) && !begins_with_own_thought(calling))
+        turn_has(calling, BLOCK_TOOL_CALL) && !claude_begins_with_thought(calling))
         return "no thinking behind tool calls whose thoughts did not come back";
     return NULL;
 }

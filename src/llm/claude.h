@@ -36,6 +36,9 @@ struct claude_plan {
 struct claude_plan claude_plan_of(const struct chat_request *q, const struct turn *turns, struct claude_traits traits,
                                   bool forced, int64_t default_max, struct losses *losses);
 
+/* Does this assistant's turn, told without what others signed, begin with a thought that Claude will know again? */
+bool claude_begins_with_thought(const struct turn *t);
+
 /* Why a sampling parameter of `q` cannot be told, NULL if it can. */
 const char *claude_refuses(const struct claude_plan *plan, const struct chat_request *q, const struct number *n);
 

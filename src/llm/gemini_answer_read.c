@@ -419,7 +419,7 @@ err_t gemini_reader_end(void *state, const struct chat_sink *sink)
     if (r->over)
         return OK;
     if (!is_whole(r))
-        return tell_broken(r, STR("the provider's stream ended before the answer was whole"), sink);
+        return tell_broken(r, STR("The provider's answer broke off."), sink);
     r->over = true;
     if (r->blocked && !r->candidates[0].seen)
         r->candidates[0] = (struct gemini_candidate){.seen = true, .finish = FINISH_FILTER};

@@ -597,17 +597,28 @@ static int64_t budget_of(const struct reasoning *r)
     return r->on == YES ? AUTOMATIC : UNSAID;
 }
 
+/* Are thoughts to be told? Here they are not unless asked for; a client of another dialect that wants thinking, or a summary, gets them. */
+static enum truth shows_thoughts(const struct writing *w)
+{
+    const struct reasoning *r = &w->q->reasoning;
+
+    if (r->show != UNSET || w->q->dialect == w->t->provider)
+        return r->show;
+    return r->on == YES || r->summary.n ? YES : UNSET;
+}
+
 static void write_thinking(struct writing *w)
 {
+    enum truth show = shows_thoughts(w);
     const struct reasoning *r = &w->q->reasoning;
     struct str level = w->third && r->budget < 0 ? level_of(w, r) : STR_NONE;
     int64_t budget = level.n ? -2 : budget_of(r);
 
-    if (!level.n && budget == -2 && r->show == UNSET)
+    if (!level.n && budget == -2 && show == UNSET)
         return;
     json_member_open(&w->o, STR("thinkingConfig"), '{');
-    if (r->show != UNSET)
-        json_member_bool(&w->o, STR("includeThoughts"), r->show == YES);
+    if (show != UNSET)
+        json_member_bool(&w->o, STR("includeThoughts"), show == YES);
     if (level.n)
         json_member_str(&w->o, STR("thinkingLevel"), level);
     else if (budget != -2)

@@ -375,7 +375,7 @@ static bool put_result(struct messages *m, const struct block *b)
     put_content(w, texts, false);
     json_close(&w->o, '}');
     if (b->is_error)
-        drop(w, b, "a failed call is only told by its text");
+        loss_note(w->t->losses, LOSS_CHANGED, b->from, "a failed call is only told by its text");
     if (b->cache != CACHE_NONE)
         drop(w, b, "caching is up to the provider");
     return media;

@@ -33,3 +33,43 @@ struct str signature_unwrap(struct str carried, enum signer field, enum signer *
     *ret_signer = SIGNER_OTHER;
     return rest;
 }
+
+/* Does a string that begins here name a maker, as wrapped blobs do? */
+static bool begins_wrapped(struct str text)
+{
+    enum signer signer;
+
+    text = str_slice(text, 1, text.n); /* its quote */
+    return signature_unwrap(text, SIGNER_NONE, &signer).p > text.p + MARK.n;
+}
+
+static bool holds_wrapped(struct str document)
+{
+    struct str mark = STR("\"crossdock.");
+
+    for (size_t at; (at = str_find(document, mark)) < document.n; document = str_slice(document, at + 1, document.n))
+        if (begins_wrapped(str_slice(document, at, document.n)))
+            return true;
+    return false;
+}
+
+static bool holds(struct str document, struct str text)
+{
+    return str_find(document, text) < document.n;
+}
+
+bool signatures_are_foreign(struct str document, enum signer field)
+{
+    switch (field) {
+    case SIGNER_GOOGLE: /* its blobs are base64, and so is the mark */
+        return holds(document, STR("\"Y3Jvc3Nkb2Nr"));
+    case SIGNER_ANTHROPIC:
+        return holds_wrapped(document) || holds(document, STR("\"signature\":\"\"")) ||
+               holds(document, STR("\"signature\": \"\""));
+    case SIGNER_NONE:
+    case SIGNER_OPENAI:
+    case SIGNER_OTHER:
+        break;
+    }
+    return holds_wrapped(document);
+}

@@ -8,11 +8,17 @@
 #ifndef LLM_SIGNATURE_H
 #define LLM_SIGNATURE_H
 
+#include "base/attr.h"
 #include "llm/chat.h"
 
 /* The blob as the field of a dialect of family `field` carries it; `blob` itself if that is its own family. In the arena. */
 struct str signature_wrap(enum signer signer, enum signer field, struct str blob, struct arena *arena);
 /* What was wrapped, and whose it is; without a wrapping: the blob itself, and `field`. A slice of `carried`. */
 struct str signature_unwrap(struct str carried, enum signer field, enum signer *ret_signer);
+/*
+ * May this document, a request in a dialect of family `field`, hold what its provider would refuse: blobs wrapped above, or (Anthropic's) thoughts that
+ * nobody signed? Only its text is looked through, so a document that merely quotes such a blob may count as one that holds it.
+ */
+bool signatures_are_foreign(struct str document, enum signer field) PURE;
 
 #endif

@@ -4,7 +4,8 @@
  * Each file tests/golden/<folder>/NAME.txt is a transcript: in "openai" OpenAI's clients and providers; in "<client>_to_<provider>" two dialects;
  * in "pitfalls" what went wrong in other gateways. It is a list of sections, each headed by a line "=== NAME":
  *
- *     === configuration     YAML; optional, else one provider `up` (the scripted one) and model `chat` -> up/real-name
+ *     === configuration     YAML; optional, else one provider `up` (the scripted one, of the vendor that the folder's name ends in) and model
+ *                           `chat` -> up/real-name
  *     === client sends      a request
  *     === provider gets     what the provider must receive; with the next section, any number of times, in order
  *     === provider answers  what it answers; "=== provider answers, then closes" for a break
@@ -39,12 +40,13 @@
 
 enum { MAX_TURNS = 6, FILE_MAX_BYTES = 1 << 20, GATEWAY_PORT = 80, PROVIDER_PORT = 9000 };
 
-static const char default_config[] =
-    "listen: 127.0.0.1:80\n"
-    "providers:\n"
-    "  up: { dialect: openai, base_url: 'http://127.0.0.1:9000/v1', api_key: sk-provider-secret }\n"
-    "models:\n"
-    "  chat: { targets: [up/real-name] }\n";
+/* With the name of the provider's vendor. */
+#define DEFAULT_CONFIG                                                                                                 \
+    "listen: 127.0.0.1:80\n"                                                                                           \
+    "providers:\n"                                                                                                     \
+    "  up: { dialect: %.*s, base_url: 'http://127.0.0.1:9000/v1', api_key: sk-provider-secret }\n"                     \
+    "models:\n"                                                                                                        \
+    "  chat: { targets: [up/real-name] }\n"
 
 struct golden_turn {
     struct str gets, answers;
@@ -363,7 +365,7 @@ static void load(struct transcript *t, struct snapshot **ret)
     struct catalog *catalog;
 
     arena_init(&arena, FILE_MAX_BYTES);
-    CHECK_OK(config_load("-", t->config.n ? t->config : str_from_c(default_config), &env, &problems, &catalog));
+    CHECK_OK(config_load("-", t->config, &env, &problems, &catalog));
     CHECK_OK(snapshot_make(catalog, ret));
 }
 
@@ -439,7 +441,7 @@ static void run_cuts(struct transcript *t, const char *name)
     snapshot_unref(snapshot);
 }
 
-static void run_file(const char *path, const char *name)
+static void run_file(const char *path, const char *name, struct str vendor)
 {
     struct transcript *t = NEW(struct transcript);
     char *text = mem_alloc(FILE_MAX_BYTES);
@@ -447,6 +449,7 @@ static void run_file(const char *path, const char *name)
 
     test_context("%s", name);
     arena_init(&t->arena, 16 * FILE_MAX_BYTES);
+    t->config = arena_printf(&t->arena, DEFAULT_CONFIG, STR_ARG(vendor));
     size_t n = f ? fread(text, 1, FILE_MAX_BYTES, f) : 0;
     if (f)
         (void)fclose(f);
@@ -464,6 +467,15 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+/* The vendor that the folder's name ends in, behind "_to_"; else OpenAI. */
+static struct str vendor_of(struct str folder)
+{
+    struct str between = STR("_to_");
+    size_t at = str_find(folder, between);
+
+    return at < folder.n ? str_slice(folder, at + between.n, folder.n) : STR("openai");
+}
+
 static void run_folder(const char *folder)
 {
     struct dirent **entries;
@@ -474,7 +486,7 @@ static void run_folder(const char *folder)
     for (int i = 0; i < count; i++) {
         if (str_ends(str_from_c(entries[i]->d_name), STR(".txt")) && !test_failed()) {
             (void)snprintf(path, sizeof path, "%s/tests/golden/%s/%s", test_root(), folder, entries[i]->d_name);
-            run_file(path, entries[i]->d_name);
+            run_file(path, entries[i]->d_name, vendor_of(str_from_c(folder)));
             ran++;
         }
         free(entries[i]);
@@ -487,14 +499,20 @@ static void run_folder(const char *folder)
 
 /* Folders of transcripts; each is a test. */
 #define FOLDERS(F)                                                                                                     \
+    F(anthropic_to_anthropic)                                                                                          \
+    F(anthropic_to_gemini)                                                                                             \
+    F(anthropic_to_openai)                                                                                             \
+    F(gemini_to_anthropic)                                                                                             \
+    F(gemini_to_gemini)                                                                                                \
+    F(gemini_to_openai)                                                                                                \
+    F(ollama)                                                                                                          \
     F(openai)                                                                                                          \
     F(openai_to_anthropic)                                                                                             \
     F(openai_to_gemini)                                                                                                \
-    F(anthropic_to_openai)                                                                                             \
-    F(gemini_to_anthropic)                                                                                             \
-    F(responses_to_anthropic)                                                                                          \
-    F(ollama)                                                                                                          \
+    F(openai_to_mistral)                                                                                               \
     F(pitfalls)                                                                                                        \
+    F(responses_to_anthropic)                                                                                          \
+    F(responses_to_openai)                                                                                             \
     F(tgi)
 
 #define FOLDER_TEST(name)                                                                                              \
