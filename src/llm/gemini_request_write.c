@@ -1,13 +1,15 @@
 /*
  * gemini_request_write.c - a canonical request as generateContent gets it.
  *
- * Foreign schemas go as JSON Schema (parametersJsonSchema, responseJsonSchema), never as Google's own kind, which refuses much of it. Results
+ * Foreign schemas go as JSON Schema (parametersJsonSchema, responseJsonSchema), not as Google's own kind, which refuses much of it; models that know
+ * only that (QUIRK_OPENAPI_SCHEMA) get what gemini_schema.h makes of them. Results
  * name their function, and what is no object is wrapped in one. From the third generation on, thinking has levels and a call whose signature is
  * missing is refused, so calls that another provider's model made carry Google's documented stand-in; before it, thinking has budgets, and
  * functions and structured output exclude each other, so the output becomes a function.
  */
 #include "codec/base64.h"
 #include "llm/gemini_int.h"
+#include "llm/gemini_schema.h"
 #include "llm/schema_fit.h"
 #include "llm/tool_args.h"
 #include "llm/tool_id.h"
@@ -35,6 +37,7 @@ struct writing {
     bool content_is_open;
     const struct turn *turn;
     size_t contents;
+    err_t failed; /* of a schema that has no form here */
 };
 
 /* --- parts --- */
@@ -386,6 +389,27 @@ static bool has_properties(struct writing *w, struct str schema)
            (json_node_count(root) > 0 && !json_node_text_is(json_node_get(root, STR("type")), STR("object")));
 }
 
+/* A foreign schema in the one of the two places that this model knows. */
+static void write_schema(struct writing *w, struct str as_json_schema, struct str as_openapi, struct str schema,
+                         struct json_node from)
+{
+    struct str said;
+    bool weaker;
+
+    if (!(w->t->vendor->quirks & QUIRK_OPENAPI_SCHEMA)) {
+        json_member_raw(&w->o, as_json_schema, schema);
+        return;
+    }
+    if (w->failed != OK || buf_status(w->o.to) != OK)
+        return; /* small schemas can become large ones: not many of them in vain */
+    w->failed = gemini_schema(schema, w->arena, &said, &weaker);
+    if (w->failed != OK)
+        return;
+    if (weaker)
+        loss_note(w->losses, LOSS_CHANGED, from, "the schema demands more than this model can be told");
+    json_member_raw(&w->o, as_openapi, said);
+}
+
 static void write_function(struct writing *w, const struct tool *t)
 {
     struct str schema = t->kind == TOOL_CUSTOM ? TOOL_ARGS_TEXT_SCHEMA : t->parameters;
@@ -397,7 +421,7 @@ static void write_function(struct writing *w, const struct tool *t)
     if (t->description.n)
         json_member_str(&w->o, STR("description"), t->description);
     if (has_properties(w, schema))
-        json_member_raw(&w->o, STR("parametersJsonSchema"), schema);
+        write_schema(w, STR("parametersJsonSchema"), STR("parameters"), schema, t->from);
     json_close(&w->o, '}');
 }
 
@@ -411,7 +435,7 @@ static void write_schema_function(struct writing *w)
     json_member_str(&w->o, STR("name"), w->call->emulate.schema_tool);
     json_member_str(&w->o, STR("description"),
                     f->description.n ? f->description : STR("Give the final answer by calling this function."));
-    json_member_raw(&w->o, STR("parametersJsonSchema"), f->schema);
+    write_schema(w, STR("parametersJsonSchema"), STR("parameters"), f->schema, f->from);
     json_close(&w->o, '}');
 }
 
@@ -555,7 +579,7 @@ static void write_format(struct writing *w)
     }
     json_member_str(&w->o, STR("responseMimeType"), STR("application/json"));
     if (f->kind == FORMAT_SCHEMA)
-        json_member_raw(&w->o, STR("responseJsonSchema"), f->schema);
+        write_schema(w, STR("responseJsonSchema"), STR("responseSchema"), f->schema, f->from);
 }
 
 /* Levels of the third generation. */
@@ -761,6 +785,7 @@ err_t gemini_write_chat(struct translation *t, const struct chat_request *q, str
     json_open(&w.o, '{');
     write_members(&w);
     json_close(&w.o, '}');
+    TRY(w.failed);
     if (!w.contents)
         return fail(E_PARSE, "contents: nothing is left that Google's API could be told");
     return buf_status(ret->body);
@@ -783,6 +808,7 @@ err_t gemini_ask_count(struct translation *t, const struct chat_request *q, stru
     if (!w.vertex)
         json_close(&w.o, '}');
     json_close(&w.o, '}');
+    TRY(w.failed);
     return buf_status(ret->body);
 }
 

@@ -49,6 +49,7 @@ enum {
     QUIRK_CONTINUE = 1 << 21,         /* continue_final_message for a last assistant message (vLLM, SGLang)        */
     QUIRK_VALUE_FORMAT =
         1 << 22, /* response_format has its schema as "value", is nothing without one, and excludes tools (TGI) */
+    QUIRK_OPENAPI_SCHEMA = 1 << 23, /* takes schemas in Google's OpenAPI subset only                             */
 };
 
 /* Those for which a request of the very same dialect must be said anew. */
