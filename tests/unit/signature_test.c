@@ -49,3 +49,37 @@ TEST(signatures_wrapped_for_a_maker_that_we_do_not_know_belong_to_no_family)
     CHECK_STR(signature_unwrap(STR("crossdock.google"), SIGNER_OPENAI, &signer), "google");
     CHECK_EQ(signer, SIGNER_OTHER);
 }
+
+TEST(signatures_foreign_ones_are_seen_where_a_string_begins)
+{
+    CHECK(signatures_are_foreign(STR("{\"signature\":\"crossdock.google.c2ln\"}"), SIGNER_ANTHROPIC));
+    CHECK(signatures_are_foreign(STR("{\"data\" : \"crossdock.openai.c2ln\"}"), SIGNER_ANTHROPIC));
+    CHECK(signatures_are_foreign(STR("{\"encrypted_content\":\"crossdock.anthropic.EqQB\"}"), SIGNER_OPENAI));
+    CHECK(signatures_are_foreign(STR("{\"encrypted_content\":\"crossdock.other.EqQB\"}"), SIGNER_OTHER));
+    CHECK(signatures_are_foreign(STR("[\"crossdock.yaml\",\"crossdock.none.x\"]"), SIGNER_NONE));
+}
+
+TEST(signatures_of_ones_own_and_words_about_crossdock_are_not_foreign)
+{
+    CHECK(!signatures_are_foreign(STR("{\"signature\":\"EqQB\"}"), SIGNER_ANTHROPIC));
+    CHECK(!signatures_are_foreign(STR("{\"text\":\"crossdock.yaml\"}"), SIGNER_ANTHROPIC));
+    CHECK(!signatures_are_foreign(STR("{\"text\":\"see crossdock.google.com\"}"), SIGNER_ANTHROPIC));
+    CHECK(!signatures_are_foreign(STR("{\"text\":\"\\\"crossdock.\""), SIGNER_OPENAI));
+    CHECK(!signatures_are_foreign(STR("\"crossdock."), SIGNER_OPENAI));
+    CHECK(!signatures_are_foreign(STR(""), SIGNER_ANTHROPIC));
+}
+
+TEST(signatures_in_googles_documents_are_base64_as_the_mark_is)
+{
+    CHECK(signatures_are_foreign(STR("{\"thoughtSignature\":\"Y3Jvc3Nkb2NrLmFudGhyb3BpYy5FcVFC\"}"), SIGNER_GOOGLE));
+    CHECK(!signatures_are_foreign(STR("{\"thoughtSignature\":\"c2lnbmF0dXJl\"}"), SIGNER_GOOGLE));
+    CHECK(!signatures_are_foreign(STR("{\"text\":\"crossdock.anthropic.EqQB\"}"), SIGNER_GOOGLE));
+}
+
+TEST(signatures_that_are_empty_are_foreign_to_anthropic_only)
+{
+    CHECK(signatures_are_foreign(STR("{\"signature\":\"\"}"), SIGNER_ANTHROPIC));
+    CHECK(signatures_are_foreign(STR("{\"signature\": \"\"}"), SIGNER_ANTHROPIC));
+    CHECK(!signatures_are_foreign(STR("{\"signature\":\"\"}"), SIGNER_GOOGLE));
+    CHECK(!signatures_are_foreign(STR("{\"signature\":\"\"}"), SIGNER_OPENAI));
+}
