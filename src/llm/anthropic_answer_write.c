@@ -21,7 +21,6 @@
 
 enum { HELD_MAX = 64 * 1024 * 1024, EVENT_MAX = 16 * 1024 * 1024 };
 
-
 /* --- parts of answers --- */
 
 static struct str message_id(const struct answer_frame *f, struct str theirs)

@@ -69,7 +69,8 @@ struct endpoint_row {
     unsigned variant;  /* the dialect's own: tells its rows apart                                              */
     int status; /* OP_STATIC: 0 for 200; an error's, whose words are the text: it is told as the dialect tells errors */
     const char *type; /* OP_STATIC: content type; NULL: application/json                                       */
-    bool repeats_model; /* the body names the path's model again, so that it is written anew where the provider has another name for it */
+    bool
+        repeats_model; /* the body names the path's model again, so that it is written anew where the provider has another name for it */
 };
 
 /* One request's translation: what all slots share. In the request's arena. */
