@@ -36,7 +36,7 @@ static const struct litellm_vendor vendors[] = {
     {"groq", "groq", NULL, "GROQ_API_KEY", NULL, BASE_AS_IS},
     {"hosted_vllm", "vllm", NULL, NULL, "HOSTED_VLLM_API_BASE", BASE_AS_IS},
     {"huggingface", "huggingface", NULL, "HF_TOKEN", NULL, BASE_AS_IS},
-    {"huggingface/server", "custom", NULL, "HF_TOKEN:-", NULL, BASE_V1},
+    {"huggingface/server", "tgi", NULL, "HF_TOKEN:-", NULL, BASE_ORIGIN},
     {"huggingface/texts", "tei", NULL, "HF_TOKEN:-", NULL, BASE_ORIGIN},
     {"hyperbolic", "custom", "https://api.hyperbolic.xyz/v1", "HYPERBOLIC_API_KEY", NULL, BASE_AS_IS},
     {"jina_ai", "jina", NULL, "JINA_AI_API_KEY", NULL, BASE_AS_IS},

@@ -327,7 +327,7 @@ TEST(litellm_every_kind_of_provider_is_found_with_its_address)
         {"model: nvidia_nim/a/b", "nvidia", NULL, "a/b"},
         {"model: huggingface/a/b", "huggingface", NULL, "a/b"},
         {"model: huggingface/a/b, api_base: \"https://router.huggingface.co/v1\"", "huggingface", NULL, "a/b"},
-        {"model: huggingface/a/b, api_base: \"http://tgi:8080\"", "custom", "http://tgi:8080/v1", "a/b"},
+        {"model: huggingface/a/b, api_base: \"http://tgi:8080/v1/\"", "tgi", "http://tgi:8080", "a/b"},
         {"model: hosted_vllm/a/b, api_base: \"http://gpu:8000/v1\"", "vllm", "http://gpu:8000/v1", "a/b"},
         {"model: hosted_vllm/x", "vllm", "${HOSTED_VLLM_API_BASE}", "x"},
         {"model: lm_studio/x, api_base: \"http://127.0.0.1:1234/v1\"", "lmstudio", "http://127.0.0.1:1234/v1", "x"},
