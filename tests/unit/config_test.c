@@ -1016,6 +1016,17 @@ TEST(config_every_vendor_has_a_page_with_an_example_that_is_valid)
         check_page(&vendor_table[i]);
 }
 
+/* A provider could be configured that nothing can speak to. */
+TEST(config_every_vendor_speaks_dialects_that_exist)
+{
+    for (size_t i = 0; i < vendor_count; i++) {
+        const struct vendor *v = &vendor_table[i];
+        CHECK_MSG(dialect_find(str_from_c(v->dialect)), "%s speaks %s", v->name, v->dialect);
+        for (const char *const *also = v->also; also && *also; also++)
+            CHECK_MSG(dialect_find(str_from_c(*also)), "%s also speaks %s", v->name, *also);
+    }
+}
+
 /* As docs/providers/README.md has it. */
 static void add_vendor_row(const struct vendor *v, struct buf *to)
 {
