@@ -1,6 +1,7 @@
 /* buf.c - bytes that grow, doubling, up to the buf's own maximum. */
 #include "base/buf.h"
 
+#include "base/json_plain.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -131,16 +132,22 @@ static err_t add_surrogate(struct buf *b, const char *p)
     return buf_addf(b, "\\u%04x", unit);
 }
 
+static inline bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 err_t buf_add_json(struct buf *b, struct str s)
 {
+    const char *end = s.p + s.n;
     size_t from = 0, i = 0;
 
     while (i < s.n) {
         unsigned char c = (unsigned char)s.p[i];
         size_t len = 1;
 
-        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
-            i++;
+        if (is_plain(c)) {
+            i = (size_t)(json_skip_plain(s.p + i + 1, end, JSON_PLAIN_PRINTABLE) - s.p);
             continue;
         }
         if (c >= 0x80 && (len = utf8_valid_char(s.p + i, s.n - i)) > 0 && !is_c1(s.p + i)) {

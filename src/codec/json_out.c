@@ -1,6 +1,8 @@
 /* json_out.c - JSON text, one value after the other. A comma is due after every value, and not after an opening bracket or a key. */
 #include "codec/json_out.h"
 
+#include "base/json_plain.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,19 +27,38 @@ void json_close(struct json_out *o, char bracket)
     o->comma = true;
 }
 
+/* A string and what follows it. Most need no escapes: they go out in one piece. */
+static inline void put(struct json_out *o, struct str text, struct str behind)
+{
+    bool plain = json_skip_plain(text.p, text.p + text.n, JSON_PLAIN_PRINTABLE) == text.p + text.n;
+    char *to = plain ? buf_reserve(o->to, (size_t)o->comma + 1 + text.n + behind.n) : NULL, *at = to;
+
+    if (!to) {
+        separate(o);
+        buf_add_char(o->to, '"');
+        buf_add_json(o->to, text);
+        buf_add(o->to, behind);
+        return;
+    }
+    if (o->comma)
+        *at++ = ',';
+    *at++ = '"';
+    if (text.n)
+        memcpy(at, text.p, text.n);
+    memcpy(at + text.n, behind.p, behind.n);
+    o->to->n += (size_t)(at - to) + text.n + behind.n;
+    o->comma = true;
+}
+
 void json_key(struct json_out *o, struct str key)
 {
-    json_put_str(o, key);
-    buf_add_char(o->to, ':');
+    put(o, key, STR("\":"));
     o->comma = false;
 }
 
 void json_put_str(struct json_out *o, struct str text)
 {
-    separate(o);
-    buf_add_char(o->to, '"');
-    buf_add_json(o->to, text);
-    buf_add_char(o->to, '"');
+    put(o, text, STR("\""));
 }
 
 void json_put_raw(struct json_out *o, struct str json)

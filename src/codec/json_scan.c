@@ -382,7 +382,7 @@ static inline const char *in_string(struct json_scan *s, const char *p, const ch
             p = in_escape(s, p, end);
             continue;
         }
-        p = json_skip_plain(p, end, utf8);
+        p = json_skip_plain(p, end, utf8 ? JSON_PLAIN_ASCII : 0);
         if (p == end)
             return p;
         if (*p == '"') {

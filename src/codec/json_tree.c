@@ -91,7 +91,7 @@ static err_t string(struct parser *s, bool is_key)
     TRY(add(s, JSON_STRING, &cell));
     cell->is_key = is_key;
     s->p++;
-    while ((s->p = json_skip_plain(s->p, s->end, true)) < s->end) {
+    while ((s->p = json_skip_plain(s->p, s->end, JSON_PLAIN_ASCII)) < s->end) {
         unsigned char c = (unsigned char)*s->p;
         if (c == '"') {
             s->p++;
@@ -352,13 +352,20 @@ bool json_walk_key_is(const struct json_walk *w, struct str key)
     return w->key.tree && cell_is(w->key.tree, cell_of(w->key), key);
 }
 
+/* The most frequent look-up of all: keys and values take turns, so a step is two cells. */
 struct json_node json_node_get(struct json_node object, struct str key)
 {
     if (!json_node_is(object, JSON_OBJECT))
         return JSON_ABSENT;
-    JSON_EACH(w, object)
-    if (json_walk_key_is(&w, key))
-        return w.value;
+    const struct json_cell *cells = object.tree->cells;
+    const char *text = object.tree->text.p;
+    uint32_t end = cells[object.cell].next;
+    for (uint32_t i = object.cell + 1; i < end; i = cells[i + 1].next) {
+        const struct json_cell *k = &cells[i];
+        if (LIKELY(!k->escaped) ? k->n == key.n + 2 && memcmp(text + k->at + 1, key.p, key.n) == 0
+                                : cell_is(object.tree, k, key))
+            return (struct json_node){object.tree, i + 1};
+    }
     return JSON_ABSENT;
 }
 

@@ -468,7 +468,9 @@ static struct json_out open_chunk(struct openai_answer_writer *w, unsigned choic
 
     buf_add_lit(to, "data: ");
     buf_add(to, w->head);
-    buf_addf(to, ",\"choices\":[{\"index\":%u,\"delta\":{", choice);
+    buf_add_lit(to, ",\"choices\":[{\"index\":");
+    buf_add_u64(to, choice);
+    buf_add_lit(to, ",\"delta\":{");
     return o;
 }
 

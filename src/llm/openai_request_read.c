@@ -46,12 +46,11 @@ struct str openai_param(struct json_node v, struct arena *arena)
 
 static bool is_word_of(const char *words, const struct json_walk *w)
 {
-    struct str rest = str_from_c(words);
-
-    while (rest.p) {
-        struct str word = str_cut(&rest, ' ');
-        if (word.n && json_walk_key_is(w, word))
+    while (*words) {
+        size_t n = strcspn(words, " ");
+        if (n && json_walk_key_is(w, str_of(words, n)))
             return true;
+        words += n + (words[n] == ' ');
     }
     return false;
 }

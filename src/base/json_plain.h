@@ -1,0 +1,61 @@
+/*
+ * json_plain.h - long runs of text in which nothing is special to JSON, sixteen bytes at a time: for what reads strings and for what writes them.
+ */
+#ifndef BASE_JSON_PLAIN_H
+#define BASE_JSON_PLAIN_H
+
+#include <stdint.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+/* What else is not plain. */
+enum {
+    JSON_PLAIN_ASCII = 1,     /* bytes beyond ASCII                            */
+    JSON_PLAIN_PRINTABLE = 2, /* those and DEL; includes JSON_PLAIN_ASCII       */
+};
+
+/* First byte at or after p that is not plain: '"', '\\', a control byte below U+0020, and what `flags` (a constant) say. `end` if none. */
+static inline const char *json_skip_plain(const char *p, const char *end, unsigned flags)
+{
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), control = _mm_set1_epi8(0x1f);
+    for (; end - p >= 16; p += 16) {
+        __m128i x = _mm_loadu_si128((const void *)p);
+        __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, slash));
+        hit = _mm_or_si128(hit, _mm_cmpeq_epi8(_mm_min_epu8(x, control), x));
+        if (flags) /* the sign bit is bit 7 */
+            hit = _mm_or_si128(hit, x);
+        if (flags & JSON_PLAIN_PRINTABLE)
+            hit = _mm_or_si128(hit, _mm_cmpeq_epi8(x, _mm_set1_epi8(0x7f)));
+        unsigned mask = (unsigned)_mm_movemask_epi8(hit);
+        if (mask)
+            return p + __builtin_ctz(mask);
+    }
+#elif defined(__aarch64__)
+    for (; end - p >= 16; p += 16) {
+        uint8x16_t x = vld1q_u8((const uint8_t *)p);
+        uint8x16_t hit = vorrq_u8(vceqq_u8(x, vdupq_n_u8('"')), vceqq_u8(x, vdupq_n_u8('\\')));
+        hit = vorrq_u8(hit, vcltq_u8(x, vdupq_n_u8(0x20)));
+        if (flags)
+            hit = vorrq_u8(hit, vcgeq_u8(x, vdupq_n_u8(flags & JSON_PLAIN_PRINTABLE ? 0x7f : 0x80)));
+        /* four bits per byte, so that the first hit can be counted to */
+        uint64_t mask = vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(hit), 4)), 0);
+        if (mask)
+            return p + __builtin_ctzll(mask) / 4;
+    }
+#endif
+    for (; p < end; p++) {
+        unsigned char c = (unsigned char)*p;
+        if (c == '"' || c == '\\' || c < 0x20 || (flags && c >= 0x80))
+            break;
+        if ((flags & JSON_PLAIN_PRINTABLE) && c == 0x7f)
+            break;
+    }
+    return p;
+}
+
+#endif
