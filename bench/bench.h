@@ -129,6 +129,7 @@ static inline int bench_run(fiber_fn *fn, void *arg)
     (void)signal(SIGPIPE, SIG_IGN);
     (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* timers are late by 50 us otherwise */
     (void)process_raise_file_limit();
+    process_keep_memory();
     workers_start(1);
     err_t e = loop_run(&o, fn, arg);
     workers_stop();

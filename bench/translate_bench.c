@@ -12,6 +12,7 @@
 #include "llm/openai_body.h"
 #include "llm/openai_stream.h"
 #include "llm/vendor.h"
+#include "rt/process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -351,6 +352,7 @@ int main(int argc, char **argv)
     bool once = argc > 1 && strcmp(argv[1], "--once") == 0;
     const char *name = argc > 1 + once ? argv[1 + once] : "";
 
+    process_keep_memory(); /* as the server does */
     make_inputs(&in);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         if (!strstr(cases[i].name, name))

@@ -58,4 +58,5 @@ void cli_begin_serving(void)
     map_set_hash_key(key);
     signals_init();
     (void)process_raise_file_limit();
+    process_keep_memory();
 }

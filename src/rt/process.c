@@ -4,6 +4,7 @@
 #include "base/str.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -53,4 +54,12 @@ uint64_t process_raise_file_limit(void)
         (void)getrlimit(RLIMIT_NOFILE, &limit);
     }
     return limit.rlim_cur;
+}
+
+void process_keep_memory(void)
+{
+    enum { KEPT = 8 * 1024 * 1024, MAPPED_FROM = 4 * 1024 * 1024 };
+
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT);
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_FROM); /* setting one ends the adjustment of both */
 }

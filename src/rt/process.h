@@ -15,5 +15,8 @@ ns_t process_cpu(void);
 bool process_is_terminal(int fd);
 /* Raise the limit of open files to what the system allows; returns it. */
 uint64_t process_raise_file_limit(void);
+/* Keep some freed memory (8 MiB a thread at most) for the next request, where the allocator would give it back and take it again each time.
+ * Once, before there are threads. */
+void process_keep_memory(void);
 
 #endif
