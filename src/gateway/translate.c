@@ -184,7 +184,7 @@ struct answer_frame translated_frame(struct exchange *x)
                              .created = d->t.now,
                              .unique = d->t.unique};
 
-    if (x->endpoint.row->operation == OP_CHAT)
+    if (x->endpoint.row->operation == OP_CHAT && d->chat.stream && x->endpoint.dialect->client.tells_estimate)
         f.input_estimate = estimate_tokens(&d->chat);
     return f;
 }

@@ -68,15 +68,16 @@ static struct str encoded(struct str s, struct arena *arena)
 
 static struct str path_of(const struct translation *t, bool stream, bool counting)
 {
-    struct str model = encoded(t->model, t->arena);
+    bool bedrock = t->vendor->quirks & QUIRK_ANTHROPIC_BEDROCK;
 
-    if (t->vendor->quirks & QUIRK_ANTHROPIC_BEDROCK)
+    if (!bedrock && !(t->vendor->quirks & QUIRK_ANTHROPIC_VERTEX))
+        return counting ? STR("/messages/count_tokens") : STR("/messages");
+    struct str model = encoded(t->model, t->arena);
+    if (bedrock)
         return arena_printf(t->arena, "/model/%.*s/%s", STR_ARG(model),
                             counting ? "count-tokens"
                             : stream ? "invoke-with-response-stream"
                                      : "invoke");
-    if (!(t->vendor->quirks & QUIRK_ANTHROPIC_VERTEX))
-        return counting ? STR("/messages/count_tokens") : STR("/messages");
     if (counting)
         return STR("/publishers/anthropic/models/count-tokens:rawPredict");
     return arena_printf(t->arena, "/publishers/anthropic/models/%.*s:%s", STR_ARG(model),

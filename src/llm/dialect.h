@@ -138,7 +138,7 @@ struct answer_frame {
     struct str model;                   /* what the client asked for                                           */
     int64_t created;
     uint64_t unique;         /* for ids                                                             */
-    uint64_t input_estimate; /* tokens of the prompt, for dialects that must say it first; 0: unknown */
+    uint64_t input_estimate; /* tokens of the prompt, where tells_estimate; 0: unknown */
 };
 
 struct client_side {
@@ -162,6 +162,7 @@ struct client_side {
     size_t writer_size;
     err_t (*writer_begin)(void *state, const struct answer_frame *f, struct buf *to);
     err_t (*writer_event)(void *state, const struct chat_event *e, struct buf *to);
+    bool tells_estimate; /* writer_begin() says f->input_estimate, which costs a look at the whole prompt */
     /* What may be sent to keep a silent stream alive; empty: nothing may. Static. */
     struct str keep_alive;
 

@@ -102,6 +102,7 @@ const struct dialect dialect_anthropic = {
             .framing = anthropic_framing,
             .writer_size = sizeof(struct anthropic_writer),
             .writer_begin = anthropic_writer_begin,
+            .tells_estimate = true,
             .writer_event = anthropic_writer_event,
             .keep_alive = STR_INIT("event: ping\ndata: {\"type\":\"ping\"}\n\n"),
             .write_count = anthropic_write_count,
