@@ -122,6 +122,9 @@ TEST(emulation_cuts_at_the_stop_that_is_complete_first)
     const struct emulation by = {.stops = stops, .stop_count = ARRAY_LEN(stops)};
 
     check_every_split(&by, STR("xabcd"), "start 0/0[xab] 0:finish 1 at c usage end");
+    const struct setting turned[] = {stops[2], stops[0]};
+    check_every_split(&(struct emulation){.stops = turned, .stop_count = 2}, STR("xabcd"),
+                      "start 0/0[xab] 0:finish 1 at c usage end");
     check_every_split(&by, STR("xabab"), "start 0/0[xabab] 0:finish 0 usage end");
 }
 
