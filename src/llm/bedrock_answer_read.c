@@ -385,7 +385,7 @@ err_t bedrock_reader_end(void *state, const struct chat_sink *sink)
         return OK;
     if (r->stopped)
         return tell_end(r, sink);
-    return tell_broken(r, STR("the provider's stream ended before the answer was whole"), sink);
+    return tell_broken(r, STR("The provider's answer broke off."), sink);
 }
 
 /* --- whole answers --- */

@@ -287,7 +287,7 @@ err_t cohere_reader_end(void *state, const struct chat_sink *sink)
 
     if (r->over)
         return OK;
-    return tell_error(r, ERROR_UPSTREAM, STR("the provider's stream ended before the answer was whole"), sink);
+    return tell_error(r, ERROR_UPSTREAM, STR("The provider's answer broke off."), sink);
 }
 
 /* --- whole answers --- */

@@ -508,6 +508,7 @@ static void run_folder(const char *folder)
     F(ollama)                                                                                                          \
     F(openai)                                                                                                          \
     F(openai_to_anthropic)                                                                                             \
+    F(openai_to_bedrock)                                                                                               \
     F(openai_to_gemini)                                                                                                \
     F(openai_to_mistral)                                                                                               \
     F(pitfalls)                                                                                                        \

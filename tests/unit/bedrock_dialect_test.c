@@ -832,7 +832,7 @@ TEST(bedrock_a_stream_that_breaks_off_is_no_answer) /* pitfall 22 */
     CHECK_STR(events(&arena, "messageStart {}\ncontentBlockDelta {\"delta\":{\"text\":\"a\"}}\ncontentBlockStop {}\n"
                              "metadata {\"usage\":{}}"),
               "start  \nopen 0.0 text\ntext 0.0 a\nclose 0.0\n"
-              "error 12 the provider's stream ended before the answer was whole\n");
+              "error 12 The provider's answer broke off.\n");
     CHECK_STR(events(&arena, "messageStart {}\nmessageStop {\"stopReason\":\"end_turn\"}"),
               "start  \nfinish 0 stop \nend\n");
 }

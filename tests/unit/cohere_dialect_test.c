@@ -404,9 +404,8 @@ TEST(cohere_a_stream_that_breaks_off_is_an_error)
     arena_init(&arena, 64 << 20);
     CHECK_HOLDS(
         world_stream_events("cohere", START EVENT("content-delta", DELTA("content", "{\"text\":\"Hi\"}")), &arena),
-        "text 0.0 Hi\nerror 12 the provider's stream ended before");
-    CHECK_STR(world_stream_events("cohere", "", &arena),
-              "error 12 the provider's stream ended before the answer was whole\n");
+        "text 0.0 Hi\nerror 12 The provider's answer broke off.");
+    CHECK_STR(world_stream_events("cohere", "", &arena), "error 12 The provider's answer broke off.\n");
     CHECK_HOLDS(world_stream_events("cohere",
                                     START
                                     "data: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"ERROR\",\"error\":"
