@@ -158,6 +158,29 @@ SCENARIO(a_failure_before_the_first_event_is_mended_by_a_provider_of_another_dia
         w, &(struct dialect_plan){.clients = DIALECT_CLIENTS, .fn = ask_with_fallback, .check = check_mended});
 }
 
+/* OpenAI's own relay alone, so that one event which came in pieces shows apart from a rule that is broken. */
+static err_t ask_own_with_fallback(struct client *c)
+{
+    struct hearing h CLEANUP(hearing_release);
+
+    return ask_model(c, BY_OPENAI, STR("openai-else-anthropic"), true, false, &h);
+}
+
+static void check_own_mended(struct dialect_house *h, const struct outcome *o)
+{
+    unsigned whole = world_count(o, DIALECT_CLIENTS, OK);
+
+    (void)h;
+    EXPECT(whole + 2 >= DIALECT_CLIENTS, "only %u streams were mended", whole);
+}
+
+SCENARIO(a_stream_of_openais_own_that_begins_with_an_error_is_mended, .weather = WEATHER_CALM, .prepare = wide_lines,
+         .thin = 4)
+{
+    return dialect_house_run(
+        w, &(struct dialect_plan){.clients = DIALECT_CLIENTS, .fn = ask_own_with_fallback, .check = check_own_mended});
+}
+
 /* --- leaving --- */
 
 static err_t ask_and_leave(struct client *c)
@@ -371,7 +394,7 @@ static err_t embed_at_the_good(struct client *c)
     return embed(c, "good");
 }
 
-SCENARIO(embeddings_in_batches_come_back_in_order, .prepare = wide_lines)
+SCENARIO(embeddings_in_batches_come_back_in_order, .prepare = wide_lines, .thin = 4)
 {
     return dialect_house_run(
         w, &(struct dialect_plan){.clients = DIALECT_CLIENTS / 2, .fn = embed_at_the_good, .check = check_half_good});
@@ -382,7 +405,7 @@ static err_t embed_at_the_bad(struct client *c)
     return embed(c, "bad");
 }
 
-SCENARIO(embeddings_in_batches_of_bad_providers_are_whole_or_an_error, .prepare = wide_lines)
+SCENARIO(embeddings_in_batches_of_bad_providers_are_whole_or_an_error, .prepare = wide_lines, .thin = 4)
 {
     return dialect_house_run(w, &(struct dialect_plan){.clients = DIALECT_CLIENTS / 2, .fn = embed_at_the_bad});
 }
