@@ -194,13 +194,16 @@ void made_answer_headers(struct exchange *x, struct str type, struct http_header
     *ret_count = n;
 }
 
-/* Must the dialect make the path, because it holds the model, or because this vendor's differs? Else it is the row's own. */
+/* Must the dialect make the path? OpenAI's own paths are the rows' own, below a base URL that ends in /v1, unless they hold the model or the
+ * vendor's differ. */
 static bool is_path_made(const struct exchange *x)
 {
     const unsigned different = QUIRK_DEPLOYMENT_PATH | QUIRK_VERTEX | QUIRK_ANTHROPIC_BEDROCK | QUIRK_ANTHROPIC_VERTEX;
 
-    return x->endpoint.kind == ENDPOINT_OPERATION && x->endpoint.dialect->provider.pass_path &&
-           (x->endpoint.row->model == MODEL_IN_PATH || (x->chosen->provider->vendor->quirks & different));
+    if (x->endpoint.kind != ENDPOINT_OPERATION || !x->endpoint.dialect->provider.pass_path)
+        return false;
+    return x->endpoint.row->model == MODEL_IN_PATH || (x->chosen->provider->vendor->quirks & different) ||
+           !str_eq(str_from_c(x->endpoint.dialect->name), STR("openai"));
 }
 
 /* Where the client's own bytes go at the provider, below its base URL. */
