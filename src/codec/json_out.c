@@ -30,7 +30,7 @@ void json_close(struct json_out *o, char bracket)
 /* A string and what follows it. Most need no escapes: they go out in one piece. */
 static inline void put(struct json_out *o, struct str text, struct str behind)
 {
-    bool plain = json_skip_plain(text.p, text.p + text.n, JSON_PLAIN_PRINTABLE) == text.p + text.n;
+    bool plain = !text.n || json_skip_plain(text.p, text.p + text.n, JSON_PLAIN_PRINTABLE) == text.p + text.n;
     char *to = plain ? buf_reserve(o->to, (size_t)o->comma + 1 + text.n + behind.n) : NULL, *at = to;
 
     if (!to) {

@@ -30,12 +30,14 @@ static bool is_completions(const struct exchange *x)
 
 bool asks_usage(const struct exchange *x)
 {
-    return is_completions(x) && x->stream && !x->request.include_usage && !x->chosen->provider->no_stream_usage;
+    return x->stream && x->endpoint.row->operation == OP_CHAT && is_completions(x) && !x->request.include_usage &&
+           !x->chosen->provider->no_stream_usage;
 }
 
 /* Pass-through bodies are never held whole: the next piece of the client's is the next piece to the provider. */
 struct client_body {
     struct exchange *x;
+    size_t said;                       /* of the held beginning of a form */
     struct http_call_options *options; /* of the call that sends it */
 };
 
@@ -43,7 +45,18 @@ static SUSPENDS err_t next_client_piece(void *ctx, struct str *ret_piece)
 {
     struct client_body *b = ctx;
     struct exchange *x = b->x;
-    err_t e = http_body_next(x->r, ret_piece);
+
+    while (b->said < ARRAY_LEN(x->form)) {
+        struct str held = b->said == 1 && x->form[1].n ? x->chosen->model : x->form[b->said];
+        b->said++;
+        if (held.n) {
+            *ret_piece = held;
+            return OK;
+        }
+    }
+    err_t e = x->form_ended ? OK : http_body_next(x->r, ret_piece);
+    if (x->form_ended)
+        *ret_piece = STR_NONE;
 
     if (x->r->refusal && x->client_error == OK) { /* else the sending was given up, for whatever reason */
         x->client_error = e;
@@ -62,7 +75,9 @@ static void prepare_body_stream(struct exchange *x, struct http_call_options *o)
     if (length == 0 || (length < 0 && !head->chunked && !x->r->http2))
         return; /* there is none */
     struct client_body *b = arena_new(x->r->arena, struct client_body);
-    *b = (struct client_body){x, o};
+    *b = (struct client_body){.x = x, .options = o};
+    if (length > 0 && x->form[1].n)
+        length += (int64_t)x->chosen->model.n - (int64_t)x->form[1].n;
     o->source = next_client_piece;
     o->source_ctx = b;
     o->source_length = length;
@@ -106,7 +121,9 @@ static err_t prepare_body(struct exchange *x, struct http_call_options *o)
 {
     struct str *parts;
 
-    if (x->endpoint.kind == ENDPOINT_OPERATION && x->endpoint.row->model == MODEL_IN_BODY) {
+    if (x->form[0].n) {
+        prepare_body_stream(x, o);
+    } else if (x->endpoint.kind == ENDPOINT_OPERATION && x->request.model.n) {
         TRY(openai_request_rewrite(&x->request, x->chosen->model, asks_usage(x), x->r->arena, &parts, &o->body_parts));
         o->body = parts;
     } else if (x->endpoint.kind == ENDPOINT_OPERATION) {
@@ -252,6 +269,13 @@ static SUSPENDS err_t hold_error(struct exchange *x, struct attempt *a)
     return e == E_CANCELLED ? e : OK; /* its status says enough */
 }
 
+/* Answers that nobody here reads. */
+static bool relays_anything(const struct exchange *x)
+{
+    return x->endpoint.kind == ENDPOINT_PASS_THROUGH || x->endpoint.row->operation == OP_PASS ||
+           x->endpoint.row->operation == OP_TOKENIZE;
+}
+
 static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a)
 {
     const struct http_head *head = http_call_head(a->call);
@@ -263,7 +287,7 @@ static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a)
         judge_status(a);
         return hold_error(x, a);
     }
-    if (x->endpoint.kind == ENDPOINT_PASS_THROUGH)
+    if (relays_anything(x))
         return OK; /* of any kind and size: on it goes as it comes */
     a->is_stream = is_stream(x, head);
     if (!a->is_stream)

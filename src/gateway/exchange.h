@@ -70,9 +70,11 @@ struct exchange {
     struct facts facts;
     err_t client_error; /* why the client's streamed body could not be read */
     struct str client_error_text;
-    struct str param; /* the field at fault, of a request that is refused */
-    ns_t started;     /* exact: when the handler began      */
-    ns_t waited;      /* time that was not ours: for the body, for the provider */
+    struct str form[3]; /* the held beginning of a form: before its model, the model, behind it */
+    bool form_ended;    /* and that is all of it                                 */
+    struct str param;   /* the field at fault, of a request that is refused */
+    ns_t started;       /* exact: when the handler began      */
+    ns_t waited;        /* time that was not ours: for the body, for the provider */
 };
 
 /* --- reply.c: answers of our own --- */
@@ -111,6 +113,14 @@ struct str route_unnamed(struct exchange *x);
 err_t route(struct exchange *x, struct str model) MUST_CHECK;
 /* The one candidate of pass-through requests. E_NOT_FOUND, E_FORBIDDEN. */
 err_t route_pass_through(struct exchange *x) MUST_CHECK;
+
+/* --- form.c --- */
+
+/* Is the body multipart/form-data? */
+bool form_is_one(const struct http_head *head);
+/* Read the form up to its field "model" into x->form. *ret_model: its value; empty: it was not found, the form goes on as it is. Errors of
+ * http_body_next(). */
+err_t form_peek(struct exchange *x, struct str *ret_model) SUSPENDS MUST_CHECK;
 
 /* --- models.c --- */
 

@@ -123,6 +123,28 @@ static SUSPENDS err_t refuse_route(struct exchange *x, err_t cause)
     return reply_error(x, &e);
 }
 
+/* An operation that some clients ask for without a model, such as moderation. */
+static bool names_none(const struct exchange *x, struct str body)
+{
+    return x->endpoint.row->operation == OP_PASS && !json_find(body, STR("model")).n;
+}
+
+/* Media go where their model says, if it is known here; else where pass-through goes, as they are. */
+static err_t choose_route(struct exchange *x, struct str model)
+{
+    const struct catalog *c = x->snapshot->catalog;
+    struct str rest;
+    bool known = model.n && (catalog_find_model(c, model) || catalog_find_served(c, model, &rest));
+
+    if (x->endpoint.row->operation != OP_PASS || known || !c->pass_through ||
+        !vendor_speaks(c->pass_through->vendor, x->endpoint.dialect))
+        return route(x, model);
+    x->request.model = STR_NONE; /* nothing is to be put in its place */
+    x->form[0] = x->form[1].n ? str_of(x->form[0].p, x->form[0].n + x->form[1].n + x->form[2].n) : x->form[0];
+    x->form[1] = x->form[2] = STR_NONE;
+    return route_pass_through(x);
+}
+
 /* Which model is asked for, and whether a stream is wanted: in the body or in the path, as the dialect has it. */
 static err_t read_wish(struct exchange *x, struct str body)
 {
@@ -130,10 +152,11 @@ static err_t read_wish(struct exchange *x, struct str body)
     bool truth = false;
 
     x->request.doc = body;
-    if (row->model == MODEL_IN_BODY) {
+    bool in_body = row->model == MODEL_IN_BODY || row->model == MODEL_IN_FORM;
+    if (in_body && !names_none(x, body)) {
         TRY(openai_request_read(body, x->r->arena, &x->request, &x->param));
         x->facts.model = x->request.model;
-    } else {
+    } else if (!in_body) {
         x->facts.model = row->model == MODEL_IN_PATH ? x->endpoint.model : route_unnamed(x);
     }
     switch (row->stream) {
@@ -143,8 +166,8 @@ static err_t read_wish(struct exchange *x, struct str body)
         x->stream = true;
         break;
     case STREAM_IF_TRUE:
-        x->stream = row->model == MODEL_IN_BODY ? x->request.stream
-                                                : json_to_bool(json_find(body, STR("stream")), &truth) && truth;
+        x->stream =
+            x->request.model.n ? x->request.stream : json_to_bool(json_find(body, STR("stream")), &truth) && truth;
         break;
     case STREAM_UNLESS_FALSE:
         x->stream = !json_to_bool(json_find(body, STR("stream")), &truth) || truth;
@@ -210,7 +233,7 @@ static SUSPENDS err_t serve_model(struct exchange *x)
         return e;
     if (e != OK)
         return refuse_parse(x, e, arena_str(x->r->arena, str_from_c(err_detail(e))), x->param);
-    e = route(x, x->facts.model);
+    e = choose_route(x, x->facts.model);
     if (e != OK)
         return refuse_route(x, e);
     if (is_answered_here(x, &own))
@@ -244,8 +267,28 @@ static SUSPENDS err_t serve_catalog(struct exchange *x)
     return serve_models(x);
 }
 
+/* An upload: streamed on, to one provider. */
+static SUSPENDS err_t serve_form(struct exchange *x)
+{
+    struct str model;
+    err_t e = form_peek(x, &model);
+
+    if (e == E_CANCELLED)
+        return e;
+    if (e != OK)
+        return refuse_body(x, e, arena_str(x->r->arena, str_from_c(err_detail(e))));
+    x->facts.model = model;
+    e = choose_route(x, model);
+    if (e != OK)
+        return refuse_route(x, e);
+    x->candidate_count = 1; /* what was streamed cannot be sent again */
+    return attempts(x);
+}
+
 static SUSPENDS err_t serve_operation(struct exchange *x)
 {
+    if (x->endpoint.row->model == MODEL_IN_FORM && form_is_one(&x->r->head))
+        return serve_form(x);
     switch (x->endpoint.row->operation) {
     case OP_MODELS:
     case OP_MODEL:

@@ -47,6 +47,7 @@ enum model_place {
     MODEL_IN_BODY, /* member "model"                                     */
     MODEL_IN_PATH, /* {model} of the pattern                             */
     MODEL_NONE,
+    MODEL_IN_FORM, /* field "model" of multipart/form-data, else as MODEL_IN_BODY */
 };
 
 enum stream_rule {

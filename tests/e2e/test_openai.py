@@ -254,6 +254,32 @@ def test_files_and_audio_pass_through(client, tmp_path):
         client.files.retrieve("file-nope")
 
 
+@pytest.mark.parametrize("kind", ["image", "speech", "moderation", "upload", "upload, file first"])
+def test_media_go_where_their_model_says(gateway, client, kind):
+    name = f"media-{kind[:3]}-{len(kind)}"
+    model, sound = "sim/" + name, ("a.wav", b"RIFF" + bytes(100_000))
+    if kind == "image":
+        client.images.generate(model=model, prompt="a boat")
+    elif kind == "speech":
+        client.audio.speech.create(model=model, voice="alloy", input="hello", response_format="wav")
+    elif kind == "moderation":
+        client.moderations.create(model=model, input="a boat")
+    else:  # the field and the file in either order
+        parts = [("model", (None, model)), ("file", sound)]
+        answer = client._client.post(
+            client.base_url.join("audio/transcriptions"),
+            headers={"authorization": f"Bearer {client.api_key}"},
+            files=parts if kind == "upload" else parts[::-1],
+        )
+        assert answer.status_code == 200 and answer.headers["x-crossdock-deployment"] == model
+        assert "100004 bytes" in answer.json()["text"]
+    assert provider_stats(gateway)["models"][name]["requests"] == 1  # by the provider's own name of it
+
+
+def test_moderation_without_a_model_passes_through(client):
+    assert client.moderations.create(input="a boat").results[0].flagged is False
+
+
 def test_tokens_and_requests_are_counted(gateway, client):
     answer = client.chat.completions.create(model="sim/counted", messages=ASK)
     page = metrics(gateway)

@@ -54,10 +54,11 @@ TEST(a_model_id_may_hold_slashes_coded_or_not)
 
 TEST(other_paths_below_v1_pass_through_with_their_path)
 {
-    struct endpoint e = find("POST", "/v1/audio/speech");
+    struct endpoint e = find("POST", "/v1/fine_tuning/jobs");
 
     CHECK_EQ(e.kind, ENDPOINT_PASS_THROUGH);
-    CHECK_STR(e.path, "/audio/speech");
+    CHECK_STR(e.path, "/fine_tuning/jobs");
+    CHECK_EQ(find("GET", "/v1/audio/speech").kind, ENDPOINT_PASS_THROUGH);
     CHECK_EQ(find("GET", "/v1/chat/completions").kind, ENDPOINT_PASS_THROUGH);
     CHECK_EQ(find("DELETE", "/v1/models/ft:x").kind, ENDPOINT_PASS_THROUGH);
 }
@@ -161,4 +162,13 @@ TEST(ollama_s_operations_are_found_and_its_root_is_a_path)
     CHECK(is_found("GET", "/ollama", "ollama", OP_STATIC));
     CHECK(is_found("DELETE", "/api/delete", "ollama", OP_STATIC));
     CHECK(is_found("POST", "/ollama/v1/chat/completions", "openai", OP_CHAT));
+}
+
+TEST(media_are_relayed_by_their_model)
+{
+    CHECK(is_found("POST", "/v1/images/generations", "openai", OP_PASS));
+    CHECK(is_found("POST", "/v1/audio/speech", "openai", OP_PASS));
+    CHECK(is_found("POST", "/v1/moderations", "openai", OP_PASS));
+    CHECK_EQ(find("POST", "/v1/audio/transcriptions").row->model, MODEL_IN_FORM);
+    CHECK_STR(find("POST", "/openai/v1/images/edits").path, "/images/edits");
 }

@@ -10,6 +10,8 @@
 #include "llm/openai_int.h"
 
 #define CHAT .method = "POST", .operation = OP_CHAT, .stream = STREAM_IF_TRUE, .label = "chat"
+/* Relayed to a provider of this dialect, whatever comes back. */
+#define PASS .method = "POST", .operation = OP_PASS
 #define EMBED .method = "POST", .operation = OP_EMBED, .label = "embeddings"
 
 static const struct endpoint_row rows[] = {
@@ -20,6 +22,13 @@ static const struct endpoint_row rows[] = {
     {"GET", "/v1/models", .operation = OP_MODELS, .model = MODEL_NONE, .label = "models"},
     {"GET", "/openai/models", .operation = OP_MODELS, .model = MODEL_NONE, .label = "models", .variant = OPENAI_AZURE},
     {"GET", "/v1/models/{model}", .operation = OP_MODEL, .model = MODEL_IN_PATH, .label = "models"},
+    {PASS, .path = "/v1/images/generations", .stream = STREAM_IF_TRUE, .label = "images"},
+    {PASS, .path = "/v1/images/edits", .model = MODEL_IN_FORM, .label = "images"},
+    {PASS, .path = "/v1/images/variations", .model = MODEL_IN_FORM, .label = "images"},
+    {PASS, .path = "/v1/audio/speech", .label = "audio"},
+    {PASS, .path = "/v1/audio/transcriptions", .model = MODEL_IN_FORM, .label = "audio"},
+    {PASS, .path = "/v1/audio/translations", .model = MODEL_IN_FORM, .label = "audio"},
+    {PASS, .path = "/v1/moderations", .label = "moderations"},
     {0},
 };
 
@@ -34,6 +43,8 @@ static err_t pass_path(const struct translation *t, bool stream, struct str *ret
         *ret_path = openai_path(t, "chat/completions", with_version);
     else if (t->row->operation == OP_EMBED)
         *ret_path = openai_path(t, "embeddings", with_version);
+    else if (t->row->operation == OP_PASS)
+        *ret_path = openai_path(t, t->row->path + strlen("/v1/"), with_version);
     else
         *ret_path = STR("/models");
     return OK;
