@@ -139,7 +139,7 @@ static inline bool is_plain(unsigned char c)
 
 err_t buf_add_json(struct buf *b, struct str s)
 {
-    const char *end = s.p + s.n;
+    const char *end = s.n ? s.p + s.n : s.p;
     size_t from = 0, i = 0;
 
     while (i < s.n) {

@@ -263,6 +263,8 @@ static inline err_t step(struct parser *s, bool *ret_done)
 
 err_t json_tree_parse(struct arena *arena, struct str text, const struct json_tree **ret_tree)
 {
+    if (!text.n)
+        text = STR("");
     struct parser s = {.arena = arena, .text = text.p, .p = text.p, .end = text.p + text.n};
     bool done = false;
 
@@ -374,8 +376,8 @@ struct json_node json_node_at(struct json_node array, size_t index)
     if (!json_node_is(array, JSON_ARRAY))
         return JSON_ABSENT;
     JSON_EACH(w, array)
-    if (index-- == 0)
-        return w.value;
+        if (index-- == 0)
+            return w.value;
     return JSON_ABSENT;
 }
 
@@ -384,7 +386,7 @@ size_t json_node_count(struct json_node v)
     size_t n = 0;
 
     JSON_EACH(w, v)
-    n++;
+        n++;
     return n;
 }
 
@@ -477,8 +479,7 @@ struct str json_node_pointer(struct json_node v, struct arena *arena)
     while (in.cell != v.cell) {
         size_t index = 0;
         bool found = false;
-        JSON_EACH(w, in)
-        {
+        JSON_EACH(w, in) {
             if (w.key.tree && w.key.cell == v.cell)
                 v = w.value;
             if (v.cell < w.next) {

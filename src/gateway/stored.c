@@ -41,8 +41,7 @@ static err_t write_with_input(struct json_node request, struct str items, bool k
     bool had_input = false;
 
     json_open(&o, '{');
-    JSON_EACH(w, request)
-    {
+    JSON_EACH(w, request) {
         if (!keeps_previous && json_walk_key_is(&w, STR("previous_response_id")))
             continue;
         struct str quoted = json_node_raw(w.key);
@@ -86,8 +85,7 @@ static SUSPENDS err_t write_referred(struct exchange *x, struct json_node input,
     struct json_out o = json_out_to(to);
 
     json_open(&o, '[');
-    JSON_EACH(w, input)
-    {
+    JSON_EACH(w, input) {
         struct str item = json_node_raw(w.value), id = STR_NONE, known;
         if (json_node_text_is(json_node_get(w.value, STR("type")), STR("item_reference")))
             id = json_get_text(w.value, STR("id"), x->r->arena);
@@ -136,8 +134,7 @@ static SUSPENDS void put(struct exchange *x, const char *what, struct str id, st
 
 static SUSPENDS void keep_items(struct exchange *x, struct json_node output)
 {
-    JSON_EACH(w, output)
-    {
+    JSON_EACH(w, output) {
         struct str id = json_get_text(w.value, STR("id"), x->r->arena);
         if (id.n)
             put(x, "item", id, json_node_raw(w.value));
@@ -215,8 +212,7 @@ static SUSPENDS err_t remove_items(struct exchange *x, struct str response)
     const struct json_tree *tree;
 
     TRY(json_tree_parse(x->r->arena, response, &tree));
-    JSON_EACH(w, json_node_get(json_tree_root(tree), STR("output")))
-    {
+    JSON_EACH(w, json_node_get(json_tree_root(tree), STR("output"))) {
         struct str id = json_get_text(w.value, STR("id"), x->r->arena);
         if (blobs_remove(gateway_kept(x->gateway), key_of(x, "item", id)) == E_CANCELLED)
             return E_CANCELLED;

@@ -177,8 +177,7 @@ static void restore_turn(struct exchange *x, struct turn *t, struct json_node re
     struct block *front = NULL, **end = &front;
     int64_t kind, signer;
 
-    JSON_EACH(w, record)
-    {
+    JSON_EACH(w, record) {
         if (!json_node_i64(json_node_get(w.value, STR("kind")), &kind) ||
             !json_node_i64(json_node_get(w.value, STR("signer")), &signer) ||
             ((enum signer)signer != x->speaks->signer && !takes_unsigned(x)))

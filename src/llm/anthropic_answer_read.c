@@ -142,7 +142,7 @@ static err_t tell_content(struct anthropic_reader *r, struct json_node block, st
     if (r->kind == BLOCK_TEXT) {
         TRY(tell_text(r, json_get_text(block, STR("text"), scratch), sink));
         JSON_EACH(c, json_node_get(block, STR("citations")))
-        TRY(tell_citation(r, c.value, scratch, sink));
+            TRY(tell_citation(r, c.value, scratch, sink));
     } else if (r->kind == BLOCK_THINKING) {
         TRY(tell_text(r, json_get_text(block, STR("thinking"), scratch), sink));
         TRY(tell_signature(r, json_get_text(block, STR("signature"), scratch), sink));
@@ -180,8 +180,8 @@ static struct str opaque_text(struct anthropic_reader *r)
         return r->opaque;
     json_open(&o, '{');
     JSON_EACH(w, json_tree_root(tree))
-    if (!json_walk_key_is(&w, STR("input")))
-        json_member_raw(&o, json_node_text(w.key, r->arena), json_node_raw(w.value));
+        if (!json_walk_key_is(&w, STR("input")))
+            json_member_raw(&o, json_node_text(w.key, r->arena), json_node_raw(w.value));
     json_member_raw(&o, STR("input"), buf_str(&r->opaque_input));
     json_close(&o, '}');
     return arena_str(r->arena, buf_str(&to));
@@ -462,8 +462,7 @@ err_t anthropic_read_answer(struct arena *arena, struct str body, const struct c
                     r.has_finish ? "content" : "stop_reason");
     TRY(tell_start(&r, root, arena, sink));
     take_usage(&r, json_node_get(root, STR("usage")));
-    JSON_EACH(w, content)
-    {
+    JSON_EACH(w, content) {
         TRY(open_block(&r, w.value, arena, sink));
         TRY(close_block(&r, sink));
     }

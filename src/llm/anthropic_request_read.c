@@ -69,8 +69,7 @@ static err_t read_text(struct reading *r, struct block *b, struct json_node v)
     if (!json_node_is(json_node_get(v, STR("text")), JSON_STRING))
         return refuse(r, v, STR("text"), "must be a string");
     b->text = text_of(r, v, STR("text"));
-    JSON_EACH(w, json_node_get(v, STR("citations")))
-    {
+    JSON_EACH(w, json_node_get(v, STR("citations"))) {
         *last = arena_new(r->arena, struct citation);
         **last = anthropic_citation(w.value, r->arena);
         last = &(*last)->next;
@@ -87,8 +86,7 @@ static struct str joined_text(struct reading *r, struct json_node content)
 
     if (json_node_is(content, JSON_STRING))
         return json_node_text(content, r->arena);
-    JSON_EACH(w, content)
-    {
+    JSON_EACH(w, content) {
         if (json_node_text_is(json_node_get(w.value, STR("type")), STR("text")))
             chat_add_block(&texts, r->arena, BLOCK_TEXT, w.value)->text = text_of(r, w.value, STR("text"));
         else
@@ -272,8 +270,7 @@ static err_t read_content(struct reading *r, struct block **list, struct json_no
         return refuse(r, parent, STR("content"), "must be a string or a list of blocks");
     while (*list)
         list = &(*list)->next;
-    JSON_EACH(w, content)
-    {
+    JSON_EACH(w, content) {
         TRY(read_block(r, list, w.value, is_result));
         list = &(*list)->next;
     }
@@ -322,7 +319,7 @@ static err_t take_messages(struct reading *r, struct json_node v)
     if (!json_node_count(v))
         return refuse(r, v, STR_NONE, "at least one message is required");
     JSON_EACH(w, v)
-    TRY(read_message(r, w.value));
+        TRY(read_message(r, w.value));
     return OK;
 }
 
@@ -343,8 +340,7 @@ static err_t read_system(struct reading *r, struct json_node v)
     }
     if (!json_node_is(v, JSON_ARRAY))
         return refuse(r, v, STR_NONE, "must be a string or a list of text blocks");
-    JSON_EACH(w, v)
-    {
+    JSON_EACH(w, v) {
         if (is_billing_header(w.value, r->arena))
             add_opaque(r, list, w.value);
         else
@@ -390,7 +386,7 @@ static err_t take_tools(struct reading *r, struct json_node v)
     if (!json_node_is(v, JSON_ARRAY))
         return refuse(r, v, STR_NONE, "must be a list of tools");
     JSON_EACH(w, v)
-    TRY(read_tool(r, w.value));
+        TRY(read_tool(r, w.value));
     return OK;
 }
 
@@ -483,8 +479,7 @@ static err_t take_stops(struct reading *r, struct json_node v)
     if (!json_node_is(v, JSON_ARRAY))
         return refuse(r, v, STR_NONE, "must be a list of strings");
     r->q->stops = arena_zalloc(r->arena, (json_node_count(v) + 1) * sizeof *r->q->stops);
-    JSON_EACH(w, v)
-    {
+    JSON_EACH(w, v) {
         if (!json_node_is(w.value, JSON_STRING))
             return refuse(r, w.value, STR_NONE, "must be a string");
         chat_read_setting(&r->q->stops[r->q->stop_count++], w.value, r->arena);
@@ -598,8 +593,7 @@ static err_t read_members(struct reading *r, struct json_node root)
 {
     bool seen[ARRAY_LEN(fields)] = {false};
 
-    JSON_EACH(w, root)
-    {
+    JSON_EACH(w, root) {
         size_t i = 0;
         if (!json_node_is_set(w.value) || json_walk_key_is(&w, STR("system")))
             continue;

@@ -163,7 +163,7 @@ static struct str wanted_betas(struct writing *w)
     if (!is_own(w))
         return all;
     JSON_EACH(b, json_node_get(json_tree_root(w->q->document), STR("anthropic_beta")))
-    all = with_beta(w, all, json_node_text(b.value, w->arena), b.value);
+        all = with_beta(w, all, json_node_text(b.value, w->arena), b.value);
     return all;
 }
 
@@ -216,8 +216,7 @@ static bool is_foreign(struct json_node block, struct arena *arena)
 static void copy_content(struct writing *w, struct json_node content)
 {
     json_member_open(&w->o, STR("content"), '[');
-    JSON_EACH(b, content)
-    {
+    JSON_EACH(b, content) {
         if (is_foreign(b.value, w->arena))
             loss_drop(w->losses, b.value, "made by another provider's model");
         else
@@ -232,7 +231,7 @@ static void copy_message(struct writing *w, struct json_node message)
     size_t foreign = 0;
 
     JSON_EACH(b, json_node_is(content, JSON_ARRAY) ? content : JSON_ABSENT)
-    foreign += is_foreign(b.value, w->arena);
+        foreign += is_foreign(b.value, w->arena);
     if (!foreign) {
         json_put_raw(&w->o, json_node_raw(message));
         return;
@@ -242,8 +241,7 @@ static void copy_message(struct writing *w, struct json_node message)
         return;
     }
     json_open(&w->o, '{');
-    JSON_EACH(m, message)
-    {
+    JSON_EACH(m, message) {
         if (json_walk_key_is(&m, STR("content")))
             copy_content(w, m.value);
         else
@@ -285,7 +283,7 @@ static void copy_member(struct writing *w, const struct json_walk *m)
     }
     json_member_open(&w->o, STR("messages"), '[');
     JSON_EACH(message, m->value)
-    copy_message(w, message.value);
+        copy_message(w, message.value);
     json_close(&w->o, ']');
 }
 
@@ -294,7 +292,7 @@ static void write_own(struct writing *w)
     struct json_node root = json_tree_root(w->q->document);
 
     JSON_EACH(m, root)
-    copy_member(w, &m);
+        copy_member(w, &m);
     if (w->counting && (w->host & QUIRK_ANTHROPIC_BEDROCK) && json_is_absent(json_node_get(root, STR("max_tokens"))))
         json_member_u64(&w->o, STR("max_tokens"), 1);
 }

@@ -31,8 +31,8 @@ static void take_usage(struct bedrock_reader *r, struct json_node v)
                         .known = true};
     u->input = usage_count(v, STR("inputTokens")) + u->cached_input + u->cache_write;
     JSON_EACH(w, json_node_get(v, STR("cacheDetails")))
-    if (json_node_text_is(json_node_get(w.value, STR("ttl")), STR("1h")))
-        u->cache_write_1h += usage_count(w.value, STR("inputTokens"));
+        if (json_node_text_is(json_node_get(w.value, STR("ttl")), STR("1h")))
+            u->cache_write_1h += usage_count(w.value, STR("inputTokens"));
 }
 
 static enum finish finish_of(const struct bedrock_reader *r, struct str reason)
@@ -395,7 +395,7 @@ static struct str joined_content(struct json_node content, struct arena *arena)
     struct block *texts = NULL;
 
     JSON_EACH(w, content)
-    chat_add_block(&texts, arena, BLOCK_TEXT, w.value)->text = json_get_text(w.value, STR("text"), arena);
+        chat_add_block(&texts, arena, BLOCK_TEXT, w.value)->text = json_get_text(w.value, STR("text"), arena);
     return blocks_text(texts, STR_NONE, arena);
 }
 
@@ -404,7 +404,7 @@ static err_t read_cited(struct bedrock_reader *r, struct json_node v, const stru
     TRY(open_block(r, BLOCK_TEXT, JSON_ABSENT, r->arena, sink));
     TRY(tell_text(r, joined_content(json_node_get(v, STR("content")), r->arena), sink));
     JSON_EACH(w, json_node_get(v, STR("citations")))
-    TRY(tell_citation(r, w.value, r->arena, sink));
+        TRY(tell_citation(r, w.value, r->arena, sink));
     return close_block(r, sink);
 }
 
@@ -476,7 +476,7 @@ err_t bedrock_read_answer(struct arena *arena, struct str body, const struct cha
                     json_node_is(content, JSON_ARRAY) ? "stopReason" : "output.message.content");
     TRY(tell_start(&r, sink));
     JSON_EACH(w, content)
-    TRY(read_block(&r, w.value, sink));
+        TRY(read_block(&r, w.value, sink));
     take_usage(&r, json_node_get(root, STR("usage")));
     keep_tier(&r, root);
     TRY(take_stop(&r, root, sink));

@@ -52,8 +52,8 @@ static bool names_stop(const struct answer_frame *f)
     if (f->request && f->request->document)
         paths = json_node_get(json_tree_root(f->request->document), STR("additionalModelResponseFieldPaths"));
     JSON_EACH(w, paths)
-    if (json_node_text_is(w.value, STR("/stop_sequence")))
-        return true;
+        if (json_node_text_is(w.value, STR("/stop_sequence")))
+            return true;
     return false;
 }
 

@@ -44,8 +44,7 @@ static err_t read_image_input(struct embed_input *in, struct json_node v, struct
 /* {"content": [{"type": "text"} | {"type": "image_url"}]} */
 static err_t read_mixed_input(struct embed_input *in, struct json_node v, struct arena *arena)
 {
-    JSON_EACH(w, json_node_get(v, STR("content")))
-    {
+    JSON_EACH(w, json_node_get(v, STR("content"))) {
         struct str url = json_get_text(json_node_get(w.value, STR("image_url")), STR("url"), arena);
         if (url.p)
             TRY(add_image(&in->blocks, url, w.value, arena));
@@ -67,8 +66,7 @@ static err_t read_list(struct embed_request *q, struct json_node list, struct ar
                        err_t (*read)(struct embed_input *in, struct json_node v, struct arena *arena))
 {
     q->inputs = arena_zalloc(arena, (json_node_count(list) + 1) * sizeof *q->inputs);
-    JSON_EACH(w, list)
-    {
+    JSON_EACH(w, list) {
         struct embed_input *in = &q->inputs[q->input_count++];
         in->from = w.value;
         TRY(read(in, w.value, arena));
@@ -125,8 +123,8 @@ static void read_types(struct embed_request *q, struct json_node list, struct ar
 {
     q->types = arena_alloc(arena, (json_node_count(list) + 1) * sizeof *q->types);
     JSON_EACH(w, list)
-    if (json_node_is(w.value, JSON_STRING))
-        q->types[q->type_count++] = json_node_text(w.value, arena);
+        if (json_node_is(w.value, JSON_STRING))
+            q->types[q->type_count++] = json_node_text(w.value, arena);
 }
 
 static void read_setting(struct embed_request *q, const struct json_walk *w, struct arena *arena)
@@ -165,8 +163,8 @@ err_t bedrock_read_embed_request(struct translation *t, const struct json_tree *
     if (!json_node_is(root, JSON_OBJECT))
         return fail(E_PARSE, "the body must be a JSON object");
     JSON_EACH(w, root)
-    if (json_node_is_set(w.value))
-        read_setting(ret, &w, t->arena);
+        if (json_node_is_set(w.value))
+            read_setting(ret, &w, t->arena);
     return read_inputs(ret, root, t->arena);
 }
 
@@ -476,15 +474,14 @@ static void add_vector(struct embed_answer *a, struct json_node v, struct str ty
 /* Titan's by type: {"float": […]}; Cohere's: {"float": [[…], …]}. */
 static void add_by_type(struct embed_answer *a, struct json_node by_type, struct arena *arena)
 {
-    JSON_EACH(w, by_type)
-    {
+    JSON_EACH(w, by_type) {
         struct str type = json_node_text(w.key, arena);
         if (!json_node_is(json_node_at(w.value, 0), JSON_ARRAY)) {
             add_vector(a, w.value, type);
             continue;
         }
         JSON_EACH(v, w.value)
-        add_vector(a, v.value, type);
+            add_vector(a, v.value, type);
     }
 }
 
@@ -493,7 +490,7 @@ static size_t count_vectors(struct json_node v)
     size_t n = json_node_count(v) + 1;
 
     JSON_EACH(w, json_node_is(v, JSON_OBJECT) ? v : JSON_ABSENT)
-    n += json_node_count(w.value);
+        n += json_node_count(w.value);
     return n;
 }
 
@@ -514,8 +511,9 @@ err_t bedrock_read_embed(struct arena *arena, struct str body, struct embed_answ
         add_by_type(ret, list, arena);
     else if (json_node_is(list, JSON_ARRAY))
         JSON_EACH(w, list)
-    add_vector(ret, w.value, STR_NONE);
-    else if (json_node_is(one, JSON_ARRAY)) add_vector(ret, one, STR_NONE);
+            add_vector(ret, w.value, STR_NONE);
+    else if (json_node_is(one, JSON_ARRAY))
+        add_vector(ret, one, STR_NONE);
     if (!ret->vector_count)
         return fail(E_PROTOCOL, "the provider's answer holds no embedding");
     ret->usage.known = json_node_is(json_node_get(root, STR("inputTextTokenCount")), JSON_NUMBER);
@@ -565,8 +563,7 @@ err_t bedrock_read_rerank(struct arena *arena, struct str body, struct rerank_an
         return fail(E_PROTOCOL, "the provider's answer holds no results");
     *ret = (struct rerank_answer){.id = json_get_text(json_tree_root(tree), STR("id"), arena)};
     ret->results = arena_alloc(arena, (json_node_count(results) + 1) * sizeof *ret->results);
-    JSON_EACH(w, results)
-    {
+    JSON_EACH(w, results) {
         struct json_node score = json_node_get(w.value, STR("relevance_score"));
         if (!json_node_i64(json_node_get(w.value, STR("index")), &index) || index < 0 ||
             !json_node_is(score, JSON_NUMBER))

@@ -40,8 +40,8 @@ static struct str joined_texts(struct json_node list, struct arena *arena)
     struct block *texts = NULL;
 
     JSON_EACH(w, list)
-    if (json_node_is(json_node_get(w.value, STR("text")), JSON_STRING))
-        chat_add_block(&texts, arena, BLOCK_TEXT, w.value)->text = json_get_text(w.value, STR("text"), arena);
+        if (json_node_is(json_node_get(w.value, STR("text")), JSON_STRING))
+            chat_add_block(&texts, arena, BLOCK_TEXT, w.value)->text = json_get_text(w.value, STR("text"), arena);
     return blocks_text(texts, STR("\n"), arena);
 }
 
@@ -86,8 +86,7 @@ static err_t read_citations_content(struct reading *r, struct block *b, struct j
     struct citation **last = &b->citations;
 
     b->text = joined_texts(json_node_get(v, STR("content")), r->arena);
-    JSON_EACH(w, json_node_get(v, STR("citations")))
-    {
+    JSON_EACH(w, json_node_get(v, STR("citations"))) {
         *last = arena_new(r->arena, struct citation);
         **last = bedrock_citation(w.value, r->arena);
         last = &(*last)->next;
@@ -310,8 +309,7 @@ static err_t read_block(struct reading *r, struct block **list, struct json_node
 
 static err_t read_blocks(struct reading *r, struct block **list, struct json_node content, bool is_result)
 {
-    JSON_EACH(w, content)
-    {
+    JSON_EACH(w, content) {
         TRY(read_block(r, list, w.value, is_result));
         while (*list)
             list = &(*list)->next;
@@ -360,7 +358,7 @@ static err_t take_messages(struct reading *r, struct json_node v)
     if (!json_node_is(v, JSON_ARRAY))
         return refuse(r, v, STR_NONE, "must be a list of messages");
     JSON_EACH(w, v)
-    TRY(read_message(r, w.value));
+        TRY(read_message(r, w.value));
     return OK;
 }
 
@@ -445,7 +443,7 @@ static err_t take_tools(struct reading *r, struct json_node v)
     if (!json_node_is(tools, JSON_ARRAY))
         return refuse(r, v, STR("tools"), "must be a list of tools");
     JSON_EACH(w, tools)
-    TRY(read_tool(r, w.value));
+        TRY(read_tool(r, w.value));
     CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("tools"), STR_INIT("toolChoice"));
     return json_node_is_set(choice) ? read_choice(r, choice) : OK;
 }
@@ -477,8 +475,7 @@ static err_t take_inference(struct reading *r, struct json_node v)
     if (!json_node_is(stops, JSON_ARRAY))
         return refuse(r, v, STR("stopSequences"), "must be a list of strings");
     q->stops = arena_zalloc(r->arena, (json_node_count(stops) + 1) * sizeof *q->stops);
-    JSON_EACH(w, stops)
-    {
+    JSON_EACH(w, stops) {
         if (!json_node_is(w.value, JSON_STRING))
             return refuse(r, w.value, STR_NONE, "must be a string");
         chat_read_setting(&q->stops[q->stop_count++], w.value, r->arena);
@@ -604,8 +601,8 @@ static err_t take_tier(struct reading *r, struct json_node v)
 static err_t take_response_paths(struct reading *r, struct json_node v)
 {
     JSON_EACH(w, v)
-    if (!json_node_text_is(w.value, STR("/stop_sequence")))
-        chat_add_extra(r->q, r->arena, JSON_ABSENT, w.value, true);
+        if (!json_node_text_is(w.value, STR("/stop_sequence")))
+            chat_add_extra(r->q, r->arena, JSON_ABSENT, w.value, true);
     return OK;
 }
 
@@ -627,8 +624,7 @@ static err_t read_members(struct reading *r, struct json_node root)
 {
     bool seen[ARRAY_LEN(fields)] = {false};
 
-    JSON_EACH(w, root)
-    {
+    JSON_EACH(w, root) {
         size_t i = 0;
         if (!json_node_is_set(w.value) || json_walk_key_is(&w, STR("system")))
             continue;

@@ -949,7 +949,7 @@ static void write_metadata(struct writing *w)
     size_t count = 0;
 
     JSON_EACH(m, q->metadata.from)
-    write_label(w, json_node_text(m.key, w->arena), json_node_text(m.value, w->arena), m.value, &count);
+        write_label(w, json_node_text(m.key, w->arena), json_node_text(m.value, w->arena), m.value, &count);
     if (q->user.text.p && json_is_absent(json_node_get(q->metadata.from, STR("user"))))
         write_label(w, STR("user"), q->user.text, q->user.from, &count);
     if (count)

@@ -110,8 +110,7 @@ void chat_read_flag(struct flag *to, struct json_node v)
 void chat_keep_unknown(struct chat_request *q, struct arena *arena, struct json_node object, const struct str *known,
                        size_t count)
 {
-    JSON_EACH(w, object)
-    {
+    JSON_EACH(w, object) {
         bool is_known = !json_node_is_set(w.value);
         for (size_t i = 0; i < count && !is_known; i++)
             is_known = json_walk_key_is(&w, known[i]);

@@ -296,8 +296,7 @@ err_t cohere_reader_end(void *state, const struct chat_sink *sink)
 static err_t tell_citations(struct cohere_reader *r, struct json_node message, int64_t part, bool is_last,
                             struct arena *arena, const struct chat_sink *sink)
 {
-    JSON_EACH(w, json_node_get(message, STR("citations")))
-    {
+    JSON_EACH(w, json_node_get(message, STR("citations"))) {
         int64_t index = is_last ? part : -1;
         (void)json_node_i64(json_node_get(w.value, STR("content_index")), &index);
         if (index == part)
@@ -316,8 +315,7 @@ static err_t tell_content(struct cohere_reader *r, struct json_node message, str
         TRY(tell_piece(r, BLOCK_TEXT, json_node_text(content, arena), sink));
         return tell_citations(r, message, 0, true, arena, sink);
     }
-    JSON_EACH(w, content)
-    {
+    JSON_EACH(w, content) {
         r->ended = true; /* each part is a block */
         TRY(tell_part(r, w.value, arena, sink));
         TRY(tell_citations(r, message, part, part + 1 == count, arena, sink));
@@ -342,6 +340,6 @@ err_t cohere_read_answer(struct arena *arena, struct str body, const struct chat
     TRY(tell_content(&r, message, arena, sink));
     TRY(tell_plan(&r, json_get_text(message, STR("tool_plan"), arena), sink));
     JSON_EACH(w, json_node_get(message, STR("tool_calls")))
-    TRY(open_call(&r, w.value, arena, sink));
+        TRY(open_call(&r, w.value, arena, sink));
     return tell_end(&r, root, arena, sink);
 }

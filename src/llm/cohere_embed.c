@@ -42,7 +42,7 @@ static err_t read_mixed(struct arena *arena, struct embed_input *to, struct str 
     if (!json_node_is(content, JSON_ARRAY) || !json_node_count(content))
         return fail(E_PARSE, "each of 'inputs' needs a 'content' with parts");
     JSON_EACH(w, content)
-    TRY(cohere_read_part(arena, w.value, &to->blocks, ret_param));
+        TRY(cohere_read_part(arena, w.value, &to->blocks, ret_param));
     return OK;
 }
 
@@ -79,8 +79,7 @@ static err_t read_inputs(struct translation *t, struct json_node root, struct em
     TRY(arena_try(t->arena, n * sizeof *q->inputs, &room));
     memset(room, 0, n * sizeof *q->inputs);
     q->inputs = (struct embed_input *)(void *)room;
-    JSON_EACH(w, v)
-    {
+    JSON_EACH(w, v) {
         struct embed_input *to = &q->inputs[q->input_count++];
         to->from = w.value;
         TRY(list->read(t->arena, to, ret_param));
@@ -93,8 +92,8 @@ static void read_types(struct translation *t, struct json_node v, struct embed_r
 {
     q->types = arena_zalloc(t->arena, (json_node_count(v) + 1) * sizeof *q->types);
     JSON_EACH(w, v)
-    if (json_node_is(w.value, JSON_STRING))
-        q->types[q->type_count++] = json_node_text(w.value, t->arena);
+        if (json_node_is(w.value, JSON_STRING))
+            q->types[q->type_count++] = json_node_text(w.value, t->arena);
     if (q->type_count == 1 && str_eq(q->types[0], STR("base64")))
         q->encoding = EMBED_BASE64;
 }
@@ -141,8 +140,8 @@ err_t cohere_read_embed(struct translation *t, const struct json_tree *doc, stru
         return fail(E_PARSE, "'model' must be a string that names the model");
     *ret_param = STR_NONE;
     JSON_EACH(w, root)
-    if (json_node_is_set(w.value))
-        read_setting(t, ret, &w);
+        if (json_node_is_set(w.value))
+            read_setting(t, ret, &w);
     return read_inputs(t, root, ret, ret_param);
 }
 
@@ -286,8 +285,7 @@ err_t cohere_write_embed(struct translation *t, const struct embed_request *q, s
 
 static err_t add_vectors(struct arena *arena, struct str type, struct json_node list, struct embed_vector *to)
 {
-    JSON_EACH(w, list)
-    {
+    JSON_EACH(w, list) {
         *to = (struct embed_vector){.type = type};
         if (json_node_is(w.value, JSON_STRING))
             to->base64 = json_node_text(w.value, arena);
@@ -305,7 +303,7 @@ static size_t count_vectors(struct json_node by_type)
     size_t n = 0;
 
     JSON_EACH(w, by_type)
-    n += json_node_is(w.value, JSON_ARRAY) ? json_node_count(w.value) : 0;
+        n += json_node_is(w.value, JSON_ARRAY) ? json_node_count(w.value) : 0;
     return n;
 }
 
@@ -321,8 +319,7 @@ static err_t read_vectors(struct arena *arena, struct json_node embeddings, stru
     if (plain)
         return add_vectors(arena, STR("float"), embeddings, ret->vectors);
     n = 0;
-    JSON_EACH(w, embeddings)
-    {
+    JSON_EACH(w, embeddings) {
         if (!json_node_is(w.value, JSON_ARRAY))
             continue;
         TRY(add_vectors(arena, json_node_text(w.key, arena), w.value, ret->vectors + n));

@@ -27,8 +27,7 @@ struct reading {
 /* Members of an object that no field takes are reported, not lost: `known` are keys separated by blanks. */
 static void note_unknown(struct reading *r, struct json_node object, const char *known)
 {
-    JSON_EACH(w, object)
-    {
+    JSON_EACH(w, object) {
         struct str rest = str_from_c(known);
         bool is_known = json_is_absent(w.key) || !json_node_is_set(w.value);
         while (rest.p && !is_known)
@@ -116,8 +115,7 @@ static err_t read_content(struct reading *r, struct json_node content, struct bl
     }
     if (!json_node_is(content, JSON_ARRAY))
         return refuse(r, content, "'content' must be a string or an array of parts");
-    JSON_EACH(w, content)
-    {
+    JSON_EACH(w, content) {
         if (!json_node_is(w.value, JSON_OBJECT))
             return refuse(r, w.value, "a part of the content must be an object with a 'type'");
         if (json_node_text_is(json_node_get(w.value, STR("type")), STR("document")))
@@ -162,8 +160,7 @@ static struct block *cited_block(struct block *blocks, struct json_node citation
 
 static void read_citations(struct reading *r, struct json_node citations, struct block *blocks)
 {
-    JSON_EACH(w, citations)
-    {
+    JSON_EACH(w, citations) {
         struct block *b = cited_block(blocks, w.value);
         struct citation **last = b ? &b->citations : NULL;
         if (!last)
@@ -206,7 +203,7 @@ static err_t read_assistant(struct reading *r, struct json_node v)
     if (json_node_is_set(calls) && !json_node_is(calls, JSON_ARRAY))
         return refuse(r, calls, "'tool_calls' must be an array");
     JSON_EACH(w, calls)
-    TRY(read_call(r, w.value, &t->blocks));
+        TRY(read_call(r, w.value, &t->blocks));
     note_unknown(r, v, "role content tool_plan tool_calls citations");
     return OK;
 }
@@ -252,7 +249,7 @@ static err_t read_messages(struct reading *r, struct json_node v)
     if (!json_node_is(v, JSON_ARRAY))
         return refuse(r, v, "'messages' must be an array");
     JSON_EACH(w, v)
-    TRY(read_message(r, w.value));
+        TRY(read_message(r, w.value));
     return OK;
 }
 
@@ -295,8 +292,7 @@ static err_t read_documents(struct reading *r)
         return OK;
     if (!json_node_is(r->documents, JSON_ARRAY))
         return refuse(r, r->documents, "'documents' must be an array");
-    JSON_EACH(w, r->documents)
-    {
+    JSON_EACH(w, r->documents) {
         struct block *b = chat_add_block(&first, r->arena, BLOCK_DOCUMENT, w.value);
         b->citations_on = citations_of(r);
         TRY(read_document(r, w.value, b));
@@ -333,7 +329,7 @@ static err_t read_tools(struct reading *r, struct json_node v)
     if (!json_node_is(v, JSON_ARRAY))
         return refuse(r, v, "'tools' must be an array");
     JSON_EACH(w, v)
-    TRY(read_tool(r, w.value));
+        TRY(read_tool(r, w.value));
     return OK;
 }
 
@@ -375,8 +371,7 @@ static err_t read_stops(struct reading *r, struct json_node v)
         return refuse(r, v, "'stop_sequences' must be an array of strings");
     r->q->stops = arena_zalloc(r->arena, (n ? n : 1) * sizeof *r->q->stops);
     r->q->stop_count = n;
-    JSON_EACH(w, v)
-    {
+    JSON_EACH(w, v) {
         if (!json_node_is(w.value, JSON_STRING))
             return refuse(r, w.value, "each of 'stop_sequences' must be a string");
         chat_read_setting(&r->q->stops[i++], w.value, r->arena);
@@ -480,8 +475,7 @@ static err_t read_member(struct reading *r, const struct member *m, struct json_
 
 static err_t read_members(struct reading *r, struct json_node root)
 {
-    JSON_EACH(w, root)
-    {
+    JSON_EACH(w, root) {
         size_t i = 0;
         if (!json_node_is_set(w.value))
             continue;

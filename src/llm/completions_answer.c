@@ -36,18 +36,16 @@ static void put_list(struct json_out *o, struct json_node content, struct str na
 {
     json_member_open(o, name, '[');
     JSON_EACH(w, content)
-    json_put_raw(o, json_node_raw(json_node_get(w.value, member)));
+        json_put_raw(o, json_node_raw(json_node_get(w.value, member)));
     json_close(o, ']');
 }
 
 static void put_top(struct json_out *o, struct json_node content)
 {
     json_member_open(o, STR("top_logprobs"), '[');
-    JSON_EACH(w, content)
-    {
+    JSON_EACH(w, content) {
         json_open(o, '{');
-        JSON_EACH(top, json_node_get(w.value, STR("top_logprobs")))
-        {
+        JSON_EACH(top, json_node_get(w.value, STR("top_logprobs"))) {
             struct json_node token = json_node_get(top.value, STR("token"));
             if (!json_node_is(token, JSON_STRING))
                 continue;
@@ -65,8 +63,7 @@ static void put_top(struct json_out *o, struct json_node content)
 static void put_offsets(struct json_out *o, struct json_node content, struct arena *arena, int64_t *at)
 {
     json_member_open(o, STR("text_offset"), '[');
-    JSON_EACH(w, content)
-    {
+    JSON_EACH(w, content) {
         json_put_i64(o, *at);
         *at += openai_characters(json_get_text(w.value, STR("token"), arena));
     }

@@ -151,11 +151,9 @@ static err_t tell_sources(struct gemini_reader *r, unsigned n, struct json_node 
 
     if (!r->candidates[n].open || r->candidates[n].kind != BLOCK_TEXT)
         return OK;
-    JSON_EACH(support, gemini_get(grounding, "groundingSupports"))
-    {
+    JSON_EACH(support, gemini_get(grounding, "groundingSupports")) {
         struct str text = gemini_text(gemini_get(support.value, "segment"), "text", scratch);
-        JSON_EACH(index, gemini_get(support.value, "groundingChunkIndices"))
-        {
+        JSON_EACH(index, gemini_get(support.value, "groundingChunkIndices")) {
             int64_t at = -1;
             if (!json_node_i64(index.value, &at) || at < 0)
                 continue;
@@ -164,8 +162,8 @@ static err_t tell_sources(struct gemini_reader *r, unsigned n, struct json_node 
         }
     }
     JSON_EACH(source, json_is_absent(sources) ? gemini_get(cited, "citations") : sources)
-    TRY(tell_citation(r, n, gemini_text(source.value, "uri", scratch), gemini_text(source.value, "title", scratch),
-                      STR_NONE, sink));
+        TRY(tell_citation(r, n, gemini_text(source.value, "uri", scratch), gemini_text(source.value, "title", scratch),
+                          STR_NONE, sink));
     return OK;
 }
 
@@ -188,14 +186,12 @@ static err_t tell_logprobs(unsigned n, struct json_node v, struct arena *scratch
     if (!json_node_count(chosen))
         return OK;
     json_open(&o, '[');
-    JSON_EACH(w, chosen)
-    {
+    JSON_EACH(w, chosen) {
         json_open(&o, '{');
         put_logprob(&o, w.value, scratch);
         json_member_open(&o, STR("top_logprobs"), '[');
         struct json_node others = json_walk_next(&tops) ? gemini_get(tops.value, "candidates") : JSON_ABSENT;
-        JSON_EACH(other, others)
-        {
+        JSON_EACH(other, others) {
             json_open(&o, '{');
             put_logprob(&o, other.value, scratch);
             json_close(&o, '}');
@@ -212,8 +208,8 @@ static err_t tell_logprobs(unsigned n, struct json_node v, struct arena *scratch
 static uint64_t modality(struct json_node details, const char *name)
 {
     JSON_EACH(w, details)
-    if (json_node_text_is(gemini_get(w.value, "modality"), str_from_c(name)))
-        return usage_count(w.value, STR("tokenCount"));
+        if (json_node_text_is(gemini_get(w.value, "modality"), str_from_c(name)))
+            return usage_count(w.value, STR("tokenCount"));
     return 0;
 }
 
@@ -324,7 +320,7 @@ static err_t on_candidate(struct gemini_reader *r, struct json_node v, struct ar
     unsigned n = (unsigned)index;
     struct gemini_candidate *c = candidate(r, n);
     JSON_EACH(part, gemini_get(gemini_get(v, "content"), "parts"))
-    TRY(tell_part(r, n, part.value, scratch, sink));
+        TRY(tell_part(r, n, part.value, scratch, sink));
     TRY(tell_sources(r, n, v, scratch, sink));
     TRY(tell_logprobs(n, gemini_get(v, "logprobsResult"), scratch, sink));
     if (!json_node_is(reason, JSON_STRING) || json_node_text_is(reason, STR("")) ||
@@ -373,8 +369,7 @@ static err_t on_piece(struct gemini_reader *r, struct json_node v, struct arena 
     }
     if (json_node_is(blocked, JSON_STRING))
         r->blocked = true;
-    JSON_EACH(w, gemini_get(v, "candidates"))
-    {
+    JSON_EACH(w, gemini_get(v, "candidates")) {
         if (!r->over)
             TRY(on_candidate(r, w.value, scratch, sink));
     }
@@ -489,8 +484,7 @@ static int64_t retry_delay(struct json_node error, struct arena *arena)
 {
     const double longest = 30.0 * 24 * 3600; /* seconds: beyond this it is no hint */
 
-    JSON_EACH(w, gemini_get(error, "details"))
-    {
+    JSON_EACH(w, gemini_get(error, "details")) {
         struct str delay = gemini_text(w.value, "retryDelay", arena);
         double seconds;
         if (delay.n > 1 && str_ends(delay, STR("s")) && json_to_double(str_slice(delay, 0, delay.n - 1), &seconds) &&
@@ -503,8 +497,8 @@ static int64_t retry_delay(struct json_node error, struct arena *arena)
 static bool has_reason(struct json_node error, const char *reason)
 {
     JSON_EACH(w, gemini_get(error, "details"))
-    if (json_node_text_is(gemini_get(w.value, "reason"), str_from_c(reason)))
-        return true;
+        if (json_node_text_is(gemini_get(w.value, "reason"), str_from_c(reason)))
+            return true;
     return false;
 }
 

@@ -52,8 +52,7 @@ static void read_use(struct reading *r, struct json_node v)
 
 static void keep_unknown(struct reading *r, struct json_node object, const char *const *known)
 {
-    JSON_EACH(w, object)
-    {
+    JSON_EACH(w, object) {
         bool is_known = !json_node_is_set(w.value);
         for (size_t i = 0; known[i] && !is_known; i++)
             is_known = gemini_key_is(w.key, known[i]);
@@ -69,8 +68,7 @@ static err_t read_one(struct reading *r, struct embed_input *to, struct json_nod
     struct json_node parts = gemini_get(gemini_get(v, "content"), "parts");
     struct block *texts = NULL;
 
-    JSON_EACH(w, parts)
-    {
+    JSON_EACH(w, parts) {
         if (json_node_is(gemini_get(w.value, "text"), JSON_STRING))
             chat_add_block(&texts, r->arena, BLOCK_TEXT, w.value)->text = gemini_text(w.value, "text", r->arena);
         else
@@ -113,7 +111,7 @@ static err_t read_list(struct reading *r, struct json_node list, const char *nam
     memset(room, 0, n * sizeof *r->q->inputs);
     r->q->inputs = (struct embed_input *)(void *)room;
     JSON_EACH(w, list)
-    TRY(read(r, &r->q->inputs[r->q->input_count++], w.value));
+        TRY(read(r, &r->q->inputs[r->q->input_count++], w.value));
     return OK;
 }
 
@@ -341,9 +339,8 @@ err_t gemini_read_vectors(struct arena *arena, struct str body, struct embed_ans
     if (json_node_is_set(one))
         TRY(add_vector(&a, one));
     JSON_EACH(w, many)
-    TRY(add_vector(&a, w.value));
-    JSON_EACH(w, predictions)
-    {
+        TRY(add_vector(&a, w.value));
+    JSON_EACH(w, predictions) {
         struct json_node holder = gemini_get(w.value, "embeddings"), statistics = gemini_get(holder, "statistics");
         int64_t tokens = 0;
         TRY(add_vector(&a, holder));

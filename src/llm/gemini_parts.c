@@ -40,8 +40,7 @@ bool gemini_key_is(struct json_node key, const char *camel)
 
 struct json_node gemini_get(struct json_node object, const char *camel)
 {
-    JSON_EACH(w, object)
-    {
+    JSON_EACH(w, object) {
         if (json_is_absent(w.key))
             break; /* an array */
         if (gemini_key_is(w.key, camel))
@@ -112,8 +111,7 @@ static void put_type(struct json_out *o, struct json_node type, bool nullable, s
 static void put_properties(struct json_out *o, struct json_node v, struct arena *arena)
 {
     json_open(o, '{');
-    JSON_EACH(w, v)
-    {
+    JSON_EACH(w, v) {
         json_key(o, json_node_text(w.key, arena));
         put_schema(o, w.value, arena);
     }
@@ -157,7 +155,7 @@ static void put_schema(struct json_out *o, struct json_node v, struct arena *are
     if (json_node_is(v, JSON_ARRAY)) {
         json_open(o, '[');
         JSON_EACH(w, v)
-        put_schema(o, w.value, arena);
+            put_schema(o, w.value, arena);
         json_close(o, ']');
         return;
     }
@@ -167,7 +165,7 @@ static void put_schema(struct json_out *o, struct json_node v, struct arena *are
     }
     json_open(o, '{');
     JSON_EACH(w, v)
-    put_schema_member(o, &w, nullable, arena);
+        put_schema_member(o, &w, nullable, arena);
     json_close(o, '}');
 }
 

@@ -55,8 +55,7 @@ static err_t refuse(struct reading *r, struct json_node at, const char *member, 
 
 static void keep_unknown(struct reading *r, struct json_node object, const char *const *known)
 {
-    JSON_EACH(w, object)
-    {
+    JSON_EACH(w, object) {
         bool is_known = !json_node_is_set(w.value);
         for (size_t i = 0; known[i] && !is_known; i++)
             is_known = gemini_key_is(w.key, known[i]);
@@ -171,7 +170,7 @@ static err_t read_response(struct reading *r, struct block **list, struct json_n
         chat_add_block(&b->content, r->arena, BLOCK_TEXT, response)->text = response_text(r, b, response);
     KEEP_UNKNOWN(r, v, "id", "name", "response", "parts");
     JSON_EACH(w, gemini_get(v, "parts"))
-    TRY(read_part(r, &b->content, w.value, true));
+        TRY(read_part(r, &b->content, w.value, true));
     return OK;
 }
 
@@ -264,8 +263,7 @@ static err_t read_parts(struct reading *r, struct block **list, struct json_node
         return read_part(r, list, parts, false);
     if (json_node_is_set(parts) && !json_node_is(parts, JSON_ARRAY))
         return refuse(r, content, "parts", "must be a list of parts");
-    JSON_EACH(w, parts)
-    {
+    JSON_EACH(w, parts) {
         TRY(read_part(r, list, w.value, false));
         r->part++;
         if ((*list) && (*list)->next)
@@ -309,7 +307,7 @@ static err_t take_contents(struct reading *r, struct json_node v)
     if (!json_node_is(v, JSON_ARRAY) || !json_node_count(v))
         return refuse(r, v, NULL, "must be a list of contents that is not empty");
     JSON_EACH(w, v)
-    TRY(read_content(r, w.value));
+        TRY(read_content(r, w.value));
     return OK;
 }
 
@@ -352,8 +350,7 @@ static err_t read_function(struct reading *r, struct json_node v)
 
 static err_t read_tool(struct reading *r, struct json_node v)
 {
-    JSON_EACH(w, v)
-    {
+    JSON_EACH(w, v) {
         if (!json_node_is_set(w.value))
             continue;
         if (!gemini_key_is(w.key, "functionDeclarations")) {
@@ -365,7 +362,7 @@ static err_t read_tool(struct reading *r, struct json_node v)
             continue;
         }
         JSON_EACH(f, w.value)
-        TRY(read_function(r, f.value));
+            TRY(read_function(r, f.value));
     }
     return OK;
 }
@@ -377,7 +374,7 @@ static err_t take_tools(struct reading *r, struct json_node v)
     if (!json_node_is(v, JSON_ARRAY))
         return refuse(r, v, NULL, "must be a list of tools");
     JSON_EACH(w, v)
-    TRY(read_tool(r, w.value));
+        TRY(read_tool(r, w.value));
     return OK;
 }
 
@@ -389,7 +386,7 @@ static void read_allowed(struct reading *r, struct tool_choice *c, struct json_n
         return;
     struct str *allowed = arena_alloc(r->arena, n * sizeof *allowed);
     JSON_EACH(w, names)
-    allowed[at++] = json_node_text(w.value, r->arena);
+        allowed[at++] = json_node_text(w.value, r->arena);
     if (n == 1 && c->kind == CHOICE_REQUIRED) {
         c->kind = CHOICE_NAMED;
         c->name = allowed[0];
@@ -452,8 +449,8 @@ static void read_stops(struct reading *r, struct json_node v)
 {
     r->q->stops = arena_zalloc(r->arena, (json_node_count(v) + 1) * sizeof *r->q->stops);
     JSON_EACH(w, v)
-    if (json_node_is(w.value, JSON_STRING))
-        chat_read_setting(&r->q->stops[r->q->stop_count++], w.value, r->arena);
+        if (json_node_is(w.value, JSON_STRING))
+            chat_read_setting(&r->q->stops[r->q->stop_count++], w.value, r->arena);
 }
 
 static void read_format(struct reading *r, struct json_node config)
@@ -567,8 +564,7 @@ static err_t read_members(struct reading *r, struct json_node root)
         if (!json_is_absent(v))
             TRY(fields[i].take(r, v));
     }
-    JSON_EACH(w, root)
-    {
+    JSON_EACH(w, root) {
         bool known = !json_node_is_set(w.value);
         for (size_t i = 0; i < ARRAY_LEN(fields) && !known; i++)
             known = gemini_key_is(w.key, fields[i].name);

@@ -137,7 +137,7 @@ static void gather(struct converting *c, struct parts *p, struct json_node v)
     }
     p->node[p->count++] = v;
     JSON_EACH(w, json_node_get(v, STR("allOf")))
-    gather(c, p, w.value);
+        gather(c, p, w.value);
     if (json_is_absent(ref))
         return;
     struct json_node target = find_ref(c, json_node_text(ref, c->arena));
@@ -203,11 +203,11 @@ static unsigned types_of(const struct parts *p)
     unsigned bits = type_bit(type);
 
     JSON_EACH(w, json_node_is(type, JSON_ARRAY) ? type : JSON_ABSENT)
-    bits |= type_bit(w.value);
+        bits |= type_bit(w.value);
     if (bits)
         return bits;
     JSON_EACH(w, said(p, STR("enum")))
-    bits |= type_of_value(w.value);
+        bits |= type_of_value(w.value);
     if (!json_is_absent(constant))
         return bits | type_of_value(constant);
     if (!json_is_absent(said(p, STR("properties"))))
@@ -245,15 +245,15 @@ static void put_enum(struct converting *c, const struct parts *p)
     bool any = json_node_is(constant, JSON_STRING);
 
     JSON_EACH(w, list)
-    any = any || json_node_is(w.value, JSON_STRING);
+        any = any || json_node_is(w.value, JSON_STRING);
     if (!any)
         return;
     json_member_open(&c->o, STR("enum"), '[');
     if (json_node_is(constant, JSON_STRING))
         json_put_raw(&c->o, json_node_raw(constant));
     JSON_EACH(w, json_is_absent(constant) ? list : JSON_ABSENT)
-    if (json_node_is(w.value, JSON_STRING))
-        json_put_raw(&c->o, json_node_raw(w.value));
+        if (json_node_is(w.value, JSON_STRING))
+            json_put_raw(&c->o, json_node_raw(w.value));
     json_close(&c->o, ']');
 }
 
@@ -299,8 +299,7 @@ static void put_properties(struct converting *c, const struct parts *p, struct m
 {
     json_member_open(&c->o, STR("properties"), '{');
     for (size_t i = 0; i < p->count; i++)
-        JSON_EACH(w, json_node_get(p->node[i], STR("properties")))
-        {
+        JSON_EACH(w, json_node_get(p->node[i], STR("properties"))) {
             struct str name = json_node_text(w.key, c->arena);
             if (map_get(names, name))
                 continue;
@@ -316,8 +315,7 @@ static void put_required(struct converting *c, const struct parts *p, const stru
     bool any = false;
 
     for (size_t i = 0; i < p->count; i++)
-        JSON_EACH(w, json_node_get(p->node[i], STR("required")))
-        {
+        JSON_EACH(w, json_node_get(p->node[i], STR("required"))) {
             if (!map_get(names, json_node_text(w.value, c->arena)))
                 continue;
             if (!any)
@@ -415,8 +413,7 @@ static size_t count_alternatives(struct json_node list, struct json_node *ret_la
 {
     size_t n = 0;
 
-    JSON_EACH(w, list)
-    {
+    JSON_EACH(w, list) {
         if (is_null_only(w.value)) {
             *ret_null = true;
             continue;
@@ -436,8 +433,7 @@ static void put_alternatives(struct converting *c, const struct parts *p, struct
 
     json_open(&c->o, '{');
     json_member_open(&c->o, STR("anyOf"), '[');
-    JSON_EACH(w, list)
-    {
+    JSON_EACH(w, list) {
         struct parts one = {.around = p->refs, .refs = p->refs, .nullable = p->nullable};
         one.description = json_node_is_set(description) ? json_node_raw(description) : p->description;
         if (is_null_only(w.value))

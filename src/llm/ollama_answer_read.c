@@ -130,7 +130,7 @@ static err_t tell_content(struct ollama_reader *r, struct json_node line, struct
     TRY(tell_text(r, BLOCK_TEXT, json_get_text(in, chat ? STR("content") : STR("response"), scratch), sink));
     TRY(tell_logprobs(r, line, sink));
     JSON_EACH(w, json_node_get(in, STR("tool_calls")))
-    TRY(tell_call(r, w.value, scratch, sink));
+        TRY(tell_call(r, w.value, scratch, sink));
     return OK;
 }
 

@@ -39,8 +39,8 @@ static err_t read_inputs(struct embed_request *q, struct json_node v, const char
     if (!list)
         return read_one(q->inputs, v, arena) == OK ? OK : refuse(ret_param, field);
     JSON_EACH(w, v)
-    if (read_one(&q->inputs[i++], w.value, arena) != OK)
-        return refuse(ret_param, field);
+        if (read_one(&q->inputs[i++], w.value, arena) != OK)
+            return refuse(ret_param, field);
     return n ? OK : refuse(ret_param, field);
 }
 
@@ -59,8 +59,7 @@ err_t ollama_read_embed(struct translation *t, const struct json_tree *doc, stru
         *ret_param = STR("model");
         return fail(E_PARSE, "model is required: give its name as a string");
     }
-    JSON_EACH(w, root)
-    {
+    JSON_EACH(w, root) {
         if (!json_node_is_set(w.value) || json_walk_key_is(&w, STR("model")) || json_walk_key_is(&w, str_from_c(field)))
             continue;
         if (json_walk_key_is(&w, STR("truncate")))
@@ -164,8 +163,7 @@ err_t ollama_read_embed_answer(struct arena *arena, struct str body, struct embe
         return fail(E_PROTOCOL, "the provider's answer has no embeddings");
     struct embed_answer a = {.model = json_get_text(root, STR("model"), arena), .vector_count = json_node_count(list)};
     a.vectors = arena_zalloc(arena, (a.vector_count + 1) * sizeof *a.vectors);
-    JSON_EACH(w, list)
-    {
+    JSON_EACH(w, list) {
         if (!json_node_is(w.value, JSON_ARRAY))
             return fail(E_PROTOCOL, "the provider's answer has an embedding that is no list of numbers");
         a.vectors[i++].json = json_node_raw(w.value);

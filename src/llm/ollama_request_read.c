@@ -33,8 +33,7 @@ static err_t refuse(struct reading *r, struct json_node at, const char *what)
 
 static void keep_unknown(struct reading *r, struct json_node object, const struct str *known, size_t n)
 {
-    JSON_EACH(w, object)
-    {
+    JSON_EACH(w, object) {
         bool is_known = !json_node_is_set(w.value);
         for (size_t i = 0; i < n && !is_known; i++)
             is_known = json_walk_key_is(&w, known[i]);
@@ -66,8 +65,7 @@ static err_t read_images(struct reading *r, struct block **to, struct json_node 
 {
     if (json_node_is_set(images) && !json_node_is(images, JSON_ARRAY))
         return refuse(r, images, "must be a list of images in base64");
-    JSON_EACH(w, images)
-    {
+    JSON_EACH(w, images) {
         struct str data = json_node_text(w.value, r->arena);
         if (!data.n)
             return refuse(r, w.value, "must be an image in base64");
@@ -127,7 +125,7 @@ static err_t read_assistant(struct reading *r, struct turn *t, struct json_node 
     if (json_node_is_set(calls) && !json_node_is(calls, JSON_ARRAY))
         return refuse(r, calls, "must be a list of calls");
     JSON_EACH(w, calls)
-    TRY(read_call(r, t, w.value, part++));
+        TRY(read_call(r, t, w.value, part++));
     return OK;
 }
 
@@ -231,7 +229,7 @@ static err_t take_messages(struct reading *r, struct json_node v)
     if (!json_node_is(v, JSON_ARRAY))
         return refuse(r, v, "must be a list of messages");
     JSON_EACH(w, v)
-    TRY(read_message(r, w.value));
+        TRY(read_message(r, w.value));
     return OK;
 }
 
@@ -265,7 +263,7 @@ static err_t take_tools(struct reading *r, struct json_node v)
     if (!json_node_is(v, JSON_ARRAY))
         return refuse(r, v, "must be a list of tools");
     JSON_EACH(w, v)
-    TRY(read_tool(r, w.value));
+        TRY(read_tool(r, w.value));
     return OK;
 }
 
@@ -322,8 +320,7 @@ static err_t read_stops(struct reading *r, struct json_node v)
     }
     if (!json_node_is(v, JSON_ARRAY))
         return refuse(r, v, "must be a list of strings");
-    JSON_EACH(w, v)
-    {
+    JSON_EACH(w, v) {
         if (!json_node_is(w.value, JSON_STRING))
             return refuse(r, w.value, "must be a string");
         chat_read_setting(&q->stops[i++], w.value, r->arena);
@@ -378,8 +375,8 @@ static err_t take_options(struct reading *r, struct json_node v)
     if (!json_node_is(v, JSON_OBJECT))
         return refuse(r, v, "must be an object");
     JSON_EACH(w, v)
-    if (json_node_is_set(w.value))
-        TRY(read_option(r, &w));
+        if (json_node_is_set(w.value))
+            TRY(read_option(r, &w));
     drop_no_limit(&r->q->max_output);
     return OK;
 }
@@ -447,8 +444,8 @@ static err_t make_turns(struct reading *r, struct json_node root)
     q->is_completion = r->raw || q->suffix.text.n;
     if (q->is_completion && system.n) {
         JSON_EACH(w, root)
-        if (json_walk_key_is(&w, STR("system")))
-            chat_add_extra(q, r->arena, w.key, w.value, false);
+            if (json_walk_key_is(&w, STR("system")))
+                chat_add_extra(q, r->arena, w.key, w.value, false);
     } else if (system.n) {
         struct turn *t = chat_add_turn(q, r->arena, CHAT_SYSTEM, r->system);
         add_text(r, &t->blocks, BLOCK_TEXT, system, r->system);
@@ -485,8 +482,7 @@ static const struct member generate_members[] = {COMMON,
 
 static err_t read_members(struct reading *r, struct json_node root, const struct member *members, size_t count)
 {
-    JSON_EACH(w, root)
-    {
+    JSON_EACH(w, root) {
         size_t i = 0;
         if (!json_node_is_set(w.value))
             continue;

@@ -244,8 +244,7 @@ static err_t read_calls(const struct reading *g, struct choice *c, struct json_n
 {
     struct json_node legacy = json_node_get(delta, STR("function_call"));
 
-    JSON_EACH(w, json_node_get(delta, STR("tool_calls")))
-    {
+    JSON_EACH(w, json_node_get(delta, STR("tool_calls"))) {
         struct json_node custom = json_node_get(w.value, STR("custom"));
         bool is_custom = json_node_is(custom, JSON_OBJECT);
         TRY(read_call(g, c, w.value, is_custom ? custom : json_node_get(w.value, STR("function")), is_custom));
@@ -323,9 +322,9 @@ static err_t read_detail(const struct reading *g, struct choice *c, struct json_
 static bool has_words(struct json_node details)
 {
     JSON_EACH(w, details)
-    if (json_node_is(json_node_get(w.value, STR("text")), JSON_STRING) ||
-        json_node_is(json_node_get(w.value, STR("summary")), JSON_STRING))
-        return true;
+        if (json_node_is(json_node_get(w.value, STR("text")), JSON_STRING) ||
+            json_node_is(json_node_get(w.value, STR("summary")), JSON_STRING))
+            return true;
     return false;
 }
 
@@ -341,7 +340,7 @@ static err_t read_thoughts(const struct reading *g, struct choice *c, struct jso
     if (!words)
         TRY(tell_text(g, c, BLOCK_THINKING, said));
     JSON_EACH(w, details)
-    TRY(read_detail(g, c, w.value, words));
+        TRY(read_detail(g, c, w.value, words));
     return OK;
 }
 
@@ -354,7 +353,7 @@ static err_t read_part(const struct reading *g, struct choice *c, struct json_no
         return tell_text(g, c, BLOCK_TEXT, json_get_text(part, STR("text"), g->scratch));
     TRY(tell_text(g, c, BLOCK_THINKING, json_node_text(thinking, g->scratch)));
     JSON_EACH(w, thinking)
-    TRY(tell_text(g, c, BLOCK_THINKING, json_get_text(w.value, STR("text"), g->scratch)));
+        TRY(tell_text(g, c, BLOCK_THINKING, json_get_text(w.value, STR("text"), g->scratch)));
     return tell_signature(g, c, json_get_text(part, STR("signature"), g->scratch), SIGNER_OTHER);
 }
 
@@ -363,7 +362,7 @@ static err_t read_content(const struct reading *g, struct choice *c, struct json
     TRY(tell_text(g, c, BLOCK_TEXT, json_node_text(content, g->scratch)));
     if (json_node_is(content, JSON_ARRAY))
         JSON_EACH(w, content)
-    TRY(read_part(g, c, w.value));
+            TRY(read_part(g, c, w.value));
     return OK;
 }
 
@@ -397,8 +396,7 @@ static err_t read_audio(const struct reading *g, struct choice *c, struct json_n
 /* Images beside the text, as OpenRouter and others return them. */
 static err_t read_images(const struct reading *g, struct choice *c, struct json_node images)
 {
-    JSON_EACH(w, images)
-    {
+    JSON_EACH(w, images) {
         struct json_node url = json_node_get(json_node_get(w.value, STR("image_url")), STR("url"));
         struct media media = {0};
         if (!json_node_is(url, JSON_STRING) ||
@@ -418,8 +416,7 @@ static err_t read_images(const struct reading *g, struct choice *c, struct json_
 
 static err_t read_annotations(const struct reading *g, struct choice *c, struct json_node annotations)
 {
-    JSON_EACH(w, annotations)
-    {
+    JSON_EACH(w, annotations) {
         struct json_node in = json_node_get(w.value, STR("url_citation"));
         struct citation cited = {.url = json_get_text(in, STR("url"), g->scratch),
                                  .title = json_get_text(in, STR("title"), g->scratch),
@@ -527,16 +524,14 @@ static struct str completion_logprobs(const struct reading *g, struct json_node 
     if (!json_node_count(tokens))
         return STR_NONE;
     json_open(&o, '[');
-    JSON_EACH(w, tokens)
-    {
+    JSON_EACH(w, tokens) {
         json_open(&o, '{');
         json_member_raw(&o, STR("token"), json_node_raw(w.value));
         json_member_raw(&o, STR("logprob"), json_walk_next(&chances) ? json_node_raw(chances.value) : STR_NONE);
         json_member_null(&o, STR("bytes"));
         json_member_open(&o, STR("top_logprobs"), '[');
         if (json_walk_next(&tops)) {
-            JSON_EACH(top, tops.value)
-            {
+            JSON_EACH(top, tops.value) {
                 json_open(&o, '{');
                 json_member_raw(&o, STR("token"), json_node_raw(top.key));
                 json_member_raw(&o, STR("logprob"), json_node_raw(top.value));
@@ -634,8 +629,7 @@ static err_t read_document(const struct reading *g, struct json_node root)
     read_usage(r, root);
     if (json_node_count(choices))
         TRY(start(g));
-    JSON_EACH(w, choices)
-    {
+    JSON_EACH(w, choices) {
         read_usage(r, w.value);
         if (!r->over)
             TRY(read_choice(g, w.value));

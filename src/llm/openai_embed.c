@@ -34,8 +34,8 @@ static bool read_one(struct embed_input *to, struct json_node v, struct arena *a
     if (!json_node_is(v, JSON_ARRAY))
         return false;
     JSON_EACH(w, v)
-    if (!json_node_is(w.value, JSON_NUMBER))
-        return false;
+        if (!json_node_is(w.value, JSON_NUMBER))
+            return false;
     to->tokens = json_node_raw(v);
     return true;
 }
@@ -53,8 +53,8 @@ static err_t read_input(struct translation *t, struct json_node v, struct embed_
     if (!n)
         return refuse_input(ret_param);
     JSON_EACH(w, v)
-    if (!read_one(&q->inputs[i++], w.value, t->arena))
-        return refuse_input(ret_param);
+        if (!read_one(&q->inputs[i++], w.value, t->arena))
+            return refuse_input(ret_param);
     return OK;
 }
 
@@ -108,8 +108,8 @@ err_t openai_read_embed(struct translation *t, const struct json_tree *doc, stru
         return fail(E_PARSE, "'model' must be a string that names the model");
     }
     JSON_EACH(w, root)
-    if (json_node_is_set(w.value))
-        read_embed_member(t, &w, ret);
+        if (json_node_is_set(w.value))
+            read_embed_member(t, &w, ret);
     return read_input(t, json_node_get(root, STR("input")), ret, ret_param);
 }
 
@@ -211,8 +211,7 @@ err_t openai_read_embed_answer(struct arena *arena, struct str body, struct embe
     size_t n = json_node_count(data), i = 0;
     ret->vectors = arena_zalloc(arena, (n ? n : 1) * sizeof *ret->vectors);
     ret->vector_count = n;
-    JSON_EACH(w, data)
-    {
+    JSON_EACH(w, data) {
         int64_t index = (int64_t)i++; /* the order is that of "index"; most send them in it */
         (void)json_node_i64(json_node_get(w.value, STR("index")), &index);
         if (index < 0 || (uint64_t)index >= n)

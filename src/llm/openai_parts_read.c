@@ -60,8 +60,7 @@ static err_t read_text(struct openai_reading *r, struct json_node part, struct b
     if (!json_node_is(text, JSON_STRING))
         return openai_refuse(r, part, "a text part needs a string 'text'");
     b->text = json_node_text(text, r->arena);
-    JSON_EACH(w, json_node_get(part, STR("annotations")))
-    {
+    JSON_EACH(w, json_node_get(part, STR("annotations"))) {
         *at = read_citation(r, w.value);
         at = &(*at)->next;
     }
@@ -81,8 +80,7 @@ static err_t read_thinking(struct openai_reading *r, struct json_node part, stru
     struct str signature = json_get_text(part, STR("signature"), r->arena);
     struct block *pieces = NULL, **at = &pieces;
 
-    JSON_EACH(w, thinking)
-    {
+    JSON_EACH(w, thinking) {
         chat_add_block(at, r->arena, BLOCK_TEXT, w.value)->text = json_get_text(w.value, STR("text"), r->arena);
         at = &(*at)->next;
     }
@@ -250,8 +248,7 @@ err_t openai_read_content(struct openai_reading *r, struct json_node content, st
         return read_part(r, content, to);
     if (!json_node_is(content, JSON_ARRAY))
         return openai_refuse(r, content, "content must be a string or an array of parts");
-    JSON_EACH(w, content)
-    {
+    JSON_EACH(w, content) {
         TRY(read_part(r, w.value, to));
         to = &(*to)->next;
     }

@@ -58,8 +58,8 @@ static bool is_word_of(const char *words, const struct json_walk *w)
 void openai_note_unknown(struct openai_reading *r, struct json_node object, const char *known)
 {
     JSON_EACH(w, object)
-    if (json_node_is_set(w.value) && !json_is_absent(w.key) && !is_word_of(known, &w))
-        chat_add_extra(r->q, r->arena, w.key, w.value, true);
+        if (json_node_is_set(w.value) && !json_is_absent(w.key) && !is_word_of(known, &w))
+            chat_add_extra(r->q, r->arena, w.key, w.value, true);
 }
 
 static err_t need(struct openai_reading *r, struct json_node v, const struct str *key, bool fits, const char *what)
@@ -100,8 +100,7 @@ err_t openai_read_members(struct openai_reading *r, const struct openai_member *
 
     if (!json_node_is(root, JSON_OBJECT))
         return openai_refuse(r, root, "the body must be a JSON object");
-    JSON_EACH(w, root)
-    {
+    JSON_EACH(w, root) {
         size_t i = 0;
         if (!json_node_is_set(w.value))
             continue;
@@ -151,8 +150,7 @@ err_t openai_read_stop(struct openai_reading *r, struct json_node v)
     }
     if (!json_node_is(v, JSON_ARRAY))
         return openai_refuse(r, v, "'stop' must be a string or an array of strings");
-    JSON_EACH(w, v)
-    {
+    JSON_EACH(w, v) {
         if (!json_node_is(w.value, JSON_STRING))
             return openai_refuse(r, w.value, "each of 'stop' must be a string");
         chat_read_setting(&r->q->stops[i++], w.value, r->arena);
@@ -377,7 +375,7 @@ static err_t read_tools(struct openai_reading *r, struct json_node v)
     if (!json_node_is(v, JSON_ARRAY))
         return openai_refuse(r, v, "'tools' must be an array");
     JSON_EACH(w, v)
-    TRY(read_tool(r, w.value));
+        TRY(read_tool(r, w.value));
     return OK;
 }
 
@@ -386,7 +384,7 @@ static err_t read_functions(struct openai_reading *r, struct json_node v)
     if (!json_node_is(v, JSON_ARRAY))
         return openai_refuse(r, v, "'functions' must be an array");
     JSON_EACH(w, v)
-    TRY(read_function(r, chat_add_tool(r->q, r->arena, TOOL_FUNCTION, w.value), w.value));
+        TRY(read_function(r, chat_add_tool(r->q, r->arena, TOOL_FUNCTION, w.value), w.value));
     return OK;
 }
 
@@ -429,8 +427,7 @@ static err_t read_allowed(struct openai_reading *r, struct json_node v)
 
     r->q->tool_choice.kind =
         json_node_text_is(json_node_get(in, STR("mode")), STR("required")) ? CHOICE_REQUIRED : CHOICE_AUTO;
-    JSON_EACH(w, tools)
-    {
+    JSON_EACH(w, tools) {
         names[n] = named_tool(w.value, r->arena);
         if (!names[n].n)
             names[n] = json_get_text(w.value, STR("type"), r->arena); /* a hosted one goes by its type */
@@ -532,7 +529,7 @@ static void read_thoughts(struct openai_reading *r, struct turn *t, struct json_
     bool words = false;
 
     JSON_EACH(w, json_node_get(message, STR("reasoning_details")))
-    words = read_reasoning_detail(r, t, w.value) || words;
+        words = read_reasoning_detail(r, t, w.value) || words;
     if (!json_node_is(text, JSON_STRING))
         text = json_node_get(message, STR("reasoning"));
     struct str said = json_node_text(text, r->arena);
@@ -623,7 +620,7 @@ static err_t read_assistant(struct openai_reading *r, struct turn *t, struct jso
     if (json_node_is_set(calls) && !json_node_is(calls, JSON_ARRAY))
         return openai_refuse(r, calls, "'tool_calls' must be an array");
     JSON_EACH(w, calls)
-    TRY(read_call(r, t, w.value));
+        TRY(read_call(r, t, w.value));
     read_function_call(r, t, json_node_get(m, STR("function_call")));
     t->prefill = json_get_true(m, STR("prefix")) ? YES : UNSET;
     return OK;
@@ -685,8 +682,7 @@ static void put_hint_on_last(struct turn *t, enum cache_hint hint)
 /* Empty lists, as in a reply that a client sends back just as it got it, say nothing. */
 static void note_unknown_of_message(struct openai_reading *r, struct json_node m, const char *known)
 {
-    JSON_EACH(w, m)
-    {
+    JSON_EACH(w, m) {
         bool empty = json_node_is(w.value, JSON_ARRAY) && json_node_count(w.value) == 0;
         if (json_node_is_set(w.value) && !empty && !is_word_of(known, &w))
             chat_add_extra(r->q, r->arena, w.key, w.value, true);
@@ -718,8 +714,7 @@ static err_t read_messages(struct openai_reading *r, struct json_node v)
 {
     if (!json_node_is(v, JSON_ARRAY))
         return openai_refuse(r, v, "'messages' must be an array");
-    JSON_EACH(w, v)
-    {
+    JSON_EACH(w, v) {
         TRY(read_message(r, w.value));
         r->turn++;
     }

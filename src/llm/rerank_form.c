@@ -27,7 +27,7 @@ static err_t read_documents(struct rerank_request *q, struct json_node v, struct
     TRY(arena_try(arena, n * sizeof *q->documents, &room));
     q->documents = (struct rerank_document *)(void *)room;
     JSON_EACH(w, v)
-    TRY(read_document(&q->documents[q->document_count++], w.value, arena));
+        TRY(read_document(&q->documents[q->document_count++], w.value, arena));
     return OK;
 }
 
@@ -70,9 +70,9 @@ err_t rerank_read(struct translation *t, const struct json_tree *doc, const char
     TRY(read_documents(ret, json_node_get(root, list), t->arena));
     *ret_param = STR_NONE;
     JSON_EACH(w, root)
-    if (json_node_is_set(w.value) && !json_walk_key_is(&w, STR("model")) && !json_walk_key_is(&w, STR("query")) &&
-        !json_walk_key_is(&w, list))
-        read_setting(t, ret, &w);
+        if (json_node_is_set(w.value) && !json_walk_key_is(&w, STR("model")) && !json_walk_key_is(&w, STR("query")) &&
+            !json_walk_key_is(&w, list))
+            read_setting(t, ret, &w);
     return OK;
 }
 
@@ -93,8 +93,7 @@ err_t rerank_read_results(struct arena *arena, struct json_node list, struct str
     if (!json_node_is(list, JSON_ARRAY))
         return fail(E_PROTOCOL, "the provider's answer has no results");
     ret->results = arena_zalloc(arena, (n ? n : 1) * sizeof *ret->results);
-    JSON_EACH(w, list)
-    {
+    JSON_EACH(w, list) {
         struct json_node value = json_node_get(w.value, score);
         int64_t index;
         if (!json_node_i64(json_node_get(w.value, STR("index")), &index) || index < 0 ||

@@ -222,14 +222,13 @@ static err_t finish_call(const struct reading *g, struct item *i, struct json_no
 static err_t finish_message(const struct reading *g, struct item *i, struct json_node item)
 {
     if (!i->started) {
-        JSON_EACH(w, json_node_get(item, STR("content")))
-        {
+        JSON_EACH(w, json_node_get(item, STR("content"))) {
             bool refusal = json_node_text_is(json_node_get(w.value, STR("type")), STR("refusal"));
             struct json_node logprobs = json_node_get(w.value, STR("logprobs"));
             TRY(open_block(g, i, refusal ? BLOCK_REFUSAL : BLOCK_TEXT, JSON_ABSENT));
             TRY(tell_text(g, i, json_get_text(w.value, refusal ? STR("refusal") : STR("text"), g->scratch)));
             JSON_EACH(a, json_node_get(w.value, STR("annotations")))
-            TRY(tell_citation(g, i, a.value));
+                TRY(tell_citation(g, i, a.value));
             if (json_node_count(logprobs))
                 TRY(tell(g, &(struct chat_event){
                                 .kind = CHAT_LOGPROBS, .block = i->block, .text = json_node_raw(logprobs)}));
@@ -241,8 +240,7 @@ static err_t finish_message(const struct reading *g, struct item *i, struct json
 
 static err_t tell_paragraphs(const struct reading *g, struct item *i, struct json_node list)
 {
-    JSON_EACH(w, list)
-    {
+    JSON_EACH(w, list) {
         struct str text = json_get_text(w.value, STR("text"), g->scratch);
         bool more = i->open;
         if (!text.n)
@@ -332,8 +330,7 @@ static err_t read_output(const struct reading *g, struct json_node output)
 
     if (streamed)
         return OK;
-    JSON_EACH(w, output)
-    {
+    JSON_EACH(w, output) {
         if (r->item_count++ >= ITEMS_MAX)
             return fail(E_TOO_LARGE, "an answer has more than %d items", ITEMS_MAX);
         struct item i = {.index = index++};

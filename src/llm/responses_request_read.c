@@ -100,8 +100,7 @@ static struct str texts_of(struct openai_reading *r, struct json_node list)
 {
     struct block *texts = NULL, **at = &texts;
 
-    JSON_EACH(w, list)
-    {
+    JSON_EACH(w, list) {
         chat_add_block(at, r->arena, BLOCK_TEXT, w.value)->text = json_get_text(w.value, STR("text"), r->arena);
         at = &(*at)->next;
     }
@@ -192,7 +191,7 @@ static err_t read_input(struct openai_reading *r, struct json_node v)
     if (!json_node_is(v, JSON_ARRAY))
         return openai_refuse(r, v, "'input' must be a string or an array of items");
     JSON_EACH(w, v)
-    TRY(read_item(r, w.value));
+        TRY(read_item(r, w.value));
     return OK;
 }
 
@@ -269,15 +268,14 @@ static err_t read_tools(struct openai_reading *r, struct json_node v)
     if (!json_node_is(v, JSON_ARRAY))
         return openai_refuse(r, v, "'tools' must be an array");
     JSON_EACH(w, v)
-    TRY(read_tool(r, w.value));
+        TRY(read_tool(r, w.value));
     return OK;
 }
 
 /* Encrypted thoughts are always told; other additions are OpenAI's own. */
 static err_t read_include(struct openai_reading *r, struct json_node v)
 {
-    JSON_EACH(w, v)
-    {
+    JSON_EACH(w, v) {
         if (json_node_text_is(w.value, STR("message.output_text.logprobs")))
             r->q->logprobs = (struct flag){YES, w.value};
         else if (!json_node_text_is(w.value, STR("reasoning.encrypted_content")))
@@ -352,7 +350,7 @@ static void put_items(struct json_out *o, struct json_node items)
     }
     if (json_node_is(items, JSON_ARRAY))
         JSON_EACH(w, items)
-    json_put_raw(o, json_node_raw(w.value));
+            json_put_raw(o, json_node_raw(w.value));
 }
 
 static err_t joined(struct arena *arena, struct str before, struct json_node then, struct buf *to)

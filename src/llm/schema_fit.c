@@ -40,8 +40,7 @@ struct str schema_of_object(struct str schema, struct arena *arena, bool *ret_we
     *ret_weaker = false;
     if (!schema.n || json_tree_parse(arena, schema, &tree) != OK || !json_node_is(json_tree_root(tree), JSON_OBJECT))
         return STR("{\"type\":\"object\",\"properties\":{}}");
-    JSON_EACH(w, json_tree_root(tree))
-    {
+    JSON_EACH(w, json_tree_root(tree)) {
         if (is_one_of(&w, unions, ARRAY_LEN(unions)))
             *ret_weaker = true;
         else if (json_walk_key_is(&w, STR("type")) && json_node_text_is(w.value, STR("object")))
@@ -56,9 +55,9 @@ struct str schema_of_object(struct str schema, struct arena *arena, bool *ret_we
     json_open(&o, '{');
     json_member_str(&o, STR("type"), STR("object"));
     JSON_EACH(w, json_tree_root(tree))
-    if (!json_walk_key_is(&w, STR("type")) && !is_one_of(&w, unions, ARRAY_LEN(unions)) &&
-        !is_one_of(&w, names, ARRAY_LEN(names)))
-        copy_member(&o, &w);
+        if (!json_walk_key_is(&w, STR("type")) && !is_one_of(&w, unions, ARRAY_LEN(unions)) &&
+            !is_one_of(&w, names, ARRAY_LEN(names)))
+            copy_member(&o, &w);
     json_close(&o, '}');
     return arena_str(arena, buf_str(&to));
 }
@@ -78,8 +77,7 @@ static void put_closed_object(struct json_out *o, struct json_node v, bool is_sc
     bool open = is_schema && is_schema_of_object(v) && json_is_absent(json_node_get(v, STR("additionalProperties")));
 
     json_open(o, '{');
-    JSON_EACH(w, v)
-    {
+    JSON_EACH(w, v) {
         if (is_schema && is_one_of(&w, values, ARRAY_LEN(values))) {
             copy_member(o, &w);
             continue;
@@ -107,7 +105,7 @@ static void put_closed(struct json_out *o, struct json_node v, bool is_schema)
     }
     json_open(o, '[');
     JSON_EACH(w, v)
-    put_closed(o, w.value, is_schema);
+        put_closed(o, w.value, is_schema);
     json_close(o, ']');
 }
 

@@ -132,8 +132,7 @@ static void put_logprob(struct json_out *o, struct json_node token, struct json_
     json_open(o, '{');
     put_token(o, token);
     json_member_open(o, STR("top_logprobs"), '[');
-    JSON_EACH(w, rivals)
-    {
+    JSON_EACH(w, rivals) {
         json_open(o, '{');
         put_token(o, w.value);
         json_close(o, '}');
@@ -159,8 +158,7 @@ static err_t tell_logprobs(struct tgi_reader *r, struct json_node tokens, struct
         put_logprob(&o, tokens, rivals);
         any = true;
     } else {
-        JSON_EACH(w, tokens)
-        {
+        JSON_EACH(w, tokens) {
             bool there = json_walk_next(&rival);
             if (json_get_true(w.value, STR("special")))
                 continue;

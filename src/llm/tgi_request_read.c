@@ -29,8 +29,7 @@ static err_t read_stops(struct reading *r, struct json_node v)
     if (!json_node_is(v, JSON_ARRAY))
         return refuse(r, v, "must be a list of strings");
     r->q->stops = arena_zalloc(r->arena, (json_node_count(v) + 1) * sizeof *r->q->stops);
-    JSON_EACH(w, v)
-    {
+    JSON_EACH(w, v) {
         if (!json_node_is(w.value, JSON_STRING))
             return refuse(r, w.value, "must be a string");
         chat_read_setting(&r->q->stops[i++], w.value, r->arena);
@@ -113,8 +112,8 @@ static err_t read_parameters(struct reading *r, struct json_node v)
     if (!json_node_is(v, JSON_OBJECT))
         return refuse(r, v, "must be an object");
     JSON_EACH(w, v)
-    if (json_node_is_set(w.value))
-        TRY(read_parameter(r, &w));
+        if (json_node_is_set(w.value))
+            TRY(read_parameter(r, &w));
     if (json_node_is(sample, JSON_FALSE) && !r->q->temperature.text.n)
         r->q->temperature = (struct number){STR("0"), sample};
     return OK;
@@ -169,8 +168,8 @@ err_t tgi_read_chat(struct translation *t, const struct json_tree *doc, struct c
     struct turn *turn = chat_add_turn(&q, t->arena, CHAT_USER, inputs);
     chat_add_block(&turn->blocks, t->arena, BLOCK_TEXT, inputs)->text = prompt;
     JSON_EACH(w, root)
-    if (json_node_is_set(w.value))
-        TRY(read_member(&r, &w));
+        if (json_node_is_set(w.value))
+            TRY(read_member(&r, &w));
     q.stream = streams(t, q.stream);
     *ret = q;
     return OK;

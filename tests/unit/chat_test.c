@@ -78,7 +78,7 @@ TEST(chat_extras_keep_their_keys_and_text_as_written)
 
     arena_init(&a, 1 << 20);
     JSON_EACH(w, json_tree_root(parse(&a, "{\"k\\u0065y\": {\"a\" : 1e400},\"b\":[ ]}")))
-    chat_add_extra(&q, &a, w.key, w.value, json_walk_key_is(&w, STR("b")));
+        chat_add_extra(&q, &a, w.key, w.value, json_walk_key_is(&w, STR("b")));
     CHECK_STR(q.extras->key, "k\\u0065y");
     CHECK_STR(q.extras->raw, "{\"a\" : 1e400}");
     CHECK(!q.extras->nested);

@@ -80,7 +80,7 @@ TEST(json_tree_names_places_by_pointers)
     CHECK_STR(json_node_pointer(deep, &a), "/m/1/a~1b~0/1");
     CHECK_STR(json_node_pointer(json_node_get(root, STR("z")), &a), "/z");
     JSON_EACH(w, json_node_at(json_node_get(root, STR("m")), 0))
-    CHECK_STR(json_node_pointer(w.key, &a), "/m/0/x");
+        CHECK_STR(json_node_pointer(w.key, &a), "/m/0/x");
 }
 
 TEST(json_tree_refuses_what_is_no_json_and_says_where)

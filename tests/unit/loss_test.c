@@ -84,7 +84,7 @@ TEST(losses_past_the_most_that_are_kept_are_counted)
     (void)buf_add_lit(&b, "]");
     noting_begin(&n, buf_str(&b));
     JSON_EACH(w, json_tree_root(n.tree))
-    loss_drop(&n.losses, w.value, "x");
+        loss_drop(&n.losses, w.value, "x");
     CHECK_EQ(n.losses.dropped, LOSSES_MAX + 10);
     struct str list = losses_list(&n.losses, LOSS_DROPPED, 10000);
     CHECK(str_starts(list, STR("/0,/1,")));

@@ -42,8 +42,8 @@ static bool read_one(struct embed_input *to, struct json_node v, struct arena *a
         return true;
     }
     JSON_EACH(w, v)
-    if (!json_node_is(w.value, JSON_NUMBER))
-        return false;
+        if (!json_node_is(w.value, JSON_NUMBER))
+            return false;
     to->tokens = json_node_raw(v);
     return json_node_is(v, JSON_ARRAY) && json_node_count(v) > 0;
 }
@@ -62,7 +62,7 @@ static err_t read_inputs(struct arena *arena, struct json_node v, struct embed_r
     if (!list)
         fits = read_one(&q->inputs[q->input_count++], v, arena);
     JSON_EACH(w, list ? v : JSON_ABSENT)
-    fits = read_one(&q->inputs[q->input_count++], w.value, arena) && fits;
+        fits = read_one(&q->inputs[q->input_count++], w.value, arena) && fits;
     return fits ? OK : fail(E_PARSE, "'inputs' must be a string, an array of strings, or tokens");
 }
 
@@ -74,8 +74,7 @@ static err_t read_embed(struct translation *t, const struct json_tree *doc, stru
     *ret = (struct embed_request){.dialect = t->client, .document = doc};
     if (!json_node_is(root, JSON_OBJECT))
         return fail(E_PARSE, "the body must be a JSON object");
-    JSON_EACH(w, root)
-    {
+    JSON_EACH(w, root) {
         if (!json_node_is_set(w.value) || json_walk_key_is(&w, STR("inputs")))
             continue;
         if (json_walk_key_is(&w, STR("normalize")))
@@ -177,8 +176,7 @@ static err_t read_embed_answer(struct arena *arena, struct str body, struct embe
     if (!json_node_is(root, JSON_ARRAY) || !n)
         return fail(E_PROTOCOL, "the provider's answer has no embeddings");
     ret->vectors = arena_zalloc(arena, n * sizeof *ret->vectors);
-    JSON_EACH(w, root)
-    {
+    JSON_EACH(w, root) {
         if (!json_node_is(w.value, JSON_ARRAY))
             return fail(E_PROTOCOL, "the provider's answer has an embedding without a vector");
         ret->vectors[ret->vector_count++].json = json_node_raw(w.value);
