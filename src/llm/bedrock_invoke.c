@@ -122,6 +122,7 @@ static err_t read_inputs(struct embed_request *q, struct json_node root, struct 
 static void read_types(struct embed_request *q, struct json_node list, struct arena *arena)
 {
     q->types = arena_alloc(arena, (json_node_count(list) + 1) * sizeof *q->types);
+    q->type_count = 0; /* the member may be there twice */
     JSON_EACH(w, list)
         if (json_node_is(w.value, JSON_STRING))
             q->types[q->type_count++] = json_node_text(w.value, arena);

@@ -91,6 +91,7 @@ static err_t read_inputs(struct translation *t, struct json_node root, struct em
 static void read_types(struct translation *t, struct json_node v, struct embed_request *q)
 {
     q->types = arena_zalloc(t->arena, (json_node_count(v) + 1) * sizeof *q->types);
+    q->type_count = 0; /* the member may be there twice */
     JSON_EACH(w, v)
         if (json_node_is(w.value, JSON_STRING))
             q->types[q->type_count++] = json_node_text(w.value, t->arena);

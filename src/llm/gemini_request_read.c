@@ -448,6 +448,7 @@ static void read_thinking(struct reading *r, struct json_node v)
 static void read_stops(struct reading *r, struct json_node v)
 {
     r->q->stops = arena_zalloc(r->arena, (json_node_count(v) + 1) * sizeof *r->q->stops);
+    r->q->stop_count = 0; /* the member may be there twice */
     JSON_EACH(w, v)
         if (json_node_is(w.value, JSON_STRING))
             chat_read_setting(&r->q->stops[r->q->stop_count++], w.value, r->arena);

@@ -591,6 +591,20 @@ TEST(cohere_embeddings_of_several_types_keep_their_order)
         "\"embeddings_by_type\"}");
 }
 
+TEST(cohere_types_given_twice_are_the_last_ones)
+{
+    struct dialect_world w CLEANUP(world_release);
+    struct embed_request q;
+
+    world_init(&w, "cohere", "cohere");
+    CHECK_HOLDS(embed_as(&w,
+                         "{\"model\":\"m\",\"texts\":[\"x\"],\"embedding_types\":[\"int8\",\"uint8\"],"
+                         "\"embedding_types\":[\"float\"]}",
+                         &q),
+                "\"embedding_types\":[\"float\"]");
+    CHECK(q.type_count == 1);
+}
+
 TEST(cohere_base64_embeddings_are_made_from_numbers)
 {
     struct dialect_world w CLEANUP(world_release);
