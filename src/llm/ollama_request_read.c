@@ -10,36 +10,55 @@
  */
 #include "llm/ollama_int.h"
 
+#include "base/map.h"
 #include "codec/json_tree.h"
 #include "llm/tool_id.h"
+
+/* What a result may name: an id and its last call. */
+struct call_id {
+    const struct block *call;
+    bool answered;
+};
+
+/* A call of the last assistant message. */
+struct pending {
+    struct pending *next, *next_of_name;
+    const struct block *call;
+    struct call_id *id;
+};
+
+/* Those of one name. */
+struct call_name {
+    struct pending *first, *last;
+    unsigned turn; /* whose calls they are; others of the name are out of date */
+};
 
 struct reading {
     struct arena *arena;
     struct chat_request *q;
     struct str *param;
-    struct block *pending; /* calls of the last assistant message, chained by `next` as everything in its turn */
+    struct map ids;   /* id -> struct call_id, of all messages                       */
+    struct map names; /* name -> struct call_name                                    */
+    struct pending *first_pending,
+        *last_pending; /* calls of the last assistant message; answered ones are passed over */
     struct json_node prompt, images, system, suffix;
     bool raw;
-    unsigned turn; /* number of the message being read */
+    unsigned turn;      /* number of the message being read        */
+    unsigned assistant; /* number of the last one of the assistant */
 };
 
-/* --- refusing, keeping --- */
+static void reading_release(struct reading *r)
+{
+    map_release(&r->ids);
+    map_release(&r->names);
+}
+
+/* --- refusing --- */
 
 static err_t refuse(struct reading *r, struct json_node at, const char *what)
 {
     *r->param = json_node_pointer(at, r->arena);
     return fail(E_PARSE, "%.*s %s", STR_ARG(*r->param), what);
-}
-
-static void keep_unknown(struct reading *r, struct json_node object, const struct str *known, size_t n)
-{
-    JSON_EACH(w, object) {
-        bool is_known = !json_node_is_set(w.value);
-        for (size_t i = 0; i < n && !is_known; i++)
-            is_known = json_walk_key_is(&w, known[i]);
-        if (!is_known)
-            chat_add_extra(r->q, r->arena, w.key, w.value, true);
-    }
 }
 
 /* --- messages --- */
@@ -87,6 +106,74 @@ static void add_text(struct reading *r, struct block **to, enum block_kind kind,
     chat_add_block(to, r->arena, kind, from)->text = text;
 }
 
+static struct call_id *id_of(struct reading *r, struct str id)
+{
+    struct call_id *found = map_get(&r->ids, id);
+
+    if (!found) {
+        found = arena_new(r->arena, struct call_id);
+        map_put(&r->ids, id, found);
+    }
+    return found;
+}
+
+static struct call_name *name_of(struct reading *r, struct str name)
+{
+    struct call_name *found = map_get(&r->names, name);
+
+    if (!found) {
+        found = arena_new(r->arena, struct call_name);
+        map_put(&r->names, name, found);
+    }
+    if (found->turn != r->turn)
+        *found = (struct call_name){.turn = r->turn};
+    return found;
+}
+
+/* The call waits for its result. */
+static void expect_result(struct reading *r, const struct block *call)
+{
+    struct pending *p = arena_new(r->arena, struct pending);
+    struct call_id *id = id_of(r, call->id);
+    struct call_name *name = name_of(r, call->name);
+
+    *id = (struct call_id){.call = call};
+    p->call = call;
+    p->id = id;
+    *(r->last_pending ? &r->last_pending->next : &r->first_pending) = p;
+    r->last_pending = p;
+    *(name->last ? &name->last->next_of_name : &name->first) = p;
+    name->last = p;
+}
+
+/* The first call of the last assistant message, or of this name in it, that has no result yet. */
+static const struct pending *first_unanswered(struct reading *r, struct str name)
+{
+    if (!name.n) {
+        while (r->first_pending && r->first_pending->id->answered)
+            r->first_pending = r->first_pending->next;
+        return r->first_pending;
+    }
+    struct call_name *n = map_get(&r->names, name);
+    if (!n || n->turn != r->assistant)
+        return NULL;
+    while (n->first && n->first->id->answered)
+        n->first = n->first->next_of_name;
+    return n->first;
+}
+
+/* The call that a result answers: by its id, else the first of its name without a result yet. NULL if there is none. */
+static const struct block *answer_call(struct reading *r, struct str id, struct str name)
+{
+    const struct pending *p = id.n ? NULL : first_unanswered(r, name);
+    struct call_id *found = id.n ? map_get(&r->ids, id) : p ? p->id : NULL;
+
+    if (!found)
+        return NULL;
+    found->answered = true;
+    return p ? p->call : found->call;
+}
+
 static err_t read_call(struct reading *r, struct turn *t, struct json_node v, unsigned part)
 {
     static const struct str known[] = {STR_INIT("id"), STR_INIT("type"), STR_INIT("function")};
@@ -105,8 +192,9 @@ static err_t read_call(struct reading *r, struct turn *t, struct json_node v, un
     b->arguments = json_node_is(arguments, JSON_OBJECT)   ? json_node_raw(arguments)
                    : json_node_is(arguments, JSON_STRING) ? json_node_text(arguments, r->arena)
                                                           : STR("{}");
-    keep_unknown(r, v, known, ARRAY_LEN(known));
-    keep_unknown(r, function, known_here, ARRAY_LEN(known_here));
+    expect_result(r, b);
+    chat_keep_unknown(r->q, r->arena, v, known, ARRAY_LEN(known));
+    chat_keep_unknown(r->q, r->arena, function, known_here, ARRAY_LEN(known_here));
     return OK;
 }
 
@@ -116,6 +204,8 @@ static err_t read_assistant(struct reading *r, struct turn *t, struct json_node 
     struct str thinking;
     unsigned part = 0;
 
+    r->assistant = r->turn;
+    r->first_pending = r->last_pending = NULL;
     TRY(read_text(r, v, STR("thinking"), &thinking));
     if (thinking.n)
         add_text(r, &t->blocks, BLOCK_THINKING, thinking, json_node_get(v, STR("thinking")));
@@ -129,33 +219,6 @@ static err_t read_assistant(struct reading *r, struct turn *t, struct json_node 
     return OK;
 }
 
-/* The call that a result answers: by its id, else the first of its name without a result yet. */
-static const struct block *call_of(struct reading *r, struct str id, struct str name)
-{
-    const struct block *found = id.n ? chat_find_call(r->q, id, NULL) : NULL;
-
-    for (const struct block *b = id.n ? NULL : r->pending; b && !found; b = b->next)
-        if (b->kind == BLOCK_TOOL_CALL && (!name.n || str_eq(b->name, name)))
-            found = b;
-    return found;
-}
-
-/* Strike the call off the list of those without a result. */
-static void settle_call(struct reading *r, const struct block *call)
-{
-    struct block *left = NULL, **at = &left;
-
-    for (const struct block *b = r->pending; b; b = b->next) {
-        if (b->kind != BLOCK_TOOL_CALL || (call && str_eq(b->id, call->id)))
-            continue;
-        *at = arena_new(r->arena, struct block);
-        **at = *b;
-        (*at)->next = NULL;
-        at = &(*at)->next;
-    }
-    r->pending = left;
-}
-
 static err_t read_result(struct reading *r, struct turn *t, struct json_node v, struct str content)
 {
     struct str name, id;
@@ -165,8 +228,7 @@ static err_t read_result(struct reading *r, struct turn *t, struct json_node v, 
     if (!name.n) /* as OpenAI's clients call it */
         TRY(read_text(r, v, STR("name"), &name));
     struct block *b = chat_add_block(&t->blocks, r->arena, BLOCK_TOOL_RESULT, v);
-    const struct block *call = call_of(r, id, name);
-    settle_call(r, call);
+    const struct block *call = answer_call(r, id, name);
     b->id = id.n ? id : call ? call->id : STR_NONE;
     b->name = name.n ? name : call ? call->name : STR_NONE;
     if (content.p)
@@ -209,7 +271,7 @@ static err_t read_message(struct reading *r, struct json_node v)
                       "must have a role of: \"system\", \"user\", \"assistant\", \"tool\"");
     TRY(read_text(r, v, STR("content"), &content));
     struct turn *t = chat_add_turn(r->q, r->arena, roles[i].role, v);
-    keep_unknown(r, v, known, ARRAY_LEN(known));
+    chat_keep_unknown(r->q, r->arena, v, known, ARRAY_LEN(known));
     if (roles[i].result)
         TRY(read_result(r, t, v, content));
     else if (roles[i].role == CHAT_ASSISTANT)
@@ -218,8 +280,6 @@ static err_t read_message(struct reading *r, struct json_node v)
         TRY(read_user(r, t, v, content));
     if (!roles[i].result)
         t->name = json_get_text(v, STR("name"), r->arena);
-    if (roles[i].role == CHAT_ASSISTANT)
-        r->pending = t->blocks;
     r->turn++;
     return OK;
 }
@@ -253,8 +313,8 @@ static err_t read_tool(struct reading *r, struct json_node v)
         t->parameters = json_node_raw(json_node_get(function, STR("parameters")));
     chat_read_flag(&flag, strict);
     t->strict = flag.is;
-    keep_unknown(r, v, known, ARRAY_LEN(known));
-    keep_unknown(r, function, known_here, ARRAY_LEN(known_here));
+    chat_keep_unknown(r->q, r->arena, v, known, ARRAY_LEN(known));
+    chat_keep_unknown(r->q, r->arena, function, known_here, ARRAY_LEN(known_here));
     return OK;
 }
 
@@ -506,7 +566,7 @@ err_t ollama_read_chat(struct translation *t, const struct json_tree *doc, struc
                              .stream = true, /* unless the client says no */
                              .include_usage = true,
                              .reasoning = {.budget = -1}};
-    struct reading r = {.arena = t->arena, .q = &q, .param = ret_param};
+    struct reading r CLEANUP(reading_release) = {.arena = t->arena, .q = &q, .param = ret_param};
 
     *ret_param = STR_NONE;
     if (!json_node_is(root, JSON_OBJECT))

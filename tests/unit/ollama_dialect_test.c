@@ -139,6 +139,89 @@ TEST(ollama_results_with_ids_get_the_name_of_their_call)
     CHECK_STR(w.q.turns->next->next->blocks->id, "c1");
 }
 
+TEST(ollama_results_answer_calls_of_the_last_assistant_message_only_by_name)
+{
+    struct dialect_world w CLEANUP(world_release);
+    const struct turn *t;
+
+    ollama_world(&w, "ollama", "openai", "/api/chat");
+    CHECK_OK(world_read(&w, "{" MODEL ",\"messages\":["
+                            "{\"role\":\"tool\",\"tool_name\":\"get_tide\",\"content\":\"of nothing\"},"
+                            "{\"role\":\"assistant\",\"tool_calls\":["
+                            "{\"id\":\"c1\",\"function\":{\"name\":\"get_tide\",\"arguments\":{}}},"
+                            "{\"id\":\"c2\",\"function\":{\"name\":\"get_wind\",\"arguments\":{}}}]},"
+                            "{\"role\":\"tool\",\"tool_name\":\"get_wind\",\"content\":\"12\"},"
+                            "{\"role\":\"assistant\",\"tool_calls\":["
+                            "{\"id\":\"c3\",\"function\":{\"name\":\"get_tide\",\"arguments\":{}}},"
+                            "{\"id\":\"c3\",\"function\":{\"name\":\"get_tide\",\"arguments\":{}}},"
+                            "{\"id\":\"c4\",\"function\":{\"name\":\"get_tide\",\"arguments\":{}}}]},"
+                            "{\"role\":\"tool\",\"tool_name\":\"get_wind\",\"content\":\"late\"},"
+                            "{\"role\":\"tool\",\"tool_call_id\":\"c3\",\"content\":\"3\"},"
+                            "{\"role\":\"tool\",\"tool_name\":\"get_tide\",\"content\":\"4\"},"
+                            "{\"role\":\"tool\",\"tool_name\":\"get_tide\",\"content\":\"one too many\"},"
+                            "{\"role\":\"tool\",\"content\":\"of what?\"},"
+                            "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"of before\"}]}"));
+    t = w.q.turns;
+    CHECK_STR(t->blocks->id, "");
+    t = t->next->next;
+    CHECK_STR(t->blocks->id, "c2");
+    t = t->next->next;
+    CHECK_STR(t->blocks->id, ""); /* the wind's call is of the message before */
+    CHECK_STR(t->blocks->name, "get_wind");
+    t = t->next;
+    CHECK_STR(t->blocks->id, "c3");
+    t = t->next;
+    CHECK_STR(t->blocks->id, "c4"); /* both calls of one id have their result */
+    t = t->next;
+    CHECK_STR(t->blocks->id, "");
+    t = t->next;
+    CHECK_STR(t->blocks->id, "");
+    CHECK_STR(t->blocks->name, "");
+    t = t->next;
+    CHECK_STR(t->blocks->name, "get_tide");
+}
+
+TEST(ollama_an_id_that_is_used_again_waits_again)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    ollama_world(&w, "ollama", "openai", "/api/chat");
+    CHECK_OK(world_read(&w, "{" MODEL ",\"messages\":["
+                            "{\"role\":\"assistant\",\"tool_calls\":["
+                            "{\"id\":\"c1\",\"function\":{\"name\":\"get_tide\",\"arguments\":{}}}]},"
+                            "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"3\"},"
+                            "{\"role\":\"assistant\",\"tool_calls\":["
+                            "{\"id\":\"c1\",\"function\":{\"name\":\"get_wind\",\"arguments\":{}}}]},"
+                            "{\"role\":\"tool\",\"content\":\"12\"}]}"));
+    CHECK_STR(w.q.turns->next->next->next->blocks->name, "get_wind");
+    CHECK_STR(w.q.turns->next->next->next->blocks->id, "c1");
+}
+
+TEST(ollama_many_calls_and_results_take_memory_in_proportion)
+{
+    enum { CALLS = 4000, EACH_MAX = 4096 };
+    struct dialect_world w CLEANUP(world_release);
+    struct buf body CLEANUP(buf_release) = BUF_INIT(1 << 24);
+
+    ollama_world(&w, "ollama", "openai", "/api/chat");
+    buf_add_lit(&body, "{" MODEL ",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[");
+    for (int i = 0; i < CALLS; i++)
+        buf_addf(&body, "%s{\"function\":{\"name\":\"tool_%d\",\"arguments\":{}}}", i ? "," : "", i);
+    buf_add_lit(&body, "]}");
+    for (int i = CALLS; i-- > 0;)
+        buf_addf(&body, ",{\"role\":\"tool\",\"tool_name\":\"tool_%d\",\"content\":\"%d\"}", i, i);
+    buf_add_lit(&body, "]}");
+    buf_add_char(&body, '\0');
+    CHECK_OK(buf_status(&body));
+    CHECK_OK(world_read(&w, buf_str(&body).p));
+    CHECK_LE(w.arena.used / CALLS, EACH_MAX);
+    CHECK_STR(w.q.turns->next->blocks->name, "tool_3999");
+    const struct block *last = w.q.turns->blocks;
+    while (last->next)
+        last = last->next;
+    CHECK(str_eq(w.q.turns->next->blocks->id, last->id));
+}
+
 TEST(ollama_a_prompt_is_a_chat_unless_it_is_raw_or_has_a_suffix)
 {
     struct dialect_world w CLEANUP(world_release);
