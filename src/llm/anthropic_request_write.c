@@ -843,7 +843,7 @@ static err_t write_foreign(struct writing *w)
     turns_arrange(w->q, rules, w->arena, w->losses, &w->system, &w->turns);
     turns_trim_last(w->turns);
     w->traits = claude_traits_of(w->t->model);
-    emulate_tools(w->call, w->q, TOOL_NAME_MAX, w->arena);
+    emulate_tools(w->call, w->q, TOOL_NAME_MAX, STR_NONE, w->arena);
     for (const struct tool *t = w->q->tools; t; t = t->next)
         w->has_tools = w->has_tools || is_told(w, t);
     w->schema_by_tool = w->q->format.kind == FORMAT_SCHEMA && !w->traits.formats;

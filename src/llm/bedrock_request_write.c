@@ -1121,7 +1121,7 @@ static void decide(struct writing *w)
     w->family = bedrock_family_of(w->t->model);
     w->traits = claude_traits_of(w->t->model);
     arrange(w);
-    emulate_tools(w->call, w->q, TOOL_NAME_MAX, w->arena);
+    emulate_tools(w->call, w->q, TOOL_NAME_MAX, STR_NONE, w->arena);
     for (const struct tool *t = w->q->tools; t; t = t->next)
         w->has_tools = w->has_tools || is_told(w, t);
     decide_format(w);

@@ -10,7 +10,7 @@
  */
 #include "codec/base64.h"
 #include "llm/cohere_int.h"
-#include "llm/name_map.h"
+#include "llm/emulate.h"
 #include "llm/schema_fit.h"
 #include "llm/tool_args.h"
 #include "llm/turns.h"
@@ -471,44 +471,11 @@ static bool is_offered(const struct writing *w, const struct tool *t)
     return c->kind == CHOICE_NAMED ? str_eq(t->name, c->name) : tool_is_allowed(c, t->name);
 }
 
-static bool fits_as_name(struct str name)
-{
-    bool fits = name.n > 0 && name.n <= TOOL_NAME_MAX;
-
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-        fits = fits &&
-               ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-');
-    }
-    return fits;
-}
-
-/* Tools that take free text are told as functions of one string, which is undone on the way back. */
-static void note_text_tools(struct writing *w)
-{
-    struct str *names;
-    size_t n = 0;
-
-    for (const struct tool *t = w->q->tools; t; t = t->next)
-        n += t->kind == TOOL_CUSTOM;
-    if (!n)
-        return;
-    w->call->emulate.text_tools = names = arena_alloc(w->arena, n * sizeof *names);
-    for (const struct tool *t = w->q->tools; t; t = t->next)
-        if (t->kind == TOOL_CUSTOM)
-            names[w->call->emulate.text_tool_count++] = tool_name(w, t->name);
-}
-
 static void prepare_names(struct writing *w)
 {
-    w->call->names = name_map_new(w->arena, TOOL_NAME_MAX, STR_NONE);
-    for (int fitting = 1; fitting >= 0; fitting--)
-        for (const struct tool *t = w->q->tools; t; t = t->next)
-            if (t->kind != TOOL_HOSTED && fits_as_name(t->name) == (fitting == 1))
-                (void)name_map_out(w->call->names, t->name);
+    emulate_tools(w->call, w->q, TOOL_NAME_MAX, STR_NONE, w->arena);
     for (const struct tool *t = w->q->tools; t; t = t->next)
         w->has_tools = w->has_tools || is_offered(w, t);
-    note_text_tools(w);
 }
 
 /* Parameters must be an object; a schema that says so stays byte by byte. */

@@ -404,16 +404,26 @@ struct chat_sink emulator_sink(struct emulator *m)
 
 /* --- what writers leave to it --- */
 
-void emulate_tools(struct provider_call *call, const struct chat_request *q, size_t name_max, struct arena *arena)
+void emulate_names(struct provider_call *call, const struct chat_request *q, size_t name_max, struct str extra,
+                   struct arena *arena)
+{
+    call->names = name_map_new(arena, name_max, extra);
+    for (const struct tool *t = q->tools; t; t = t->next)
+        if (name_map_fits(call->names, t->name))
+            (void)name_map_out(call->names, t->name);
+    for (const struct tool *t = q->tools; t; t = t->next)
+        if (t->kind != TOOL_HOSTED && !name_map_fits(call->names, t->name))
+            (void)name_map_out(call->names, t->name);
+}
+
+void emulate_tools(struct provider_call *call, const struct chat_request *q, size_t name_max, struct str extra,
+                   struct arena *arena)
 {
     size_t custom = 0;
 
-    call->names = name_map_new(arena, name_max, STR_NONE);
-    for (const struct tool *t = q->tools; t; t = t->next) {
-        if (name_map_fits(call->names, t->name))
-            name_map_out(call->names, t->name);
+    emulate_names(call, q, name_max, extra, arena);
+    for (const struct tool *t = q->tools; t; t = t->next)
         custom += t->kind == TOOL_CUSTOM;
-    }
     if (!custom)
         return;
     struct str *text_tools = arena_alloc(arena, custom * sizeof *text_tools);

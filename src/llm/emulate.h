@@ -14,11 +14,13 @@ struct emulator;
 /* What writers put into the system text where a provider has no JSON mode; with emulation.strip_fence. */
 #define JSON_BY_WORD STR("Answer with one valid JSON object and nothing else: no explanation, no code fence.")
 
-/*
- * The names of a request's tools as a provider takes them, of at most `name_max` characters, in call->names; those that fit stay as they are. Tools of free
- * text are noted in call->emulate, to be told as functions of one string (tool_args.h).
- */
-void emulate_tools(struct provider_call *call, const struct chat_request *q, size_t name_max, struct arena *arena);
+/* The names of a request's tools as a provider takes them (name_map.h), in call->names. Those that fit stay as they are, and none of them gives way to one
+ * that was mended. */
+void emulate_names(struct provider_call *call, const struct chat_request *q, size_t name_max, struct str extra,
+                   struct arena *arena);
+/* The same, and tools of free text are noted in call->emulate, to be told as functions of one string (tool_args.h). */
+void emulate_tools(struct provider_call *call, const struct chat_request *q, size_t name_max, struct str extra,
+                   struct arena *arena);
 /*
  * The stop sequences that a provider is told: those that are not blank. Blank ones, which are refused, are left to the emulator; empty ones
  * stop nothing, and are reported. In the arena.

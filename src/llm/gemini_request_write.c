@@ -8,6 +8,7 @@
  * functions and structured output exclude each other, so the output becomes a function.
  */
 #include "codec/base64.h"
+#include "llm/emulate.h"
 #include "llm/gemini_int.h"
 #include "llm/gemini_schema.h"
 #include "llm/schema_fit.h"
@@ -347,34 +348,11 @@ static bool is_own_hosted(const struct tool *t)
     return t->kind == TOOL_HOSTED && t->of == &dialect_gemini;
 }
 
-/* Names that fit are taken first, so that they stay as they are. */
 static void map_names(struct writing *w)
 {
-    static const struct str also = STR_INIT(".:");
-    struct name_map *m = w->call->names = name_map_new(w->arena, TOOL_NAME_MAX, also);
-    struct str *text_tools;
-    size_t custom = 0;
-
-    for (int fitting = 1; fitting >= 0; fitting--) {
-        for (const struct tool *t = w->q->tools; t; t = t->next) {
-            struct name_map *alone = name_map_new(w->arena, TOOL_NAME_MAX, also);
-            if (t->kind != TOOL_HOSTED && str_eq(name_map_out(alone, t->name), t->name) == fitting)
-                name_map_out(m, t->name);
-        }
-    }
-    for (const struct tool *t = w->q->tools; t; t = t->next) {
-        w->has_tools = w->has_tools || t->kind != TOOL_HOSTED;
-        custom += t->kind == TOOL_CUSTOM;
-    }
-    if (!custom)
-        return;
-    text_tools = arena_alloc(w->arena, custom * sizeof *text_tools);
-    custom = 0;
+    emulate_tools(w->call, w->q, TOOL_NAME_MAX, STR(".:"), w->arena);
     for (const struct tool *t = w->q->tools; t; t = t->next)
-        if (t->kind == TOOL_CUSTOM)
-            text_tools[custom++] = name_map_out(m, t->name);
-    w->call->emulate.text_tools = text_tools;
-    w->call->emulate.text_tool_count = custom;
+        w->has_tools = w->has_tools || t->kind != TOOL_HOSTED;
 }
 
 /* An object without properties is refused by some models; without parameters says the same. */

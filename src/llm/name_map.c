@@ -1,4 +1,9 @@
-/* name_map.c - pairs of names, found from either side. Names are borrowed from the request. */
+/*
+ * name_map.c - pairs of names, found from either side. Names are borrowed from the request.
+ *
+ * Most requests have only names that fit. These are kept in a list, which costs next to nothing; the tables that are searched are made when the
+ * first name has to change, since only then can two names meet. Until then every name stands for itself.
+ */
 #include "llm/name_map.h"
 
 #include "base/map.h"
@@ -7,11 +12,18 @@ struct pair {
     struct str theirs, ours;
 };
 
+/* A name that was given out as it is. */
+struct kept {
+    struct kept *next;
+    struct str name;
+};
+
 struct name_map {
     struct arena *arena;
     size_t max;
     struct str extra;
-    struct map by_theirs, by_ours; /* struct pair */
+    struct kept *kept;             /* as long as nothing has changed */
+    struct map by_theirs, by_ours; /* struct pair; since then        */
     bool changed;
 };
 
@@ -28,7 +40,6 @@ struct name_map *name_map_new(struct arena *arena, size_t max, struct str extra)
     struct name_map *m = arena_new(arena, struct name_map);
 
     *m = (struct name_map){.arena = arena, .max = max, .extra = extra};
-    arena_hold(arena, m, release);
     return m;
 }
 
@@ -59,21 +70,48 @@ static struct str sanitised(const struct name_map *m, struct str name, struct st
     return str_of(to, keep + tail.n);
 }
 
+static struct str put(struct name_map *m, struct str ours, struct str theirs)
+{
+    struct pair *p = arena_new(m->arena, struct pair);
+
+    *p = (struct pair){.theirs = theirs, .ours = ours};
+    map_put(&m->by_ours, ours, p);
+    map_put(&m->by_theirs, theirs, p);
+    return theirs;
+}
+
+/* From now on names are looked up: begin the tables with those that were given out. */
+static void begin_changes(struct name_map *m)
+{
+    arena_hold(m->arena, m, release);
+    m->changed = true;
+    for (const struct kept *k = m->kept; k; k = k->next)
+        if (!map_get(&m->by_ours, k->name))
+            put(m, k->name, k->name);
+}
+
+static struct str keep(struct name_map *m, struct str name)
+{
+    struct kept *k = arena_new(m->arena, struct kept);
+
+    *k = (struct kept){.next = m->kept, .name = name};
+    m->kept = k;
+    return name;
+}
+
 struct str name_map_out(struct name_map *m, struct str name)
 {
-    struct pair *p = map_get(&m->by_ours, name);
-
+    if (!m->changed && name_map_fits(m, name))
+        return keep(m, name);
+    if (!m->changed)
+        begin_changes(m);
+    const struct pair *p = map_get(&m->by_ours, name);
     if (p)
         return p->theirs;
-    p = arena_new(m->arena, struct pair);
-    p->ours = name;
-    p->theirs = sanitised(m, name, STR_NONE);
-    for (unsigned i = 2; map_get(&m->by_theirs, p->theirs); i++)
-        p->theirs = sanitised(m, name, arena_printf(m->arena, "_%u", i));
-    map_put(&m->by_ours, p->ours, p);
-    map_put(&m->by_theirs, p->theirs, p);
-    m->changed = m->changed || !str_eq(p->ours, p->theirs);
-    return p->theirs;
+    struct str theirs = sanitised(m, name, STR_NONE);
+    for (unsigned i = 2; map_get(&m->by_theirs, theirs); i++)
+        theirs = sanitised(m, name, arena_printf(m->arena, "_%u", i));
+    return put(m, name, theirs);
 }
 
 struct str name_map_back(const struct name_map *m, struct str name)

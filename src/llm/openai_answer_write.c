@@ -12,6 +12,7 @@
 #include "llm/openai_error.h"
 #include "llm/openai_int.h"
 #include "llm/signature.h"
+#include "llm/tool_args.h"
 
 #include <assert.h>
 
@@ -93,16 +94,6 @@ bool openai_is_custom(const struct chat_request *q, struct str name)
         if (t->kind == TOOL_CUSTOM && str_eq(t->name, name))
             return true;
     return false;
-}
-
-struct str openai_custom_input(struct str arguments, struct arena *arena)
-{
-    const struct json_tree *tree;
-
-    if (json_tree_parse(arena, arguments, &tree) != OK)
-        return arguments;
-    struct json_node input = json_node_get(json_tree_root(tree), STR("input"));
-    return json_node_is(input, JSON_STRING) ? json_node_text(input, arena) : arguments;
 }
 
 /* Did the client use only the old functions? */
@@ -241,7 +232,7 @@ static void put_call(struct whole *w, const struct block *b)
 {
     struct json_out *o = &w->o;
     bool custom = b->custom || openai_is_custom(w->f->request, b->name);
-    struct str input = custom && !b->custom ? openai_custom_input(b->arguments, w->f->arena) : b->arguments;
+    struct str input = custom && !b->custom ? tool_args_to_text(b->arguments, w->f->arena) : b->arguments;
 
     json_open(o, '{');
     json_member_str(o, STR("id"), b->id);
@@ -705,7 +696,7 @@ static err_t stop_block(struct openai_answer_writer *w, const struct chat_event 
     if (b->kind != BLOCK_TOOL_CALL || b->is_dropped)
         return OK;
     if (b->unwrap)
-        return send_arguments(w, e->choice, b, openai_custom_input(buf_str(&b->kept), w->f.arena), to);
+        return send_arguments(w, e->choice, b, tool_args_to_text(buf_str(&b->kept), w->f.arena), to);
     return b->any || b->custom ? OK : send_arguments(w, e->choice, b, STR("{}"), to);
 }
 

@@ -80,11 +80,10 @@ void openai_note_unknown(struct openai_reading *r, struct json_node object, cons
 enum signer openai_maker(struct str format);
 /* The "format" of what this maker signs. Static. */
 struct str openai_format(enum signer s);
-/* Where a value is, as OpenAI names fields: "messages[0].content[1].type". In the arena. */
-struct str openai_param(struct json_node v, struct arena *arena);
 
 /* Refuse a request for a value in it: E_PARSE with words for the client, and the place. */
-#define openai_refuse(r, node, ...) (*(r)->ret_param = openai_param((node), (r)->arena), fail(E_PARSE, __VA_ARGS__))
+#define openai_refuse(r, node, ...)                                                                                    \
+    (*(r)->ret_param = chat_field_indexed((node), STR_NONE, (r)->arena), fail(E_PARSE, __VA_ARGS__))
 
 /* --- content parts, of Chat and Responses alike (openai_parts_read.c) --- */
 
@@ -132,10 +131,6 @@ bool openai_offers_any(struct openai_writing *w, bool can_say_allowed);
 void openai_map_names(struct openai_writing *w);
 /* The name as the provider takes it. */
 struct str openai_tool_name(struct openai_writing *w, struct str name);
-/* The parameters of a function that stands for a custom tool, and a custom call's text as such a function's arguments and back. */
-#define OPENAI_CUSTOM_PARAMETERS                                                                                       \
-    STR("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":[\"input\"],"              \
-        "\"additionalProperties\":false}")
 /* The api-version in the query of a client of this family; empty: none. */
 struct str openai_asked_version(const struct translation *t);
 /* Path of an operation at the provider. Azure's dated surface has the model in it and the version behind it, unless the client's query brings that. In
@@ -181,8 +176,6 @@ static inline bool openai_has_citation(const struct citation *c)
 int64_t openai_characters(struct str text);
 /* Did the client define this tool as one that takes free text? */
 bool openai_is_custom(const struct chat_request *q, struct str name);
-/* The free text in {"input":"…"}; the arguments themselves if they are not of that form. In the arena. */
-struct str openai_custom_input(struct str arguments, struct arena *arena);
 
 /* --- legacy completions (completions_*.c); answers are read by Chat's reader --- */
 

@@ -10,6 +10,7 @@
  * Wire format: OpenAI's published API description, November 2026; the look-alikes' differences are in llm/vendor.c.
  */
 #include "codec/url.h"
+#include "llm/emulate.h"
 #include "llm/openai_int.h"
 
 enum { STOPS_MAX = 4 };
@@ -361,26 +362,11 @@ bool openai_offers_any(struct openai_writing *w, bool can_say_allowed)
     return false;
 }
 
-static bool fits_as_name(struct str name)
+void openai_map_names(struct openai_writing *w)
 {
     enum { NAME_MAX = 64 };
 
-    for (size_t i = 0; i < name.n; i++) {
-        char c = ascii_lower(name.p[i]);
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_' && c != '-')
-            return false;
-    }
-    return name.n > 0 && name.n <= NAME_MAX;
-}
-
-/* Names that fit are taken first, so that none of them has to give way to a mended one. */
-void openai_map_names(struct openai_writing *w)
-{
-    w->call->names = name_map_new(w->t->arena, 64, STR_NONE);
-    for (int fitting = 1; fitting >= 0; fitting--)
-        for (const struct tool *t = w->q->tools; t; t = t->next)
-            if (t->kind != TOOL_HOSTED && fits_as_name(t->name) == (fitting == 1))
-                (void)name_map_out(w->call->names, t->name);
+    emulate_names(w->call, w->q, NAME_MAX, STR_NONE, w->t->arena);
 }
 
 struct str openai_tool_name(struct openai_writing *w, struct str name)
@@ -390,6 +376,10 @@ struct str openai_tool_name(struct openai_writing *w, struct str name)
 
 static void write_function(struct openai_writing *w, const struct tool *t)
 {
+    /* of a function that stands for a custom tool (tool_args.h), closed so that it may be strict */
+    static const struct str text_schema =
+        STR_INIT("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":[\"input\"],"
+                 "\"additionalProperties\":false}");
     struct json_out *o = &w->o;
 
     json_member_str(o, STR("type"), STR("function"));
@@ -398,7 +388,7 @@ static void write_function(struct openai_writing *w, const struct tool *t)
     if (t->description.n)
         json_member_str(o, STR("description"), t->description);
     if (t->kind == TOOL_CUSTOM)
-        json_member_raw(o, STR("parameters"), OPENAI_CUSTOM_PARAMETERS);
+        json_member_raw(o, STR("parameters"), text_schema);
     else if (t->parameters.n)
         json_member_raw(o, STR("parameters"), t->parameters);
     if (t->strict != UNSET)

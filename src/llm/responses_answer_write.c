@@ -10,6 +10,7 @@
  */
 #include "llm/openai_int.h"
 #include "llm/signature.h"
+#include "llm/tool_args.h"
 
 enum { KEPT_MAX = 64 * 1024 * 1024, OUTPUT_MAX = 512 * 1024 * 1024 };
 
@@ -588,7 +589,7 @@ static err_t complete_text(struct response_writer *w, struct item *i, struct buf
         return tell_text(w, i, STR("{}"), to);
     if (!i->unwrap)
         return OK;
-    struct str input = openai_custom_input(arena_str(w->f.arena, buf_str(&i->text)), w->f.arena);
+    struct str input = tool_args_to_text(arena_str(w->f.arena, buf_str(&i->text)), w->f.arena);
     i->unwrap = false;
     buf_clear(&i->text);
     return input.n ? tell_text(w, i, input, to) : OK;

@@ -18,6 +18,36 @@ TEST(names_that_fit_stay_and_change_nothing)
     CHECK_STR(name_map_back(m, STR("never_seen")), "never_seen");
 }
 
+TEST(names_that_fit_cost_no_tables_and_are_remembered_all_the_same)
+{
+    struct arena a CLEANUP(arena_release);
+
+    arena_init(&a, 1 << 20);
+    struct name_map *m = name_map_new(&a, 64, STR_NONE);
+    CHECK_STR(name_map_out(m, STR("sea_tide")), "sea_tide");
+    CHECK_STR(name_map_out(m, STR("sea_wind")), "sea_wind");
+    CHECK_STR(name_map_out(m, STR("sea_tide")), "sea_tide");
+    CHECK(!a.holds); /* nothing outside the arena */
+    CHECK_STR(name_map_out(m, STR("sea.tide")), "sea_tide_2");
+    CHECK_STR(name_map_out(m, STR("sea.wind")), "sea_wind_2");
+    CHECK_STR(name_map_out(m, STR("sea_tide")), "sea_tide");
+    CHECK_STR(name_map_out(m, STR("sea.tide")), "sea_tide_2");
+    CHECK_STR(name_map_back(m, STR("sea_wind")), "sea_wind");
+    CHECK_STR(name_map_back(m, STR("sea_wind_2")), "sea.wind");
+    CHECK(a.holds);
+}
+
+TEST(a_name_that_fits_gives_way_to_a_mended_one_that_was_there_before)
+{
+    struct arena a CLEANUP(arena_release);
+
+    arena_init(&a, 1 << 20);
+    struct name_map *m = name_map_new(&a, 64, STR_NONE);
+    CHECK_STR(name_map_out(m, STR("sea.tide")), "sea_tide");
+    CHECK_STR(name_map_out(m, STR("sea_tide")), "sea_tide_2");
+    CHECK_STR(name_map_back(m, STR("sea_tide_2")), "sea_tide");
+}
+
 TEST(names_in_another_alphabet_are_sanitised_and_come_back)
 {
     struct arena a CLEANUP(arena_release);
