@@ -130,6 +130,25 @@ struct str chat_field(struct json_node at, struct str member, struct arena *aren
     return str_slice(str_of(to, joined.n), 1, joined.n);
 }
 
+struct str chat_field_indexed(struct json_node at, struct str member, struct arena *arena)
+{
+    struct str pointer = json_node_pointer(at, arena);
+    struct buf to CLEANUP(buf_release) = BUF_INIT(pointer.n * 2 + member.n + 1);
+    uint64_t index;
+
+    (void)str_cut(&pointer, '/');
+    while (pointer.p) {
+        struct str step = str_cut(&pointer, '/');
+        if (str_to_u64(step, UINT32_MAX, &index))
+            buf_addf(&to, "[%.*s]", STR_ARG(step));
+        else
+            buf_addf(&to, "%s%.*s", to.n ? "." : "", STR_ARG(step));
+    }
+    if (member.n)
+        buf_addf(&to, "%s%.*s", to.n ? "." : "", STR_ARG(member));
+    return arena_str(arena, buf_str(&to));
+}
+
 /* --- efforts --- */
 
 static const struct str effort_names[] = {

@@ -264,6 +264,8 @@ void chat_keep_unknown(struct chat_request *q, struct arena *arena, struct json_
     } while (0)
 /* A value, or its member of this name (empty: itself; it may be absent), as many vendors name fields: "messages.0.content". In the arena. */
 struct str chat_field(struct json_node at, struct str member, struct arena *arena);
+/* The same as OpenAI and Google name them: "messages[0].content". */
+struct str chat_field_indexed(struct json_node at, struct str member, struct arena *arena);
 /* "none" … "max"; EFFORT_UNSET for anything else. */
 enum effort effort_of(struct str name);
 /* Its name. Static; empty for EFFORT_UNSET. */

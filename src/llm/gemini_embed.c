@@ -52,13 +52,9 @@ static void read_use(struct reading *r, struct json_node v)
 
 static void keep_unknown(struct reading *r, struct json_node object, const char *const *known)
 {
-    JSON_EACH(w, object) {
-        bool is_known = !json_node_is_set(w.value);
-        for (size_t i = 0; known[i] && !is_known; i++)
-            is_known = gemini_key_is(w.key, known[i]);
-        if (!is_known)
+    JSON_EACH(w, object)
+        if (gemini_is_unknown(&w, known))
             extras_add(&r->q->extras, r->arena, w.key, w.value);
-    }
 }
 
 /* One EmbedContentRequest. */

@@ -22,6 +22,8 @@ extern const struct dialect dialect_gemini;
 struct json_node gemini_get(struct json_node object, const char *camel);
 struct str gemini_text(struct json_node object, const char *camel, struct arena *arena);
 bool gemini_key_is(struct json_node key, const char *camel);
+/* Is a member none of these (up to NULL)? Null is absent. */
+bool gemini_is_unknown(const struct json_walk *member, const char *const *known);
 /* "…/models/m" as m. */
 struct str gemini_model_name(struct str name);
 /* Third generation or later: thinking levels, parts in results, signatures that are demanded back. */

@@ -49,6 +49,15 @@ struct json_node gemini_get(struct json_node object, const char *camel)
     return JSON_ABSENT;
 }
 
+bool gemini_is_unknown(const struct json_walk *member, const char *const *known)
+{
+    if (!json_node_is_set(member->value))
+        return false;
+    while (*known && !gemini_key_is(member->key, *known))
+        known++;
+    return !*known;
+}
+
 struct str gemini_text(struct json_node object, const char *camel, struct arena *arena)
 {
     return json_node_text(gemini_get(object, camel), arena);

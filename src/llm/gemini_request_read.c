@@ -27,41 +27,17 @@ struct reading {
 
 /* --- refusing --- */
 
-/* As Google names fields: contents[0].parts[1].text */
-static struct str dotted(struct json_node at, const char *member, struct arena *arena)
-{
-    struct str pointer = json_node_pointer(at, arena), step;
-    struct buf to CLEANUP(buf_release) = BUF_INIT(pointer.n * 2 + 64);
-
-    (void)str_cut(&pointer, '/');
-    while (pointer.n) {
-        uint64_t index;
-        step = str_cut(&pointer, '/');
-        if (str_to_u64(step, UINT32_MAX, &index))
-            buf_addf(&to, "[%llu]", (unsigned long long)index);
-        else
-            buf_addf(&to, "%s%.*s", to.n ? "." : "", STR_ARG(step));
-    }
-    if (member)
-        buf_addf(&to, "%s%s", to.n ? "." : "", member);
-    return arena_str(arena, buf_str(&to));
-}
-
 static err_t refuse(struct reading *r, struct json_node at, const char *member, const char *what)
 {
-    *r->param = dotted(at, member, r->arena);
+    *r->param = chat_field_indexed(at, str_from_c(member), r->arena);
     return fail(E_PARSE, "Invalid value at '%.*s': %s", STR_ARG(*r->param), what);
 }
 
 static void keep_unknown(struct reading *r, struct json_node object, const char *const *known)
 {
-    JSON_EACH(w, object) {
-        bool is_known = !json_node_is_set(w.value);
-        for (size_t i = 0; known[i] && !is_known; i++)
-            is_known = gemini_key_is(w.key, known[i]);
-        if (!is_known)
+    JSON_EACH(w, object)
+        if (gemini_is_unknown(&w, known))
             chat_add_extra(r->q, r->arena, w.key, w.value, true);
-    }
 }
 
 #define KEEP_UNKNOWN(r, object, ...) keep_unknown((r), (object), (const char *const[]){__VA_ARGS__, NULL})

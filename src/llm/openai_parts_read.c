@@ -102,7 +102,7 @@ static err_t read_url(struct openai_reading *r, struct json_node v, struct block
         return openai_refuse(r, b->from, "this part needs a URL");
     err_t err = media_from_url(&b->media, url, r->arena);
     if (err)
-        *r->ret_param = openai_param(b->from, r->arena);
+        *r->ret_param = chat_field_indexed(b->from, STR_NONE, r->arena);
     return err;
 }
 

@@ -27,23 +27,6 @@ void openai_reading_release(struct openai_reading *r)
     map_release(&r->calls);
 }
 
-struct str openai_param(struct json_node v, struct arena *arena)
-{
-    struct buf to CLEANUP(buf_release) = BUF_INIT(4096);
-    struct str rest = json_node_pointer(v, arena);
-    uint64_t index;
-
-    (void)str_cut(&rest, '/');
-    while (rest.p) {
-        struct str step = str_cut(&rest, '/');
-        if (str_to_u64(step, UINT32_MAX, &index))
-            buf_addf(&to, "[%.*s]", STR_ARG(step));
-        else
-            buf_addf(&to, "%s%.*s", to.n ? "." : "", STR_ARG(step));
-    }
-    return arena_str(arena, buf_str(&to));
-}
-
 static bool is_word_of(const char *words, const struct json_walk *w)
 {
     while (*words) {
@@ -176,7 +159,7 @@ err_t openai_read_stream_options(struct openai_reading *r, struct json_node v)
 err_t openai_read_max_output(struct openai_reading *r, struct json_node v)
 {
     if (!json_node_is(v, JSON_NUMBER))
-        return openai_refuse(r, v, "'%.*s' must be a number", STR_ARG(openai_param(v, r->arena)));
+        return openai_refuse(r, v, "'%.*s' must be a number", STR_ARG(chat_field_indexed(v, STR_NONE, r->arena)));
     chat_read_number(&r->q->max_output, v);
     return OK;
 }
