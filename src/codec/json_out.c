@@ -56,6 +56,21 @@ void json_key(struct json_out *o, struct str key)
     o->comma = false;
 }
 
+void json_key_raw(struct json_out *o, struct str key)
+{
+    separate(o);
+    buf_add_char(o->to, '"');
+    buf_add(o->to, key);
+    buf_add_lit(o->to, "\":");
+    o->comma = false;
+}
+
+struct buf *json_begin_value(struct json_out *o)
+{
+    separate(o);
+    return o->to;
+}
+
 void json_put_str(struct json_out *o, struct str text)
 {
     put(o, text, STR("\""));

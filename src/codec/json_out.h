@@ -32,6 +32,10 @@ void json_open(struct json_out *o, char bracket);
 void json_close(struct json_out *o, char bracket);
 /* A member's key; its value must follow. */
 void json_key(struct json_out *o, struct str key);
+/* The same of a key as another document has it between its quotes, escapes and all. */
+void json_key_raw(struct json_out *o, struct str key);
+/* Begin a value that the caller appends to the buf itself. */
+struct buf *json_begin_value(struct json_out *o);
 /* Values. */
 void json_put_str(struct json_out *o, struct str text);
 /* JSON text as it is; empty: null. */

@@ -345,6 +345,13 @@ static err_t tell_choice(const struct answer_choice *c, unsigned n, const struct
     return chat_tell(sink, &e);
 }
 
+const struct answer_choice *answer_first(const struct answer *a)
+{
+    static const struct answer_choice none = {.finish = FINISH_STOP};
+
+    return a->choice_count ? &a->choices[0] : &none;
+}
+
 err_t answer_tell(const struct answer *a, const struct chat_sink *sink)
 {
     struct chat_event e = {

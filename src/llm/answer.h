@@ -38,6 +38,9 @@ struct chat_sink answer_sink(struct answer_builder *b);
 /* After CHAT_ERROR: what it said, in the arena; NULL if there was none. */
 const struct api_error *answer_error(const struct answer_builder *b);
 
+/* The first choice, for dialects that have no more: one that ended without a word if there is none. */
+const struct answer_choice *answer_first(const struct answer *a);
+
 /* Tell a whole answer as events, as a stream would: each block's text in one piece. */
 err_t answer_tell(const struct answer *a, const struct chat_sink *sink) MUST_CHECK;
 

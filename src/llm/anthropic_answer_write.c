@@ -258,8 +258,7 @@ static void put_block(struct json_out *o, const struct answer_frame *f, const st
 
 err_t anthropic_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to)
 {
-    static const struct answer_choice none = {.finish = FINISH_STOP};
-    const struct answer_choice *c = a->choice_count ? &a->choices[0] : &none;
+    const struct answer_choice *c = answer_first(a);
     struct json_out o = json_out_to(to);
     bool has_call = false;
     unsigned index = 0;
@@ -803,10 +802,10 @@ static void put_error_message(struct json_out *o, enum error_class class, struct
         json_put_str(o, words);
         return;
     }
-    buf_add_lit(o->to, "\"prompt is too long: ");
-    buf_add_json(o->to, words);
-    buf_add_char(o->to, '"');
-    o->comma = true;
+    struct buf *to = json_begin_value(o);
+    buf_add_lit(to, "\"prompt is too long: ");
+    buf_add_json(to, words);
+    buf_add_char(to, '"');
 }
 
 static void put_error(struct json_out *o, const struct translation *t, const struct api_error *e, struct str words)

@@ -611,20 +611,6 @@ static err_t read_members(struct reading *r, struct json_node root)
     return OK;
 }
 
-static bool streams(const struct endpoint_row *row, bool asked)
-{
-    switch (row->stream) {
-    case STREAM_NEVER:
-        return false;
-    case STREAM_ALWAYS:
-        return true;
-    case STREAM_IF_TRUE:
-    case STREAM_UNLESS_FALSE:
-        break;
-    }
-    return asked;
-}
-
 err_t anthropic_read_chat(struct translation *t, const struct json_tree *doc, struct chat_request *ret,
                           struct str *ret_param)
 {
@@ -645,7 +631,7 @@ err_t anthropic_read_chat(struct translation *t, const struct json_tree *doc, st
         q.model = t->path_model;
     if (!q.model.n)
         return refuse(&r, root, STR("model"), "must name a model");
-    q.stream = streams(t->row, q.stream);
+    q.stream = endpoint_streams(t->row, q.stream);
     chat_name_results(&q);
     *ret = q;
     return OK;

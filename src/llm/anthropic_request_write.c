@@ -539,8 +539,7 @@ static void write_turn(struct writing *w, const struct turn *t)
     for (const struct block *b = t->blocks; b; b = b->next)
         write_block(w, b);
     if (!w->turn_is_open && t->role != CHAT_ASSISTANT) /* keeps user and assistant in turn */
-        write_text(w, &(struct block){.kind = BLOCK_TEXT,
-                                      .text = STR("(content that this model does not take was left out)")});
+        write_text(w, &(struct block){.kind = BLOCK_TEXT, .text = TURNS_LEFT_OUT});
     if (w->turn_is_open) {
         json_close(&w->o, ']');
         json_close(&w->o, '}');
@@ -811,23 +810,8 @@ static void note_unsaid(struct writing *w)
 {
     const struct chat_request *q = w->q;
     struct losses *l = w->losses;
-    const struct number *always[] = {&q->min_p, &q->typical_p, &q->seed, &q->top_logprobs};
-    const struct setting *settings[] = {&q->verbosity,  &q->metadata,   &q->cache_key, &q->audio,
-                                        &q->prediction, &q->logit_bias, &q->suffix};
-
-    for (size_t i = 0; i < ARRAY_LEN(always); i++)
-        unsaid_any_number(l, always[i]);
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
-        unsaid_setting(l, settings[i]);
-    unsaid_number(l, &q->repetition_penalty, 1);
-    unsaid_number(l, &q->presence_penalty, 0);
-    unsaid_number(l, &q->frequency_penalty, 0);
-    unsaid_number(l, &q->n, 1);
-    unsaid_flag(l, &q->logprobs, NO);
-    unsaid_flag(l, &q->store, NO);
-    unsaid_flag(l, &q->echo, NO);
-    if (q->modalities.text.p && !str_eq(q->modalities.text, STR("[\"text\"]")))
-        unsaid_setting(l, &q->modalities);
+    unsaid_of_openai(l, q);
+    unsaid_setting(l, &q->metadata);
     if (!w->points.hour_told && q->cache_retention.text.p)
         unsaid_setting(l, &q->cache_retention);
     unsaid_extras(l, q->extras);

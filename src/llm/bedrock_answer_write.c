@@ -250,8 +250,7 @@ static void put_block(struct json_out *o, const struct answer_frame *f, const st
 
 err_t bedrock_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to)
 {
-    static const struct answer_choice none = {.finish = FINISH_STOP};
-    const struct answer_choice *c = a->choice_count ? &a->choices[0] : &none;
+    const struct answer_choice *c = answer_first(a);
     struct json_out o = json_out_to(to);
     bool has_call = false;
     unsigned index = 0;
@@ -551,10 +550,10 @@ static void put_model(struct json_out *o, const struct model_card *card)
 {
     json_open(o, '{');
     json_key(o, STR("modelArn"));
-    buf_add_lit(o->to, "\"arn:aws:bedrock:::foundation-model/");
-    buf_add_json(o->to, card->id);
-    buf_add_char(o->to, '"');
-    o->comma = true;
+    struct buf *arn = json_begin_value(o);
+    buf_add_lit(arn, "\"arn:aws:bedrock:::foundation-model/");
+    buf_add_json(arn, card->id);
+    buf_add_char(arn, '"');
     json_member_str(o, STR("modelId"), card->id);
     json_member_str(o, STR("modelName"), card->id);
     json_member_str(o, STR("providerName"), card->owner);

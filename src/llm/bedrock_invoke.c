@@ -171,20 +171,11 @@ err_t bedrock_read_embed_request(struct translation *t, const struct json_tree *
 
 /* --- embeddings to a client --- */
 
-/* A vector as a value. */
-static err_t put_vector(struct json_out *o, const struct embed_vector *v)
-{
-    if (o->comma)
-        buf_add_char(o->to, ',');
-    o->comma = true;
-    return embed_vector_json(v, o->to);
-}
-
 static err_t put_vectors(struct json_out *o, const struct embed_vector *v, size_t n)
 {
     json_open(o, '[');
     for (size_t i = 0; i < n; i++)
-        TRY(put_vector(o, &v[i]));
+        TRY(embed_put_json(o, &v[i]));
     json_close(o, ']');
     return OK;
 }
@@ -202,7 +193,7 @@ static err_t put_by_type(struct json_out *o, const struct embed_request *q, cons
     json_open(o, '{');
     for (size_t at = 0; n && at + n <= a->vector_count; at += n) {
         json_key(o, type_of(&a->vectors[at]));
-        TRY(q->single ? put_vector(o, &a->vectors[at]) : put_vectors(o, &a->vectors[at], n));
+        TRY(q->single ? embed_put_json(o, &a->vectors[at]) : put_vectors(o, &a->vectors[at], n));
     }
     json_close(o, '}');
     return OK;
@@ -213,7 +204,7 @@ static err_t put_titan(struct json_out *o, const struct embed_request *q, const 
     if (!a->vector_count)
         return fail(E_PROTOCOL, "the provider's answer holds no embedding");
     json_key(o, STR("embedding"));
-    TRY(put_vector(o, &a->vectors[0]));
+    TRY(embed_put_json(o, &a->vectors[0]));
     if (q->type_count) {
         json_key(o, STR("embeddingsByType"));
         TRY(put_by_type(o, q, a));

@@ -241,8 +241,7 @@ static struct turn *fit_turn(struct writing *w, const struct turn *t)
     for (const struct block *b = t->blocks; b; b = b->next)
         said = said || b->kind != BLOCK_TEXT;
     if (!to->blocks && said && t->role == CHAT_USER)
-        chat_add_block(&to->blocks, w->arena, BLOCK_TEXT, t->from)->text =
-            STR("(content that this model does not take was left out)");
+        chat_add_block(&to->blocks, w->arena, BLOCK_TEXT, t->from)->text = TURNS_LEFT_OUT;
     return to;
 }
 
@@ -1073,40 +1072,12 @@ static void write_response_paths(struct writing *w)
 
 /* --- the rest of the client's document --- */
 
-static void write_extras(struct writing *w)
-{
-    bool own = w->q->dialect == &dialect_bedrock;
-
-    for (const struct extra *x = w->q->extras; x; x = x->next) {
-        if (!own || x->nested)
-            loss_drop(w->losses, x->from, "the provider has no such field");
-        else
-            json_member_raw(&w->o, x->key, x->raw);
-    }
-}
-
 /* Everything of the request that Converse has no word for. */
 static void note_unsaid(struct writing *w)
 {
     const struct chat_request *q = w->q;
     struct losses *l = w->losses;
-    const struct number *numbers[] = {&q->min_p, &q->typical_p, &q->seed, &q->top_logprobs};
-    const struct setting *settings[] = {&q->verbosity,  &q->cache_key,  &q->audio,
-                                        &q->prediction, &q->logit_bias, &q->suffix};
-
-    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-        unsaid_any_number(l, numbers[i]);
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
-        unsaid_setting(l, settings[i]);
-    unsaid_number(l, &q->repetition_penalty, 1);
-    unsaid_number(l, &q->presence_penalty, 0);
-    unsaid_number(l, &q->frequency_penalty, 0);
-    unsaid_number(l, &q->n, 1);
-    unsaid_flag(l, &q->logprobs, NO);
-    unsaid_flag(l, &q->store, NO);
-    unsaid_flag(l, &q->echo, NO);
-    if (q->modalities.text.p && !str_eq(q->modalities.text, STR("[\"text\"]")))
-        unsaid_setting(l, &q->modalities);
+    unsaid_of_openai(l, q);
     if (!w->points.hour_told && q->cache_retention.text.p)
         unsaid_setting(l, &q->cache_retention);
 }
@@ -1147,7 +1118,7 @@ static void write_settings(struct writing *w)
     write_tier(w);
     write_metadata(w);
     write_response_paths(w);
-    write_extras(w);
+    extras_put(&w->o, w->q->extras, w->q->dialect == &dialect_bedrock, w->losses);
     note_unsaid(w);
 }
 

@@ -173,8 +173,7 @@ static void put_citations(struct json_out *o, const struct block *blocks)
 
 err_t cohere_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to)
 {
-    static const struct answer_choice none = {.finish = FINISH_STOP};
-    const struct answer_choice *c = a->choice_count ? &a->choices[0] : &none;
+    const struct answer_choice *c = answer_first(a);
     struct json_out o = json_out_to(to);
 
     json_open(&o, '{');

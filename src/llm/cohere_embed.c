@@ -272,12 +272,7 @@ err_t cohere_write_embed(struct translation *t, const struct embed_request *q, s
     put_truncate(&o, q);
     unsaid_flag(t->losses, &q->normalize, YES);
     unsaid_setting(t->losses, &q->user);
-    for (const struct extra *x = q->extras; x; x = x->next) {
-        if (q->dialect == &dialect_cohere)
-            json_member_raw(&o, x->key, x->raw);
-        else
-            loss_drop(t->losses, x->from, "the provider has no such field");
-    }
+    extras_put(&o, q->extras, q->dialect == &dialect_cohere, t->losses);
     json_close(&o, '}');
     return buf_status(ret->body);
 }
@@ -365,13 +360,8 @@ static err_t put_vectors(struct json_out *o, struct str type, const struct embed
     bool base64 = str_eq(type, STR("base64"));
 
     json_member_open(o, type, '[');
-    for (size_t i = 0; i < n; i++) {
-        if (i)
-            buf_add_char(o->to, ',');
-        buf_add(o->to, base64 ? STR("\"") : STR(""));
-        TRY(base64 ? embed_vector_base64(&v[i], o->to) : embed_vector_json(&v[i], o->to));
-        buf_add(o->to, base64 ? STR("\"") : STR(""));
-    }
+    for (size_t i = 0; i < n; i++)
+        TRY(base64 ? embed_put_base64(o, &v[i]) : embed_put_json(o, &v[i]));
     json_close(o, ']');
     return OK;
 }

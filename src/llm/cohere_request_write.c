@@ -743,16 +743,6 @@ static void report_unsaid(struct writing *w)
     report_tier(w);
 }
 
-static void put_extras(struct writing *w)
-{
-    for (const struct extra *x = w->q->extras; x; x = x->next) {
-        if (w->q->dialect == &dialect_cohere && !x->nested)
-            json_member_raw(&w->o, x->key, x->raw);
-        else
-            loss_drop(w->losses, x->from, "the provider has no such field");
-    }
-}
-
 /* --- the whole --- */
 
 static void find_speakers(struct writing *w)
@@ -787,7 +777,7 @@ err_t cohere_write_chat(struct translation *t, const struct chat_request *q, str
     put_stops(&w);
     put_thinking(&w);
     report_unsaid(&w);
-    put_extras(&w);
+    extras_put(&w.o, q->extras, q->dialect == &dialect_cohere, w.losses);
     json_close(&w.o, '}');
     return buf_status(ret->body);
 }

@@ -15,16 +15,6 @@ err_t cohere_read_rerank(struct translation *t, const struct json_tree *doc, str
     return rerank_read(t, doc, "documents", ret, ret_param);
 }
 
-static void put_extras(struct translation *t, const struct rerank_request *q, struct json_out *o)
-{
-    for (const struct extra *x = q->extras; x; x = x->next) {
-        if (q->dialect == &dialect_cohere)
-            json_member_raw(o, x->key, x->raw);
-        else
-            loss_drop(t->losses, x->from, "the provider has no such field");
-    }
-}
-
 err_t cohere_write_rerank(struct translation *t, const struct rerank_request *q, struct provider_call *ret)
 {
     struct json_out o = json_out_to(ret->body);
@@ -42,7 +32,7 @@ err_t cohere_write_rerank(struct translation *t, const struct rerank_request *q,
     unsaid_flag(t->losses, &q->raw_scores, NO);
     unsaid_flag(t->losses, &q->truncate, YES);
     unsaid_setting(t->losses, &q->rank_fields);
-    put_extras(t, q, &o);
+    extras_put(&o, q->extras, q->dialect == &dialect_cohere, t->losses);
     json_close(&o, '}');
     return buf_status(ret->body);
 }

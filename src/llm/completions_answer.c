@@ -49,9 +49,8 @@ static void put_top(struct json_out *o, struct json_node content)
             struct json_node token = json_node_get(top.value, STR("token"));
             if (!json_node_is(token, JSON_STRING))
                 continue;
-            json_put_raw(o, json_node_raw(token)); /* as a key, escaped as it came */
-            buf_add_char(o->to, ':');
-            o->comma = false;
+            struct str text = json_node_raw(token);
+            json_key_raw(o, str_slice(text, 1, text.n - 1));
             json_put_raw(o, json_node_raw(json_node_get(top.value, STR("logprob"))));
         }
         json_close(o, '}');

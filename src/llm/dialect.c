@@ -1,4 +1,4 @@
-/* dialect.c - finding a dialect by name. The catalog itself is generated from the files in llm/dialect/. */
+/* dialect.c - finding a dialect by name, and what else is the same in all of them. The catalog itself is generated from the files in llm/dialect/. */
 #include "llm/dialect.h"
 
 #include <assert.h>
@@ -9,6 +9,20 @@ const struct dialect *dialect_find(struct str name)
         if (str_eq(str_from_c(dialect_catalog[i]->name), name))
             return dialect_catalog[i];
     return NULL;
+}
+
+bool endpoint_streams(const struct endpoint_row *row, bool asked)
+{
+    switch (row->stream) {
+    case STREAM_NEVER:
+        return false;
+    case STREAM_ALWAYS:
+        return true;
+    case STREAM_IF_TRUE:
+    case STREAM_UNLESS_FALSE:
+        break;
+    }
+    return asked;
 }
 
 void call_add_header(struct provider_call *c, struct str name, struct str value)

@@ -235,6 +235,9 @@ extern const size_t dialect_catalog_count;
 /* NULL if there is none of that name. */
 const struct dialect *dialect_find(struct str name);
 
+/* Is the answer to be a stream, if the body's "stream" says (or stands for) `asked`? */
+bool endpoint_streams(const struct endpoint_row *row, bool asked);
+
 /* Append a header to the call; more than CALL_HEADERS_MAX is a bug. */
 void call_add_header(struct provider_call *c, struct str name, struct str value);
 

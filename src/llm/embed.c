@@ -50,8 +50,9 @@ static err_t add_decimal(struct buf *to, float f)
     return buf_add(to, str_from_c(text));
 }
 
-err_t embed_vector_json(const struct embed_vector *v, struct buf *to)
+err_t embed_put_json(struct json_out *o, const struct embed_vector *v)
 {
+    struct buf *to = json_begin_value(o);
     struct buf bytes CLEANUP(buf_release) = BUF_INIT(DIMENSIONS_MAX * FLOAT_BYTES);
 
     if (v->json.n)
@@ -69,7 +70,7 @@ err_t embed_vector_json(const struct embed_vector *v, struct buf *to)
     return buf_status(to);
 }
 
-err_t embed_vector_base64(const struct embed_vector *v, struct buf *to)
+static err_t add_base64(const struct embed_vector *v, struct buf *to)
 {
     struct buf bytes CLEANUP(buf_release) = BUF_INIT(DIMENSIONS_MAX * FLOAT_BYTES);
     size_t at = 0;
@@ -87,4 +88,13 @@ err_t embed_vector_base64(const struct embed_vector *v, struct buf *to)
         TRY(buf_add(&bytes, str_of((const char *)four, sizeof four)));
     }
     return base64_encode(to, buf_str(&bytes), BASE64);
+}
+
+err_t embed_put_base64(struct json_out *o, const struct embed_vector *v)
+{
+    struct buf *to = json_begin_value(o);
+
+    buf_add_char(to, '"');
+    TRY(add_base64(v, to));
+    return buf_add_char(to, '"');
 }

@@ -2,7 +2,7 @@
 #ifndef LLM_EMBED_H
 #define LLM_EMBED_H
 
-#include "base/buf.h"
+#include "codec/json_out.h"
 #include "llm/chat.h"
 #include "llm/usage.h"
 
@@ -63,8 +63,8 @@ struct embed_answer {
 
 /* A vector as a JSON array of numbers (from base64: shortest decimal text that gives the same float32). E_PARSE: no base64; E_PROTOCOL: no floats,
  * or one that is not finite. */
-err_t embed_vector_json(const struct embed_vector *v, struct buf *to) MUST_CHECK;
-/* A vector as base64 of little-endian float32. E_PROTOCOL if it is no array of numbers. */
-err_t embed_vector_base64(const struct embed_vector *v, struct buf *to) MUST_CHECK;
+err_t embed_put_json(struct json_out *o, const struct embed_vector *v) MUST_CHECK;
+/* A vector as a string: base64 of little-endian float32. E_PROTOCOL if it is no array of numbers. */
+err_t embed_put_base64(struct json_out *o, const struct embed_vector *v) MUST_CHECK;
 
 #endif

@@ -531,8 +531,7 @@ static void put_retry(struct json_out *o, int64_t ms)
     json_open(o, '{');
     json_member_str(o, STR("@type"), STR("type.googleapis.com/google.rpc.RetryInfo"));
     json_key(o, STR("retryDelay"));
-    buf_addf(o->to, "\"%lld.%03llds\"", (long long)(ms / 1000), (long long)(ms % 1000));
-    o->comma = true;
+    buf_addf(json_begin_value(o), "\"%lld.%03llds\"", (long long)(ms / 1000), (long long)(ms % 1000));
     json_close(o, '}');
     json_close(o, ']');
 }

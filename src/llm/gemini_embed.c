@@ -154,9 +154,7 @@ err_t gemini_read_embed(struct translation *t, const struct json_tree *doc, stru
 static err_t put_values(struct json_out *o, const struct embed_vector *v)
 {
     json_key(o, STR("values"));
-    TRY(embed_vector_json(v, o->to));
-    o->comma = true;
-    return OK;
+    return embed_put_json(o, v);
 }
 
 static err_t put_prediction(struct json_out *o, const struct embed_vector *v, uint64_t tokens)

@@ -301,8 +301,7 @@ static void write_content(struct writing *w, const struct turn *t)
         first_call = first_call && b->kind != BLOCK_TOOL_CALL;
     }
     if (!w->content_is_open && t->role != CHAT_ASSISTANT)
-        write_text(w, &(struct block){.kind = BLOCK_TEXT,
-                                      .text = STR("(content that this model does not take was left out)")});
+        write_text(w, &(struct block){.kind = BLOCK_TEXT, .text = TURNS_LEFT_OUT});
     if (w->content_is_open) {
         json_close(&w->o, ']');
         json_close(&w->o, '}');
@@ -322,7 +321,7 @@ static void write_system(struct writing *w)
 {
     const struct block instruction = {
         .kind = BLOCK_TEXT,
-        .text = STR("Answer with one valid JSON object and nothing else: no explanation, no code fence."),
+        .text = JSON_BY_WORD,
     };
 
     if (!w->system && !w->instruct_json)
@@ -690,10 +689,7 @@ static void write_extras(struct writing *w)
             loss_drop(w->losses, x->from, "within a part that is written anew");
             continue;
         }
-        json_put_raw(&w->o, arena_printf(w->arena, "\"%.*s\"", STR_ARG(x->key)));
-        buf_add_char(w->o.to, ':');
-        w->o.comma = false;
-        json_put_raw(&w->o, x->raw);
+        extra_put(&w->o, x);
     }
 }
 

@@ -148,8 +148,7 @@ static void put_message(struct json_out *o, const struct answer_choice *c, bool 
 
 err_t ollama_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to)
 {
-    static const struct answer_choice none = {.finish = FINISH_STOP};
-    const struct answer_choice *c = a->choice_count ? &a->choices[0] : &none;
+    const struct answer_choice *c = answer_first(a);
     struct json_out o = json_out_to(to);
 
     put_head(&o, f->model, ollama_time(f->created, f->arena));

@@ -115,17 +115,6 @@ static void note_unsaid(struct translation *t, const struct embed_request *q)
             loss_drop(t->losses, JSON_ABSENT, "vectors are of floating-point numbers here");
 }
 
-static void put_extras(struct translation *t, const struct embed_request *q, struct json_out *o)
-{
-    for (const struct extra *x = q->extras; x; x = x->next) {
-        if (q->dialect != &dialect_ollama || x->nested) {
-            loss_drop(t->losses, x->from, NO_FIELD);
-            continue;
-        }
-        buf_addf(o->to, ",\"%.*s\":%.*s", STR_ARG(x->key), STR_ARG(x->raw));
-    }
-}
-
 err_t ollama_write_embed(struct translation *t, const struct embed_request *q, struct provider_call *ret)
 {
     struct json_out o = json_out_to(ret->body);
@@ -144,7 +133,7 @@ err_t ollama_write_embed(struct translation *t, const struct embed_request *q, s
         json_member_raw(&o, STR("dimensions"), q->dimensions.text);
     put_truncate(t, q, &o);
     note_unsaid(t, q);
-    put_extras(t, q, &o);
+    extras_put(&o, q->extras, q->dialect == &dialect_ollama, t->losses);
     json_close(&o, '}');
     return buf_status(ret->body);
 }
@@ -176,22 +165,18 @@ err_t ollama_read_embed_answer(struct arena *arena, struct str body, struct embe
 
 /* --- to the client --- */
 
-static err_t put_vector(struct json_out *o, const struct embed_vector *v)
-{
-    if (o->comma)
-        buf_add_char(o->to, ',');
-    o->comma = true;
-    return embed_vector_json(v, o->to);
-}
-
 static err_t put_one(const struct embed_answer *a, struct buf *to)
 {
-    buf_add_lit(to, "{\"embedding\":");
+    struct json_out o = json_out_to(to);
+
+    json_open(&o, '{');
+    json_key(&o, STR("embedding"));
     if (a->vector_count)
-        TRY(embed_vector_json(&a->vectors[0], to));
+        TRY(embed_put_json(&o, &a->vectors[0]));
     else
-        buf_add_lit(to, "[]");
-    return buf_add_char(to, '}');
+        json_put_raw(&o, STR("[]"));
+    json_close(&o, '}');
+    return buf_status(to);
 }
 
 err_t ollama_write_embed_answer(const struct answer_frame *f, const struct embed_request *q,
@@ -206,7 +191,7 @@ err_t ollama_write_embed_answer(const struct answer_frame *f, const struct embed
     json_member_str(&o, STR("model"), f->model);
     json_member_open(&o, STR("embeddings"), '[');
     for (size_t i = 0; i < a->vector_count; i++)
-        TRY(put_vector(&o, &a->vectors[i]));
+        TRY(embed_put_json(&o, &a->vectors[i]));
     json_close(&o, ']');
     json_member_u64(&o, STR("total_duration"), 0);
     json_member_u64(&o, STR("load_duration"), 0);

@@ -501,15 +501,6 @@ static bool is_option(const struct writing *w, const struct extra *x)
     return str_starts(at, STR("/options/"));
 }
 
-/* The key as it was written, escapes and all. */
-static void put_extra(struct writing *w, const struct extra *x)
-{
-    if (w->o.comma)
-        buf_add_char(w->o.to, ',');
-    buf_addf(w->o.to, "\"%.*s\":%.*s", STR_ARG(x->key), STR_ARG(x->raw));
-    w->o.comma = true;
-}
-
 static void put_options(struct writing *w)
 {
     const struct chat_request *q = w->q;
@@ -530,7 +521,7 @@ static void put_options(struct writing *w)
         if (!is_option(w, x))
             continue;
         open_options(w, &open);
-        put_extra(w, x);
+        extra_put(&w->o, x);
     }
     if (open)
         json_close(&w->o, '}');
@@ -552,7 +543,7 @@ static void put_extras(struct writing *w)
         if (x->nested || w->q->dialect != &dialect_ollama)
             loss_drop(w->t->losses, x->from, "the provider has no such field");
         else
-            put_extra(w, x);
+            extra_put(&w->o, x);
     }
 }
 

@@ -8,6 +8,7 @@
  * Wire format: OpenAI's published API description and Mistral's, November 2026.
  */
 #include "llm/openai_int.h"
+#include "llm/unsaid.h"
 
 static void add_extra(struct embed_request *q, struct arena *arena, struct json_node key, struct json_node value)
 {
@@ -147,7 +148,7 @@ static void put_embed_extras(struct openai_writing *w, const struct embed_reques
 {
     for (const struct extra *x = q->extras; x; x = x->next)
         if (q->dialect == &dialect_openai && vendor_accepts(w->vendor, x->key))
-            json_member_raw(&w->o, x->key, x->raw);
+            extra_put(&w->o, x);
 }
 
 static void put_types(struct openai_writing *w, const struct embed_request *q, bool mistral)
@@ -236,15 +237,7 @@ static err_t put_vector(const struct embed_vector *v, enum embed_encoding encodi
     bool is_float = !v->type.n || str_eq(v->type, STR("float"));
 
     json_key(o, STR("embedding"));
-    if (encoding != EMBED_BASE64 || !is_float) {
-        o->comma = true;
-        return embed_vector_json(v, o->to);
-    }
-    buf_add_char(o->to, '"');
-    TRY(embed_vector_base64(v, o->to));
-    buf_add_char(o->to, '"');
-    o->comma = true;
-    return OK;
+    return encoding == EMBED_BASE64 && is_float ? embed_put_base64(o, v) : embed_put_json(o, v);
 }
 
 err_t openai_write_embed_answer(const struct answer_frame *f, const struct embed_request *q,

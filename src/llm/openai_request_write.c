@@ -12,6 +12,7 @@
 #include "codec/url.h"
 #include "llm/emulate.h"
 #include "llm/openai_int.h"
+#include "llm/unsaid.h"
 
 enum { STOPS_MAX = 4 };
 
@@ -88,10 +89,7 @@ void openai_write_extras(struct openai_writing *w, const struct dialect *own)
             loss_drop(w->t->losses, x->from, "the provider takes no such field");
             continue;
         }
-        if (w->o.comma)
-            buf_add_char(w->o.to, ','); /* the key as it was written, escapes and all */
-        buf_addf(w->o.to, "\"%.*s\":%.*s", STR_ARG(x->key), STR_ARG(x->raw));
-        w->o.comma = true;
+        extra_put(&w->o, x);
     }
 }
 

@@ -20,13 +20,16 @@ static bool is_one_of(struct json_walk *w, const struct str *keys, size_t n)
     return false;
 }
 
-static void copy_member(struct json_out *o, const struct json_walk *w)
+static void put_key(struct json_out *o, const struct json_walk *w)
 {
     struct str key = json_node_raw(w->key);
 
-    json_put_raw(o, key);
-    buf_add_char(o->to, ':');
-    o->comma = false;
+    json_key_raw(o, str_slice(key, 1, key.n - 1));
+}
+
+static void copy_member(struct json_out *o, const struct json_walk *w)
+{
+    put_key(o, w);
     json_put_raw(o, json_node_raw(w->value));
 }
 
@@ -82,9 +85,7 @@ static void put_closed_object(struct json_out *o, struct json_node v, bool is_sc
             copy_member(o, &w);
             continue;
         }
-        json_put_raw(o, json_node_raw(w.key));
-        buf_add_char(o->to, ':');
-        o->comma = false;
+        put_key(o, &w);
         put_closed(o, w.value, !(is_schema && is_one_of(&w, maps, ARRAY_LEN(maps))));
     }
     if (open)

@@ -71,8 +71,7 @@ static struct str text_of(const struct answer_choice *c, struct str first, struc
 
 err_t tgi_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to)
 {
-    static const struct answer_choice none = {.finish = FINISH_STOP};
-    const struct answer_choice *c = a->choice_count ? &a->choices[0] : &none;
+    const struct answer_choice *c = answer_first(a);
     bool array = f->t->row && f->t->row->variant == TGI_ARRAY;
     struct json_out o = json_out_to(to);
 

@@ -132,20 +132,6 @@ static err_t read_member(struct reading *r, const struct json_walk *w)
     return OK;
 }
 
-static bool streams(const struct translation *t, bool asked)
-{
-    switch (t->row ? t->row->stream : STREAM_IF_TRUE) {
-    case STREAM_NEVER:
-        return false;
-    case STREAM_ALWAYS:
-        return true;
-    case STREAM_IF_TRUE:
-    case STREAM_UNLESS_FALSE:
-        break;
-    }
-    return asked;
-}
-
 err_t tgi_read_chat(struct translation *t, const struct json_tree *doc, struct chat_request *ret, struct str *ret_param)
 {
     struct json_node root = json_tree_root(doc), inputs = json_node_get(root, STR("inputs"));
@@ -170,7 +156,7 @@ err_t tgi_read_chat(struct translation *t, const struct json_tree *doc, struct c
     JSON_EACH(w, root)
         if (json_node_is_set(w.value))
             TRY(read_member(&r, &w));
-    q.stream = streams(t, q.stream);
+    q.stream = t->row ? endpoint_streams(t->row, q.stream) : q.stream;
     *ret = q;
     return OK;
 }

@@ -160,14 +160,6 @@ static bool is_parameter(const struct writing *w, const struct extra *x)
            str_starts(json_node_pointer(x->from, w->t->arena), STR("/parameters/"));
 }
 
-static void put_extra(struct writing *w, const struct extra *x)
-{
-    if (w->o.comma)
-        buf_add_char(w->o.to, ',');
-    buf_addf(w->o.to, "\"%.*s\":%.*s", STR_ARG(x->key), STR_ARG(x->raw));
-    w->o.comma = true;
-}
-
 static void put_parameters(struct writing *w)
 {
     const struct chat_request *q = w->q;
@@ -191,7 +183,7 @@ static void put_parameters(struct writing *w)
         json_member_bool(&w->o, STR("decoder_input_details"), true);
     for (const struct extra *x = q->extras; x; x = x->next)
         if (is_parameter(w, x))
-            put_extra(w, x);
+            extra_put(&w->o, x);
     json_close(&w->o, '}');
 }
 
@@ -254,7 +246,7 @@ static void put_extras(struct writing *w)
         if (x->nested || w->q->dialect != &dialect_tgi)
             loss_drop(w->t->losses, x->from, "the provider has no such field");
         else
-            put_extra(w, x);
+            extra_put(&w->o, x);
     }
 }
 

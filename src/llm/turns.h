@@ -7,6 +7,9 @@
 #include "llm/chat.h"
 #include "llm/loss.h"
 
+/* What stands for a turn none of whose content could be told, so that user and assistant stay in turn. */
+#define TURNS_LEFT_OUT STR("(content that this model does not take was left out)")
+
 enum {
     TURNS_SYSTEM_APART = 1,  /* leading system turns go to *ret_system                                            */
     TURNS_LATER_AS_USER = 2, /* system turns further down become user turns                                        */

@@ -26,6 +26,24 @@ TEST(json_out_puts_commas_where_they_belong)
     CHECK_STR(buf_str(&b), "{\"a\":\"x\",\"\\\"b\\n\":[\"\",1,true,null],\"c\":{}}");
 }
 
+TEST(json_out_takes_keys_as_written_and_values_from_others)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1000);
+    struct json_out o = json_out_to(&b);
+
+    json_open(&o, '{');
+    json_key_raw(&o, STR("a\\\"\\u00e4"));
+    json_put_u64(&o, 1);
+    json_key_raw(&o, STR("b"));
+    json_open(&o, '[');
+    buf_add_lit(json_begin_value(&o), "1e400");
+    buf_add_lit(json_begin_value(&o), "{}");
+    json_put_null(&o);
+    json_close(&o, ']');
+    json_close(&o, '}');
+    CHECK_STR(buf_str(&b), "{\"a\\\"\\u00e4\":1,\"b\":[1e400,{},null]}");
+}
+
 /* Each byte that needs a look, at each place of texts longer than what is looked at in one step. */
 TEST(json_out_escapes_at_every_place_of_a_text)
 {

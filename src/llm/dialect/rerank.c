@@ -46,12 +46,7 @@ static err_t write_rerank(struct translation *t, const struct rerank_request *q,
     unsaid_flag(t->losses, &q->raw_scores, NO);
     unsaid_flag(t->losses, &q->truncate, YES);
     unsaid_setting(t->losses, &q->rank_fields);
-    for (const struct extra *x = q->extras; x; x = x->next) {
-        if (q->dialect == &dialect_rerank)
-            json_member_raw(&o, x->key, x->raw);
-        else
-            loss_drop(t->losses, x->from, "the provider has no such field");
-    }
+    extras_put(&o, q->extras, q->dialect == &dialect_rerank, t->losses);
     json_close(&o, '}');
     return buf_status(ret->body);
 }

@@ -129,17 +129,6 @@ static void put_truncation(struct json_out *o, const struct embed_request *q)
         json_member_str(o, STR("truncation_direction"), STR("Left"));
 }
 
-/* prompt_name and what else its own clients may send goes back as it came. */
-static void put_extras(struct translation *t, struct json_out *o, const struct dialect *of, const struct extra *extras)
-{
-    for (const struct extra *x = extras; x; x = x->next) {
-        if (of == &dialect_tei)
-            json_member_raw(o, x->key, x->raw);
-        else
-            loss_drop(t->losses, x->from, "the provider has no such field");
-    }
-}
-
 static err_t write_embed(struct translation *t, const struct embed_request *q, struct provider_call *ret)
 {
     struct json_out o = json_out_to(ret->body);
@@ -157,7 +146,7 @@ static err_t write_embed(struct translation *t, const struct embed_request *q, s
             loss_drop(t->losses, JSON_ABSENT, "vectors are of floating-point numbers here");
     unsaid_setting(t->losses, &q->use_name);
     unsaid_setting(t->losses, &q->user);
-    put_extras(t, &o, q->dialect, q->extras);
+    extras_put(&o, q->extras, q->dialect == &dialect_tei, t->losses); /* prompt_name and the like */
     json_close(&o, '}');
     return buf_status(ret->body);
 }
@@ -188,16 +177,15 @@ static err_t read_embed_answer(struct arena *arena, struct str body, struct embe
 static err_t write_embed_answer(const struct answer_frame *f, const struct embed_request *q,
                                 const struct embed_answer *a, struct buf *to)
 {
+    struct json_out o = json_out_to(to);
+
     (void)f;
     if (a->vector_count < q->input_count)
         return fail(E_PROTOCOL, "the provider's answer lacks embeddings");
-    buf_add_char(to, '[');
-    for (size_t i = 0; i < q->input_count; i++) {
-        if (i)
-            buf_add_char(to, ',');
-        TRY(embed_vector_json(&a->vectors[i], to));
-    }
-    buf_add_char(to, ']');
+    json_open(&o, '[');
+    for (size_t i = 0; i < q->input_count; i++)
+        TRY(embed_put_json(&o, &a->vectors[i]));
+    json_close(&o, ']');
     return buf_status(to);
 }
 
@@ -225,7 +213,7 @@ static err_t write_rerank(struct translation *t, const struct rerank_request *q,
         loss_note(t->losses, LOSS_EMULATED, q->top_n.from, "the provider ranks all: the best of them are given");
     unsaid_any_number(t->losses, &q->max_tokens_per_doc);
     unsaid_setting(t->losses, &q->rank_fields);
-    put_extras(t, &o, q->dialect, q->extras);
+    extras_put(&o, q->extras, q->dialect == &dialect_tei, t->losses); /* prompt_name and the like */
     json_close(&o, '}');
     return buf_status(ret->body);
 }
