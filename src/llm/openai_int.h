@@ -70,6 +70,11 @@ err_t openai_read_reasoning(struct openai_reading *r, struct json_node v);
 /* {type, name, description, schema, strict}: response_format.json_schema, or text.format. */
 void openai_read_schema(struct openai_reading *r, struct json_node v);
 
+/* Each element of an array, which is the member `name`. E_PARSE if it is none. */
+err_t openai_read_each(struct openai_reading *r, struct json_node v, const char *name,
+                       err_t (*read)(struct openai_reading *r, struct json_node v));
+/* A tool that the provider runs itself: kept as it is, for those of the client's dialect. */
+void openai_read_hosted(struct openai_reading *r, struct tool *to, struct json_node v);
 /* Remember a call for the result that will name it. */
 void openai_note_call(struct openai_reading *r, struct block *call);
 /* The name of the tool whose call has this id; empty if there is none. */

@@ -38,6 +38,16 @@ static bool is_word_of(const char *words, const struct json_walk *w)
     return false;
 }
 
+err_t openai_read_each(struct openai_reading *r, struct json_node v, const char *name,
+                       err_t (*read)(struct openai_reading *r, struct json_node v))
+{
+    if (!json_node_is(v, JSON_ARRAY))
+        return openai_refuse(r, v, "'%s' must be an array", name);
+    JSON_EACH(w, v)
+        TRY(read(r, w.value));
+    return OK;
+}
+
 void openai_note_unknown(struct openai_reading *r, struct json_node object, const char *known)
 {
     JSON_EACH(w, object)
@@ -329,6 +339,14 @@ static err_t read_custom(struct openai_reading *r, struct tool *to, struct json_
     return OK;
 }
 
+void openai_read_hosted(struct openai_reading *r, struct tool *to, struct json_node v)
+{
+    to->kind = TOOL_HOSTED;
+    to->name = json_get_text(v, STR("type"), r->arena);
+    to->raw = json_node_raw(v);
+    to->of = r->q->dialect;
+}
+
 static err_t read_tool(struct openai_reading *r, struct json_node v)
 {
     struct json_node type = json_node_get(v, STR("type")), function = json_node_get(v, STR("function"));
@@ -346,29 +364,23 @@ static err_t read_tool(struct openai_reading *r, struct json_node v)
         openai_note_unknown(r, v, "type function cache_control");
         return read_function(r, to, function);
     }
-    to->kind = TOOL_HOSTED;
-    to->name = json_node_text(type, r->arena);
-    to->raw = json_node_raw(v);
-    to->of = r->q->dialect;
+    openai_read_hosted(r, to, v);
     return OK;
 }
 
 static err_t read_tools(struct openai_reading *r, struct json_node v)
 {
-    if (!json_node_is(v, JSON_ARRAY))
-        return openai_refuse(r, v, "'tools' must be an array");
-    JSON_EACH(w, v)
-        TRY(read_tool(r, w.value));
-    return OK;
+    return openai_read_each(r, v, "tools", read_tool);
+}
+
+static err_t read_old_function(struct openai_reading *r, struct json_node v)
+{
+    return read_function(r, chat_add_tool(r->q, r->arena, TOOL_FUNCTION, v), v);
 }
 
 static err_t read_functions(struct openai_reading *r, struct json_node v)
 {
-    if (!json_node_is(v, JSON_ARRAY))
-        return openai_refuse(r, v, "'functions' must be an array");
-    JSON_EACH(w, v)
-        TRY(read_function(r, chat_add_tool(r->q, r->arena, TOOL_FUNCTION, w.value), w.value));
-    return OK;
+    return openai_read_each(r, v, "functions", read_old_function);
 }
 
 static bool read_choice_word(struct tool_choice *to, struct json_node v)
@@ -693,15 +705,16 @@ static err_t read_message(struct openai_reading *r, struct json_node m)
     return OK;
 }
 
+static err_t read_next_message(struct openai_reading *r, struct json_node m)
+{
+    TRY(read_message(r, m));
+    r->turn++;
+    return OK;
+}
+
 static err_t read_messages(struct openai_reading *r, struct json_node v)
 {
-    if (!json_node_is(v, JSON_ARRAY))
-        return openai_refuse(r, v, "'messages' must be an array");
-    JSON_EACH(w, v) {
-        TRY(read_message(r, w.value));
-        r->turn++;
-    }
-    return OK;
+    return openai_read_each(r, v, "messages", read_next_message);
 }
 
 /* --- the request --- */

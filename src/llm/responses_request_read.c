@@ -247,9 +247,7 @@ static err_t read_tool(struct openai_reading *r, struct json_node v)
         return openai_refuse(r, v, "each of 'tools' must be an object");
     struct tool *to = chat_add_tool(r->q, r->arena, function ? TOOL_FUNCTION : custom ? TOOL_CUSTOM : TOOL_HOSTED, v);
     if (to->kind == TOOL_HOSTED) {
-        to->name = json_node_text(type, r->arena);
-        to->raw = json_node_raw(v);
-        to->of = r->q->dialect;
+        openai_read_hosted(r, to, v);
         return OK;
     }
     to->name = json_get_text(v, STR("name"), r->arena);
@@ -265,11 +263,7 @@ static err_t read_tool(struct openai_reading *r, struct json_node v)
 
 static err_t read_tools(struct openai_reading *r, struct json_node v)
 {
-    if (!json_node_is(v, JSON_ARRAY))
-        return openai_refuse(r, v, "'tools' must be an array");
-    JSON_EACH(w, v)
-        TRY(read_tool(r, w.value));
-    return OK;
+    return openai_read_each(r, v, "tools", read_tool);
 }
 
 /* Encrypted thoughts are always told; other additions are OpenAI's own. */
