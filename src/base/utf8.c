@@ -51,3 +51,12 @@ struct str utf8_prefix(struct str s, size_t max)
         max--;
     return str_of(s.p, max);
 }
+
+int64_t utf8_count(struct str s)
+{
+    int64_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++)
+        n += !is_tail((unsigned char)s.p[i]);
+    return n;
+}

@@ -4,11 +4,15 @@
 
 #include "base/str.h"
 
+#include <stdint.h>
+
 /* Length (1-4) of the valid character at the front of the `n` bytes at `p`; 0 if there is none. */
 size_t utf8_valid_char(const char *p, size_t n) PURE;
 /* Is all of `s` valid? */
 bool utf8_valid(struct str s) PURE;
 /* The longest prefix of `s` of at most `max` bytes that does not cut a character. */
 struct str utf8_prefix(struct str s, size_t max) PURE;
+/* How many characters a valid text has. */
+int64_t utf8_count(struct str s) PURE;
 
 #endif

@@ -4,6 +4,7 @@
  * Only text is told: thoughts, calls and images have no place in this format. The prompt comes first if the client asked for its echo.
  * Log probabilities are turned from Chat's list of tokens into the lists side by side that this format has.
  */
+#include "base/utf8.h"
 #include "llm/openai_error.h"
 #include "llm/openai_int.h"
 
@@ -64,7 +65,7 @@ static void put_offsets(struct json_out *o, struct json_node content, struct are
     json_member_open(o, STR("text_offset"), '[');
     JSON_EACH(w, content) {
         json_put_i64(o, *at);
-        *at += openai_characters(json_get_text(w.value, STR("token"), arena));
+        *at += utf8_count(json_get_text(w.value, STR("token"), arena));
     }
     json_close(o, ']');
 }
@@ -99,7 +100,7 @@ static struct str finish_name(enum finish f)
 static void put_choice(struct json_out *o, const struct answer_frame *f, const struct answer_choice *c, size_t index)
 {
     struct str echo = echo_of(f), text = blocks_text(c->blocks, STR_NONE, f->arena);
-    int64_t at = openai_characters(echo);
+    int64_t at = utf8_count(echo);
 
     json_open(o, '{');
     json_member_str(o, STR("text"), echo.n ? arena_join(f->arena, echo, text) : text);
@@ -173,7 +174,7 @@ static err_t send_echo(struct completion_writer *w, unsigned choice, struct buf 
     if (w->echoed[choice])
         return OK;
     w->echoed[choice] = true;
-    w->offsets[choice] = openai_characters(echo);
+    w->offsets[choice] = utf8_count(echo);
     return echo.n ? send(w, choice, echo, STR_NONE, STR_NONE, to) : OK;
 }
 

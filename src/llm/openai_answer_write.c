@@ -9,6 +9,7 @@
  * the thought ends, so that a client which sends those back can go on thinking with the model that made them. A client that knows only the
  * old functions hears of its calls as function_call.
  */
+#include "base/utf8.h"
 #include "llm/openai_error.h"
 #include "llm/openai_int.h"
 #include "llm/signature.h"
@@ -62,15 +63,6 @@ struct str openai_make_id(const struct answer_frame *f, const char *prefix, uint
 {
     return arena_printf(f->arena, "%s%016llx%016llx", prefix, (unsigned long long)f->unique,
                         (unsigned long long)((f->unique * 0x9e3779b97f4a7c15U) ^ n));
-}
-
-int64_t openai_characters(struct str text)
-{
-    int64_t n = 0;
-
-    for (size_t i = 0; i < text.n; i++)
-        n += ((unsigned char)text.p[i] & 0xc0) != 0x80;
-    return n;
 }
 
 void openai_put_citation(struct json_out *o, const struct citation *c, bool nested, int64_t before)
@@ -194,7 +186,7 @@ static void put_annotations(struct whole *w, const struct answer_choice *c)
         for (const struct citation *at = b->citations; at; at = at->next)
             if (openai_has_citation(at))
                 openai_put_citation(&w->o, at, true, before);
-        before += openai_characters(b->text);
+        before += utf8_count(b->text);
     }
     json_close(&w->o, ']');
 }
@@ -637,7 +629,7 @@ static err_t send_text(struct openai_answer_writer *w, const struct chat_event *
         return send_thought(w, e, to);
     }
     if (b->kind == BLOCK_TEXT)
-        choice_of(w, e->choice)->characters += openai_characters(e->text);
+        choice_of(w, e->choice)->characters += utf8_count(e->text);
     struct json_out o = open_chunk(w, e->choice, to);
     json_member_str(&o, b->kind == BLOCK_REFUSAL ? STR("refusal") : STR("content"), e->text);
     return end_chunk(w, to);

@@ -177,8 +177,6 @@ static inline bool openai_has_citation(const struct citation *c)
 {
     return c->url.n > 0;
 }
-/* Unicode characters of a UTF-8 text. */
-int64_t openai_characters(struct str text);
 /* Did the client define this tool as one that takes free text? */
 bool openai_is_custom(const struct chat_request *q, struct str name);
 

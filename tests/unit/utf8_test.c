@@ -91,3 +91,10 @@ TEST(utf8_prefix_does_not_cut_a_character)
     }
     CHECK_EQ(utf8_prefix(STR_NONE, 4).n, 0);
 }
+
+TEST(utf8_count_is_of_characters_not_of_bytes)
+{
+    CHECK_EQ(utf8_count(STR("")), 0);
+    CHECK_EQ(utf8_count(STR("abc")), 3);
+    CHECK_EQ(utf8_count(STR("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80")), 4);
+}
