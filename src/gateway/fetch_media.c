@@ -21,14 +21,15 @@ struct files {
     size_t count;
 };
 
-/* Other URLs (s3:, gs:) name what a provider has at hand itself. */
+/* Other URLs (s3:, gs:) name what a provider has at hand itself; so do some of those for the web. */
 static bool is_wanted(const struct exchange *x, const struct block *b)
 {
+    const struct provider_side *p = &x->speaks->provider;
     bool media =
         b->kind == BLOCK_IMAGE || b->kind == BLOCK_AUDIO || b->kind == BLOCK_VIDEO || b->kind == BLOCK_DOCUMENT;
 
     return media && b->media.source == MEDIA_URL && str_starts_nocase(b->media.data, STR("http")) &&
-           (x->speaks->provider.wants_bytes & 1u << b->kind);
+           (p->wants_bytes & 1u << b->kind) && !(p->fetches && p->fetches(b->media.data));
 }
 
 static void collect(struct exchange *x, struct block *blocks, struct files *to)
@@ -64,8 +65,8 @@ err_t fetch_media(struct exchange *x, struct chat_request *q)
 {
     const struct catalog *c = x->snapshot->catalog;
 
-    if (!c->fetch.on || !x->speaks->provider.wants_bytes)
-        return OK;
+    if (!c->fetch.on || !x->speaks->provider.wants_bytes || q->dialect == x->speaks)
+        return OK; /* a client of the provider's own dialect named what that provider takes */
     struct files *files = arena_new(x->r->arena, struct files);
     for (struct turn *t = q->turns; t; t = t->next)
         collect(x, t->blocks, files);

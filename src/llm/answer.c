@@ -123,6 +123,8 @@ static err_t start_block(struct answer_builder *b, const struct chat_event *e)
         block->media.data = arena_str(b->arena, e->media->data);
         block->media.type = arena_str(b->arena, e->media->type);
         block->media.name = arena_str(b->arena, e->media->name);
+        block->signature = arena_str(b->arena, e->text);
+        return OK;
     }
     return buf_add(&o->text, e->text);
 }
@@ -308,8 +310,8 @@ static err_t tell_block(const struct block *block, struct chat_event at, const s
     e.signer = block->signer;
     e.of = block->of;
     e.media = block->kind == BLOCK_IMAGE || block->kind == BLOCK_AUDIO ? &block->media : NULL;
-    if (whole)
-        e.text = text;
+    if (whole || e.media)
+        e.text = whole ? text : block->signature;
     TRY(chat_tell(sink, &e));
     e = at;
     e.kind = CHAT_TEXT;
@@ -326,7 +328,7 @@ static err_t tell_block(const struct block *block, struct chat_event at, const s
     e.kind = CHAT_SIGNATURE;
     e.text = block->signature;
     e.signer = block->signer;
-    if (block->signature.n)
+    if (block->signature.n && block->kind != BLOCK_IMAGE && block->kind != BLOCK_AUDIO)
         TRY(chat_tell(sink, &e));
     at.kind = CHAT_BLOCK_STOP;
     return chat_tell(sink, &at);

@@ -284,6 +284,8 @@ err_t media_from_url(struct media *to, struct str url, struct arena *arena) MUST
 struct str base64_standard(struct str text, struct arena *arena);
 /* What the first bytes of base64 data say it is: "image/png", "application/pdf", ...; empty if nothing is recognised. */
 struct str media_sniff(struct str base64);
+/* What the ending of a URL's path says it is; static, empty if nothing is recognised. */
+struct str media_type_of_url(struct str url);
 
 /* --- asking --- */
 

@@ -211,6 +211,8 @@ struct provider_side {
 
     unsigned
         wants_bytes; /* 1 << kind of media blocks (BLOCK_IMAGE, …) that its providers do not fetch by URL themselves */
+    /* Of those, may this one's URL be left to the provider all the same (its own store, a video portal)? NULL: none may. */
+    bool (*fetches)(struct str url);
     bool one_choice; /* its answers have one choice only: more are got by several calls */
     /* Where the same dialect's request goes when its bytes pass through: the path at the provider for the row by which it came. NULL: the
      * client's own path without its prefix. */

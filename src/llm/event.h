@@ -20,7 +20,7 @@
 
 enum chat_event_kind {
     CHAT_START,       /* id, model                                                                                */
-    CHAT_BLOCK_START, /* choice, block, block_kind; calls: id, name, custom; BLOCK_REDACTED: text is the blob; BLOCK_OPAQUE: text is its JSON, of; BLOCK_IMAGE, BLOCK_AUDIO: media */
+    CHAT_BLOCK_START, /* choice, block, block_kind; calls: id, name, custom; BLOCK_REDACTED: text is the blob; BLOCK_OPAQUE: text is its JSON, of; BLOCK_IMAGE, BLOCK_AUDIO: media; text is its signature, signer */
     CHAT_TEXT, /* choice, block, text: the next piece of a text, thought, refusal, or of a call's arguments; never empty */
     CHAT_SIGNATURE, /* choice, block, text: the whole signature; signer; a later one replaces it. Also of tool calls and texts */
     CHAT_CITATION, /* choice, block, citation                                                                  */

@@ -4,14 +4,32 @@
  * Parts have no numbers: a block opens with the first part of its kind and closes when a part of another kind comes, or at the end; calls and
  * media are whole in one part. There is no terminal event: the answer is whole if every candidate has its finishReason when the
  * body ends, or the prompt was blocked. Google says STOP after calls, too; what was said decides.
+ *
+ * Vertex AI may send a call's arguments piece by piece, each with its path: they are told when the call is whole, since a path may come back to what
+ * seemed complete. Google counts a citation's place in bytes, others in characters.
  */
+#include "base/utf8.h"
 #include "llm/error_body.h"
 #include "llm/gemini_int.h"
 #include "llm/tool_id.h"
 
 #include <math.h>
 
+/* A piece of the open block's text, for places in it: `text` only where characters and bytes are not the same. */
+struct gemini_run {
+    struct gemini_run *next;
+    size_t bytes;
+    struct str text;
+};
+
 /* --- telling --- */
+
+static err_t tell_text(struct gemini_reader *r, unsigned n, struct str text, const struct chat_sink *sink)
+{
+    struct chat_event e = {.kind = CHAT_TEXT, .choice = n, .block = r->candidates[n].blocks - 1, .text = text};
+
+    return text.n ? chat_tell(sink, &e) : OK;
+}
 
 static struct gemini_candidate *candidate(struct gemini_reader *r, unsigned n)
 {
@@ -26,6 +44,12 @@ static err_t close_block(struct gemini_reader *r, unsigned n, const struct chat_
 
     if (!c->open)
         return OK;
+    if (c->args) {
+        struct str text;
+        TRY(gemini_args_text(c->args, &text));
+        c->args = NULL;
+        TRY(tell_text(r, n, text, sink));
+    }
     c->open = false;
     return chat_tell(sink, &e);
 }
@@ -36,6 +60,8 @@ static err_t start_block(struct gemini_reader *r, unsigned n, struct chat_event 
 
     TRY(close_block(r, n, sink));
     c->open = true;
+    c->in_frame = c->joined = false;
+    c->runs = c->last_run = NULL;
     c->kind = e->block_kind;
     e->kind = CHAT_BLOCK_START;
     e->choice = n;
@@ -52,13 +78,6 @@ static err_t continue_block(struct gemini_reader *r, unsigned n, enum block_kind
     return c->open && c->kind == kind ? OK : start_block(r, n, &e, sink);
 }
 
-static err_t tell_text(struct gemini_reader *r, unsigned n, struct str text, const struct chat_sink *sink)
-{
-    struct chat_event e = {.kind = CHAT_TEXT, .choice = n, .block = r->candidates[n].blocks - 1, .text = text};
-
-    return text.n ? chat_tell(sink, &e) : OK;
-}
-
 static err_t tell_signature(struct gemini_reader *r, unsigned n, struct str blob, const struct chat_sink *sink)
 {
     struct chat_event e = {.kind = CHAT_SIGNATURE,
@@ -72,11 +91,10 @@ static err_t tell_signature(struct gemini_reader *r, unsigned n, struct str blob
 
 /* --- parts --- */
 
-static err_t tell_call(struct gemini_reader *r, unsigned n, struct json_node call, struct str blob,
-                       struct arena *scratch, const struct chat_sink *sink)
+static err_t begin_call(struct gemini_reader *r, unsigned n, struct json_node call, struct str blob,
+                        struct arena *scratch, const struct chat_sink *sink)
 {
     struct gemini_candidate *c = &r->candidates[n];
-    struct json_node args = gemini_get(call, "args");
     struct chat_event e = {.block_kind = BLOCK_TOOL_CALL,
                            .id = gemini_text(call, "id", scratch),
                            .name = gemini_text(call, "name", scratch)};
@@ -85,19 +103,47 @@ static err_t tell_call(struct gemini_reader *r, unsigned n, struct json_node cal
         e.id = tool_id_make(n, c->blocks, arena_join(scratch, r->id, e.name), scratch);
     TRY(start_block(r, n, &e, sink));
     c->has_call = true;
-    TRY(tell_signature(r, n, blob, sink)); /* before the arguments: some clients must be given it with the start */
-    TRY(tell_text(r, n, json_node_is(args, JSON_OBJECT) ? json_node_raw(args) : STR("{}"), sink));
-    return close_block(r, n, sink);
+    return tell_signature(r, n, blob, sink); /* before the arguments: some clients must be given it with the start */
 }
 
-static err_t tell_media(struct gemini_reader *r, unsigned n, struct json_node data, struct arena *scratch,
-                        const struct chat_sink *sink)
+static err_t tell_broken(struct gemini_reader *r, struct str message, const struct chat_sink *sink);
+
+/* A call has its name in its first piece alone; the last one does not say that it goes on, and may say nothing else. */
+static err_t tell_call(struct gemini_reader *r, unsigned n, struct json_node call, struct str blob,
+                       struct arena *scratch, const struct chat_sink *sink)
+{
+    struct gemini_candidate *c = &r->candidates[n];
+    struct json_node args = gemini_get(call, "args"), pieces = gemini_get(call, "partialArgs");
+    bool goes_on = json_node_kind(gemini_get(call, "willContinue")) == JSON_TRUE;
+    bool first = !c->args || gemini_text(call, "name", scratch).n;
+
+    if (first)
+        TRY(begin_call(r, n, call, blob, scratch, sink));
+    else
+        TRY(tell_signature(r, n, blob, sink));
+    if (first && !goes_on && !json_node_count(pieces)) {
+        TRY(tell_text(r, n, json_node_is(args, JSON_OBJECT) ? json_node_raw(args) : STR("{}"), sink));
+        return close_block(r, n, sink);
+    }
+    if (!c->args)
+        c->args = gemini_args_new(r->arena);
+    if (gemini_args_add(c->args, pieces) != OK)
+        return tell_broken(r, STR("the provider sent arguments of a call that cannot be put together"), sink);
+    return goes_on ? OK : close_block(r, n, sink);
+}
+
+/* Its signature comes with its start: it is whole then. */
+static err_t tell_media(struct gemini_reader *r, unsigned n, struct json_node data, struct str blob,
+                        struct arena *scratch, const struct chat_sink *sink)
 {
     struct media media = {.source = MEDIA_BASE64,
                           .type = gemini_text(data, "mimeType", scratch),
                           .data = base64_standard(gemini_text(data, "data", scratch), scratch)};
     bool sound = str_starts(media.type, STR("audio/"));
-    struct chat_event e = {.block_kind = sound ? BLOCK_AUDIO : BLOCK_IMAGE, .media = &media};
+    struct chat_event e = {.block_kind = sound ? BLOCK_AUDIO : BLOCK_IMAGE,
+                           .media = &media,
+                           .text = blob,
+                           .signer = blob.n ? SIGNER_GOOGLE : SIGNER_NONE};
 
     TRY(start_block(r, n, &e, sink));
     return close_block(r, n, sink);
@@ -111,59 +157,169 @@ static err_t tell_opaque(struct gemini_reader *r, unsigned n, struct json_node p
     return close_block(r, n, sink);
 }
 
+static bool is_ascii(struct str text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if ((unsigned char)text.p[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* What was told of the open text, so that places in it can be counted. */
+static void note_text(struct gemini_candidate *c, struct str text, struct arena *arena)
+{
+    struct gemini_run *last = c->last_run;
+    bool ascii = is_ascii(text);
+
+    c->joined = c->joined || c->in_frame;
+    c->in_frame = true;
+    if (last && ascii && !last->text.n) {
+        last->bytes += text.n;
+        return;
+    }
+    struct gemini_run *run = arena_new(arena, struct gemini_run);
+    *run = (struct gemini_run){.bytes = text.n, .text = ascii ? STR_NONE : arena_str(arena, text)};
+    if (last)
+        last->next = run;
+    else
+        c->runs = run;
+    c->last_run = run;
+}
+
 static err_t tell_part(struct gemini_reader *r, unsigned n, struct json_node part, struct arena *scratch,
                        const struct chat_sink *sink)
 {
     struct str blob = gemini_text(part, "thoughtSignature", scratch), text = gemini_text(part, "text", scratch);
+    bool thought = json_get_true(part, STR("thought"));
     struct json_node inner;
 
     if (json_node_is(inner = gemini_get(part, "functionCall"), JSON_OBJECT))
         return tell_call(r, n, inner, blob, scratch, sink);
-    if (json_node_is(inner = gemini_get(part, "inlineData"), JSON_OBJECT))
-        return tell_media(r, n, inner, scratch, sink);
-    if (!json_node_is(gemini_get(part, "text"), JSON_STRING) && !blob.n)
+    if (json_node_is(inner = gemini_get(part, "inlineData"), JSON_OBJECT)) /* a picture thought of is no answer */
+        return thought ? tell_opaque(r, n, part, sink) : tell_media(r, n, inner, blob, scratch, sink);
+    if (!json_node_is(gemini_get(part, "text"), JSON_STRING) && (!blob.n || gemini_is_code(part)))
         return json_node_count(part) ? tell_opaque(r, n, part, sink) : OK;
     if (!text.n && !blob.n)
         return OK;
-    bool thought = json_get_true(part, STR("thought"));
     TRY(continue_block(r, n, thought ? BLOCK_THINKING : BLOCK_TEXT, sink));
+    if (!thought && text.n)
+        note_text(&r->candidates[n], text, r->arena);
     TRY(tell_text(r, n, text, sink));
     return tell_signature(r, n, blob, sink);
 }
 
 /* --- what stands beside the parts --- */
 
-static err_t tell_citation(struct gemini_reader *r, unsigned n, struct str url, struct str title, struct str cited,
-                           const struct chat_sink *sink)
+/* How many characters stand before this byte of the open text; -1: it is not one of its places. */
+static int64_t characters_before(const struct gemini_candidate *c, int64_t byte)
 {
-    struct citation c = {.url = url, .title = title, .cited_text = cited, .start = -1, .end = -1};
-    struct chat_event e = {.kind = CHAT_CITATION, .choice = n, .block = r->candidates[n].blocks - 1, .citation = &c};
+    size_t left = byte < 0 ? SIZE_MAX : (size_t)byte;
+    int64_t n = 0;
 
-    return url.n ? chat_tell(sink, &e) : OK;
+    for (const struct gemini_run *run = c->runs; run && left; run = run->next) {
+        size_t taken = run->bytes < left ? run->bytes : left;
+        n += run->text.n ? utf8_count(str_slice(run->text, 0, taken)) : (int64_t)taken;
+        left -= taken;
+    }
+    return left ? -1 : n;
 }
 
-/* Sources are told of the text that is open; their offsets count bytes and are left out. */
-static err_t tell_sources(struct gemini_reader *r, unsigned n, struct json_node v, struct arena *scratch,
+/* Between two bytes of the open text; a beginning that is not said is 0, as everywhere in Google's JSON. */
+static struct citation place_of(const struct gemini_candidate *c, struct json_node segment, struct arena *scratch)
+{
+    struct citation to = {.cited_text = gemini_text(segment, "text", scratch), .start = -1, .end = -1};
+    int64_t start = 0, end, part = 0;
+
+    (void)json_node_i64(gemini_get(segment, "startIndex"), &start);
+    (void)json_node_i64(gemini_get(segment, "partIndex"), &part);
+    if (!json_node_i64(gemini_get(segment, "endIndex"), &end) || start > end || (part && c->joined))
+        return to;
+    to.start = characters_before(c, start);
+    to.end = characters_before(c, end);
+    if (to.start < 0 || to.end < 0)
+        to.start = to.end = -1;
+    return to;
+}
+
+/* `at`: where it is cited; `source`: what, with its address and title. */
+static err_t tell_citation(struct gemini_reader *r, unsigned n, const struct citation *at, struct json_node source,
+                           struct arena *scratch, const struct chat_sink *sink)
+{
+    struct citation c = *at;
+    struct chat_event e = {.kind = CHAT_CITATION, .choice = n, .block = r->candidates[n].blocks - 1, .citation = &c};
+
+    c.url = gemini_text(source, "uri", scratch);
+    c.title = gemini_text(source, "title", scratch);
+    return c.url.n || c.title.n ? chat_tell(sink, &e) : OK;
+}
+
+/* A page of the web, a piece of a collection of documents, or a place on a map. */
+static struct json_node source_of(struct json_node chunk)
+{
+    static const char *const kinds[] = {"web", "retrievedContext", "maps"};
+    struct json_node v = JSON_ABSENT;
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds) && json_is_absent(v); i++)
+        v = gemini_get(chunk, kinds[i]);
+    return v;
+}
+
+static err_t tell_supports(struct gemini_reader *r, unsigned n, struct json_node grounding, struct arena *scratch,
+                           const struct chat_sink *sink)
+{
+    struct json_node chunks = gemini_get(grounding, "groundingChunks");
+
+    JSON_EACH(support, gemini_get(grounding, "groundingSupports")) {
+        struct citation at = place_of(&r->candidates[n], gemini_get(support.value, "segment"), scratch);
+        JSON_EACH(index, gemini_get(support.value, "groundingChunkIndices")) {
+            int64_t number = -1;
+            if (!json_node_i64(index.value, &number) || number < 0)
+                continue;
+            TRY(tell_citation(r, n, &at, source_of(json_node_at(chunks, (size_t)number)), scratch, sink));
+        }
+    }
+    return OK;
+}
+
+/* Sources that nothing in the text points to: of the answer as a whole. Addresses that were read are told only where no search has told them. */
+static err_t tell_unplaced(struct gemini_reader *r, unsigned n, struct json_node v, struct arena *scratch,
+                           const struct chat_sink *sink)
+{
+    const struct citation nowhere = {.start = -1, .end = -1};
+    struct json_node grounding = gemini_get(v, "groundingMetadata"), chunks = gemini_get(grounding, "groundingChunks");
+
+    if (!json_node_count(gemini_get(grounding, "groundingSupports")))
+        JSON_EACH(chunk, chunks)
+            TRY(tell_citation(r, n, &nowhere, source_of(chunk.value), scratch, sink));
+    if (json_node_count(chunks))
+        return OK;
+    JSON_EACH(page, gemini_get(gemini_get(v, "urlContextMetadata"), "urlMetadata")) {
+        struct citation c = nowhere;
+        struct chat_event e = {
+            .kind = CHAT_CITATION, .choice = n, .block = r->candidates[n].blocks - 1, .citation = &c};
+        c.url = gemini_text(page.value, "retrievedUrl", scratch);
+        if (c.url.n &&
+            json_node_text_is(gemini_get(page.value, "urlRetrievalStatus"), STR("URL_RETRIEVAL_STATUS_SUCCESS")))
+            TRY(chat_tell(sink, &e));
+    }
+    return OK;
+}
+
+/* Sources are told of the text that is open; `last`: nothing more will be said of them. */
+static err_t tell_sources(struct gemini_reader *r, unsigned n, struct json_node v, bool last, struct arena *scratch,
                           const struct chat_sink *sink)
 {
-    struct json_node grounding = gemini_get(v, "groundingMetadata"), chunks = gemini_get(grounding, "groundingChunks");
     struct json_node cited = gemini_get(v, "citationMetadata"), sources = gemini_get(cited, "citationSources");
 
     if (!r->candidates[n].open || r->candidates[n].kind != BLOCK_TEXT)
         return OK;
-    JSON_EACH(support, gemini_get(grounding, "groundingSupports")) {
-        struct str text = gemini_text(gemini_get(support.value, "segment"), "text", scratch);
-        JSON_EACH(index, gemini_get(support.value, "groundingChunkIndices")) {
-            int64_t at = -1;
-            if (!json_node_i64(index.value, &at) || at < 0)
-                continue;
-            struct json_node web = gemini_get(json_node_at(chunks, (size_t)at), "web");
-            TRY(tell_citation(r, n, gemini_text(web, "uri", scratch), gemini_text(web, "title", scratch), text, sink));
-        }
+    TRY(tell_supports(r, n, gemini_get(v, "groundingMetadata"), scratch, sink));
+    if (last)
+        TRY(tell_unplaced(r, n, v, scratch, sink));
+    JSON_EACH(source, json_is_absent(sources) ? gemini_get(cited, "citations") : sources) {
+        struct citation at = place_of(&r->candidates[n], source.value, scratch);
+        TRY(tell_citation(r, n, &at, source.value, scratch, sink));
     }
-    JSON_EACH(source, json_is_absent(sources) ? gemini_get(cited, "citations") : sources)
-        TRY(tell_citation(r, n, gemini_text(source.value, "uri", scratch), gemini_text(source.value, "title", scratch),
-                          STR_NONE, sink));
     return OK;
 }
 
@@ -319,12 +475,17 @@ static err_t on_candidate(struct gemini_reader *r, struct json_node v, struct ar
         return tell_broken(r, STR("the provider sent more candidates than a request can ask for"), sink);
     unsigned n = (unsigned)index;
     struct gemini_candidate *c = candidate(r, n);
-    JSON_EACH(part, gemini_get(gemini_get(v, "content"), "parts"))
+    bool last = json_node_is(reason, JSON_STRING) && !json_node_text_is(reason, STR("")) &&
+                !json_node_text_is(reason, STR("FINISH_REASON_UNSPECIFIED"));
+    c->in_frame = false;
+    JSON_EACH(part, gemini_get(gemini_get(v, "content"), "parts")) {
         TRY(tell_part(r, n, part.value, scratch, sink));
-    TRY(tell_sources(r, n, v, scratch, sink));
+        if (r->over)
+            return OK;
+    }
+    TRY(tell_sources(r, n, v, last, scratch, sink));
     TRY(tell_logprobs(n, gemini_get(v, "logprobsResult"), scratch, sink));
-    if (!json_node_is(reason, JSON_STRING) || json_node_text_is(reason, STR("")) ||
-        json_node_text_is(reason, STR("FINISH_REASON_UNSPECIFIED")))
+    if (!last)
         return OK;
     if (is_failure(reason))
         return tell_broken(r, arena_join(scratch, STR("the model's answer failed: "), json_node_text(reason, scratch)),
@@ -367,8 +528,10 @@ static err_t on_piece(struct gemini_reader *r, struct json_node v, struct arena 
         r->told_usage = true;
         TRY(tell_usage(r, sink));
     }
-    if (json_node_is(blocked, JSON_STRING))
+    if (json_node_is(blocked, JSON_STRING)) {
         r->blocked = true;
+        r->words = arena_str(r->arena, gemini_text(gemini_get(v, "promptFeedback"), "blockReasonMessage", scratch));
+    }
     JSON_EACH(w, gemini_get(v, "candidates")) {
         if (!r->over)
             TRY(on_candidate(r, w.value, scratch, sink));
@@ -406,6 +569,16 @@ static bool is_whole(const struct gemini_reader *r)
     return r->started && (any || r->blocked);
 }
 
+/* The prompt was refused: there is no candidate, but perhaps words for it. */
+static err_t tell_blocked(struct gemini_reader *r, const struct chat_sink *sink)
+{
+    r->candidates[0] = (struct gemini_candidate){.seen = true, .finish = FINISH_FILTER};
+    if (!r->words.n)
+        return OK;
+    TRY(continue_block(r, 0, BLOCK_REFUSAL, sink));
+    return tell_text(r, 0, r->words, sink);
+}
+
 err_t gemini_reader_end(void *state, const struct chat_sink *sink)
 {
     struct gemini_reader *r = state;
@@ -417,7 +590,7 @@ err_t gemini_reader_end(void *state, const struct chat_sink *sink)
         return tell_broken(r, STR("The provider's answer broke off."), sink);
     r->over = true;
     if (r->blocked && !r->candidates[0].seen)
-        r->candidates[0] = (struct gemini_candidate){.seen = true, .finish = FINISH_FILTER};
+        TRY(tell_blocked(r, sink));
     for (unsigned n = 0; n < GEMINI_CANDIDATES_MAX; n++)
         TRY(close_block(r, n, sink));
     TRY(tell_usage(r, sink));

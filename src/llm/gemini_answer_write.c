@@ -79,13 +79,15 @@ static void put_call_part(struct json_out *o, struct arena *arena, const struct 
     json_close(o, '}');
 }
 
-static void put_media_part(struct json_out *o, const struct media *m)
+static void put_media_part(struct json_out *o, const struct media *m, struct str signature)
 {
     json_open(o, '{');
     json_member_open(o, STR("inlineData"), '{');
     json_member_str(o, STR("mimeType"), m->type);
     json_member_str(o, STR("data"), m->data);
     json_close(o, '}');
+    if (signature.n)
+        json_member_str(o, STR("thoughtSignature"), signature);
     json_close(o, '}');
 }
 
@@ -112,7 +114,7 @@ static void put_block(struct json_out *o, struct arena *arena, const struct bloc
     case BLOCK_IMAGE:
     case BLOCK_AUDIO:
         if (b->media.source == MEDIA_BASE64)
-            put_media_part(o, &b->media);
+            put_media_part(o, &b->media, signature);
         return;
     case BLOCK_OPAQUE:
         if (b->of == &dialect_gemini)
@@ -123,6 +125,60 @@ static void put_block(struct json_out *o, struct arena *arena, const struct bloc
     case BLOCK_TOOL_RESULT:
         return; /* answers have no such thing */
     }
+}
+
+/* One token, out of OpenAI's form of it. */
+static void put_token(struct json_out *o, struct json_node v)
+{
+    struct json_node token = json_node_get(v, STR("token")), chance = json_node_get(v, STR("logprob"));
+
+    json_open(o, '{');
+    if (json_node_is_set(token))
+        json_member_raw(o, STR("token"), json_node_raw(token));
+    if (json_node_is_set(chance))
+        json_member_raw(o, STR("logProbability"), json_node_raw(chance));
+    json_close(o, '}');
+}
+
+/* Those that were most likely at each place. */
+static void put_top(struct json_out *o, struct json_node tokens)
+{
+    json_member_open(o, STR("topCandidates"), '[');
+    JSON_EACH(w, tokens) {
+        json_open(o, '{');
+        json_member_open(o, STR("candidates"), '[');
+        JSON_EACH(top, json_node_get(w.value, STR("top_logprobs")))
+            put_token(o, top.value);
+        json_close(o, ']');
+        json_close(o, '}');
+    }
+    json_close(o, ']');
+}
+
+/* OpenAI's array of tokens as two lists side by side; the average is of what was chosen. */
+static void put_logprobs(struct json_out *o, struct str raw, struct arena *arena)
+{
+    const struct json_tree *tree;
+    double sum = 0, one;
+    size_t n = 0;
+
+    if (!raw.n || json_tree_parse(arena, raw, &tree) != OK)
+        return;
+    struct json_node tokens = json_tree_root(tree);
+    json_member_open(o, STR("logprobsResult"), '{');
+    json_member_open(o, STR("chosenCandidates"), '[');
+    JSON_EACH(w, tokens) {
+        put_token(o, w.value);
+        sum += json_node_double(json_node_get(w.value, STR("logprob")), &one) ? one : 0;
+        n++;
+    }
+    json_close(o, ']');
+    put_top(o, tokens);
+    json_close(o, '}');
+    if (!n)
+        return;
+    json_key(o, STR("avgLogprobs"));
+    json_put_double(o, sum / (double)n);
 }
 
 /* Where the text comes from: each citation supports its own piece of it. */
@@ -207,6 +263,7 @@ static void put_candidate(struct json_out *o, const struct answer_frame *f, cons
             add_source(&sources, f->arena, s);
     }
     close_content(o);
+    put_logprobs(o, c->logprobs, f->arena);
     put_candidate_tail(o, n, c->finish, sources);
 }
 
@@ -304,7 +361,11 @@ static err_t start_block(struct gemini_writer *w, const struct chat_event *e, st
 {
     struct arena *arena = w->frame.arena;
     struct gemini_block *b = arena_new(arena, struct gemini_block);
-    struct block whole = {.kind = e->block_kind, .text = e->text, .signer = e->signer, .of = e->of};
+    struct block whole = {.kind = e->block_kind,
+                          .text = e->text,
+                          .signature = e->media ? e->text : STR_NONE,
+                          .signer = e->signer,
+                          .of = e->of};
 
     *b = (struct gemini_block){.next = w->blocks, .choice = e->choice, .number = e->block, .kind = e->block_kind};
     b->id = arena_str(arena, e->id);
@@ -370,6 +431,21 @@ static err_t in_block(struct gemini_writer *w, const struct chat_event *e, struc
     return OK;
 }
 
+/* They are of the text before them; a piece has some, if an empty, text. */
+static err_t write_logprobs(struct gemini_writer *w, const struct chat_event *e, struct buf *to)
+{
+    struct json_out o = begin_parts(w, to);
+
+    put_text_part(&o, STR_NONE, false, STR_NONE);
+    close_content(&o);
+    put_logprobs(&o, e->text, w->frame.arena);
+    json_member_u64(&o, STR("index"), e->choice);
+    json_close(&o, '}');
+    json_close(&o, ']');
+    put_tail(&o, &w->frame, w->id);
+    return end_piece(w, &o);
+}
+
 static err_t write_end(struct gemini_writer *w, struct buf *to)
 {
     struct json_out o = begin_piece(w, to);
@@ -429,7 +505,7 @@ err_t gemini_writer_event(void *state, const struct chat_event *e, struct buf *t
     case CHAT_BLOCK_STOP:
         return in_block(w, e, to);
     case CHAT_LOGPROBS:
-        return OK;
+        return write_logprobs(w, e, to);
     case CHAT_USAGE:
         w->usage = *e->usage;
         return OK;

@@ -24,6 +24,8 @@ struct str gemini_text(struct json_node object, const char *camel, struct arena 
 bool gemini_key_is(struct json_node key, const char *camel);
 /* Is a member none of these (up to NULL)? Null is absent. */
 bool gemini_is_unknown(const struct json_walk *member, const char *const *known);
+/* A part that no other dialect has, and that goes back as it came, signed or not: code that Google ran, or what came of it. */
+bool gemini_is_code(struct json_node part);
 /* "…/models/m" as m. */
 struct str gemini_model_name(struct str name);
 /* Third generation or later: thinking levels, parts in results, signatures that are demanded back. */
@@ -45,16 +47,33 @@ err_t gemini_write_chat(struct translation *t, const struct chat_request *q, str
 err_t gemini_ask_count(struct translation *t, const struct chat_request *q, struct provider_call *ret);
 err_t gemini_pass_path(const struct translation *t, bool stream, struct str *ret_path);
 
+/* May a file's URL be left to Google: its own store of files, or a video that it plays itself? */
+bool gemini_fetches(struct str url);
+
+/* --- gemini_partial.c: arguments of a call that come piece by piece --- */
+struct gemini_args;
+struct gemini_args *gemini_args_new(struct arena *arena);
+/* Take a list of partialArgs in, in the arena. E_PROTOCOL: a path that is none; E_TOO_LARGE: more values than a call may have. */
+err_t gemini_args_add(struct gemini_args *a, struct json_node pieces) MUST_CHECK;
+/* All that was taken in, as one JSON object, in the arena. E_TOO_LARGE. */
+err_t gemini_args_text(const struct gemini_args *a, struct str *ret) MUST_CHECK;
+
 /* --- gemini_answer_read.c --- */
+struct gemini_run; /* a piece of the open text */
 struct gemini_candidate {
     bool seen, open, has_call, finished;
-    enum block_kind kind; /* of the open block */
-    unsigned blocks;      /* told so far       */
+    enum block_kind kind;     /* of the open block                                      */
+    unsigned blocks;          /* told so far                                            */
+    struct gemini_args *args; /* of the open call, if they come piece by piece          */
+    struct gemini_run *runs, *last_run;
+    bool in_frame; /* the open block has told something out of this frame    */
+    bool joined;   /* the open block is more than one part of one frame      */
     enum finish finish;
 };
 struct gemini_reader {
     struct arena *arena;
-    struct str id; /* the answer's */
+    struct str id;    /* the answer's */
+    struct str words; /* why the prompt was blocked */
     bool started, over, told_usage, blocked;
     struct gemini_candidate candidates[GEMINI_CANDIDATES_MAX];
     struct usage usage;

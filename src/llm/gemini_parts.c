@@ -63,6 +63,12 @@ struct str gemini_text(struct json_node object, const char *camel, struct arena 
     return json_node_text(gemini_get(object, camel), arena);
 }
 
+bool gemini_is_code(struct json_node part)
+{
+    return json_node_is(gemini_get(part, "executableCode"), JSON_OBJECT) ||
+           json_node_is(gemini_get(part, "codeExecutionResult"), JSON_OBJECT);
+}
+
 struct str gemini_model_name(struct str name)
 {
     static const struct str folder = STR_INIT("models/");

@@ -157,6 +157,14 @@ static struct block *last_block(struct block *list)
     return list;
 }
 
+static void sign_last(struct block *list, struct str blob, enum signer signer)
+{
+    struct block *b = last_block(list);
+
+    b->signature = blob;
+    b->signer = blob.n ? signer : SIGNER_NONE;
+}
+
 /* Thoughts come in pieces, their signature in a piece without words: all of them are one block. */
 static void read_thought(struct reading *r, struct block **list, struct json_node part, struct str text,
                          struct str blob, enum signer signer)
@@ -211,15 +219,16 @@ static err_t read_part(struct reading *r, struct block **list, struct json_node 
                  "functionResponse", "executableCode", "codeExecutionResult");
     if (json_node_is(inner = gemini_get(v, "functionCall"), JSON_OBJECT)) {
         TRY(read_call(r, list, v, inner));
-        last_block(*list)->signature = blob;
-        last_block(*list)->signer = blob.n ? signer : SIGNER_NONE;
+        sign_last(*list, blob, signer);
     } else if (!is_result && json_node_is(inner = gemini_get(v, "functionResponse"), JSON_OBJECT)) {
         return read_response(r, list, v, inner);
     } else if (json_node_is(inner = gemini_get(v, "inlineData"), JSON_OBJECT)) {
         read_media(r, list, v, inner, false);
+        sign_last(*list, blob, signer);
     } else if (json_node_is(inner = gemini_get(v, "fileData"), JSON_OBJECT)) {
         read_media(r, list, v, inner, true);
-    } else if (json_node_is(gemini_get(v, "text"), JSON_STRING) || blob.n) {
+        sign_last(*list, blob, signer);
+    } else if (json_node_is(gemini_get(v, "text"), JSON_STRING) || (blob.n && !gemini_is_code(v))) {
         read_text(r, list, v, blob, signer, redacted);
     } else {
         struct block *b = chat_add_block(list, r->arena, BLOCK_OPAQUE, v);

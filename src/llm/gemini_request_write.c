@@ -82,24 +82,30 @@ static void write_text(struct writing *w, const struct block *b)
     json_close(&w->o, '}');
 }
 
-static void write_inline(struct writing *w, struct str type, struct str data)
+static void write_inline(struct writing *w, const struct block *b, struct str type, struct str data)
 {
     begin_part(w);
     json_member_open(&w->o, STR("inlineData"), '{');
     json_member_str(&w->o, STR("mimeType"), type);
     json_member_str(&w->o, STR("data"), data);
     json_close(&w->o, '}');
+    write_signature(w, b);
     json_close(&w->o, '}');
 }
 
-static void write_file(struct writing *w, const struct media *m)
+/* Vertex AI takes no file without a type: where nobody named one, its address may. */
+static void write_file(struct writing *w, const struct block *b)
 {
+    const struct media *m = &b->media;
+    struct str type = m->type.n ? m->type : media_type_of_url(m->data);
+
     begin_part(w);
     json_member_open(&w->o, STR("fileData"), '{');
-    if (m->type.n)
-        json_member_str(&w->o, STR("mimeType"), m->type);
+    if (type.n)
+        json_member_str(&w->o, STR("mimeType"), type);
     json_member_str(&w->o, STR("fileUri"), m->data);
     json_close(&w->o, '}');
+    write_signature(w, b);
     json_close(&w->o, '}');
 }
 
@@ -122,17 +128,17 @@ static void write_media(struct writing *w, const struct block *b)
         if (!type.n)
             loss_drop(w->losses, b->from, "data of a type that nobody named");
         else
-            write_inline(w, type, m->data);
+            write_inline(w, b, type, m->data);
         break;
     case MEDIA_TEXT:
-        write_inline(w, STR("text/plain"), encoded(m->data, w->arena));
+        write_inline(w, b, STR("text/plain"), encoded(m->data, w->arena));
         break;
     case MEDIA_URL:
-        write_file(w, m);
+        write_file(w, b);
         break;
     case MEDIA_FILE_ID:
         if (w->own)
-            write_file(w, m);
+            write_file(w, b);
         else
             loss_drop(w->losses, b->from, "a file that this provider does not have");
         break;
@@ -784,6 +790,19 @@ err_t gemini_ask_count(struct translation *t, const struct chat_request *q, stru
     json_close(&w.o, '}');
     TRY(w.failed);
     return buf_status(ret->body);
+}
+
+bool gemini_fetches(struct str url)
+{
+    static const struct str hosts[] = {STR_INIT("generativelanguage.googleapis.com"), STR_INIT("www.youtube.com"),
+                                       STR_INIT("youtube.com"), STR_INIT("youtu.be")};
+    size_t at = str_find(url, STR("://")) + 3;
+    struct str rest = str_slice(url, at, url.n), host = str_cut(&rest, '/');
+
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++)
+        if (str_eq_nocase(host, hosts[i]))
+            return true;
+    return false;
 }
 
 /* The verb is the client's own; the query goes with it. */

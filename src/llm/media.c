@@ -93,3 +93,27 @@ struct str media_sniff(struct str base64)
             return known[i].type;
     return STR_NONE;
 }
+
+struct str media_type_of_url(struct str url)
+{
+    static const struct {
+        struct str ending, type;
+    } known[] = {
+        {STR_INIT(".png"), STR_INIT("image/png")},       {STR_INIT(".jpg"), STR_INIT("image/jpeg")},
+        {STR_INIT(".jpeg"), STR_INIT("image/jpeg")},     {STR_INIT(".gif"), STR_INIT("image/gif")},
+        {STR_INIT(".webp"), STR_INIT("image/webp")},     {STR_INIT(".heic"), STR_INIT("image/heic")},
+        {STR_INIT(".pdf"), STR_INIT("application/pdf")}, {STR_INIT(".txt"), STR_INIT("text/plain")},
+        {STR_INIT(".wav"), STR_INIT("audio/wav")},       {STR_INIT(".mp3"), STR_INIT("audio/mpeg")},
+        {STR_INIT(".flac"), STR_INIT("audio/flac")},     {STR_INIT(".ogg"), STR_INIT("audio/ogg")},
+        {STR_INIT(".mp4"), STR_INIT("video/mp4")},       {STR_INIT(".mov"), STR_INIT("video/quicktime")},
+        {STR_INIT(".webm"), STR_INIT("video/webm")},
+    };
+    struct str path = str_cut(&url, '?');
+
+    path = str_cut(&path, '#');
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (path.n >= known[i].ending.n &&
+            str_eq_nocase(str_slice(path, path.n - known[i].ending.n, path.n), known[i].ending))
+            return known[i].type;
+    return STR_NONE;
+}

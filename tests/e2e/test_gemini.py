@@ -49,6 +49,13 @@ def forced(mode):
     )
 
 
+def test_every_version_of_the_api_has_its_paths(vendors):
+    """The SDK's own choice is v1beta; live and preview features are documented with v1alpha."""
+    for version in ("v1alpha", "v1beta", "v1"):
+        with connect(vendors, api_version=version) as c:
+            assert ASK in c.models.generate_content(model="openai", contents=ASK).text
+
+
 @pytest.mark.parametrize("vendor", VENDORS)
 class TestGenerate:
     def test_plain(self, client, vendor):

@@ -269,6 +269,19 @@ static inline struct str kit_answer_events(struct kit *k, const struct dialect *
     return s;
 }
 
+/* A provider's whole answer as the client gets it. */
+static inline struct str kit_relayed(struct kit *k, const char *body)
+{
+    struct answer *a = arena_new(&k->arena, struct answer);
+    struct chat_sink sink = answer_sink(answer_builder_new(&k->arena, a));
+    err_t e = k->t.provider->provider.read_answer(&k->arena, str_from_c(body), &sink);
+
+    buf_clear(&k->out);
+    if (e == OK)
+        e = k->t.client->client.write_answer(&k->frame, a, &k->out);
+    return e == OK ? buf_str(&k->out) : str_from_c(err_detail(e));
+}
+
 /* The stream however it is cut must give the same events. */
 #define CHECK_EVENTS(k, dialect, framing, bytes, want)                                                                 \
     do {                                                                                                               \

@@ -99,6 +99,10 @@ TEST(anthropic_s_and_google_s_operations_are_found)
     CHECK(is_found("POST", "/v1/models/gemini-x:streamGenerateContent", "gemini", OP_CHAT));
     CHECK(is_found("POST", "/v1beta1/projects/p/locations/l/publishers/google/models/m:predict", "gemini", OP_EMBED));
     CHECK_STR(find("POST", "/v1beta/models/gemini-x:countTokens").model, "gemini-x");
+    CHECK(is_found("POST", "/v1alpha/models/gemini-x:generateContent", "gemini", OP_CHAT));
+    CHECK_STR(find("POST", "/v1alpha/tunedModels/mine-1:streamGenerateContent").model, "mine-1");
+    CHECK(is_found("POST", "/v1/projects/p/locations/l/endpoints/123:generateContent", "gemini", OP_CHAT));
+    CHECK_STR(find("POST", "/v1beta1/projects/p/locations/l/endpoints/123:streamGenerateContent").model, "123");
     CHECK_STR(find("GET", "/v1/messages/batches/b_1/results").path, "/messages/batches/b_1/results");
 }
 

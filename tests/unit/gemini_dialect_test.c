@@ -522,6 +522,331 @@ TEST(gemini_whole_answer_tells_candidates_pictures_and_logprobs)
               "\"logprob\":-1,\"bytes\":null}]}]\n1.0 .\n0 stop \n1 length \nend\n");
 }
 
+/* --- calls whose arguments come in pieces --- */
+
+#define PIECES(call) DATA("{\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":" call "}]}}]}")
+#define DONE DATA("{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}]},\"finishReason\":\"STOP\"}]}")
+
+TEST(gemini_arguments_in_pieces_are_put_together)
+{
+    struct kit k CLEANUP(kit_release);
+
+    begin(&k, STREAM, "gemini");
+    CHECK_EVENTS(
+        &k, k.t.provider, FRAMING_SSE,
+        STR(PIECES("{\"id\":\"c1\",\"name\":\"f\",\"willContinue\":true}") PIECES(
+            "{\"partialArgs\":[{\"jsonPath\":\"$.port\",\"stringValue\":\"Br\\ud83d\",\"willContinue\":true}],"
+            "\"willContinue\":true}")
+                PIECES("{\"partialArgs\":[{\"jsonPath\":\"$.port\",\"stringValue\":\"\\ude00\\\"est\"},"
+                       "{\"jsonPath\":\"$.stops[0].at\",\"numberValue\":1.50},{\"jsonPath\":\"$.stops[0].on\","
+                       "\"boolValue\":false},{\"jsonPath\":\"$.stops[1]['a b\\\\'s']\",\"nullValue\":\"NULL_VALUE\"}],"
+                       "\"willContinue\":true}")
+                    PIECES("{\"partialArgs\":[{\"jsonPath\":\"$.stops[0].late\",\"stringValue\":\"\"}],"
+                           "\"willContinue\":true}") PIECES("{}")
+                        PIECES("{\"id\":\"c2\",\"name\":\"g\",\"partialArgs\":[{\"jsonPath\":\"$.n\",\"numberValue\":"
+                               "7}]}") DONE),
+        "start  \n0.0 call id=<c1> name=<f>\n"
+        "0.0 + {\"port\":\"Br\\ud83d\\ude00\\\"est\",\"stops\":[{\"at\":1.50,\"on\":false,\"late\":\"\"},{\"a "
+        "b's\":null}]}\n0.0 .\n"
+        "0.1 call id=<c2> name=<g>\n0.1 + {\"n\":7}\n0.1 .\n0 tool_calls \nend\n");
+}
+
+TEST(gemini_a_call_in_pieces_ends_with_what_comes_next)
+{
+    struct kit k CLEANUP(kit_release);
+
+    begin(&k, STREAM, "gemini");
+    CHECK_EVENTS(&k, k.t.provider, FRAMING_SSE,
+                 STR(PIECES("{\"id\":\"c1\",\"name\":\"f\",\"partialArgs\":[{\"jsonPath\":\"$.a\",\"stringValue\":"
+                            "\"x\"}],\"willContinue\":true}")
+                         PIECES("{\"id\":\"c2\",\"name\":\"g\",\"willContinue\":true}") DONE),
+                 "start  \n0.0 call id=<c1> name=<f>\n0.0 + {\"a\":\"x\"}\n0.0 .\n"
+                 "0.1 call id=<c2> name=<g>\n0.1 + {}\n0.1 .\n0 tool_calls \nend\n");
+}
+
+TEST(gemini_pieces_that_do_not_fit_together_are_an_error)
+{
+    static const char *const wrong[] = {
+        "{\"jsonPath\":\"port\",\"stringValue\":\"x\"}",
+        "{\"jsonPath\":\"$\",\"stringValue\":\"x\"}",
+        "{\"jsonPath\":\"$[0]\",\"stringValue\":\"x\"}",
+        "{\"jsonPath\":\"$.a[\",\"stringValue\":\"x\"}",
+        "{\"jsonPath\":\"$.a['b\",\"stringValue\":\"x\"}",
+        "{\"jsonPath\":\"$..a\",\"stringValue\":\"x\"}",
+        "{\"jsonPath\":\"$.a\",\"stringValue\":\"x\"},{\"jsonPath\":\"$.a.b\",\"stringValue\":\"x\"}",
+        "{\"jsonPath\":\"$.a.b\",\"stringValue\":\"x\"},{\"jsonPath\":\"$.a\",\"numberValue\":1}",
+        "{\"jsonPath\":\"$.a[0]\",\"stringValue\":\"x\"},{\"jsonPath\":\"$.a.b\",\"numberValue\":1}",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        struct kit k CLEANUP(kit_release);
+        begin(&k, GENERATE, "gemini");
+        struct str body = arena_printf(&k.arena,
+                                       "{\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\","
+                                       "\"partialArgs\":[%s]}},{\"text\":\"x\"}]},\"finishReason\":\"STOP\"}]}",
+                                       wrong[i]);
+        test_context("case %zu", i);
+        CHECK_HAS(kit_answer_events(&k, k.t.provider, body.p), "error 12 502 the provider sent arguments of a call");
+    }
+}
+
+TEST(gemini_pieces_are_bounded_in_number_and_depth)
+{
+    struct kit k CLEANUP(kit_release);
+    struct buf many CLEANUP(buf_release) = BUF_INIT(1 << 24);
+    static const char head[] = "{\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\",";
+
+    begin(&k, GENERATE, "gemini");
+    for (int more = 0; more < 2; more++) {
+        buf_clear(&many);
+        buf_addf(&many, "%s\"partialArgs\":[", head);
+        for (int i = 0; i < 4095 + more; i++)
+            buf_addf(&many, "%s{\"jsonPath\":\"$.a[%d]\",\"numberValue\":1}", i ? "," : "", i);
+        buf_addf(&many, "]}}]},\"finishReason\":\"STOP\"}]}%c", 0);
+        CHECK_HAS(kit_answer_events(&k, k.t.provider, many.p), more ? "error 12 502" : "0 tool_calls \nend\n");
+    }
+    for (int more = 0; more < 2; more++) {
+        buf_clear(&many);
+        buf_addf(&many, "%s\"partialArgs\":[{\"jsonPath\":\"$", head);
+        for (int i = 0; i < 64 + more; i++)
+            buf_addf(&many, ".a");
+        buf_addf(&many, "\",\"numberValue\":1}]}}]},\"finishReason\":\"STOP\"}]}%c", 0);
+        CHECK_HAS(kit_answer_events(&k, k.t.provider, many.p), more ? "error 12 502" : "0 tool_calls \nend\n");
+    }
+}
+
+/* --- sources --- */
+
+static void begin_openai(struct kit *k)
+{
+    kit_init(k, "openai", "/v1/chat/completions", "gemini");
+    k->t.model = STR("gemini-2.5-pro");
+    k->q = (struct chat_request){.dialect = k->t.client, .reasoning.budget = -1};
+}
+
+TEST(gemini_citations_have_their_places_in_characters)
+{
+    struct kit k CLEANUP(kit_release);
+
+    begin_openai(&k);
+    struct str got = kit_relayed(
+        &k,
+        "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"hm\",\"thought\":true},{\"text\":\"\xc3\xa9t\xc3\xa9 in "
+        "Brest.\"}]},\"finishReason\":\"STOP\",\"groundingMetadata\":{\"groundingChunks\":[{\"web\":{\"uri\":"
+        "\"https://w.example\",\"title\":\"W\"}},{\"maps\":{\"uri\":\"https://m.example\",\"title\":\"M\"}},"
+        "{\"retrievedContext\":{\"title\":\"only a title\"}}],"
+        "\"groundingSupports\":[{\"segment\":{\"partIndex\":1,\"startIndex\":6,\"endIndex\":14,\"text\":\"in Brest\"},"
+        "\"groundingChunkIndices\":[0,1,2]},{\"segment\":{\"endIndex\":99},\"groundingChunkIndices\":[0]}]},"
+        "\"citationMetadata\":{\"citationSources\":[{\"endIndex\":5,\"uri\":\"https://c.example\"}]}}]}");
+    CHECK_HAS(got, "{\"type\":\"url_citation\",\"url_citation\":{\"start_index\":4,\"end_index\":12,\"url\":\"https://"
+                   "w.example\",\"title\":\"W\"}}");
+    CHECK_HAS(got, "\"start_index\":4,\"end_index\":12,\"url\":\"https://m.example\"");
+    CHECK_HAS(got, "\"start_index\":0,\"end_index\":0,\"url\":\"https://w.example\"");
+    CHECK_HAS(got, "\"start_index\":0,\"end_index\":3,\"url\":\"https://c.example\"");
+    CHECK_HAS_NOT(got, "only a title"); /* there is no address to give */
+}
+
+/* Pieces of a stream count on; ASCII and other pieces side by side. */
+TEST(gemini_citations_in_a_stream_count_from_the_texts_beginning)
+{
+    struct kit k CLEANUP(kit_release);
+    struct answer *a;
+
+    begin_openai(&k);
+    a = arena_new(&k.arena, struct answer);
+    struct chat_sink sink = answer_sink(answer_builder_new(&k.arena, a));
+    struct gemini_frame {
+        const char *json;
+    } frames[] = {{"{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"abc\"}]}}]}"},
+                  {"{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"de\"}]}}]}"},
+                  {"{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\xe2\x82\xac\xe2\x82\xac\"}]}}]}"},
+                  {"{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"fg\"}]},\"finishReason\":\"STOP\","
+                   "\"groundingMetadata\":{\"groundingChunks\":[{\"web\":{\"uri\":\"https://w.example\"}}],"
+                   "\"groundingSupports\":[{\"segment\":{\"startIndex\":4,\"endIndex\":12},"
+                   "\"groundingChunkIndices\":[0]}]}}]}"}};
+    void *reader = arena_zalloc(&k.arena, k.t.provider->provider.reader_size);
+    CHECK_EQ(k.t.provider->provider.reader_begin(reader, &k.arena), OK);
+    for (size_t i = 0; i < ARRAY_LEN(frames); i++) {
+        struct frame f = {.data = str_from_c(frames[i].json)};
+        CHECK_EQ(k.t.provider->provider.reader_frame(reader, &f, &k.scratch, &sink), OK);
+        arena_clear(&k.scratch);
+    }
+    CHECK_EQ(k.t.provider->provider.reader_end(reader, &sink), OK);
+    const struct citation *c = a->choices[0].blocks->citations;
+    CHECK(c != NULL);
+    CHECK_EQ(c->start, 4);
+    CHECK_EQ(c->end, 8);
+}
+
+TEST(gemini_sources_without_a_place_are_told_of_the_whole)
+{
+    struct kit k CLEANUP(kit_release);
+
+    begin(&k, GENERATE, "gemini");
+    CHECK_HAS(
+        kit_answer_events(&k, k.t.provider,
+                          "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},\"finishReason\":\"STOP\","
+                          "\"groundingMetadata\":{\"groundingChunks\":[{\"web\":{\"uri\":\"https://w.example\"}}]"
+                          "},\"urlContextMetadata\":{\"urlMetadata\":[{\"retrievedUrl\":\"https://w.example\","
+                          "\"urlRetrievalStatus\":\"URL_RETRIEVAL_STATUS_SUCCESS\"}]}}]}"),
+        "0.0 + a\n0.0 citation https://w.example \n0.0 .\n");
+    CHECK_HAS(
+        kit_answer_events(&k, k.t.provider,
+                          "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},\"finishReason\":\"STOP\","
+                          "\"urlContextMetadata\":{\"urlMetadata\":[{\"retrievedUrl\":\"https://bad.example\","
+                          "\"urlRetrievalStatus\":\"URL_RETRIEVAL_STATUS_ERROR\"},{\"retrievedUrl\":"
+                          "\"https://u.example\",\"urlRetrievalStatus\":\"URL_RETRIEVAL_STATUS_SUCCESS\"}]}}]}"),
+        "0.0 + a\n0.0 citation https://u.example \n0.0 .\n");
+}
+
+TEST(gemini_words_for_a_blocked_prompt_are_a_refusal)
+{
+    static const char blocked[] =
+        "{\"promptFeedback\":{\"blockReason\":\"SAFETY\",\"blockReasonMessage\":\"Not about that.\"}}";
+    struct kit k CLEANUP(kit_release);
+
+    begin(&k, GENERATE, "gemini");
+    CHECK_HAS(kit_answer_events(&k, k.t.provider, blocked),
+              "0.0 refusal\n0.0 + Not about that.\n0.0 .\n0 filter \nend\n");
+    kit_release(&k);
+    begin_openai(&k);
+    struct str got = kit_relayed(&k, blocked);
+    CHECK_HAS(got, "\"refusal\":\"Not about that.\"");
+    CHECK_HAS(got, "\"finish_reason\":\"content_filter\"");
+}
+
+/* --- signatures of parts that are no text --- */
+
+TEST(gemini_signatures_of_pictures_and_code_come_back_on_them)
+{
+    static const char parts[] =
+        "[{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"iVBORw0KGgoAAAAN\"},\"thoughtSignature\":\"Cg==\"},"
+        "{\"executableCode\":{\"language\":\"PYTHON\",\"code\":\"1\"},\"thoughtSignature\":\"Cw==\"},"
+        "{\"codeExecutionResult\":{\"outcome\":\"OUTCOME_OK\",\"output\":\"1\"}}]";
+    struct kit k CLEANUP(kit_release);
+
+    begin(&k, GENERATE, "gemini");
+    struct str body =
+        arena_printf(&k.arena, "{\"candidates\":[{\"content\":{\"parts\":%s},\"finishReason\":\"STOP\"}]}", parts);
+    CHECK_HAS(kit_relayed(&k, body.p), parts);
+    struct str again = kit_translate(
+        &k, arena_printf(&k.arena,
+                         "{\"contents\":[{\"parts\":[{\"text\":\"draw\"}]},{\"role\":\"model\",\"parts\":%s},"
+                         "{\"parts\":[{\"text\":\"more\"}]}]}",
+                         parts)
+                .p);
+    CHECK_HAS(again, parts);
+    CHECK_EQ(k.losses.count, 0);
+}
+
+TEST(gemini_a_signed_picture_is_told_the_same_streamed_and_whole)
+{
+    static const struct media picture = {
+        .source = MEDIA_BASE64, .type = STR_INIT("image/png"), .data = STR_INIT("iVBORw0KGgoAAAAN")};
+    static const struct chat_event drawn[] = {{.kind = CHAT_START},
+                                              {.kind = CHAT_BLOCK_START,
+                                               .block_kind = BLOCK_IMAGE,
+                                               .media = &picture,
+                                               .signer = SIGNER_GOOGLE,
+                                               .text = STR_INIT("Cg==")},
+                                              {.kind = CHAT_BLOCK_STOP},
+                                              {.kind = CHAT_FINISH},
+                                              {.kind = CHAT_END}};
+    static const char want[] =
+        "{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"iVBORw0KGgoAAAAN\"},\"thoughtSignature\":\"Cg==\"}";
+    struct kit k CLEANUP(kit_release);
+
+    begin(&k, STREAM, "gemini");
+    CHECK_HAS(kit_stream(&k, drawn, ARRAY_LEN(drawn)), want);
+    CHECK_HAS(kit_whole(&k, drawn, ARRAY_LEN(drawn)), want);
+}
+
+TEST(gemini_pictures_that_are_thoughts_are_no_answer)
+{
+    struct kit k CLEANUP(kit_release);
+
+    begin_openai(&k);
+    struct str got = kit_relayed(
+        &k, "{\"candidates\":[{\"content\":{\"parts\":[{\"thought\":true,\"inlineData\":{\"mimeType\":\"image/png\","
+            "\"data\":\"AAAA\"}},{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"BBBB\"}}]},\"finishReason\":"
+            "\"STOP\"}]}");
+    CHECK_HAS(got, "base64,BBBB");
+    CHECK_HAS_NOT(got, "AAAA");
+}
+
+/* --- files by URL --- */
+
+TEST(gemini_is_left_the_urls_that_it_can_follow_itself)
+{
+    const struct provider_side *p = &dialect_find(STR("gemini"))->provider;
+
+    CHECK(p->wants_bytes & 1u << BLOCK_IMAGE);
+    CHECK(p->wants_bytes & 1u << BLOCK_DOCUMENT);
+    CHECK(p->fetches(STR("https://www.youtube.com/watch?v=x")));
+    CHECK(p->fetches(STR("https://youtu.be/x")));
+    CHECK(p->fetches(STR("https://generativelanguage.googleapis.com/v1beta/files/x")));
+    CHECK(!p->fetches(STR("https://x.example/www.youtube.com/a.png")));
+    CHECK(!p->fetches(STR("https://www.youtube.com.example/a.png")));
+}
+
+TEST(gemini_files_by_url_have_the_type_that_their_ending_says)
+{
+    struct kit k CLEANUP(kit_release);
+
+    begin_openai(&k);
+    struct str got = kit_translate(
+        &k, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{"
+            "\"url\":\"https://x.example/a.PNG?size=1#top\"}},{\"type\":\"image_url\",\"image_url\":{\"url\":"
+            "\"https://x.example/png\"}}]}]}");
+    CHECK_HAS(got, "{\"fileData\":{\"mimeType\":\"image/png\",\"fileUri\":\"https://x.example/a.PNG?size=1#top\"}}");
+    CHECK_HAS(got, "{\"fileData\":{\"fileUri\":\"https://x.example/png\"}}");
+}
+
+/* --- log probabilities --- */
+
+#define OPENAI_LOGPROBS                                                                                                \
+    "[{\"token\":\"b\",\"logprob\":-0.5,\"bytes\":null,\"top_logprobs\":[{\"token\":\"c\",\"logprob\":-1,\"bytes\":"   \
+    "null}]},{\"token\":\"d\",\"logprob\":-1.5,\"bytes\":null,\"top_logprobs\":[]}]"
+#define GOOGLE_LOGPROBS                                                                                                \
+    "\"logprobsResult\":{\"chosenCandidates\":[{\"token\":\"b\",\"logProbability\":-0.5},{\"token\":\"d\","            \
+    "\"logProbability\":-1.5}],\"topCandidates\":[{\"candidates\":[{\"token\":\"c\",\"logProbability\":-1}]},{"        \
+    "\"candidates\":[]}]}"
+
+TEST(gemini_clients_hear_log_probabilities)
+{
+    static const struct chat_event likely[] = {{.kind = CHAT_START},
+                                               {.kind = CHAT_BLOCK_START, .block_kind = BLOCK_TEXT},
+                                               {.kind = CHAT_TEXT, .text = STR_INIT("bd")},
+                                               {.kind = CHAT_LOGPROBS, .text = STR_INIT(OPENAI_LOGPROBS)},
+                                               {.kind = CHAT_BLOCK_STOP},
+                                               {.kind = CHAT_FINISH},
+                                               {.kind = CHAT_END}};
+    struct kit k CLEANUP(kit_release);
+
+    begin(&k, STREAM, "gemini");
+    CHECK_HAS(kit_whole(&k, likely, ARRAY_LEN(likely)), GOOGLE_LOGPROBS ",\"avgLogprobs\":-1,\"finishReason\"");
+    CHECK_HAS(kit_stream(&k, likely, ARRAY_LEN(likely)),
+              DATA("{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"}," GOOGLE_LOGPROBS
+                   ",\"avgLogprobs\":-1,\"index\":0}],\"modelVersion\":\"chat\",\"responseId\":\"0000000000001234\"}"));
+}
+
+TEST(gemini_log_probabilities_are_asked_of_others_and_for_others)
+{
+    struct kit k CLEANUP(kit_release);
+
+    begin_openai(&k);
+    CHECK_HAS(kit_translate(&k,
+                            "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"logprobs\":true,"
+                            "\"top_logprobs\":3}"),
+              "\"responseLogprobs\":true,\"logprobs\":3");
+    kit_release(&k);
+    begin(&k, GENERATE, "openai");
+    struct str got = kit_translate(&k, "{\"contents\":[{\"parts\":[{\"text\":\"x\"}]}],\"generationConfig\":{"
+                                       "\"responseLogprobs\":true,\"logprobs\":3}}");
+    CHECK_HAS(got, "\"logprobs\":true");
+    CHECK_HAS(got, "\"top_logprobs\":3");
+}
+
 TEST(gemini_errors_keep_class_words_and_hint)
 {
     struct kit k CLEANUP(kit_release);

@@ -44,10 +44,11 @@
         .label = "embeddings", .variant = GEMINI_PREDICT                                                               \
     }
 
-/* The Gemini API's own paths of one version. */
+/* The Gemini API's own paths of one version, and Vertex AI's, where a tuned model is an endpoint. */
 #define MODELS(version)                                                                                                \
     VERBS(version "/models/"), VERBS(version "/tunedModels/"), VERBS(version "/publishers/google/models/"),            \
         VERBS(version "/projects/{x}/locations/{x}/publishers/google/models/"),                                        \
+        VERBS(version "/projects/{x}/locations/{x}/endpoints/"),                                                       \
         {.method = "GET", .path = version "/models", .operation = OP_MODELS, .model = MODEL_NONE, .label = "models"},  \
         {.method = "GET",                                                                                              \
          .path = version "/models/{model}",                                                                            \
@@ -56,10 +57,7 @@
          .label = "models"}
 
 static const struct endpoint_row endpoints[] = {
-    MODELS("/v1beta"),
-    MODELS("/v1beta1"),
-    MODELS("/v1"),
-    {.method = NULL},
+    MODELS("/v1alpha"), MODELS("/v1beta"), MODELS("/v1beta1"), MODELS("/v1"), {.method = NULL},
 };
 
 const struct dialect dialect_gemini = {
@@ -84,6 +82,8 @@ const struct dialect dialect_gemini = {
         },
     .provider =
         {
+            .wants_bytes = 1u << BLOCK_IMAGE | 1u << BLOCK_AUDIO | 1u << BLOCK_VIDEO | 1u << BLOCK_DOCUMENT,
+            .fetches = gemini_fetches,
             .write_chat = gemini_write_chat,
             .read_answer = gemini_read_answer,
             .reader_size = sizeof(struct gemini_reader),
