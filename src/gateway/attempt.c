@@ -226,7 +226,7 @@ static SUSPENDS err_t hold_translated(struct exchange *x, struct attempt *a)
     TRY(translate_answer(x, a));
     if (x->endpoint.row->operation == OP_EMBED)
         return batches_complete(x, a);
-    return x->choices > 1 ? choices_complete(x, a) : OK;
+    return x->calls > 1 ? choices_complete(x, a) : OK;
 }
 
 static SUSPENDS err_t hold_plain(struct exchange *x, struct attempt *a)

@@ -1,8 +1,9 @@
 /*
- * choices.c - n > 1 from a provider whose answers have one choice: n calls with the same body, at once.
+ * choices.c - n > 1 from a provider whose answers have one choice, and several prompts to whom takes one: a call for each, at once.
  *
  * The first call is the attempt itself, so what fails there fails over as ever. The others start when it has been answered; their answers
- * become further choices. Their prompts are billed too, and counted. A client that wants a stream gets the whole as one when all are there.
+ * become further choices, all of one prompt before those of the next. Their prompts are billed too, and counted. A client that wants a stream
+ * gets the whole as one when all are there.
  */
 #include "gateway/exchange.h"
 #include "rt/scope.h"
@@ -13,19 +14,47 @@ void choices_prepare(struct exchange *x)
 {
     struct chat_request *q = &x->translated->chat;
     bool one = x->speaks->provider.one_choice || (x->chosen->provider->vendor->quirks & QUIRK_NO_N);
-    unsigned n = chat_choices(q);
+    unsigned n = chat_choices(q), prompts = (unsigned)q->more_prompt_count + 1;
 
-    x->choices = 1;
-    if (n < 2 || !one)
+    x->choices_each = one ? 1 : n;
+    x->calls = prompts * (one ? n : 1);
+    if (x->calls < 2)
         return;
-    x->choices = n;
     q->stream = false;
-    loss_note(&x->translated->losses, LOSS_EMULATED, q->n.from, "one call per choice");
+    if (one && n > 1)
+        loss_note(&x->translated->losses, LOSS_EMULATED, q->n.from, "one call per choice");
+    if (prompts > 1)
+        loss_note(&x->translated->losses, LOSS_EMULATED, q->turns->from, "one call per prompt");
+}
+
+/* What call number `call` asks: its own prompt, and no more choices than it is to have; that is not lost. */
+static const struct chat_request *asked_by(const struct exchange *x, unsigned call)
+{
+    const struct chat_request *q = &x->translated->chat;
+    unsigned calls_of_prompt = chat_choices(q) / x->choices_each, prompt = call / calls_of_prompt;
+    struct chat_request *one;
+
+    if (x->calls < 2)
+        return q;
+    one = arena_new(x->r->arena, struct chat_request);
+    *one = *q;
+    if (x->choices_each == 1)
+        one->n = (struct number){STR_NONE, JSON_ABSENT};
+    one->more_prompt_count = 0;
+    if (prompt)
+        one->turns = one->last_turn = q->more_prompts[prompt - 1];
+    return one;
+}
+
+const struct chat_request *choices_first(struct exchange *x)
+{
+    return asked_by(x, 0);
 }
 
 struct extra_choice {
     struct exchange *x;
     struct upstream *upstream;
+    unsigned number; /* of the call; 0 is the attempt itself */
     struct answer answer;
 };
 
@@ -34,16 +63,20 @@ static SUSPENDS err_t one_more(void *arg)
     struct extra_choice *c = arg;
     struct exchange *x = c->x;
     struct http_call *call CLEANUP(http_call_close_p) = NULL;
+    struct buf own CLEANUP(buf_release) = BUF_INIT(x->translated->body.max);
+    struct provider_call said = {.body = &own};
     struct http_call_options o = {.method = STR_NONE};
     const struct api_error *refusal;
     struct str body;
 
-    TRY(translated_options(x, &x->translated->call, &o));
+    TRY(x->speaks->provider.write_chat(&x->translated->t, asked_by(x, c->number), &said));
+    TRY(buf_status(&own));
+    TRY(translated_options(x, &said, &o));
     TRY(http_call_open(c->upstream, x->r->arena, &o, NULL, &call));
     TRY(http_call_all(call, x->timeouts.between_bytes, x->snapshot->catalog->limits.held_answer, &body));
     int status = http_call_head(call)->status;
     if (status < 200 || status > 299)
-        return fail(E_UPSTREAM, "one of the calls for further choices was answered with status %d", status);
+        return fail(E_UPSTREAM, "one of the calls for further answers was answered with status %d", status);
     body = arena_str(x->r->arena, body);
     return translate_chat_answer(x, body, &c->answer, &refusal);
 }
@@ -61,27 +94,45 @@ static void add_usage(struct usage *to, const struct usage *u)
     to->known = to->known && u->known;
 }
 
-err_t choices_complete(struct exchange *x, struct attempt *a)
+/* Places in the answer are counted from the number of choices of each: none may be missing. */
+static err_t check_count(const struct exchange *x, const struct answer *a)
+{
+    if (a->choice_count < x->choices_each)
+        return fail(E_PROTOCOL, "the provider gave an answer with %zu choices instead of %u", a->choice_count,
+                    x->choices_each);
+    return OK;
+}
+
+static err_t join(struct exchange *x, const struct extra_choice *more)
 {
     struct answer *whole = &x->translated->answer;
-    struct extra_choice *more = arena_zalloc(x->r->arena, (x->choices - 1) * sizeof *more);
+
+    TRY(check_count(x, whole));
+    whole->choice_count = x->choices_each;
+    for (unsigned i = 0; i < x->calls - 1; i++) {
+        TRY(check_count(x, &more[i].answer));
+        for (unsigned c = 0; c < x->choices_each; c++)
+            whole->choices[whole->choice_count++] = more[i].answer.choices[c];
+        add_usage(&whole->usage, &more[i].answer.usage);
+    }
+    return OK;
+}
+
+err_t choices_complete(struct exchange *x, struct attempt *a)
+{
+    struct extra_choice *more = arena_zalloc(x->r->arena, (x->calls - 1) * sizeof *more);
     struct upstream *upstream;
 
     TRY(upstreams_get(gateway_upstreams(x->gateway), x->snapshot, x->chosen->provider, &upstream));
-    for (unsigned from = 0; from < x->choices - 1; from += CHOICES_AT_ONCE) {
+    for (unsigned from = 0; from < x->calls - 1; from += CHOICES_AT_ONCE) {
         SCOPE(scope, NS_NEVER);
-        for (unsigned i = from; i < x->choices - 1 && i < from + CHOICES_AT_ONCE; i++) {
-            more[i] = (struct extra_choice){.x = x, .upstream = upstream};
+        for (unsigned i = from; i < x->calls - 1 && i < from + CHOICES_AT_ONCE; i++) {
+            more[i] = (struct extra_choice){.x = x, .upstream = upstream, .number = i + 1};
             scope_spawn(&scope, "choice", one_more, &more[i]);
         }
         TRY(scope_wait_all(&scope));
     }
-    for (unsigned i = 0; i < x->choices - 1; i++) {
-        if (!more[i].answer.choice_count)
-            return fail(E_PROTOCOL, "the provider gave an answer without a choice");
-        whole->choices[whole->choice_count++] = more[i].answer.choices[0];
-        add_usage(&whole->usage, &more[i].answer.usage);
-    }
-    a->usage = whole->usage;
+    TRY(join(x, more));
+    a->usage = x->translated->answer.usage;
     return OK;
 }

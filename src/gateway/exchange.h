@@ -54,7 +54,9 @@ struct exchange {
     struct endpoint endpoint;
     struct openai_request request; /* of endpoints with the model in the body: what passes through */
     bool stream;                   /* the client wants one               */
-    unsigned choices; /* calls that the attempt makes: more than one for n > 1 where a provider has no such thing */
+    unsigned
+        calls; /* that the attempt makes: more than one for n > 1 where a provider has no such thing, and for several prompts */
+    unsigned choices_each;                     /* that an answer to one of them has */
     struct translated *translated;             /* NULL: bytes pass through           */
     struct event_stream *events;               /* the stream that the attempt under way is answered with; NULL: none */
     const struct dialect *speaks;              /* what the attempt under way speaks to its provider */
@@ -199,11 +201,13 @@ struct answer_frame translated_frame(struct exchange *x);
 /* Get the bytes of what `q` names by URL, where x->speaks needs them and the configuration allows it. Errors of guarded_fetch(), for the client. */
 err_t fetch_media(struct exchange *x, struct chat_request *q) SUSPENDS MUST_CHECK;
 
-/* --- choices.c: several choices from a provider that gives one --- */
+/* --- choices.c: several choices from a provider that gives one, and several prompts --- */
 
-/* Before the request is written: does it want more choices than x->speaks can give? Then x->choices says how many calls are to be made,
- * and each is for one, whole. */
+/* Before the request is written: does it want more than one answer of x->speaks? Then x->calls says how many calls are to be made, each for
+ * x->choices_each choices to one prompt, whole. */
 void choices_prepare(struct exchange *x);
+/* What the first of them asks; the request itself if there is no other. In the request's arena. */
+const struct chat_request *choices_first(struct exchange *x);
 /* The first answer is in x->translated->answer: get the others, at once, and put them together. A choice that cannot be had is an error of the whole. */
 err_t choices_complete(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 

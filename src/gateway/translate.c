@@ -98,24 +98,13 @@ static err_t write_embed(struct exchange *x, struct translated *d)
     return x->speaks->provider.write_embed(&d->t, &first, &d->call);
 }
 
-/* Several calls for several choices ask for one each; that is not lost. */
-static const struct chat_request *as_asked(const struct exchange *x, const struct translated *d)
-{
-    if (x->choices < 2)
-        return &d->chat;
-    struct chat_request *one = arena_new(x->r->arena, struct chat_request);
-    *one = d->chat;
-    one->n = (struct number){STR_NONE, JSON_ABSENT};
-    return one;
-}
-
 static err_t write_request(struct exchange *x, struct translated *d)
 {
     const struct provider_side *p = &x->speaks->provider;
 
     switch (x->endpoint.row->operation) {
     case OP_CHAT:
-        return p->write_chat ? p->write_chat(&d->t, as_asked(x, d), &d->call) : no_operation(x);
+        return p->write_chat ? p->write_chat(&d->t, choices_first(x), &d->call) : no_operation(x);
     case OP_COUNT_TOKENS:
         return p->write_count ? p->write_count(&d->t, &d->chat, &d->call) : no_operation(x);
     case OP_EMBED:

@@ -226,6 +226,9 @@ struct chat_request {
     struct extra *extras; /* in the order of the document */
     /* Legacy completions, TGI and the like: one user turn with the prompt, answered with text. */
     bool is_completion;
+    struct turn *
+        *more_prompts; /* beyond the one in `turns`: each is answered by itself, and writers see one at a time */
+    size_t more_prompt_count;
     struct flag echo; /* repeat the prompt in the answer */
     struct setting suffix;
     /* private to chat_add_…() */

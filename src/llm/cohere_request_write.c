@@ -736,7 +736,6 @@ static void report_unsaid(struct writing *w)
     unsaid_setting(l, &q->audio);
     unsaid_setting(l, &q->suffix);
     unsaid_flag(l, &q->store, NO);
-    unsaid_flag(l, &q->echo, NO);
     unsaid_flag(l, &q->parallel_tools, YES);
     if (q->modalities.text.p && !str_eq(q->modalities.text, STR("[\"text\"]")))
         loss_drop(l, q->modalities.from, "answers are text");

@@ -12,11 +12,16 @@
 
 /* --- parts of both --- */
 
-static struct str echo_of(const struct answer_frame *f)
+/* Choices are in the order of the prompts, all of one before those of the next. */
+static struct str echo_of(const struct answer_frame *f, size_t choice)
 {
     const struct chat_request *q = f->request;
 
-    return q && q->echo.is == YES && q->turns ? blocks_text(q->turns->blocks, STR("\n"), f->arena) : STR_NONE;
+    if (!q || q->echo.is != YES || !q->turns)
+        return STR_NONE;
+    size_t prompt = choice / chat_choices(q);
+    const struct turn *t = prompt && prompt <= q->more_prompt_count ? q->more_prompts[prompt - 1] : q->turns;
+    return blocks_text(t->blocks, STR("\n"), f->arena);
 }
 
 static struct str answer_id(const struct answer_frame *f, struct str provider_id)
@@ -99,7 +104,7 @@ static struct str finish_name(enum finish f)
 
 static void put_choice(struct json_out *o, const struct answer_frame *f, const struct answer_choice *c, size_t index)
 {
-    struct str echo = echo_of(f), text = blocks_text(c->blocks, STR_NONE, f->arena);
+    struct str echo = echo_of(f, index), text = blocks_text(c->blocks, STR_NONE, f->arena);
     int64_t at = utf8_count(echo);
 
     json_open(o, '{');
@@ -169,7 +174,7 @@ static err_t send(struct completion_writer *w, unsigned choice, struct str text,
 
 static err_t send_echo(struct completion_writer *w, unsigned choice, struct buf *to)
 {
-    struct str echo = echo_of(&w->f);
+    struct str echo = echo_of(&w->f, choice);
 
     if (w->echoed[choice])
         return OK;

@@ -4,7 +4,8 @@
  * The prompt is what a user says, in one turn; the model's text continues it. A chat that goes to a provider which only completes becomes one prompt, turn by turn under
  * the names of its speakers, and so is reported as changed. The prompt is repeated in the answer (echo) by the client's writer, whoever answers.
  *
- * Not here: several prompts in one request, and prompts of tokens, which no chat can say; they are refused.
+ * Several prompts in one request are as many requests to others (gateway/choices.c). Prompts of tokens are refused: only the model that has the
+ * tokens knows what they say.
  *
  * Wire format: OpenAI's published API description, November 2026.
  */
@@ -12,19 +13,60 @@
 
 /* --- reading --- */
 
+static err_t read_text(struct openai_reading *r, struct json_node v, struct turn *to)
+{
+    if (!json_node_is(v, JSON_STRING))
+        return openai_refuse(r, v, "'prompt' must be text for this model, not tokens: send a string, or several");
+    chat_add_block(&to->blocks, r->arena, BLOCK_TEXT, v)->text = json_node_text(v, r->arena);
+    return OK;
+}
+
+/* The first prompt is the conversation, the others wait beside it. */
 static err_t read_prompt(struct openai_reading *r, struct json_node v)
 {
-    struct json_node text = v;
+    bool list = json_node_is(v, JSON_ARRAY);
+    size_t n = list ? json_node_count(v) : 1, i = 0;
 
-    if (json_node_is(v, JSON_ARRAY)) {
-        text = json_node_at(v, 0);
-        if (json_node_count(v) > 1 && json_node_is(text, JSON_STRING))
-            return openai_refuse(r, v, "this model takes one prompt at a time; send one request for each");
+    if (!n)
+        return openai_refuse(r, v, "'prompt' must not be empty");
+    if (n > ANSWER_CHOICES_MAX)
+        return openai_refuse(r, v, "'prompt' may hold at most 128 prompts");
+    struct turn *first = chat_add_turn(r->q, r->arena, CHAT_USER, v);
+    if (!list)
+        return read_text(r, v, first);
+    r->q->more_prompts = arena_alloc(r->arena, n * sizeof(struct turn *));
+    JSON_EACH(w, v) {
+        struct turn *t = i++ ? arena_new(r->arena, struct turn) : first;
+        if (t != first) {
+            *t = (struct turn){.role = CHAT_USER, .from = w.value};
+            r->q->more_prompts[r->q->more_prompt_count++] = t;
+        }
+        TRY(read_text(r, w.value, t));
     }
-    if (!json_node_is(text, JSON_STRING))
-        return openai_refuse(r, v, "'prompt' must be a string for this model, not tokens");
-    struct turn *t = chat_add_turn(r->q, r->arena, CHAT_USER, v);
-    chat_add_block(&t->blocks, r->arena, BLOCK_TEXT, text)->text = json_node_text(text, r->arena);
+    return OK;
+}
+
+/* The best of as many as are asked for is all of them. */
+static err_t read_best_of(struct openai_reading *r, struct json_node root)
+{
+    int64_t best;
+
+    JSON_EACH(w, root) {
+        if (!json_walk_key_is(&w, STR("best_of")) || !json_node_is_set(w.value))
+            continue;
+        if (!json_node_i64(w.value, &best) || best < chat_choices(r->q))
+            return openai_refuse(r, w.value, "'best_of' must be a number that is not below 'n'");
+        if (best > chat_choices(r->q))
+            chat_add_extra(r->q, r->arena, w.key, w.value, false);
+    }
+    return OK;
+}
+
+static err_t check_choices(struct openai_reading *r, struct json_node root)
+{
+    if ((r->q->more_prompt_count + 1) * chat_choices(r->q) > ANSWER_CHOICES_MAX)
+        return openai_refuse(r, json_node_get(root, STR("prompt")),
+                             "'n' choices for each of the prompts may be at most 128 in all");
     return OK;
 }
 
@@ -48,6 +90,7 @@ static err_t skip(struct openai_reading *r, struct json_node v)
 static const struct openai_member members[] = {
     {STR_INIT("model"), OPENAI_READ, 0, skip},
     {STR_INIT("prompt"), OPENAI_READ, 0, read_prompt},
+    {STR_INIT("best_of"), OPENAI_READ, 0, skip},
     {STR_INIT("stream"), OPENAI_READ, 0, openai_read_stream},
     {STR_INIT("stream_options"), OPENAI_READ, 0, openai_read_stream_options},
     {STR_INIT("max_tokens"), OPENAI_READ, 0, openai_read_max_output},
@@ -78,8 +121,9 @@ err_t completions_read_chat(struct translation *t, const struct json_tree *doc, 
     ret->is_completion = true;
     TRY(openai_read_members(&r, members, ARRAY_LEN(members)));
     TRY(openai_read_model(&r));
+    TRY(read_best_of(&r, json_tree_root(doc)));
     if (ret->turns)
-        return OK;
+        return check_choices(&r, json_tree_root(doc));
     *ret_param = STR("prompt");
     return fail(E_PARSE, "'prompt' is missing: give the text to be continued");
 }
@@ -179,6 +223,53 @@ err_t completions_write_chat(struct translation *t, const struct chat_request *q
     openai_member_text(&w, "user", &q->user);
     drop_chat_only(&w);
     openai_write_extras(&w, &dialect_completions);
+    json_close(&w.o, '}');
+    return buf_status(ret->body);
+}
+
+/* --- what stands between two texts (Mistral's fill-in-the-middle) --- */
+
+/* Settings that belong to chats there, though the vendor's row has them. */
+static void drop_for_infill(struct openai_writing *w)
+{
+    const struct chat_request *q = w->q;
+    const struct number *numbers[] = {
+        &q->top_k, &q->min_p,       &q->typical_p, &q->repetition_penalty, &q->presence_penalty, &q->frequency_penalty,
+        &q->n,     &q->top_logprobs};
+
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        openai_drop_number(w, numbers[i]);
+    openai_drop_flag(w, &q->logprobs);
+    openai_drop_setting(w, &q->logit_bias);
+    openai_drop_setting(w, &q->user);
+    drop_chat_only(w);
+    for (const struct extra *x = q->extras; x; x = x->next)
+        loss_drop(w->t->losses, x->from, "the provider has no such field");
+}
+
+err_t openai_write_infill(struct translation *t, const struct chat_request *q, struct provider_call *ret)
+{
+    struct openai_writing w = {t, q, t->vendor, ret, json_out_to(ret->body)};
+
+    ret->path = openai_path(t, "fim/completions", true);
+    ret->stream = q->stream;
+    ret->framing = FRAMING_SSE;
+    json_open(&w.o, '{');
+    json_member_str(&w.o, STR("model"), t->model);
+    json_member_str(&w.o, STR("prompt"), prompt_of(&w));
+    json_member_str(&w.o, STR("suffix"), q->suffix.text);
+    openai_write_stream(&w);
+    openai_member_number(&w, "max_tokens", &q->max_output);
+    openai_write_temperature(&w);
+    openai_member_number(&w, "top_p", &q->top_p);
+    openai_member_number(&w, "random_seed", &q->seed);
+    if (q->stop_count) {
+        json_member_open(&w.o, STR("stop"), '[');
+        for (size_t i = 0; i < q->stop_count; i++)
+            json_put_str(&w.o, q->stops[i].text);
+        json_close(&w.o, ']');
+    }
+    drop_for_infill(&w);
     json_close(&w.o, '}');
     return buf_status(ret->body);
 }

@@ -711,7 +711,6 @@ static void note_unsaid(struct writing *w)
     unsaid_number(w->losses, &q->repetition_penalty, 1);
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
         unsaid_setting(w->losses, settings[i]);
-    unsaid_flag(w->losses, &q->echo, NO);
     if (!w->vertex)
         unsaid_setting(w->losses, &q->metadata);
 }

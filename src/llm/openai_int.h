@@ -147,6 +147,8 @@ struct str openai_media_url(const struct media *m, struct arena *arena);
 void openai_write_messages(struct openai_writing *w, struct str schema_instruction);
 
 err_t openai_write_chat(struct translation *t, const struct chat_request *q, struct provider_call *ret);
+/* A completion with a suffix, for vendors of QUIRK_INFILL; completions_request.c. */
+err_t openai_write_infill(struct translation *t, const struct chat_request *q, struct provider_call *ret);
 err_t openai_read_chat(struct translation *t, const struct json_tree *doc, struct chat_request *ret,
                        struct str *ret_param);
 

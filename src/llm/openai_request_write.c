@@ -628,6 +628,8 @@ err_t openai_write_chat(struct translation *t, const struct chat_request *asked,
     const struct chat_request *q = schema_as_tool(t, asked, ret);
     struct openai_writing w = {t, q, t->vendor, ret, json_out_to(ret->body)};
 
+    if (q->is_completion && q->suffix.text.n && t->vendor->quirks & QUIRK_INFILL)
+        return openai_write_infill(t, q, ret);
     ret->path = openai_path(t, "chat/completions", true);
     ret->stream = q->stream;
     ret->framing = FRAMING_SSE;

@@ -51,7 +51,6 @@ void unsaid_of_openai(struct losses *l, const struct chat_request *q)
     unsaid_number(l, &q->n, 1);
     unsaid_flag(l, &q->logprobs, NO);
     unsaid_flag(l, &q->store, NO);
-    unsaid_flag(l, &q->echo, NO);
     if (q->modalities.text.p && !str_eq(q->modalities.text, STR("[\"text\"]")))
         unsaid_setting(l, &q->modalities);
 }

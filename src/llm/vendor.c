@@ -217,7 +217,7 @@ const struct vendor vendor_table[] = {
      .key_env = "MISTRAL_API_KEY",
      BEARER,
      .quirks = QUIRK_STRICT | QUIRK_MAX_TOKENS | QUIRK_NO_STREAM_OPTIONS | QUIRK_NO_DEVELOPER | QUIRK_RANDOM_SEED |
-               QUIRK_CHOICE_ANY | QUIRK_PREFIX | QUIRK_TRANSLATE | QUIRK_MISTRAL_PARTS | QUIRK_ORDER,
+               QUIRK_CHOICE_ANY | QUIRK_PREFIX | QUIRK_TRANSLATE | QUIRK_MISTRAL_PARTS | QUIRK_ORDER | QUIRK_INFILL,
      .tool_ids = TOOL_ID_MISTRAL,
      .temperature_max = 1.5,
      .accepts = mistral_accepts},

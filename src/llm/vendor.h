@@ -50,6 +50,7 @@ enum {
     QUIRK_VALUE_FORMAT =
         1 << 22, /* response_format has its schema as "value", is nothing without one, and excludes tools (TGI) */
     QUIRK_OPENAPI_SCHEMA = 1 << 23, /* takes schemas in Google's OpenAPI subset only                             */
+    QUIRK_INFILL = 1 << 24,         /* has /fim/completions: a prompt and a suffix, answered as a chat           */
 };
 
 /* Those for which a request of the very same dialect must be said anew. */

@@ -502,6 +502,7 @@ static void run_folder(const char *folder)
     F(anthropic_to_anthropic)                                                                                          \
     F(anthropic_to_gemini)                                                                                             \
     F(anthropic_to_openai)                                                                                             \
+    F(completions_to_anthropic)                                                                                        \
     F(gemini_to_anthropic)                                                                                             \
     F(gemini_to_gemini)                                                                                                \
     F(gemini_to_openai)                                                                                                \

@@ -135,6 +135,8 @@ static inline struct str canon_request(const struct chat_request *q, struct aren
     struct buf to CLEANUP(buf_release) = BUF_INIT(16 * 1024 * 1024);
 
     buf_addf(&to, "%s%s\n", q->stream ? "stream" : "plain", q->is_completion ? " completion" : "");
+    for (size_t i = 0; i < q->more_prompt_count; i++)
+        buf_addf(&to, "prompt \"%.*s\"\n", STR_ARG(q->more_prompts[i]->blocks->text));
     for (const struct turn *t = q->turns; t; t = t->next) {
         buf_addf(&to, "%s %.*s%s\n", roles[t->role], STR_ARG(t->name), t->prefill == YES ? " prefill" : "");
         canon_blocks(&to, t->blocks, 1);

@@ -29,10 +29,67 @@ TEST(completions_prompts_that_no_chat_can_say_are_refused)
 
     world_init(&w, "completions", "openai");
     CHECK_STR(world_translate(&w, "{\"model\":\"m\",\"prompt\":[1,2]}"),
-              "! prompt: 'prompt' must be a string for this model, not tokens");
-    CHECK_STR(world_translate(&w, "{\"model\":\"m\",\"prompt\":[\"a\",\"b\"]}"),
-              "! prompt: this model takes one prompt at a time; send one request for each");
+              "! prompt[0]: 'prompt' must be text for this model, not tokens: send a string, or several");
+    CHECK_STR(world_translate(&w, "{\"model\":\"m\",\"prompt\":[\"a\",[1]]}"),
+              "! prompt[1]: 'prompt' must be text for this model, not tokens: send a string, or several");
+    CHECK_STR(world_translate(&w, "{\"model\":\"m\",\"prompt\":[]}"), "! prompt: 'prompt' must not be empty");
+    CHECK_STR(world_translate(&w, "{\"model\":\"m\",\"prompt\":[\"a\",\"b\"],\"n\":65}"),
+              "! prompt: 'n' choices for each of the prompts may be at most 128 in all");
     CHECK_STR(world_translate(&w, "{\"model\":\"m\"}"), "! prompt: 'prompt' is missing: give the text to be continued");
+}
+
+TEST(completions_several_prompts_wait_beside_the_first)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "completions", "openai");
+    CHECK_STR(world_translate(&w, "{\"model\":\"m\",\"prompt\":[\"a\",\"b\",\"\"],\"n\":2,\"echo\":true}"),
+              "{\"model\":\"their-model\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"n\":2}");
+    CHECK_EQ(w.q.more_prompt_count, 2);
+    CHECK_STR(w.q.more_prompts[0]->blocks->text, "b");
+    CHECK_STR(w.q.more_prompts[1]->blocks->text, "");
+    /* the choices of one prompt before those of the next, each behind its own */
+    struct block said = {.kind = BLOCK_TEXT, .text = STR("!")};
+    struct answer_choice choices[6];
+    for (size_t i = 0; i < ARRAY_LEN(choices); i++)
+        choices[i] = (struct answer_choice){.blocks = &said, .finished = true};
+    struct answer whole = {.choices = choices, .choice_count = ARRAY_LEN(choices)};
+    struct answer_frame f = {.arena = &w.arena, .t = &w.t, .request = &w.q, .model = STR("m")};
+    buf_clear(&w.body);
+    CHECK_EQ(w.t.client->client.write_answer(&f, &whole, &w.body), OK);
+    CHECK_HOLDS(buf_str(&w.body), "{\"text\":\"a!\",\"index\":1,");
+    CHECK_HOLDS(buf_str(&w.body), "{\"text\":\"b!\",\"index\":2,");
+    CHECK_HOLDS(buf_str(&w.body), "{\"text\":\"b!\",\"index\":3,");
+    CHECK_HOLDS(buf_str(&w.body), "{\"text\":\"!\",\"index\":5,");
+}
+
+TEST(completions_best_of_is_lost_only_where_it_says_something)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "completions", "openai");
+    (void)world_translate(&w, "{" PROMPT ",\"best_of\":2,\"n\":2}");
+    CHECK_STR(world_dropped(&w), "");
+    losses_init(&w.losses, &w.arena);
+    (void)world_translate(&w, "{" PROMPT ",\"best_of\":3,\"n\":2}");
+    CHECK_STR(world_dropped(&w), "/best_of");
+    CHECK_STR(world_translate(&w, "{" PROMPT ",\"best_of\":1,\"n\":2}"),
+              "! best_of: 'best_of' must be a number that is not below 'n'");
+}
+
+TEST(completions_a_suffix_is_filled_in_by_vendors_that_can)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "completions", "mistral");
+    CHECK_STR(world_translate(&w, "{" PROMPT ",\"suffix\":\" end\",\"max_tokens\":5,\"seed\":3,\"stop\":\"x\","
+                                  "\"logprobs\":1,\"temperature\":0.5,\"stream\":true}"),
+              "{\"model\":\"their-model\",\"prompt\":\"Once\",\"suffix\":\" end\",\"stream\":true,\"max_tokens\":5,"
+              "\"temperature\":0.5,\"random_seed\":3,\"stop\":[\"x\"]}");
+    CHECK_STR(w.call.path, "/fim/completions");
+    CHECK_STR(world_dropped(&w), "/logprobs");
+    CHECK_HOLDS(world_translate(&w, "{" PROMPT ",\"max_tokens\":5}"), "\"messages\":[");
+    CHECK_STR(w.call.path, "/chat/completions");
 }
 
 TEST(completions_an_answer_has_text_echo_and_lists_of_logprobs)
