@@ -226,6 +226,16 @@ void endpoint_find(struct str method, struct str path, const struct http_head *h
         ret->kind = ENDPOINT_UNKNOWN;
 }
 
+void endpoint_take_other(struct endpoint *e)
+{
+    e->dialect = e->other;
+    e->row = e->other_row;
+    e->label = e->row->label;
+    e->path = str_from_c(e->row->path);
+    (void)cut_prefix(&e->path, STR("/v1"));
+    e->other = NULL;
+}
+
 void endpoint_settle(struct endpoint *e, struct str body)
 {
     static const struct {
@@ -238,13 +248,8 @@ void endpoint_settle(struct endpoint *e, struct str body)
         const struct dialect *d = dialect_find(str_from_c(signs[i].dialect));
         if ((d != first && d != e->other) || !json_find(body, str_from_c(signs[i].key)).n)
             continue;
-        if (d == e->other) {
-            e->dialect = d;
-            e->row = e->other_row;
-            e->label = e->row->label;
-            e->path = str_from_c(e->row->path);
-            (void)cut_prefix(&e->path, STR("/v1"));
-        }
+        if (d == e->other)
+            endpoint_take_other(e);
         break;
     }
     e->other = NULL;

@@ -38,5 +38,7 @@ void endpoint_find(struct str method, struct str path, const struct http_head *h
                    struct endpoint *ret);
 /* The dialect among the two that share this path, by what the body holds. */
 void endpoint_settle(struct endpoint *e, struct str body);
+/* The other one of the two. */
+void endpoint_take_other(struct endpoint *e);
 
 #endif

@@ -111,6 +111,8 @@ err_t authenticate_body(struct exchange *x, struct str body) MUST_CHECK;
 
 /* The model of a request that names none in its dialect: by header x-crossdock-model, or the only one that fits. STR_NONE: it cannot be told. */
 struct str route_unnamed(struct exchange *x);
+/* Of a path that two dialects share and that names no model: the dialect of the model that is meant. */
+void route_settle_unnamed(struct exchange *x);
 /* Resolve the requested model to candidates. E_NOT_FOUND, E_FORBIDDEN with words for the client. */
 err_t route(struct exchange *x, struct str model) MUST_CHECK;
 /* The one candidate of pass-through requests. E_NOT_FOUND, E_FORBIDDEN. */

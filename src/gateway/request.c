@@ -225,6 +225,7 @@ static SUSPENDS err_t serve_model(struct exchange *x)
     TRY(take_body(x, &body, &go_on));
     if (!go_on)
         return OK;
+    route_settle_unnamed(x);
     endpoint_settle(&x->endpoint, body);
     err_t e = stored_continue(x, &body);
     if (e == OK)
@@ -246,6 +247,17 @@ static SUSPENDS err_t serve_model(struct exchange *x)
     return e;
 }
 
+/* The model of a server that has one: that server, if it speaks the dialect, knows more of it than we. */
+static SUSPENDS err_t serve_only_model(struct exchange *x)
+{
+    route_settle_unnamed(x);
+    x->facts.model = x->endpoint.model = route_unnamed(x);
+    err_t e = choose_route(x, x->facts.model);
+    if (e != OK)
+        return refuse_route(x, e);
+    return vendor_speaks(x->candidates[0].provider->vendor, x->endpoint.dialect) ? attempts(x) : serve_models(x);
+}
+
 /* What is known of models; which one is asked for stands in the path, or in the body. */
 static SUSPENDS err_t serve_catalog(struct exchange *x)
 {
@@ -255,7 +267,8 @@ static SUSPENDS err_t serve_catalog(struct exchange *x)
     if (x->endpoint.row->model != MODEL_IN_BODY) {
         if (authenticate_body(x, STR_NONE) != OK)
             return reply_err(x, E_AUTH, "invalid_signature");
-        return serve_models(x);
+        bool only = x->endpoint.row->operation == OP_MODEL && x->endpoint.row->model == MODEL_NONE;
+        return only ? serve_only_model(x) : serve_models(x);
     }
     TRY(take_body(x, &body, &go_on));
     if (!go_on)

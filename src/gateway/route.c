@@ -72,10 +72,10 @@ static err_t not_found(struct exchange *x, struct str name)
                 STR_ARG(shown));
 }
 
-/* May requests of the client's dialect go to this model as they are? */
-static bool speaks(const struct exchange *x, const struct model *m)
+/* May requests of this dialect go to this model as they are? */
+static bool speaks(const struct model *m, const struct dialect *d)
 {
-    return vendor_speaks(m->targets[0].deployment->provider->vendor, x->endpoint.dialect);
+    return vendor_speaks(m->targets[0].deployment->provider->vendor, d);
 }
 
 struct str route_unnamed(struct exchange *x)
@@ -88,13 +88,35 @@ struct str route_unnamed(struct exchange *x)
         return named;
     for (size_t i = 0; i < c->model_count; i++) {
         const struct model *m = &c->models[i];
-        if (!speaks(x, m) || (x->key && !api_key_allows(x->key, m->name)))
+        if (!speaks(m, x->endpoint.dialect) || (x->key && !api_key_allows(x->key, m->name)))
             continue;
         if (only)
             return STR_NONE;
         only = m;
     }
     return only ? only->name : STR_NONE;
+}
+
+void route_settle_unnamed(struct exchange *x)
+{
+    const struct catalog *c = x->snapshot->catalog;
+    struct endpoint *e = &x->endpoint, other = *e;
+    struct str rest;
+
+    if (!e->other || e->row->model != MODEL_NONE || e->other_row->model != MODEL_NONE)
+        return;
+    endpoint_take_other(&other);
+    struct str name = route_unnamed(x);
+    const struct model *m = catalog_find_model(c, name);
+    const struct provider *p = m ? m->targets[0].deployment->provider : catalog_find_served(c, name, &rest);
+    if (!p) { /* none, or several: perhaps there is one of the other dialect */
+        struct endpoint first = *e;
+        *e = other;
+        if (!route_unnamed(x).n)
+            *e = first;
+    } else if (!vendor_speaks(p->vendor, e->dialect) && vendor_speaks(p->vendor, other.dialect)) {
+        *e = other;
+    }
 }
 
 err_t route(struct exchange *x, struct str name)

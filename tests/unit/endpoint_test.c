@@ -106,6 +106,22 @@ TEST(anthropic_s_and_google_s_operations_are_found)
     CHECK_STR(find("GET", "/v1/messages/batches/b_1/results").path, "/messages/batches/b_1/results");
 }
 
+TEST(paths_of_hugging_faces_servers_are_of_both)
+{
+    struct endpoint e = find("GET", "/info");
+
+    CHECK_STR(str_from_c(e.dialect->name), "tei");
+    CHECK_STR(str_from_c(e.other->name), "tgi");
+    endpoint_take_other(&e);
+    CHECK_STR(str_from_c(e.dialect->name), "tgi");
+    CHECK(!e.other);
+    CHECK_STR(e.path, "/info");
+    CHECK(is_found("GET", "/tgi/info", "tgi", OP_MODEL));
+    CHECK(is_found("GET", "/health", "tei", OP_STATIC));
+    CHECK(is_found("POST", "/tgi/chat_tokenize", "tgi", OP_PASS));
+    CHECK(is_found("POST", "/tei/tokenize", "tei", OP_PASS));
+}
+
 TEST(bedrock_s_operations_are_found)
 {
     struct endpoint e = find("POST", "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fx/converse");

@@ -25,7 +25,11 @@ static const struct endpoint_row rows[] = {
     {PASS, .path = "/embed_sparse", .label = "embed_sparse"},
     {PASS, .path = "/embed_all", .label = "embed_all"},
     {PASS, .path = "/similarity", .label = "similarity"},
+    {PASS, .path = "/tokenize", .label = "tokenize"},
     {PASS, .path = "/decode", .label = "decode"},
+    {"GET", "/info", .operation = OP_MODEL, .model = MODEL_NONE, .label = "models"},
+    {"GET", "/health", .operation = OP_STATIC, .model = MODEL_NONE, .label = "health", .text = "",
+     .type = "text/plain; charset=utf-8"},
     {0},
 };
 
@@ -250,6 +254,24 @@ static err_t write_rerank_answer(const struct answer_frame *f, const struct rera
     return buf_status(to);
 }
 
+/* --- the model --- */
+
+/* What a gateway knows of /info: how long an input may be is the server's to say. More inputs than these are several calls. */
+static err_t write_model(const struct translation *t, const struct model_card *card, struct buf *to)
+{
+    struct json_out o = json_out_to(to);
+
+    (void)t;
+    json_open(&o, '{');
+    json_member_str(&o, STR("model_id"), card->id);
+    json_member_null(&o, STR("model_sha"));
+    json_member_u64(&o, STR("max_client_batch_size"), BATCH_MAX);
+    json_member_null(&o, STR("sha"));
+    json_member_null(&o, STR("docker_label"));
+    json_close(&o, '}');
+    return buf_status(to);
+}
+
 /* --- errors --- */
 
 static const struct {
@@ -331,6 +353,7 @@ const struct dialect dialect_tei = {
                .write_embed = write_embed_answer,
                .read_rerank = read_rerank,
                .write_rerank = write_rerank_answer,
+               .write_model = write_model,
                .write_error = write_error},
     .provider = {.write_embed = write_embed,
                  .read_embed = read_embed_answer,
