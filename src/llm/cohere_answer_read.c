@@ -5,7 +5,7 @@
  * here. A part that has ended stays open until something else begins, since citations of it may follow its end. A stream is whole with
  * message-end, which also tells of a failure: its finish_reason is then ERROR or TIMEOUT.
  *
- * Not here: log probabilities, which are of spans of tokens and have no canonical form.
+ * Log probabilities come for texts of one or more tokens: each such text is told as one token.
  *
  * Wire format: Cohere API v2 reference, November 2026.
  */
@@ -120,12 +120,57 @@ static err_t tell_part(struct cohere_reader *r, struct json_node part, struct ar
 static err_t tell_citation(struct cohere_reader *r, struct json_node v, struct arena *scratch,
                            const struct chat_sink *sink)
 {
+    size_t sources = json_node_count(json_node_get(v, STR("sources"))), i = 0;
     struct citation c;
     struct chat_event e = {.kind = CHAT_CITATION, .block = r->blocks - 1, .citation = &c};
 
     if (!json_node_is(v, JSON_OBJECT) || !r->open || r->kind != BLOCK_TEXT)
         return OK;
-    cohere_read_citation(v, scratch, &c);
+    do {
+        cohere_read_citation(v, i, scratch, &c);
+        TRY(chat_tell(sink, &e));
+    } while (++i < sources);
+    return OK;
+}
+
+/* --- log probabilities --- */
+
+/* The chance of a text is that of its tokens together. */
+static double chance_of(struct json_node item)
+{
+    double sum = 0, one;
+
+    JSON_EACH(w, json_node_get(item, STR("logprobs")))
+        sum += json_node_double(w.value, &one) ? one : 0;
+    return sum;
+}
+
+/* An item {text, token_ids, logprobs}, or a list of them, as OpenAI's list of tokens: one for each item. */
+static err_t tell_logprobs(struct cohere_reader *r, struct json_node v, struct arena *scratch,
+                           const struct chat_sink *sink)
+{
+    enum { GROWTH = 2, AROUND = 64, EACH = 96 };
+    bool list = json_node_is(v, JSON_ARRAY);
+    size_t items = list ? json_node_count(v) : 1, i = 0;
+    struct buf to CLEANUP(buf_release) = BUF_INIT(json_node_raw(v).n * GROWTH + items * EACH + AROUND);
+    struct json_out o = json_out_to(&to);
+
+    if (!json_node_count(v) || !r->blocks)
+        return OK;
+    json_open(&o, '[');
+    for (struct json_walk w = json_walk(list ? v : JSON_ABSENT); list ? json_walk_next(&w) : !i; i++) {
+        struct json_node item = list ? w.value : v;
+        json_open(&o, '{');
+        json_member_str(&o, STR("token"), json_get_text(item, STR("text"), scratch));
+        json_key(&o, STR("logprob"));
+        json_put_double(&o, chance_of(item));
+        json_member_null(&o, STR("bytes"));
+        json_member_raw(&o, STR("top_logprobs"), STR("[]"));
+        json_close(&o, '}');
+    }
+    json_close(&o, ']');
+    TRY(buf_status(&to));
+    struct chat_event e = {.kind = CHAT_LOGPROBS, .block = r->blocks - 1, .text = buf_str(&to)};
     return chat_tell(sink, &e);
 }
 
@@ -238,8 +283,10 @@ static err_t on_event(struct cohere_reader *r, struct json_node type, struct jso
     struct json_node delta = json_node_get(event, STR("delta")), message = json_node_get(delta, STR("message"));
 
     TRY(tell_start(r, json_get_text(event, STR("id"), scratch), sink));
-    if (json_node_text_is(type, STR("content-delta")))
-        return tell_part(r, json_node_get(message, STR("content")), scratch, sink);
+    if (json_node_text_is(type, STR("content-delta"))) {
+        TRY(tell_part(r, json_node_get(message, STR("content")), scratch, sink));
+        return tell_logprobs(r, json_node_get(event, STR("logprobs")), scratch, sink);
+    }
     if (json_node_text_is(type, STR("content-start")))
         return on_content_start(r, json_node_get(message, STR("content")), scratch, sink);
     if (json_node_text_is(type, STR("tool-plan-delta")))
@@ -338,6 +385,7 @@ err_t cohere_read_answer(struct arena *arena, struct str body, const struct chat
         return fail(E_PROTOCOL, "the provider's answer has no finish_reason");
     TRY(tell_start(&r, json_get_text(root, STR("id"), arena), sink));
     TRY(tell_content(&r, message, arena, sink));
+    TRY(tell_logprobs(&r, json_node_get(root, STR("logprobs")), arena, sink));
     TRY(tell_plan(&r, json_get_text(message, STR("tool_plan"), arena), sink));
     JSON_EACH(w, json_node_get(message, STR("tool_calls")))
         TRY(open_call(&r, w.value, arena, sink));

@@ -91,6 +91,31 @@ void cohere_put_citation(struct json_out *o, const struct citation *c, uint64_t 
     json_close(o, '}');
 }
 
+/* A further source of the citation before it, which has told of all. */
+static bool is_told(const struct citation *c)
+{
+    return c->of == &dialect_cohere && !c->raw.n;
+}
+
+/* OpenAI's list of tokens as one text with their chances; their numbers are not known. */
+static void put_logprobs(struct json_out *o, struct json_node tokens, struct arena *arena)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(json_node_raw(tokens).n + 1);
+
+    JSON_EACH(w, tokens)
+        buf_add(&text, json_get_text(w.value, STR("token"), arena));
+    json_open(o, '{');
+    json_member_str(o, STR("text"), buf_str(&text));
+    json_member_raw(o, STR("token_ids"), STR("[]"));
+    json_member_open(o, STR("logprobs"), '[');
+    JSON_EACH(w, tokens) {
+        struct json_node chance = json_node_get(w.value, STR("logprob"));
+        json_put_raw(o, json_node_is(chance, JSON_NUMBER) ? json_node_raw(chance) : STR("0"));
+    }
+    json_close(o, ']');
+    json_close(o, '}');
+}
+
 static void put_call(struct json_out *o, struct str id, struct str name, struct str arguments)
 {
     json_open(o, '{');
@@ -160,6 +185,8 @@ static void put_citations(struct json_out *o, const struct block *blocks)
         if (!is_part(b->kind) || !b->text.n)
             continue;
         for (const struct citation *c = b->citations; c; c = c->next) {
+            if (is_told(c))
+                continue;
             if (!any)
                 json_member_open(o, STR("citations"), '[');
             any = true;
@@ -169,6 +196,17 @@ static void put_citations(struct json_out *o, const struct block *blocks)
     }
     if (any)
         json_close(o, ']');
+}
+
+static void put_all_logprobs(struct json_out *o, struct str raw, struct arena *arena)
+{
+    const struct json_tree *tree;
+
+    if (!raw.n || json_tree_parse(arena, raw, &tree) != OK)
+        return;
+    json_member_open(o, STR("logprobs"), '[');
+    put_logprobs(o, json_tree_root(tree), arena);
+    json_close(o, ']');
 }
 
 err_t cohere_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to)
@@ -186,6 +224,7 @@ err_t cohere_write_answer(const struct answer_frame *f, const struct answer *a, 
     json_close(&o, '}');
     json_member_str(&o, STR("finish_reason"), finish_name(c->finish, has_call));
     put_usage(&o, &a->usage);
+    put_all_logprobs(&o, c->logprobs, f->arena);
     json_close(&o, '}');
     return buf_status(to);
 }
@@ -356,7 +395,7 @@ static err_t write_text(struct cohere_writer *w, struct told *b, struct str text
 
 static err_t write_citation(struct cohere_writer *w, struct told *b, const struct citation *c, struct buf *to)
 {
-    if (b->kind != BLOCK_TEXT)
+    if (b->kind != BLOCK_TEXT || is_told(c))
         return OK;
     TRY(announce_part(w, b, to));
     struct event e = begin_delta(STR("citation-start"), w->citations, STR("citations"), to);
@@ -391,6 +430,24 @@ static err_t in_block(struct cohere_writer *w, const struct chat_event *e, struc
     if (e->kind == CHAT_TEXT)
         return write_text(w, b, e->text, to);
     return e->kind == CHAT_CITATION ? write_citation(w, b, e->citation, to) : close_block(w, b, to);
+}
+
+/* Of the text before them: a delta of their own, that adds nothing to it. */
+static err_t write_logprobs(struct cohere_writer *w, const struct chat_event *e, struct buf *to)
+{
+    const struct json_tree *tree;
+
+    if (!w->parts || json_tree_parse(w->frame.arena, e->text, &tree) != OK)
+        return OK;
+    struct event out = begin_delta(STR("content-delta"), w->parts - 1, STR("content"), to);
+    json_open(&out.o, '{');
+    json_member_str(&out.o, STR("text"), STR_NONE);
+    json_close(&out.o, '}');
+    json_close(&out.o, '}');
+    json_close(&out.o, '}');
+    json_key(&out.o, STR("logprobs"));
+    put_logprobs(&out.o, json_tree_root(tree), w->frame.arena);
+    return end_event(&out);
 }
 
 static err_t write_end(struct cohere_writer *w, struct str reason, struct str error, struct buf *to)
@@ -434,8 +491,9 @@ err_t cohere_writer_event(void *state, const struct chat_event *e, struct buf *t
     case CHAT_BLOCK_STOP:
         return in_block(w, e, to);
     case CHAT_SIGNATURE:
-    case CHAT_LOGPROBS:
         return OK; /* no place for them */
+    case CHAT_LOGPROBS:
+        return write_logprobs(w, e, to);
     case CHAT_USAGE:
         w->usage = *e->usage;
         return OK;

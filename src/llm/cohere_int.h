@@ -22,10 +22,10 @@ err_t cohere_read_chat(struct translation *t, const struct json_tree *doc, struc
 err_t cohere_write_chat(struct translation *t, const struct chat_request *q, struct provider_call *ret);
 
 /*
- * A citation out of its object. Offsets count from the beginning of its part of the content; what it cites is its first source. Strings in the
- * arena or slices of the document, `raw` the object as written.
+ * A citation out of its object. Offsets count from the beginning of its part of the content; what it cites is its source of this number. Strings in the
+ * arena or slices of the document, `raw` of the first source the object as written, which holds them all.
  */
-void cohere_read_citation(struct json_node v, struct arena *arena, struct citation *ret);
+void cohere_read_citation(struct json_node v, size_t number, struct arena *arena, struct citation *ret);
 /* As Cohere writes them: its own as they were, another dialect's as that of a document. `part`: number of the content part. */
 void cohere_put_citation(struct json_out *o, const struct citation *c, uint64_t part);
 /* A text with image or text parts, as a message's content or as one of embed's inputs; parts of other kinds are noted as opaque. E_PARSE. */

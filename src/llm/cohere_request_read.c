@@ -129,12 +129,16 @@ static err_t read_content(struct reading *r, struct json_node content, struct bl
 
 /* --- citations --- */
 
-void cohere_read_citation(struct json_node v, struct arena *arena, struct citation *ret)
+void cohere_read_citation(struct json_node v, size_t number, struct arena *arena, struct citation *ret)
 {
-    struct json_node source = json_node_at(json_node_get(v, STR("sources")), 0);
+    struct json_node source = json_node_at(json_node_get(v, STR("sources")), number);
     struct json_node document = json_node_get(source, STR("document"));
 
-    *ret = (struct citation){.start = -1, .end = -1, .raw = json_node_raw(v), .of = &dialect_cohere};
+    if (!json_node_is(document, JSON_OBJECT)) /* what a tool returned has the same members where it has any */
+        document = json_node_get(source, STR("tool_output"));
+    *ret = (struct citation){.start = -1, .end = -1, .of = &dialect_cohere};
+    if (!number)
+        ret->raw = json_node_raw(v);
     (void)json_node_i64(json_node_get(v, STR("start")), &ret->start);
     (void)json_node_i64(json_node_get(v, STR("end")), &ret->end);
     ret->document_id = json_get_text(source, STR("id"), arena);
@@ -168,7 +172,7 @@ static void read_citations(struct reading *r, struct json_node citations, struct
         while (*last)
             last = &(*last)->next;
         *last = arena_new(r->arena, struct citation);
-        cohere_read_citation(w.value, r->arena, *last);
+        cohere_read_citation(w.value, 0, r->arena, *last);
     }
 }
 

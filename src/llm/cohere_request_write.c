@@ -611,10 +611,10 @@ static void put_sampling(struct writing *w)
     if (both)
         loss_drop(w->losses, q->presence_penalty.from, "not together with a frequency penalty");
     put_number(w, STR("presence_penalty"), both ? &none : &q->presence_penalty, 0, 1);
-    if (q->logprobs.is != UNSET && q->dialect == &dialect_cohere)
+    if (q->logprobs.is != UNSET)
         json_member_bool(&w->o, STR("logprobs"), q->logprobs.is == YES);
-    else if (q->logprobs.is == YES)
-        loss_drop(w->losses, q->logprobs.from, "log probabilities are given for spans of several tokens here");
+    if (q->logprobs.is == YES && q->dialect != &dialect_cohere)
+        loss_note(w->losses, LOSS_CHANGED, q->logprobs.from, "given for texts of one or more tokens");
 }
 
 /* The first five are the provider's business, the others ours. */
@@ -725,7 +725,7 @@ static void report_unsaid(struct writing *w)
     unsaid_any_number(l, &q->typical_p);
     unsaid_number(l, &q->repetition_penalty, 1);
     unsaid_number(l, &q->n, 1);
-    unsaid_any_number(l, &q->top_logprobs);
+    unsaid_number(l, &q->top_logprobs, 0);
     unsaid_setting(l, &q->logit_bias);
     unsaid_setting(l, &q->verbosity);
     unsaid_setting(l, &q->user);

@@ -378,6 +378,78 @@ TEST(cohere_citations_are_of_their_block_even_behind_its_end)
     CHECK_STR(world_answer_events("cohere", whole.p, &arena), want);
 }
 
+TEST(cohere_every_source_of_a_citation_is_told_and_goes_back_as_one)
+{
+    static const char body[] =
+        "{\"id\":\"7c\",\"finish_reason\":\"COMPLETE\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"Hi\"}],"
+        "\"citations\":[{\"start\":0,\"end\":2,\"text\":\"Hi\",\"sources\":[{\"type\":\"document\",\"id\":\"d\","
+        "\"document\":{\"url\":\"https://e.example/d\",\"title\":\"D\"}},{\"type\":\"tool\",\"id\":\"t:0\","
+        "\"tool_output\":{\"url\":\"https://e.example/t\",\"title\":\"T\"}}],\"content_index\":0}]}," USAGE "}";
+    struct dialect_world w CLEANUP(world_release), own CLEANUP(world_release);
+
+    world_init(&w, "openai", "cohere");
+    struct str got = world_answer(&w, "cohere", body);
+    CHECK_HOLDS(got, "\"start_index\":0,\"end_index\":2,\"url\":\"https://e.example/d\",\"title\":\"D\"");
+    CHECK_HOLDS(got, "\"start_index\":0,\"end_index\":2,\"url\":\"https://e.example/t\",\"title\":\"T\"");
+    world_init(&own, "cohere", "cohere");
+    got = world_answer(&own, "cohere", body);
+    CHECK_HOLDS(got, "\"citations\":[{\"start\":0,\"end\":2,\"text\":\"Hi\",\"sources\":[{\"type\":\"document\"");
+    CHECK_HOLDS(got, "\"content_index\":0}]}");
+    CHECK_LACKS(got, "TEXT_CONTENT");
+}
+
+#define TOLD "\"logprobs\":{\"content\":[{\"token\":\" Hel\",\"logprob\":-0.75,\"bytes\":null,\"top_logprobs\":[]}]"
+#define CHANCES "{\"text\":\" Hel\",\"token_ids\":[1,2],\"logprobs\":[-0.5,-0.25]}"
+
+TEST(cohere_chances_of_texts_are_chances_of_tokens)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "openai", "cohere");
+    CHECK_HOLDS(
+        world_answer(&w, "cohere",
+                     "{\"id\":\"7c\",\"finish_reason\":\"COMPLETE\",\"message\":{\"content\":[{\"type\":\"text\","
+                     "\"text\":\" Hel\"}]},\"logprobs\":[" CHANCES "]," USAGE "}"),
+        TOLD);
+    struct str stream = arena_printf(
+        &w.arena, "%s%s%s", START,
+        EVENT("content-delta", ",\"index\":0,\"logprobs\":" CHANCES DELTA("content", "{\"text\":\" Hel\"}")),
+        END("COMPLETE"));
+    CHECK_HOLDS(world_stream(&w, "cohere", stream.p), TOLD);
+}
+
+TEST(cohere_clients_hear_chances_of_others)
+{
+    static const char whole[] =
+        "{\"choices\":[{\"index\":0,\"finish_reason\":\"stop\",\"message\":{\"content\":\"Hi you\"},\"logprobs\":{"
+        "\"content\":[{\"token\":\"Hi\",\"logprob\":-0.5},{\"token\":\" you\",\"logprob\":-1}]}}]}";
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "cohere", "openai");
+    CHECK_HOLDS(world_answer(&w, "openai", whole),
+                "\"logprobs\":[{\"text\":\"Hi you\",\"token_ids\":[],\"logprobs\":[-0.5,-1]}]}");
+    CHECK_HOLDS(
+        world_stream(&w, "openai",
+                     "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"logprobs\":{\"content\":"
+                     "[{\"token\":\"Hi\",\"logprob\":-0.5}]}}]}\n\ndata: "
+                     "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: "
+                     "[DONE]\n\n"),
+        "{\"type\":\"content-delta\",\"index\":0,\"delta\":{\"message\":{\"content\":{\"text\":\"\"}}},\"logprobs\":"
+        "{\"text\":\"Hi\",\"token_ids\":[],\"logprobs\":[-0.5]}}");
+}
+
+TEST(cohere_is_asked_for_chances_of_tokens)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "openai", "cohere");
+    CHECK_HOLDS(world_translate(&w, "{" ASK ",\"logprobs\":true,\"top_logprobs\":0}"), "\"logprobs\":true");
+    CHECK_STR(world_dropped(&w), "");
+    CHECK_STR(losses_list(&w.losses, LOSS_CHANGED, 100), "/logprobs");
+    (void)world_translate(&w, "{" ASK ",\"logprobs\":true,\"top_logprobs\":2}");
+    CHECK_STR(world_dropped(&w), "/top_logprobs");
+}
+
 TEST(cohere_every_reason_for_stopping_is_known)
 {
     static const struct {
