@@ -270,9 +270,20 @@ static const struct {
     {STR_INIT("internalServerException"), ERROR_UPSTREAM, 500},
 };
 
-/* `status`: of the answer, or 0 in a stream. */
-static void classify(struct arena *arena, int status, struct str type, struct str message, struct api_error *ret)
+/* The version of 2026 tells programs more than the type does: {"details":{"error_code":"…"}}. */
+static struct str code_of(const struct error_body *said, struct str type, struct arena *arena)
 {
+    struct str code = json_get_text(json_node_get(said->object, STR("details")), STR("error_code"), arena);
+
+    return code.n ? code : type;
+}
+
+/* `status`: of the answer, or 0 in a stream. `type`: of the body, or what stands for it. */
+static void classify(struct arena *arena, int status, struct str type, const struct error_body *said,
+                     struct api_error *ret)
+{
+    struct str message = said->message, code = code_of(said, type, arena);
+
     *ret = (struct api_error){.status = status, .message = message, .retry_after_ms = -1};
     for (size_t i = 0; i < ARRAY_LEN(error_types); i++) {
         if (!str_eq_nocase(type, error_types[i].type))
@@ -286,7 +297,7 @@ static void classify(struct arena *arena, int status, struct str type, struct st
         ret->error_class = ERROR_CONTEXT_LENGTH;
     else if (error_class_of(ret) == ERROR_BAD_REQUEST && str_find(message, STR("content filtering")) < message.n)
         ret->error_class = ERROR_CONTENT_POLICY;
-    ret->code = type.n ? arena_str(arena, type).p : NULL;
+    ret->code = code.n ? arena_str(arena, code).p : NULL;
 }
 
 void anthropic_read_error(struct arena *arena, int status, struct str body,
@@ -297,7 +308,7 @@ void anthropic_read_error(struct arena *arena, int status, struct str body,
 
     error_body_read(arena, body, &said);
     name = str_cut(&name, ':'); /* a URL may follow */
-    classify(arena, status, said.type.n ? said.type : name, said.message, ret);
+    classify(arena, status, said.type.n ? said.type : name, &said, ret);
     ret->retry_after_ms = error_retry_hint(header, ctx);
 }
 
@@ -323,7 +334,9 @@ static err_t tell_their_error(struct anthropic_reader *r, struct json_node v, st
     struct api_error error;
 
     error_body_of(scratch, v, &said);
-    classify(scratch, 0, name.n ? name : said.type, said.message.n ? said.message : STR("the provider failed"), &error);
+    if (!said.message.n)
+        said.message = STR("the provider failed");
+    classify(scratch, 0, name.n ? name : said.type, &said, &error);
     return tell_error(r, &error, sink);
 }
 

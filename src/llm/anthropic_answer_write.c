@@ -834,7 +834,7 @@ static void write_error_body(const struct translation *t, const struct api_error
     } else {
         json_member_str(&o, STR("type"), STR("error"));
         put_error(&o, t, e, words);
-        json_member_null(&o, STR("request_id"));
+        put_str_or_null(&o, STR("request_id"), t->request_id);
     }
     json_close(&o, '}');
 }

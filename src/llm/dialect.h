@@ -91,8 +91,9 @@ struct translation {
     struct losses *losses;
     /* Set by a reader of the client's side that fails, where clients look at a code of their vendor's; static. */
     const char *refusal_code;
-    uint64_t unique; /* random, for ids that we make                                */
-    int64_t now;     /* seconds since 1970                                          */
+    struct str request_id; /* of the client's request, as the answer's headers tell it; empty: it has none */
+    uint64_t unique;       /* random, for ids that we make                                */
+    int64_t now;           /* seconds since 1970                                          */
 };
 
 /* A header to send. */

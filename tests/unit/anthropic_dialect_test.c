@@ -898,6 +898,30 @@ TEST(anthropic_error_answers_keep_class_words_and_hint)
     }
 }
 
+TEST(anthropic_errors_keep_their_code_beside_their_type)
+{
+    static const struct {
+        const char *body, *code;
+    } cases[] = {
+        {"{\"error\":{\"type\":\"not_found_error\",\"message\":\"m\",\"details\":{\"error_code\":\"model_not_found\"}}"
+         "}",
+         "model_not_found"},
+        {"{\"error\":{\"type\":\"not_found_error\",\"message\":\"m\",\"details\":{\"error_code\":null}}}",
+         "not_found_error"},
+        {"{\"error\":{\"type\":\"not_found_error\",\"message\":\"m\"}}", "not_found_error"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct kit k CLEANUP(kit_release);
+        struct api_error e;
+        kit_init(&k, "anthropic", MESSAGES, "anthropic");
+        k.t.provider->provider.read_error(&k.arena, 404, str_from_c(cases[i].body), one_header, NULL, &e);
+        test_context("case %zu", i);
+        CHECK_EQ(error_class_of(&e), ERROR_NOT_FOUND);
+        CHECK_STR(str_from_c(e.code), cases[i].code);
+    }
+}
+
 /* --- answers for a client --- */
 
 #define START(i) {.kind = CHAT_START, .id = STR_INIT(i), .model = STR_INIT("gpt")}
@@ -1201,6 +1225,8 @@ TEST(anthropic_errors_have_their_own_statuses_and_types)
     CHECK_STR(error_body(&k, &e, &status),
               "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"w\"},\"request_id\":null}");
     CHECK_EQ(status, 500);
+    k.t.request_id = STR("req_7");
+    CHECK_HAS(error_body(&k, &e, &status), "\"message\":\"w\"},\"request_id\":\"req_7\"}");
     k.t.api_version = STR("2026-10-21");
     CHECK_HAS(error_body(&k, &e, &status), "\"message\":\"w\",\"details\":{\"error_code\":\"boom\"}}");
     k.out.max = 512;
