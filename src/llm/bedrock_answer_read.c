@@ -9,6 +9,8 @@
  * Tools that the service runs itself (toolUse of type server_tool_use, and their results) are nothing that a client could answer: they are not told,
  * nor are images that come in pieces.
  *
+ * Signatures are told as Anthropic's. That a model of another family answered is known to who asked it, so it is mended on the way on (emulation.signer).
+ *
  * Source: Amazon Bedrock API reference, Converse and ConverseStream.
  */
 #include "codec/base64.h"

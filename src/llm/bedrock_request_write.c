@@ -1091,6 +1091,8 @@ static void decide(struct writing *w)
     w->o = json_out_to(w->call->body);
     w->family = bedrock_family_of(w->t->model);
     w->traits = claude_traits_of(w->t->model);
+    if (!takes(w, BEDROCK_SIGNED)) /* answers of all families look the same */
+        w->call->emulate.signer = SIGNER_OTHER;
     arrange(w);
     emulate_tools(w->call, w->q, TOOL_NAME_MAX, STR_NONE, w->arena);
     for (const struct tool *t = w->q->tools; t; t = t->next)

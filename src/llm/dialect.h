@@ -116,6 +116,8 @@ struct emulation {
         *text_tools; /* tools of free text told as functions of one string (tool_args.h), by their names at the
                                    * provider: hand out the text; count 0: none                                     */
     size_t text_tool_count;
+    enum signer
+        signer; /* whose the answer's blobs are, where its form does not tell and its model does; SIGNER_NONE: as the reader says */
 };
 
 /* A request as the provider is to get it. */

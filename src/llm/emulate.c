@@ -51,7 +51,7 @@ static bool is_needed(const struct provider_call *call)
 {
     const struct emulation *e = &call->emulate;
 
-    return e->schema_tool.n || e->stop_count || e->strip_fence || e->text_tool_count ||
+    return e->schema_tool.n || e->stop_count || e->strip_fence || e->text_tool_count || e->signer != SIGNER_NONE ||
            name_map_is_changed(call->names);
 }
 
@@ -309,6 +309,21 @@ static err_t hear_text(struct emulator *m, struct choice *c, const struct chat_e
     return OK;
 }
 
+/* --- proofs of origin --- */
+
+static enum signer signer_of(const struct emulator *m, const struct chat_event *e)
+{
+    return m->call->emulate.signer != SIGNER_NONE ? m->call->emulate.signer : e->signer;
+}
+
+static err_t hear_signature(struct emulator *m, const struct chat_event *e)
+{
+    struct chat_event changed = *e;
+
+    changed.signer = signer_of(m, e);
+    return chat_tell(m->to, &changed);
+}
+
 /* --- blocks --- */
 
 static err_t hear_start(struct emulator *m, struct choice *c, const struct chat_event *e)
@@ -320,6 +335,8 @@ static err_t hear_start(struct emulator *m, struct choice *c, const struct chat_
     c->fenced = false;
     buf_clear(&c->held);
     changed.name = name_map_back(m->call->names, e->name);
+    if (e->block_kind == BLOCK_REDACTED)
+        changed.signer = signer_of(m, e);
     c->as_text = e->block_kind == BLOCK_TOOL_CALL && m->call->emulate.schema_tool.n &&
                  str_eq(e->name, m->call->emulate.schema_tool);
     if (c->as_text) {
@@ -394,7 +411,7 @@ static err_t hear(void *ctx, const struct chat_event *e)
         return hear_finish(m, c, e);
     if (e->kind == CHAT_SIGNATURE && c->as_text && e->block == c->block)
         return OK; /* of a call that the client does not see */
-    return chat_tell(m->to, e);
+    return e->kind == CHAT_SIGNATURE ? hear_signature(m, e) : chat_tell(m->to, e);
 }
 
 struct chat_sink emulator_sink(struct emulator *m)

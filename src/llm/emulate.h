@@ -2,7 +2,8 @@
  * emulate.h - undo on the way back what a request was changed by: a filter between a provider's reader and a client's writer.
  *
  * Names of tools become the client's again (name_map.h); a forced tool's arguments become the text of a structured answer; text is cut at stop
- * sequences that the provider does not know, also where one is spread over pieces; a fence around JSON is taken off.
+ * sequences that the provider does not know, also where one is spread over pieces; a fence around JSON is taken off; what
+ * a model signed is told as its maker's, where only the writer knew whose model it is.
  */
 #ifndef LLM_EMULATE_H
 #define LLM_EMULATE_H

@@ -754,6 +754,42 @@ TEST(bedrock_a_stream_and_a_whole_answer_tell_the_same)
     CHECK_STR(events(&arena, streamed), want);
 }
 
+/* What a client of Anthropic's hears of the answers above, from this model. */
+static void hear_of_model(struct dialect_world *w, const char *model, struct str *ret_whole, struct str *ret_stream)
+{
+    world_init(w, "anthropic", "bedrock");
+    w->t.row = row_of("anthropic", "/v1/messages");
+    w->t.model = str_from_c(model);
+    CHECK_HOLDS(
+        world_translate(w, "{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}"),
+        "Hi");
+    *ret_whole = arena_str(&w->arena, world_answer(w, "bedrock", whole));
+    *ret_stream = arena_str(&w->arena, world_stream_bytes(w, "bedrock", frames(&w->arena, streamed)));
+}
+
+TEST(bedrock_only_claude_signs_as_anthropic)
+{
+    static const char *const others[] = {"amazon.nova-premier-v1:0", "us.deepseek.r1-v1:0", "openai.gpt-oss-120b-1:0",
+                                         "minimax.minimax-m2", "qwen.qwen3-32b-v1:0"};
+    struct str told, stream;
+
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        struct dialect_world w CLEANUP(world_release);
+        hear_of_model(&w, others[i], &told, &stream);
+        test_context("model %s", others[i]);
+        CHECK_HOLDS(told, "\"signature\":\"crossdock.other.EqQ=\"");
+        CHECK_HOLDS(told, "\"data\":\"crossdock.other.AAEC\"");
+        CHECK_HOLDS(stream, "\"signature\":\"crossdock.other.EqQ=\"");
+        CHECK_HOLDS(stream, "\"data\":\"crossdock.other.AAEC\"");
+    }
+    struct dialect_world w CLEANUP(world_release);
+    hear_of_model(&w, CLAUDE, &told, &stream);
+    CHECK_HOLDS(told, "\"signature\":\"EqQ=\"");
+    CHECK_HOLDS(told, "\"data\":\"AAEC\"");
+    CHECK_HOLDS(stream, "\"signature\":\"EqQ=\"");
+    CHECK_HOLDS(stream, "\"data\":\"AAEC\"");
+}
+
 TEST(bedrock_a_tool_without_arguments_streams_an_empty_object)
 {
     struct arena arena CLEANUP(arena_release);

@@ -316,7 +316,7 @@ static inline struct answer_frame world_frame(struct dialect_world *w)
 }
 
 /* What the world's client hears of a provider's stream. */
-static inline struct str world_stream(struct dialect_world *w, const char *provider, const char *bytes)
+static inline struct str world_stream_bytes(struct dialect_world *w, const char *provider, struct str bytes)
 {
     struct answer_frame f = world_frame(w);
     const struct dialect *c = w->t.client;
@@ -328,8 +328,13 @@ static inline struct str world_stream(struct dialect_world *w, const char *provi
     buf_clear(&w->body);
     err_t e = c->client.writer_begin(writer.state, &f, &w->body);
     if (e == OK)
-        e = world_feed(dialect_find(str_from_c(provider)), str_from_c(bytes), 0, &w->arena, &sink);
+        e = world_feed(dialect_find(str_from_c(provider)), bytes, 0, &w->arena, &sink);
     return e == OK ? buf_str(&w->body) : arena_printf(&w->arena, "! %s", err_detail(e));
+}
+
+static inline struct str world_stream(struct dialect_world *w, const char *provider, const char *bytes)
+{
+    return world_stream_bytes(w, provider, str_from_c(bytes));
 }
 
 /* What the world's client gets of a provider's whole answer. */
