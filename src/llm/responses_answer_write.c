@@ -4,6 +4,7 @@
  * One machine for both: a stream says each step, a whole answer only collects. Each block becomes an item of its own with an id that stays the same from
  * "added" to the final object; what an item said is kept for its "done" events, and each finished item as JSON for the response object
  * that ends the stream: completed, incomplete or failed, always with the output so far and the usage. Sequence numbers count every event from 0.
+ * Whether an item is whole is known when the next one begins, or the answer ends: until then its "done" is held back.
  *
  * Thoughts are told as a summary if the client asked for summaries, else as reasoning text. Their proof of origin travels in encrypted_content,
  * wrapped with its maker's name if that is not OpenAI. Only the first choice has a place here.
@@ -21,6 +22,7 @@ struct item {
     enum item_kind kind;
     unsigned block, index; /* the event's block; output_index */
     bool unwrap;           /* free text that came as a function's argument */
+    bool cut;              /* the answer was broken off in it              */
     struct str id, call_id, name, signature;
     enum signer signer;
     struct buf text, annotations, logprobs;
@@ -35,6 +37,7 @@ struct response_writer {
     struct str id, service_tier;
     struct str logprobs; /* of a whole answer, for its first message */
     struct item *open, *spare;
+    struct item *held;  /* ended last, and is not told as done yet; NULL: none */
     struct buf *output; /* finished items, separated by commas, in order of output_index */
     struct str *done;   /* items that finished before an earlier one: by index, up to item_count */
     unsigned done_size, written;
@@ -259,9 +262,14 @@ static void put_part(struct json_out *o, const struct item *i, bool whole)
     json_close(o, '}');
 }
 
+static void put_status(struct json_out *o, const struct item *i, bool whole)
+{
+    json_member_str(o, STR("status"), !whole ? STR("in_progress") : i->cut ? STR("incomplete") : STR("completed"));
+}
+
 static void put_message(struct json_out *o, const struct item *i, bool whole)
 {
-    json_member_str(o, STR("status"), whole ? STR("completed") : STR("in_progress"));
+    put_status(o, i, whole);
     json_member_str(o, STR("role"), STR("assistant"));
     json_member_open(o, STR("content"), '[');
     if (whole)
@@ -274,7 +282,7 @@ static void put_call(struct json_out *o, const struct item *i, bool whole)
     json_member_str(o, STR("call_id"), i->call_id);
     json_member_str(o, STR("name"), i->name);
     json_member_str(o, i->kind == ITEM_CUSTOM ? STR("input") : STR("arguments"), whole ? buf_str(&i->text) : STR_NONE);
-    json_member_str(o, STR("status"), whole ? STR("completed") : STR("in_progress"));
+    put_status(o, i, whole);
 }
 
 static void put_paragraph(struct json_out *o, struct str type, struct str text)
@@ -303,7 +311,7 @@ static void put_thought(struct response_writer *w, struct json_out *o, const str
     }
     if (whole && blob.n)
         json_member_str(o, STR("encrypted_content"), signature_wrap(i->signer, SIGNER_OPENAI, blob, w->f.arena));
-    json_member_str(o, STR("status"), whole ? STR("completed") : STR("in_progress"));
+    put_status(o, i, whole);
 }
 
 static void put_item(struct response_writer *w, struct json_out *o, const struct item *i, bool whole)
@@ -595,6 +603,23 @@ static err_t complete_text(struct response_writer *w, struct item *i, struct buf
     return input.n ? tell_text(w, i, input, to) : OK;
 }
 
+/* The item that ended last is done, and not more than that if the answer was cut. */
+static err_t settle_held(struct response_writer *w, bool cut, struct buf *to)
+{
+    struct item *i = w->held;
+
+    if (!i)
+        return OK;
+    w->held = NULL;
+    i->cut = cut;
+    if (w->streams)
+        TRY(send_item(w, i, true, to));
+    err_t e = keep_done(w, i);
+    i->next = w->spare;
+    w->spare = i;
+    return e;
+}
+
 static err_t stop_item(struct response_writer *w, struct item *i, struct buf *to)
 {
     struct item **at = &w->open;
@@ -607,15 +632,12 @@ static err_t stop_item(struct response_writer *w, struct item *i, struct buf *to
     if (w->streams) {
         TRY(send_text_done(w, i, to));
         TRY(send_part(w, i, true, to));
-        TRY(send_item(w, i, true, to));
     }
-    err_t e = keep_done(w, i);
     while (*at != i)
         at = &(*at)->next;
     *at = i->next;
-    i->next = w->spare;
-    w->spare = i;
-    return e;
+    w->held = i;
+    return OK;
 }
 
 static err_t in_block(struct response_writer *w, const struct chat_event *e, struct buf *to)
@@ -667,6 +689,7 @@ static err_t end(struct response_writer *w, struct buf *to)
     struct str status = whole ? STR("completed") : STR("incomplete");
 
     w->over = true;
+    TRY(settle_held(w, !whole, to));
     if (w->streams)
         return send_response(w, whole ? STR("response.completed") : STR("response.incomplete"), status, NULL, to);
     struct json_out o = json_out_to(to);
@@ -680,6 +703,7 @@ static err_t break_off(struct response_writer *w, const struct api_error *error,
     w->over = true;
     if (!w->started)
         TRY(begin(w, &(struct chat_event){.kind = CHAT_START}, to));
+    TRY(settle_held(w, false, to));
     return send_response(w, STR("response.failed"), STR("failed"), error, to);
 }
 
@@ -712,12 +736,14 @@ err_t responses_writer_event(void *state, const struct chat_event *e, struct buf
     case CHAT_START:
         return begin(w, e, to);
     case CHAT_BLOCK_START:
+        TRY(settle_held(w, false, to));
         return start_block(w, e, to);
     case CHAT_TEXT:
     case CHAT_SIGNATURE:
     case CHAT_CITATION:
     case CHAT_LOGPROBS:
     case CHAT_BLOCK_STOP:
+        TRY(settle_held(w, false, to));
         return in_block(w, e, to);
     case CHAT_USAGE:
         w->usage = *e->usage;

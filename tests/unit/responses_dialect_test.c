@@ -258,6 +258,32 @@ TEST(responses_incomplete_and_failed_have_output_and_usage)
     CHECK_LACKS(out, "response.completed");
 }
 
+/* Of what was begun before the cut all is whole but the last. */
+TEST(responses_the_item_that_an_answer_was_cut_in_is_incomplete)
+{
+    static const char cut[] = D("\"reasoning_content\":\"ok\"") D("\"content\":\"Hi\"") END("length");
+    static const char filtered[] = D("\"content\":\"Hi\"") END("content_filter");
+    static const char whole[] = D("\"content\":\"Hi\"") END("stop");
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "responses", "openai");
+    (void)world_translate(&w, "{" USER ",\"stream\":true}");
+    struct str out = world_stream(&w, "openai", cut);
+    CHECK_EQ(times(out, STR("\"status\":\"incomplete\",\"role\":")), 2); /* done, incomplete */
+    CHECK_EQ(times(out, STR("\"status\":\"completed\"")), 2);            /* the thought: done, incomplete */
+    out = world_stream(&w, "openai", filtered);
+    CHECK_EQ(times(out, STR("\"status\":\"completed\"")), 0);
+    out = world_stream(&w, "openai", whole);
+    CHECK_EQ(times(out, STR("\"status\":\"incomplete\"")), 0);
+    CHECK_EQ(times(out, STR("response.output_item.done")), 2);
+    out =
+        world_answer(&w, "openai",
+                     "{\"id\":\"c\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Hi\"},"
+                     "\"finish_reason\":\"length\"}]}");
+    CHECK_HOLDS(out, "\"status\":\"incomplete\",\"role\":\"assistant\"");
+    CHECK_LACKS(out, "\"status\":\"completed\"");
+}
+
 TEST(responses_a_broken_stream_fails_behind_created)
 {
     struct dialect_world w CLEANUP(world_release);
