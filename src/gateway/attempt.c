@@ -348,11 +348,12 @@ static void choose_dialect(struct exchange *x)
     const struct provider *p = x->chosen->provider;
     const struct client_side *c = &x->endpoint.dialect->client;
     bool is_operation = x->endpoint.kind == ENDPOINT_OPERATION;
-    bool native = !c->is_native || (x->endpoint.row && c->is_native(x->endpoint.row));
+    struct str agent = http_head_get(&x->r->head, HDR_USER_AGENT);
+    bool native = !c->is_native || (x->endpoint.row && c->is_native(x->endpoint.row, agent));
     bool speaks = !is_operation || vendor_speaks(p->vendor, x->endpoint.dialect);
 
     x->translates = is_operation && (!native || !speaks || has_other_name_inside(x) || holds_foreign_signatures(x));
-    x->speaks = speaks ? x->endpoint.dialect : dialect_for(p, x->endpoint.row->operation);
+    x->speaks = speaks && native ? x->endpoint.dialect : dialect_for(p, x->endpoint.row->operation);
 }
 
 err_t attempt_run(struct exchange *x, struct attempt *a)

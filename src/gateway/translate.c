@@ -37,6 +37,7 @@ struct translated *translated_of(struct exchange *x)
                                 .betas = http_head_find(&x->r->head, STR("anthropic-beta")),
                                 .client_model = x->facts.model,
                                 .losses = &d->losses,
+                                .agent = http_head_get(&x->r->head, HDR_USER_AGENT),
                                 .request_id = x->facts.id,
                                 .unique = rt_random(),
                                 .now = rt_wall() / NS_SEC};

@@ -91,6 +91,7 @@ struct translation {
     struct losses *losses;
     /* Set by a reader of the client's side that fails, where clients look at a code of their vendor's; static. */
     const char *refusal_code;
+    struct str agent;      /* header user-agent of the client; empty: it has none */
     struct str request_id; /* of the client's request, as the answer's headers tell it; empty: it has none */
     uint64_t unique;       /* random, for ids that we make                                */
     int64_t now;           /* seconds since 1970                                          */
@@ -148,8 +149,9 @@ struct answer_frame {
 struct client_side {
     const struct endpoint_row *endpoints; /* ends with a row without method */
     struct str id_header; /* where its SDKs look for the request's id; empty: x-request-id, which is always there */
-    /* Is what comes by this row said as providers of the dialect itself hear it, so that bytes may pass? NULL: always. */
-    bool (*is_native)(const struct endpoint_row *row);
+    /* Is what comes by this row, from a client that calls itself `agent`, said as providers of the dialect itself hear it, so that bytes may pass?
+     * NULL: always. */
+    bool (*is_native)(const struct endpoint_row *row, struct str agent);
 
     /* Decode a chat request. E_PARSE with words for the client, and *ret_param: the field at fault (its JSON pointer, or as the dialect names
      * fields) in the arena. t->model is not set yet. */

@@ -246,6 +246,8 @@ err_t openai_write_embed_answer(const struct answer_frame *f, const struct embed
     struct json_out o = json_out_to(to);
 
     json_open(&o, '{');
+    if (openai_of_mistral(f->t->agent))
+        json_member_str(&o, STR("id"), openai_make_id(f, "embd_", 0));
     json_member_str(&o, STR("object"), STR("list"));
     json_member_open(&o, STR("data"), '[');
     for (size_t i = 0; i < a->vector_count; i++) {

@@ -224,13 +224,18 @@ void openai_write_error(const struct translation *t, const struct api_error *e, 
 
 /* --- models --- */
 
-static void put_card(struct json_out *o, const struct model_card *card)
+/* Mistral's clients demand to know what kind of model it is and what it can do. Chat with tools is what models are asked for here; more is not known. */
+static void put_card(struct json_out *o, const struct translation *t, const struct model_card *card)
 {
     json_open(o, '{');
     json_member_str(o, STR("id"), card->id);
     json_member_str(o, STR("object"), STR("model"));
     json_member_i64(o, STR("created"), card->created);
     json_member_str(o, STR("owned_by"), card->owner);
+    if (openai_of_mistral(t->agent)) {
+        json_member_str(o, STR("type"), STR("base"));
+        json_member_raw(o, STR("capabilities"), STR("{\"completion_chat\":true,\"function_calling\":true}"));
+    }
     json_close(o, '}');
 }
 
@@ -238,12 +243,11 @@ err_t openai_write_models(const struct translation *t, const struct model_card *
 {
     struct json_out o = json_out_to(to);
 
-    (void)t;
     json_open(&o, '{');
     json_member_str(&o, STR("object"), STR("list"));
     json_member_open(&o, STR("data"), '[');
     for (size_t i = 0; i < n; i++)
-        put_card(&o, &cards[i]);
+        put_card(&o, t, &cards[i]);
     json_close(&o, ']');
     json_close(&o, '}');
     return buf_status(to);
@@ -253,7 +257,6 @@ err_t openai_write_model(const struct translation *t, const struct model_card *c
 {
     struct json_out o = json_out_to(to);
 
-    (void)t;
-    put_card(&o, card);
+    put_card(&o, t, card);
     return buf_status(to);
 }

@@ -208,6 +208,9 @@ err_t responses_writer_event(void *state, const struct chat_event *e, struct buf
 /* {"object":"response.input_tokens",…} */
 err_t responses_write_count(const struct translation *t, uint64_t tokens, bool exact, struct buf *to);
 
+/* Does a client that calls itself so speak this API in Mistral's words, and read answers as Mistral gives them? */
+bool openai_of_mistral(struct str agent) PURE;
+
 /* --- embeddings, models, errors --- */
 
 err_t openai_read_embed(struct translation *t, const struct json_tree *doc, struct embed_request *ret,

@@ -10,6 +10,7 @@ from mistralai.client import Mistral, errors
 from conftest import needs_forcing
 from gateway import KEY, VENDORS
 
+EMBEDDERS = [v for v in ("openai", "mistral", "gemini", "cohere", "ollama") if v in VENDORS]
 ASK = [{"role": "user", "content": "What is the tide in Brest?"}]
 TOOL = {
     "type": "function",
@@ -55,6 +56,11 @@ class TestChat:
         final = client.chat.complete(model=vendor, messages=messages, tools=[TOOL], tool_choice="none")
         assert final.choices[0].message.content and final.choices[0].finish_reason == "stop"
 
+    def test_any_tool_is_a_tool(self, client, vendor):
+        needs_forcing(vendor)
+        said = client.chat.complete(model=vendor, messages=ASK, tools=[TOOL], tool_choice="any", random_seed=7)
+        assert said.choices[0].message.tool_calls[0].function.name == "get_tide"
+
     def test_structured_output(self, client, vendor):
         answer = client.chat.parse(Tide, model=vendor, messages=ASK)
         assert isinstance(answer.choices[0].message.parsed, Tide)
@@ -82,3 +88,17 @@ def test_a_wrong_key_and_an_unknown_model(vendors, client):
     with pytest.raises(errors.MistralError) as caught:
         client.chat.complete(model="nope", messages=ASK)
     assert caught.value.status_code == 404
+
+
+def test_models_are_cards(client):
+    listed = {card.id: card for card in client.models.list().data}
+    assert set(VENDORS) <= set(listed)
+    one = client.models.retrieve(model_id="openai")
+    assert listed["openai"].type == one.type == "base" and one.capabilities.completion_chat
+
+
+@pytest.mark.parametrize("vendor", EMBEDDERS)
+def test_embeddings(client, vendor):
+    answer = client.embeddings.create(model=vendor, inputs=["a", "b", "a"])
+    a, b, again = (item.embedding for item in answer.data)
+    assert a == again != b and answer.id and answer.usage

@@ -83,8 +83,9 @@ static const struct endpoint_row endpoints[] = {
 };
 
 /* Hosts' clients leave model or version to the path, and Bedrock's read other frames. */
-static bool is_native(const struct endpoint_row *row)
+static bool is_native(const struct endpoint_row *row, struct str agent)
 {
+    (void)agent;
     return row->variant == ANTHROPIC_NATIVE;
 }
 

@@ -5,6 +5,9 @@
  * parts in llm/openai_*.c. How look-alikes differ is said by their rows in llm/vendor.c, which the request's writer follows; the answer's reader takes
  * what any of them sends.
  *
+ * Mistral's clients speak this dialect with words of their own, which OpenAI refuses (tool_choice "any", random_seed), and want more of answers than
+ * OpenAI gives: what they say is translated even to OpenAI itself.
+ *
  * Wire format: OpenAI's published API description, November 2026.
  */
 #include "llm/openai_int.h"
@@ -50,11 +53,22 @@ static err_t pass_path(const struct translation *t, bool stream, struct str *ret
     return OK;
 }
 
+bool openai_of_mistral(struct str agent)
+{
+    return str_find(agent, STR("mistral")) < agent.n;
+}
+
+static bool is_native(const struct endpoint_row *row, struct str agent)
+{
+    return (row->operation != OP_CHAT && row->operation != OP_EMBED) || !openai_of_mistral(agent);
+}
+
 const struct dialect dialect_openai = {
     .name = "openai",
     .title = "OpenAI Chat Completions",
     .signer = SIGNER_OPENAI,
     .client = {.endpoints = rows,
+               .is_native = is_native,
                .read_chat = openai_read_chat,
                .write_answer = openai_write_answer,
                .writer_size = OPENAI_WRITER_SIZE,
