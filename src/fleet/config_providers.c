@@ -54,22 +54,35 @@ static bool bad_url(struct config_run *run, const struct yaml_node *at, const ch
     return false;
 }
 
-/* Base path without trailing slashes; a whole endpoint instead of the base is what people paste. */
+/* Without slashes behind slashes, which a variable with one at its end leaves ("${AZURE_OPENAI_ENDPOINT}/openai/v1"), and without any at the end. */
+static struct str tidy_path(struct catalog *c, struct str path)
+{
+    char *to = arena_alloc(c->arena_, path.n + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < path.n; i++)
+        if (path.p[i] != '/' || !n || to[n - 1] != '/')
+            to[n++] = path.p[i];
+    while (n && to[n - 1] == '/')
+        n--;
+    return str_of(to, n);
+}
+
+/* A whole endpoint instead of the base is what people paste. */
 static bool set_base_path(struct config_run *run, struct catalog *c, struct provider *p, const struct yaml_node *at,
                           struct str path)
 {
     static const char *const endpoints[] = {"/chat/completions", "/completions", "/embeddings",
                                             "/responses",        "/models",      "/messages"};
 
-    while (path.n && path.p[path.n - 1] == '/')
-        path.n--;
+    path = tidy_path(c, path);
     for (size_t i = 0; i < ARRAY_LEN(endpoints); i++)
         if (str_ends(path, str_from_c(endpoints[i]))) {
             problems_error(&run->problems, at, "\"base_url\" is an endpoint: leave out \"%s\" at its end",
                            endpoints[i]);
             return false;
         }
-    p->base_path = arena_str(c->arena_, path);
+    p->base_path = path;
     return true;
 }
 

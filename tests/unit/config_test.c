@@ -261,6 +261,10 @@ TEST(config_base_urls_are_taken_apart)
         bool secure;
     } cases[] = {{"https://API.Example.com", "api.example.com", "", "", 443, true},
                  {"http://10.0.0.1:8000/v1/", "10.0.0.1", "", "/v1", 8000, false},
+                 {"https://r.openai.azure.com//openai/v1", "r.openai.azure.com", "", "/openai/v1", 443, true},
+                 {"https://r.openai.azure.com///openai//", "r.openai.azure.com", "", "/openai", 443, true},
+                 {"https://r.openai.azure.com//", "r.openai.azure.com", "", "", 443, true},
+                 {"unix:/run/m.sock://v1", "localhost", "/run/m.sock", "/v1", 0, false},
                  {"http://[::1]:9/a/b//", "::1", "", "/a/b", 9, false},
                  {"unix:/run/m.sock", "localhost", "/run/m.sock", "", 0, false},
                  {"unix:/run/m.sock:/v1", "localhost", "/run/m.sock", "/v1", 0, false}};
