@@ -146,17 +146,18 @@ static void write_n(struct openai_writing *w)
 
 static void write_stops(struct openai_writing *w)
 {
-    size_t n = w->q->stop_count;
+    size_t most = vendor_accepts(w->vendor, STR("stop")) ? STOPS_MAX : 0, n = w->q->stop_count;
 
-    if (!n || !takes(w, "stop", w->q->stops[0].from))
-        return;
-    if (n > STOPS_MAX) { /* the provider stops at the first few; the rest is looked for on the way back */
-        loss_note(w->t->losses, LOSS_EMULATED, w->q->stops[STOPS_MAX].from, "more than four stop sequences");
-        w->call->emulate.stops = w->q->stops + STOPS_MAX;
-        w->call->emulate.stop_count = n - STOPS_MAX;
+    if (n > most) { /* the provider stops at the first few; the rest is looked for on the way back */
+        loss_note(w->t->losses, LOSS_EMULATED, w->q->stops[most].from,
+                  most ? "more than four stop sequences" : "looked for by the gateway");
+        w->call->emulate.stops = w->q->stops + most;
+        w->call->emulate.stop_count = n - most;
         w->call->emulate.choices = w->vendor->quirks & QUIRK_NO_N ? 1 : chat_choices(w->q);
-        n = STOPS_MAX;
+        n = most;
     }
+    if (!n)
+        return;
     json_member_open(&w->o, STR("stop"), '[');
     for (size_t i = 0; i < n; i++)
         json_put_str(&w->o, w->q->stops[i].text);

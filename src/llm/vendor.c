@@ -32,8 +32,49 @@ static const char *const perplexity_adds[] = {"top_k", NULL};
 /* What Groq answers with 400. */
 static const char *const groq_refuses[] = {"logprobs", "top_logprobs", "logit_bias", "name", NULL};
 /* The same of Cerebras. */
-static const char *const cerebras_refuses[] = {"frequency_penalty",   "presence_penalty", "logit_bias",
-                                               "parallel_tool_calls", "service_tier",     NULL};
+static const char *const cerebras_refuses[] = {"frequency_penalty",
+                                               "presence_penalty",
+                                               "logit_bias",
+                                               "parallel_tool_calls",
+                                               "service_tier",
+                                               "modalities",
+                                               "audio",
+                                               "store",
+                                               "verbosity",
+                                               NULL};
+/* Fireworks names each field that it does not know in a 400. */
+static const char *const fireworks_refuses[] = {"store", "modalities", "audio", "verbosity", "prompt_cache_retention",
+                                                NULL};
+/* So does NVIDIA, model by model: these none of its models is described to take. */
+static const char *const nvidia_refuses[] = {"parallel_tool_calls",
+                                             "store",
+                                             "user",
+                                             "metadata",
+                                             "service_tier",
+                                             "verbosity",
+                                             "modalities",
+                                             "audio",
+                                             "prompt_cache_key",
+                                             "prompt_cache_retention",
+                                             NULL};
+/* What Perplexity's description of its API lacks. */
+static const char *const perplexity_refuses[] = {"seed",
+                                                 "logit_bias",
+                                                 "user",
+                                                 "metadata",
+                                                 "store",
+                                                 "service_tier",
+                                                 "verbosity",
+                                                 "modalities",
+                                                 "audio",
+                                                 "prediction",
+                                                 "prompt_cache_key",
+                                                 "prompt_cache_retention",
+                                                 NULL};
+/* At Together a number, and answered in the form of the older completions. */
+static const char *const together_refuses[] = {"logprobs", "top_logprobs", NULL};
+/* Models of xAI that reason refuse them, and nearly all do. Stop sequences are then looked for by the gateway. */
+static const char *const xai_refuses[] = {"presence_penalty", "frequency_penalty", "stop", NULL};
 
 static const char *const mistral_accepts[] = {"model",
                                               "messages",
@@ -123,7 +164,7 @@ const struct vendor vendor_table[] = {
      .base_url = "https://api.cerebras.ai/v1",
      .key_env = "CEREBRAS_API_KEY",
      BEARER,
-     .quirks = QUIRK_NO_DEVELOPER,
+     .quirks = QUIRK_NO_DEVELOPER | QUIRK_NO_N,
      .refuses = cerebras_refuses,
      .temperature_max = 1.5,
      .also = completions_also},
@@ -154,7 +195,8 @@ const struct vendor vendor_table[] = {
      .base_url = "https://api.fireworks.ai/inference/v1",
      .key_env = "FIREWORKS_API_KEY",
      BEARER,
-     .quirks = QUIRK_MAX_TOKENS,
+     .quirks = QUIRK_MAX_TOKENS | QUIRK_NO_STREAM_OPTIONS,
+     .refuses = fireworks_refuses,
      .adds = fireworks_adds,
      .also = completions_also},
     {.name = "gemini",
@@ -227,7 +269,8 @@ const struct vendor vendor_table[] = {
      .base_url = "https://integrate.api.nvidia.com/v1",
      .key_env = "NVIDIA_API_KEY",
      BEARER,
-     .quirks = QUIRK_MAX_TOKENS},
+     .quirks = QUIRK_MAX_TOKENS,
+     .refuses = nvidia_refuses},
     {.name = "ollama",
      .title = "Ollama",
      .dialect = "ollama",
@@ -261,7 +304,8 @@ const struct vendor vendor_table[] = {
      .base_url = "https://api.perplexity.ai",
      .key_env = "PERPLEXITY_API_KEY",
      BEARER,
-     .quirks = QUIRK_MAX_TOKENS | QUIRK_NO_DEVELOPER | QUIRK_NO_N,
+     .quirks = QUIRK_MAX_TOKENS | QUIRK_NO_DEVELOPER | QUIRK_NO_N | QUIRK_NO_STREAM_OPTIONS,
+     .refuses = perplexity_refuses,
      .adds = perplexity_adds},
     {.name = "sglang",
      .title = "SGLang",
@@ -287,6 +331,7 @@ const struct vendor vendor_table[] = {
      .key_env = "TOGETHER_API_KEY",
      BEARER,
      .quirks = QUIRK_MAX_TOKENS,
+     .refuses = together_refuses,
      .adds = together_adds,
      .also = completions_also},
     {.name = "vertex",
@@ -316,6 +361,7 @@ const struct vendor vendor_table[] = {
      .base_url = "https://api.x.ai/v1",
      .key_env = "XAI_API_KEY",
      BEARER,
+     .refuses = xai_refuses,
      .also = openai_also},
 };
 

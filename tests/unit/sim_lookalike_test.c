@@ -382,7 +382,8 @@ SIM_TEST(sim_deepseek_wants_thoughts_back_within_a_tool_loop, NULL)
 SIM_TEST(sim_others_refuse_what_they_do_not_take, NULL)
 {
     static const struct ask_case perplexity[] = {
-        {TIDE(""), 400, "'param':'tools'"},
+        {ASK(",'seed':1"), 400, "'param':'seed'"},
+        {TIDE(""), 200, "get_tide"},
         {"{'model':'m','messages':[{'role':'user','content':'a'},{'role':'user','content':'b'}]}", 400,
          "should alternate"},
         {"{'model':'m','messages':[{'role':'user','content':'a'},{'role':'assistant','content':'b'}]}", 400,
@@ -397,7 +398,7 @@ SIM_TEST(sim_others_refuse_what_they_do_not_take, NULL)
         {ASK(""), 200, "time_info"},
     };
     static const struct ask_case nvidia[] = {
-        {ASK(STREAM ",'stream_options':{'include_usage':true}"), 400, "is not supported"},
+        {ASK(",'prompt_cache_key':'k'"), 400, "is not supported"},
         {ASK(",'max_completion_tokens':5"), 400, "not supported"},
         {ASK(",'top_k':5"), 400, "Extra inputs"},
     };

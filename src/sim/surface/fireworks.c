@@ -19,7 +19,8 @@ static const struct field_rule own[] = {
     {.name = STR_INIT("perf_metrics_in_response"), .kind = FIELD_BOOL},
 };
 
-static const char *const refused[] = {"store", "service_tier", "modalities", "audio", "verbosity", NULL};
+static const char *const refused[] = {"store",          "modalities", "audio", "verbosity", "prompt_cache_retention",
+                                      "stream_options", NULL};
 
 static const struct chat_style style = {
     .refused = refused,

@@ -1,11 +1,11 @@
 /*
  * nvidia.c - NVIDIA NIM's surface (NVIDIA API reference, "Chat completions"): no "created", "content":null on chunks without text, usage
- * on the last chunk unasked, errors as problem documents (RFC 9457). stream_options, max_completion_tokens and what it does not know
+ * on the last chunk unasked, errors as problem documents (RFC 9457). prompt_cache_key, max_completion_tokens and what it does not know
  * are refused, as by its strictest containers.
  */
 #include "sim/lookalike.h"
 
-static const char *const refused[] = {"stream_options", "parallel_tool_calls", "store", "user", "metadata", NULL};
+static const char *const refused[] = {"parallel_tool_calls", "store", "user", "metadata", "prompt_cache_key", NULL};
 
 static const struct field_rule own[] = {
     {.name = STR_INIT("nvext"), .kind = FIELD_OBJECT},

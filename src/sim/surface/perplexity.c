@@ -1,13 +1,11 @@
 /*
  * perplexity.c - Perplexity's surface (Perplexity API reference, "Chat Completions"): usage and a role on every chunk, citations, and no
- * [DONE]. No tools; behind the system messages, user and assistant take turns, and the user has the last word.
+ * [DONE]. Behind the system messages, user (or tools) and assistant take turns, and the user has the last word.
  */
 #include "codec/json.h"
 #include "sim/lookalike.h"
 
-static const char *const refused[] = {
-    "tools",      "tool_choice", "parallel_tool_calls", "stream_options", "logprobs", "n", "seed", "stop",
-    "logit_bias", NULL};
+static const char *const refused[] = {"stream_options", "seed", "logit_bias", "user", "metadata", "store", NULL};
 
 static const struct field_rule own[] = {
     {.name = STR_INIT("search_domain_filter"), .kind = FIELD_ARRAY},
@@ -21,7 +19,7 @@ static err_t check(struct arena *a, yyjson_val *root, struct question *q, struct
 {
     yyjson_val *message;
     size_t i, n;
-    bool user_next = true, begun = false;
+    bool user_next = true, begun = false, after_tool = false;
 
     (void)q;
     yyjson_arr_foreach(json_get(root, STR("messages")), i, n, message)
@@ -30,6 +28,12 @@ static err_t check(struct arena *a, yyjson_val *root, struct question *q, struct
         if (str_eq(role, STR("system")) && !begun)
             continue;
         begun = true;
+        if (str_eq(role, STR("tool")) && (user_next || after_tool)) {
+            after_tool = true;
+            user_next = false;
+            continue;
+        }
+        after_tool = false;
         if (!str_eq(role, user_next ? STR("user") : STR("assistant")))
             return refuse(a, r, "invalid_message", STR_NONE,
                           "After the (optional) system message(s), user or tool message(s) should alternate with "
