@@ -77,14 +77,13 @@ TEST(unsaid_settings_that_change_nothing_are_not_noted)
     struct noting n CLEANUP(noting_end);
 
     noting_begin(&n, "{\"presence_penalty\":0.0,\"frequency_penalty\":0,\"repetition_penalty\":1.0,\"n\":1,"
-                     "\"logprobs\":false,\"store\":false,\"echo\":false,\"modalities\":[\"text\"]}");
+                     "\"logprobs\":false,\"store\":false,\"modalities\":[\"text\"]}");
     chat_read_number(&n.q.presence_penalty, member(&n, "presence_penalty"));
     chat_read_number(&n.q.frequency_penalty, member(&n, "frequency_penalty"));
     chat_read_number(&n.q.repetition_penalty, member(&n, "repetition_penalty"));
     chat_read_number(&n.q.n, member(&n, "n"));
     chat_read_flag(&n.q.logprobs, member(&n, "logprobs"));
     chat_read_flag(&n.q.store, member(&n, "store"));
-    chat_read_flag(&n.q.echo, member(&n, "echo"));
     chat_read_raw(&n.q.modalities, member(&n, "modalities"));
     unsaid_of_openai(&n.losses, &n.q);
     CHECK_EQ(n.losses.count, 0);
@@ -97,7 +96,7 @@ TEST(unsaid_settings_that_only_openai_knows_are_noted)
     noting_begin(&n, "{\"min_p\":0,\"typical_p\":1,\"seed\":0,\"top_logprobs\":0,\"verbosity\":\"low\","
                      "\"cache_key\":\"k\",\"audio\":{},\"prediction\":{},\"logit_bias\":{},\"suffix\":\"s\","
                      "\"repetition_penalty\":0,\"presence_penalty\":1,\"frequency_penalty\":1,\"n\":2,"
-                     "\"logprobs\":true,\"store\":true,\"echo\":true,\"modalities\":[\"text\",\"audio\"]}");
+                     "\"logprobs\":true,\"store\":true,\"modalities\":[\"text\",\"audio\"]}");
     struct {
         const char *key;
         struct number *to;
@@ -121,9 +120,8 @@ TEST(unsaid_settings_that_only_openai_knows_are_noted)
         chat_read_raw(settings[i].to, member(&n, settings[i].key));
     chat_read_flag(&n.q.logprobs, member(&n, "logprobs"));
     chat_read_flag(&n.q.store, member(&n, "store"));
-    chat_read_flag(&n.q.echo, member(&n, "echo"));
     unsaid_of_openai(&n.losses, &n.q);
     CHECK_STR(dropped(&n), "/min_p,/typical_p,/seed,/top_logprobs,/verbosity,/cache_key,/audio,/prediction,/logit_bias,"
                            "/suffix,/repetition_penalty,/presence_penalty,/frequency_penalty,/n,/logprobs,/store,"
-                           "/echo,/modalities");
+                           "/modalities");
 }
