@@ -349,7 +349,7 @@ static void choose_dialect(struct exchange *x)
     const struct client_side *c = &x->endpoint.dialect->client;
     bool is_operation = x->endpoint.kind == ENDPOINT_OPERATION;
     struct str agent = http_head_get(&x->r->head, HDR_USER_AGENT);
-    bool native = !c->is_native || (x->endpoint.row && c->is_native(x->endpoint.row, agent));
+    bool native = !is_operation || !c->is_native || c->is_native(x->endpoint.row, agent);
     bool speaks = !is_operation || vendor_speaks(p->vendor, x->endpoint.dialect);
 
     x->translates = is_operation && (!native || !speaks || has_other_name_inside(x) || holds_foreign_signatures(x));
