@@ -111,6 +111,8 @@ static void check_left(struct house *h, const struct outcome *o)
     for (unsigned i = 0; i < CLIENTS; i++) {
         const struct record *rec = &h->records[i];
         EXPECT(o[i].result == OK, "client %u failed: %s", i, o[i].text);
+        if (rec->told_at && rec->told_at - h->left_at[i] <= 2 * way + 2 * NS_MS)
+            continue; /* the end came before the news could */
         EXPECT(rec->asked == 1 && rec->cancelled == 1, "client %u left: asked %u times, cancelled %u times", i,
                rec->asked, rec->cancelled);
         /* there and on, each behind what is still under way on the line */

@@ -231,6 +231,8 @@ static err_t provider_handle(struct http_request *r, void *ctx)
     struct record *rec = NULL;
     err_t e = provide(h, r, &rec);
 
+    if (rec && e == OK)
+        rec->told_at = rt_now();
     if (rec && e != OK) {
         rec->cancelled++;
         rec->cancelled_at = rt_now();
@@ -584,7 +586,7 @@ static SUSPENDS err_t run_clients(struct world *w, struct house *h, const struct
     if (plan->beside)
         (void)scope_spawn(&doors, "beside", plan->beside, h);
     const struct outcome *o = world_clients(w, plan->clients, NS_SEC, plan->fn, h);
-    TRY(fiber_sleep_until(rt_now() + SLACK));
+    TRY(fiber_sleep_until(rt_now() + SLACK + (w->options.faults.stall ? LONGEST_STALL : 0)));
     check_all(h, o, plan->clients);
     if (plan->check)
         plan->check(h, o);

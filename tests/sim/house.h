@@ -17,10 +17,11 @@ enum { CLIENTS = 24, GATEWAY_PORT = 80, PROVIDER_PORT = 9000, PROVIDERS = 3, TOK
 
 /* Spans of the house's configuration. */
 #define TOTAL (20 * NS_SEC)
-#define CONNECT (10 * NS_SEC) /* what a client allows itself                      */
-#define HEAD (10 * NS_SEC)    /* what the gateway allows for the head of a request */
-#define BODY (30 * NS_SEC)    /* and for a body that does not come               */
-#define SLACK (3 * NS_SEC)    /* for the way to the gateway and back, stalls included */
+#define CONNECT (10 * NS_SEC)       /* what a client allows itself                      */
+#define HEAD (10 * NS_SEC)          /* what the gateway allows for the head of a request */
+#define BODY (30 * NS_SEC)          /* and for a body that does not come               */
+#define SLACK (3 * NS_SEC)          /* for the way to the gateway and back, stalls included */
+#define LONGEST_STALL (10 * NS_SEC) /* of one segment: the last word of somebody who leaves may take so long */
 
 /* What a provider does; GOOD, or drawn up to FULL. STALL: a stream stops in the middle, without a word. */
 enum mood { GOOD, BUSY, HANG, BREAK_OFF, GARBAGE, FULL, STALL };
@@ -31,6 +32,7 @@ struct record {
     unsigned answered;  /* given a right answer                 */
     unsigned cancelled; /* the provider's handler was cancelled */
     ns_t cancelled_at;
+    ns_t told_at;       /* the provider had said all            */
     bool wrong;         /* not what the client had sent         */
     uint64_t got, sent; /* bytes of files                       */
 };

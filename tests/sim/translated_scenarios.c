@@ -412,6 +412,16 @@ SCENARIO(embeddings_in_batches_of_bad_providers_are_whole_or_an_error, .prepare 
 
 /* --- responses that are kept --- */
 
+/* Where lines stall, a head may come too slowly to be answered otherwise. */
+static SUSPENDS err_t call_kept(struct client *c, const char *method, struct str target, struct str body,
+                                struct arena *arena, int *ret_status, struct str *ret_answer)
+{
+    const struct sim_faults *f = &c->world->options.faults;
+
+    TRY(house_request(c, method, target, body, arena, ret_status, ret_answer));
+    return *ret_status == 408 && (f->stall || f->slow_peer) ? fail(E_DEADLINE, "the request came too slowly") : OK;
+}
+
 /* Ask on, with the conversation so far left to the gateway. */
 static SUSPENDS err_t continue_response(struct client *c, struct str model, struct str id, struct said *said,
                                         struct arena *arena)
@@ -423,7 +433,7 @@ static SUSPENDS err_t continue_response(struct client *c, struct str model, stru
     size_t at = 0;
     int status;
 
-    TRY(house_request(c, "POST", STR("/v1/responses"), body, arena, &status, &answer));
+    TRY(call_kept(c, "POST", STR("/v1/responses"), body, arena, &status, &answer));
     if (status != 200) {
         house_check_error(c, BY_RESPONSES, status, answer);
         EXPECT(status >= 500, "client %u cannot continue %.*s of %.*s, which was kept: %.*s", c->index, STR_ARG(id),
@@ -447,17 +457,17 @@ static SUSPENDS err_t delete_response(struct client *c, struct str model, struct
                                    STR_ARG(model), STR_ARG(id));
     int status;
 
-    TRY(house_request(c, "GET", target, STR_NONE, arena, &status, &answer));
+    TRY(call_kept(c, "GET", target, STR_NONE, arena, &status, &answer));
     EXPECT(status == 200 && json_string_is(json_find(answer, STR("id")), id), "client %u: kept, but status %d: %.*s",
            c->index, status, STR_ARG(answer));
-    TRY(house_request(c, "DELETE", target, STR_NONE, arena, &status, &answer));
+    TRY(call_kept(c, "DELETE", target, STR_NONE, arena, &status, &answer));
     /* one whose answer was lost is sent again, and then there is nothing to delete */
     EXPECT((status == 200 && json_find(answer, STR("deleted")).p) || !world_is_harmless(c->world),
            "client %u: not deleted: %.*s", c->index, STR_ARG(answer));
-    TRY(house_request(c, "GET", target, STR_NONE, arena, &status, &answer));
+    TRY(call_kept(c, "GET", target, STR_NONE, arena, &status, &answer));
     EXPECT(status >= 400, "client %u: deleted, but status %d", c->index, status); /* a provider is asked: it may fail */
     house_check_error(c, BY_RESPONSES, status, answer);
-    TRY(house_request(c, "POST", STR("/v1/responses"), body, arena, &status, &answer));
+    TRY(call_kept(c, "POST", STR("/v1/responses"), body, arena, &status, &answer));
     EXPECT(status >= 400 && status < 500, "client %u: continued what was deleted: %d %.*s", c->index, status,
            STR_ARG(answer));
     house_check_error(c, BY_RESPONSES, status, answer);
