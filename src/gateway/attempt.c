@@ -207,20 +207,15 @@ static bool has_own_relay(const struct exchange *x)
 /* Does the answer come as events? Its type says so; JSON does only where a stream is one long array. */
 static bool is_stream(struct exchange *x, const struct http_head *head)
 {
-    const struct client_side *c = &x->endpoint.dialect->client;
     struct str type = http_head_get(head, HDR_CONTENT_TYPE);
-    enum framing framing = FRAMING_SSE;
+    enum framing framing = is_translated(x) ? x->translated->call.framing : client_framing(x);
 
-    if (is_translated(x))
-        framing = x->translated->call.framing;
-    else if (c->framing)
-        framing = c->framing(&translated_of(x)->t);
     bool wanted =
         x->stream || (framing == FRAMING_SSE && !is_translated(x)); /* else it is no answer to what was asked */
     return wanted && str_starts_nocase(type, framing_type(framing));
 }
 
-/* Hold a plain answer until it is whole and valid. One that is too large is handed on as it comes. */
+/* Read the whole answer, and get what is to be added to it. */
 static SUSPENDS err_t hold_translated(struct exchange *x, struct attempt *a)
 {
     TRY(translate_answer(x, a));
@@ -229,6 +224,7 @@ static SUSPENDS err_t hold_translated(struct exchange *x, struct attempt *a)
     return x->calls > 1 ? choices_complete(x, a) : OK;
 }
 
+/* Hold a plain answer until it is whole and valid. One that is too large is handed on as it comes. */
 static SUSPENDS err_t hold_plain(struct exchange *x, struct attempt *a)
 {
     WITHIN(total_by(x));

@@ -9,23 +9,22 @@
 
 enum { BATCHES_AT_ONCE = 8, BATCHES_MAX = 4096 };
 
-static size_t batch_size(const struct exchange *x)
+static size_t batch_size(struct exchange *x)
 {
     const struct provider_side *p = &x->speaks->provider;
-    size_t max = p->embed_batch ? p->embed_batch(&x->translated->t) : p->embed_batch_max;
+    size_t max = p->embed_batch ? p->embed_batch(translation_of(x)) : p->embed_batch_max;
     size_t n = x->translated->embed.input_count;
 
     return max && max < n ? max : n;
 }
 
-size_t batches_first(const struct exchange *x)
+size_t batches_first(struct exchange *x)
 {
     return batch_size(x);
 }
 
 struct batch {
     struct exchange *x;
-    struct upstream *upstream;
     size_t from, count;
     struct embed_answer answer;
 };
@@ -41,24 +40,17 @@ static SUSPENDS err_t one_batch(void *arg)
 {
     struct batch *b = arg;
     struct exchange *x = b->x;
-    struct http_call *call CLEANUP(http_call_close_p) = NULL;
     struct buf body CLEANUP(buf_release) = BUF_INIT(x->translated->body.max);
     struct provider_call said = {.body = &body};
     struct embed_request part = x->translated->embed;
-    struct http_call_options o = {.method = STR_NONE};
     struct str text;
 
     part.inputs += b->from;
     part.input_count = b->count;
-    TRY(x->speaks->provider.write_embed(&x->translated->t, &part, &said));
+    TRY(x->speaks->provider.write_embed(translation_of(x), &part, &said));
     TRY(buf_status(&body));
-    TRY(translated_options(x, &said, &o));
-    TRY(http_call_open(b->upstream, x->r->arena, &o, NULL, &call));
-    TRY(http_call_all(call, x->timeouts.between_bytes, x->snapshot->catalog->limits.held_answer, &text));
-    int status = http_call_head(call)->status;
-    if (status < 200 || status > 299)
-        return fail(E_UPSTREAM, "one of the calls for these inputs was answered with status %d", status);
-    TRY(x->speaks->provider.read_embed(x->r->arena, arena_str(x->r->arena, text), &b->answer));
+    TRY(side_call(x, &said, &text));
+    TRY(x->speaks->provider.read_embed(x->r->arena, text, &b->answer));
     return check_count(&b->answer, b->count);
 }
 
@@ -82,17 +74,14 @@ static err_t join(struct exchange *x, const struct batch *batches, size_t count)
     }
     whole->vectors = all;
     whole->vector_count = n;
-    for (size_t i = 0; i < count; i++) {
-        whole->usage.input += batches[i].answer.usage.input;
-        whole->usage.known = whole->usage.known && batches[i].answer.usage.known;
-    }
+    for (size_t i = 0; i < count; i++)
+        usage_add(&whole->usage, &batches[i].answer.usage);
     return OK;
 }
 
 err_t batches_complete(struct exchange *x, struct attempt *a)
 {
     size_t size = batch_size(x), inputs = x->translated->embed.input_count, count = size ? (inputs - 1) / size : 0;
-    struct upstream *upstream;
 
     TRY(check_count(&x->translated->vectors, size));
     if (!count)
@@ -100,12 +89,11 @@ err_t batches_complete(struct exchange *x, struct attempt *a)
     if (count > BATCHES_MAX)
         return fail(E_TOO_LARGE, "%zu inputs are more than %d calls to this provider can take", inputs, BATCHES_MAX);
     struct batch *batches = arena_zalloc(x->r->arena, count * sizeof *batches);
-    TRY(upstreams_get(gateway_upstreams(x->gateway), x->snapshot, x->chosen->provider, &upstream));
     for (size_t from = 0; from < count; from += BATCHES_AT_ONCE) {
         SCOPE(scope, NS_NEVER);
         for (size_t i = from; i < count && i < from + BATCHES_AT_ONCE; i++) {
             size_t at = (i + 1) * size;
-            batches[i] = (struct batch){x, upstream, at, at + size > inputs ? inputs - at : size, {.id = STR_NONE}};
+            batches[i] = (struct batch){x, at, at + size > inputs ? inputs - at : size, {.id = STR_NONE}};
             scope_spawn(&scope, "embed", one_batch, &batches[i]);
         }
         TRY(scope_wait_all(&scope));

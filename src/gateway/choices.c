@@ -22,9 +22,9 @@ void choices_prepare(struct exchange *x)
         return;
     q->stream = false;
     if (one && n > 1)
-        loss_note(&x->translated->losses, LOSS_EMULATED, q->n.from, "one call per choice");
+        loss_note(&x->losses, LOSS_EMULATED, q->n.from, "one call per choice");
     if (prompts > 1)
-        loss_note(&x->translated->losses, LOSS_EMULATED, q->turns->from, "one call per prompt");
+        loss_note(&x->losses, LOSS_EMULATED, q->turns->from, "one call per prompt");
 }
 
 /* What call number `call` asks: its own prompt, and no more choices than it is to have; that is not lost. */
@@ -53,7 +53,6 @@ const struct chat_request *choices_first(struct exchange *x)
 
 struct extra_choice {
     struct exchange *x;
-    struct upstream *upstream;
     unsigned number; /* of the call; 0 is the attempt itself */
     struct answer answer;
 };
@@ -62,36 +61,15 @@ static SUSPENDS err_t one_more(void *arg)
 {
     struct extra_choice *c = arg;
     struct exchange *x = c->x;
-    struct http_call *call CLEANUP(http_call_close_p) = NULL;
     struct buf own CLEANUP(buf_release) = BUF_INIT(x->translated->body.max);
     struct provider_call said = {.body = &own};
-    struct http_call_options o = {.method = STR_NONE};
     const struct api_error *refusal;
     struct str body;
 
-    TRY(x->speaks->provider.write_chat(&x->translated->t, asked_by(x, c->number), &said));
+    TRY(x->speaks->provider.write_chat(translation_of(x), asked_by(x, c->number), &said));
     TRY(buf_status(&own));
-    TRY(translated_options(x, &said, &o));
-    TRY(http_call_open(c->upstream, x->r->arena, &o, NULL, &call));
-    TRY(http_call_all(call, x->timeouts.between_bytes, x->snapshot->catalog->limits.held_answer, &body));
-    int status = http_call_head(call)->status;
-    if (status < 200 || status > 299)
-        return fail(E_UPSTREAM, "one of the calls for further answers was answered with status %d", status);
-    body = arena_str(x->r->arena, body);
+    TRY(side_call(x, &said, &body));
     return translate_chat_answer(x, body, &c->answer, &refusal);
-}
-
-static void add_usage(struct usage *to, const struct usage *u)
-{
-    to->input += u->input;
-    to->output += u->output;
-    to->cached_input += u->cached_input;
-    to->cache_write += u->cache_write;
-    to->cache_write_1h += u->cache_write_1h;
-    to->reasoning += u->reasoning;
-    to->audio_input += u->audio_input;
-    to->audio_output += u->audio_output;
-    to->known = to->known && u->known;
 }
 
 /* Places in the answer are counted from the number of choices of each: none may be missing. */
@@ -113,7 +91,7 @@ static err_t join(struct exchange *x, const struct extra_choice *more)
         TRY(check_count(x, &more[i].answer));
         for (unsigned c = 0; c < x->choices_each; c++)
             whole->choices[whole->choice_count++] = more[i].answer.choices[c];
-        add_usage(&whole->usage, &more[i].answer.usage);
+        usage_add(&whole->usage, &more[i].answer.usage);
     }
     return OK;
 }
@@ -121,13 +99,11 @@ static err_t join(struct exchange *x, const struct extra_choice *more)
 err_t choices_complete(struct exchange *x, struct attempt *a)
 {
     struct extra_choice *more = arena_zalloc(x->r->arena, (x->calls - 1) * sizeof *more);
-    struct upstream *upstream;
 
-    TRY(upstreams_get(gateway_upstreams(x->gateway), x->snapshot, x->chosen->provider, &upstream));
     for (unsigned from = 0; from < x->calls - 1; from += CHOICES_AT_ONCE) {
         SCOPE(scope, NS_NEVER);
         for (unsigned i = from; i < x->calls - 1 && i < from + CHOICES_AT_ONCE; i++) {
-            more[i] = (struct extra_choice){.x = x, .upstream = upstream, .number = i + 1};
+            more[i] = (struct extra_choice){.x = x, .number = i + 1};
             scope_spawn(&scope, "choice", one_more, &more[i]);
         }
         TRY(scope_wait_all(&scope));

@@ -88,13 +88,6 @@ static err_t hear(void *ctx, const struct chat_event *e)
     return s->raw ? OK : s->x->endpoint.dialect->client.writer_event(s->writer, e, &s->out);
 }
 
-static enum framing client_framing(struct exchange *x)
-{
-    const struct client_side *c = &x->endpoint.dialect->client;
-
-    return c->framing ? c->framing(&translated_of(x)->t) : FRAMING_SSE;
-}
-
 static struct event_stream *begin(struct exchange *x, struct attempt *a)
 {
     struct arena *arena = x->r->arena;

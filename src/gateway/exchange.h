@@ -31,8 +31,6 @@ struct candidate {
 
 /* A request that is said in another dialect than the client's, and its answer. Made when the first such attempt begins. */
 struct translated {
-    struct translation t;
-    struct losses losses;     /* of the attempt under way                                */
     struct chat_request chat; /* whichever the operation is; read once                   */
     struct embed_request embed;
     struct rerank_request rerank;
@@ -57,6 +55,8 @@ struct exchange {
     unsigned
         calls; /* that the attempt makes: more than one for n > 1 where a provider has no such thing, and for several prompts */
     unsigned choices_each;                     /* that an answer to one of them has */
+    struct translation translation_;           /* see translation_of()                         */
+    struct losses losses;                      /* of the attempt under way                     */
     struct translated *translated;             /* NULL: bytes pass through           */
     struct event_stream *events;               /* the stream that the attempt under way is answered with; NULL: none */
     const struct dialect *speaks;              /* what the attempt under way speaks to its provider */
@@ -182,6 +182,10 @@ void attempt_settle(struct exchange *x, const struct attempt *a);
 
 /* --- translate.c: a request in another dialect --- */
 
+/* What the slots of dialects want to know of this request, filled at the first call; cheap, also for bytes that pass through. */
+struct translation *translation_of(struct exchange *x);
+/* The same with all that is known of the attempt under way: whom it goes to, and by what name of the model. */
+struct translation *translation_for_attempt(struct exchange *x);
 /* x->translated, made if need be. */
 struct translated *translated_of(struct exchange *x);
 /* Say x's request in the words of x->chosen's provider: x->translated->call. E_PARSE and the like with words for the client: it cannot be said. */
@@ -195,6 +199,8 @@ err_t translate_chat_answer(struct exchange *x, struct str body, struct answer *
 err_t relay_translated(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 /* Answer without a provider: the estimate of a request's tokens. */
 err_t serve_estimate(struct exchange *x) SUSPENDS MUST_CHECK;
+/* How the client's dialect cuts its stream into pieces. */
+enum framing client_framing(struct exchange *x);
 /* Ids, model and the like, as the client's writers need them. */
 struct answer_frame translated_frame(struct exchange *x);
 
@@ -202,6 +208,15 @@ struct answer_frame translated_frame(struct exchange *x);
 
 /* Get the bytes of what `q` names by URL, where x->speaks needs them and the configuration allows it. Errors of guarded_fetch(), for the client. */
 err_t fetch_media(struct exchange *x, struct chat_request *q) SUSPENDS MUST_CHECK;
+
+/* --- side_call.c: calls beside the attempt's own, to x->chosen --- */
+
+/* Send `said`, which is borrowed until this returns, and wait for the head of an answer of status 2xx. The caller closes the call. Errors of
+ * http_call_open() and authorize_call(); E_UPSTREAM: another status. */
+err_t side_call_open(struct exchange *x, const struct provider_call *said, struct http_call **ret_call) SUSPENDS
+MUST_CHECK;
+/* The same, and its answer's whole body, in the arena. E_TOO_LARGE: more than an answer may have that is held. */
+err_t side_call(struct exchange *x, const struct provider_call *said, struct str *ret_body) SUSPENDS MUST_CHECK;
 
 /* --- choices.c: several choices from a provider that gives one, and several prompts --- */
 
@@ -216,7 +231,7 @@ err_t choices_complete(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHEC
 /* --- batches.c: more inputs than a provider embeds at once --- */
 
 /* How many inputs the first call takes. */
-size_t batches_first(const struct exchange *x);
+size_t batches_first(struct exchange *x);
 /* The first answer is in x->translated->vectors: get the others, and put them together in order. */
 err_t batches_complete(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 

@@ -194,18 +194,6 @@ void made_answer_headers(struct exchange *x, struct str type, struct http_header
     *ret_count = n;
 }
 
-/* Must the dialect make the path? OpenAI's own paths are the rows' own, below a base URL that ends in /v1, unless they hold the model or the
- * vendor's differ. */
-static bool is_path_made(const struct exchange *x)
-{
-    const unsigned different = QUIRK_DEPLOYMENT_PATH | QUIRK_VERTEX | QUIRK_ANTHROPIC_BEDROCK | QUIRK_ANTHROPIC_VERTEX;
-
-    if (x->endpoint.kind != ENDPOINT_OPERATION || !x->endpoint.dialect->provider.pass_path)
-        return false;
-    return x->endpoint.row->model == MODEL_IN_PATH || (x->chosen->provider->vendor->quirks & different) ||
-           !str_eq(str_from_c(x->endpoint.dialect->name), STR("openai"));
-}
-
 /* Where the client's own bytes go at the provider, below its base URL. */
 static err_t own_path(struct exchange *x, struct str *ret)
 {
@@ -214,14 +202,8 @@ static err_t own_path(struct exchange *x, struct str *ret)
     struct str further = d != p->dialect && p->vendor->also_path ? str_from_c(p->vendor->also_path) : STR_NONE;
 
     *ret = x->endpoint.path;
-    if (is_path_made(x)) {
-        struct translation *t = &translated_of(x)->t;
-        t->provider = d;
-        t->vendor = p->vendor;
-        t->model = x->chosen->model;
-        t->provider_version = p->api_version;
-        TRY(d->provider.pass_path(t, x->stream, ret));
-    }
+    if (x->endpoint.kind == ENDPOINT_OPERATION && d->provider.pass_path)
+        TRY(d->provider.pass_path(translation_for_attempt(x), x->stream, ret));
     if (further.n)
         *ret = arena_join(x->r->arena, further, *ret);
     return OK;

@@ -46,7 +46,7 @@ static SUSPENDS err_t serve_list(struct exchange *x)
             add_card(&list, c->models[i].name, STR("crossdock"));
     for (size_t i = 0; i < c->provider_count; i++)
         add_served(x, &c->providers[i], &list);
-    TRY(x->endpoint.dialect->client.write_models(&translated_of(x)->t, list.cards, list.n, &b));
+    TRY(x->endpoint.dialect->client.write_models(translation_of(x), list.cards, list.n, &b));
     TRY(buf_status(&b));
     return reply_json(x, 200, buf_str(&b));
 }
@@ -71,7 +71,7 @@ static SUSPENDS err_t serve_one(struct exchange *x)
     }
     struct model_card card = {
         .id = id, .owner = catalog_find_model(c, id) ? STR("crossdock") : served->name, .created = CREATED};
-    TRY(x->endpoint.dialect->client.write_model(&translated_of(x)->t, &card, &b));
+    TRY(x->endpoint.dialect->client.write_model(translation_of(x), &card, &b));
     TRY(buf_status(&b));
     return reply_json(x, 200, buf_str(&b));
 }

@@ -55,10 +55,10 @@ size_t own_headers(struct exchange *x, struct http_header *to)
         add_header(to, &n, STR("x-crossdock-overhead-us"), number_text(a, (uint64_t)x->facts.overhead / 1000));
     }
     if (is_translated(x)) { /* else what was lost was lost on the way to another provider */
-        add_header(to, &n, STR("x-crossdock-dropped"), losses_list(&x->translated->losses, LOSS_DROPPED, LOSSES_SHOWN));
-        add_header(to, &n, STR("x-crossdock-emulated"),
-                   losses_list(&x->translated->losses, LOSS_EMULATED, LOSSES_SHOWN));
-        add_header(to, &n, STR("x-crossdock-changed"), losses_list(&x->translated->losses, LOSS_CHANGED, LOSSES_SHOWN));
+        const struct losses *l = translation_of(x)->losses;
+        add_header(to, &n, STR("x-crossdock-dropped"), losses_list(l, LOSS_DROPPED, LOSSES_SHOWN));
+        add_header(to, &n, STR("x-crossdock-emulated"), losses_list(l, LOSS_EMULATED, LOSSES_SHOWN));
+        add_header(to, &n, STR("x-crossdock-changed"), losses_list(l, LOSS_CHANGED, LOSSES_SHOWN));
     }
     return n;
 }
@@ -70,7 +70,7 @@ void error_in_dialect(struct exchange *x, const struct api_error *e, struct buf 
 
     *ret_status = e->status ? e->status : error_status_of(e->error_class);
     if (c->write_error)
-        c->write_error(&translated_of(x)->t, e, to, ret_status, headers);
+        c->write_error(translation_of(x), e, to, ret_status, headers);
     else
         openai_error_body(e, to);
 }

@@ -31,10 +31,8 @@ static SUSPENDS err_t refuse_body(struct exchange *x, err_t cause, struct str me
 /* The client's request cannot be said to the provider: its own to mend. */
 static SUSPENDS err_t refuse_parse(struct exchange *x, err_t cause, struct str message, struct str param)
 {
-    struct api_error e = {.status = 400, .message = message, .param = param};
+    struct api_error e = {.status = 400, .message = message, .param = param, .code = translation_of(x)->refusal_code};
 
-    if (x->translated)
-        e.code = x->translated->t.refusal_code;
     x->facts.error = cause;
     return reply_error(x, &e);
 }
@@ -213,7 +211,7 @@ static bool is_answered_here(struct exchange *x, struct buf *to)
         vendor_speaks(x->candidates[0].provider->vendor, x->endpoint.dialect) ||
         json_tree_parse(x->r->arena, x->request.doc, &doc) != OK)
         return false;
-    return client->answer_here(&translated_of(x)->t, json_tree_root(doc), to);
+    return client->answer_here(translation_of(x), json_tree_root(doc), to);
 }
 
 static SUSPENDS err_t serve_model(struct exchange *x)
@@ -454,12 +452,12 @@ static void note_translation(struct exchange *x)
     struct facts *f = &x->facts;
 
     f->dialect = x->endpoint.dialect->name;
-    if (!is_translated(x) || !x->translated || x->client_error != OK)
+    if (!is_translated(x) || x->client_error != OK)
         return;
     f->translated_to = x->speaks->name;
-    f->dropped = x->translated->losses.dropped;
-    f->emulated = x->translated->losses.emulated;
-    f->changed = x->translated->losses.changed;
+    f->dropped = x->losses.dropped;
+    f->emulated = x->losses.emulated;
+    f->changed = x->losses.changed;
 }
 
 static void settle(struct exchange *x, err_t e)

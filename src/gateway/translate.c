@@ -20,6 +20,42 @@ static void release_body(void *obj)
 
 /* --- the request --- */
 
+struct translation *translation_of(struct exchange *x)
+{
+    struct translation *t = &x->translation_;
+
+    if (t->arena)
+        return t;
+    *t = (struct translation){.arena = x->r->arena,
+                              .client = x->endpoint.dialect,
+                              .row = x->endpoint.row,
+                              .path_model = x->endpoint.model,
+                              .query = x->r->head.query,
+                              .api_version = http_head_find(&x->r->head, STR("anthropic-version")),
+                              .betas = http_head_find(&x->r->head, STR("anthropic-beta")),
+                              .client_model = x->facts.model,
+                              .losses = &x->losses,
+                              .agent = http_head_get(&x->r->head, HDR_USER_AGENT),
+                              .request_id = x->facts.id,
+                              .unique = rt_random(),
+                              .now = x->facts.wall / NS_SEC};
+    losses_init(&x->losses, x->r->arena);
+    return t;
+}
+
+struct translation *translation_for_attempt(struct exchange *x)
+{
+    struct translation *t = translation_of(x);
+    const struct provider *p = x->chosen->provider;
+
+    t->provider = x->speaks;
+    t->vendor = p->vendor;
+    t->model = x->chosen->model;
+    t->provider_version = p->api_version;
+    t->default_max_output = x->model && x->model->max_output_tokens ? x->model->max_output_tokens : DEFAULT_MAX_OUTPUT;
+    return t;
+}
+
 struct translated *translated_of(struct exchange *x)
 {
     struct arena *a = x->r->arena;
@@ -28,20 +64,6 @@ struct translated *translated_of(struct exchange *x)
     if (d)
         return d;
     d = x->translated = arena_new(a, struct translated);
-    d->t = (struct translation){.arena = a,
-                                .client = x->endpoint.dialect,
-                                .row = x->endpoint.row,
-                                .path_model = x->endpoint.model,
-                                .query = x->r->head.query,
-                                .api_version = http_head_find(&x->r->head, STR("anthropic-version")),
-                                .betas = http_head_find(&x->r->head, STR("anthropic-beta")),
-                                .client_model = x->facts.model,
-                                .losses = &d->losses,
-                                .agent = http_head_get(&x->r->head, HDR_USER_AGENT),
-                                .request_id = x->facts.id,
-                                .unique = rt_random(),
-                                .now = rt_wall() / NS_SEC};
-    losses_init(&d->losses, a);
     buf_init(&d->body, BODY_FACTOR * (size_t)x->snapshot->catalog->limits.body_bytes);
     arena_hold(a, d, release_body);
     return d;
@@ -69,18 +91,18 @@ static err_t read_request(struct exchange *x, struct translated *d)
     case OP_COUNT_TOKENS:
         d->chat.dialect = x->endpoint.dialect;
         d->chat.document = doc;
-        TRY(client->read_chat(&d->t, doc, &d->chat, &x->param));
+        TRY(client->read_chat(translation_of(x), doc, &d->chat, &x->param));
         if (stored_is_ours(x)) /* whatever the provider can */
             d->chat.store.is = UNSET;
         return OK;
     case OP_EMBED:
         d->embed.dialect = x->endpoint.dialect;
         d->embed.document = doc;
-        return client->read_embed(&d->t, doc, &d->embed, &x->param);
+        return client->read_embed(translation_of(x), doc, &d->embed, &x->param);
     case OP_RERANK:
         d->rerank.dialect = x->endpoint.dialect;
         d->rerank.document = doc;
-        return client->read_rerank(&d->t, doc, &d->rerank, &x->param);
+        return client->read_rerank(translation_of(x), doc, &d->rerank, &x->param);
     case OP_TOKENIZE:
     case OP_MODELS:
     case OP_MODEL:
@@ -97,22 +119,23 @@ static err_t write_embed(struct exchange *x, struct translated *d)
     struct embed_request first = d->embed;
 
     first.input_count = batches_first(x);
-    return x->speaks->provider.write_embed(&d->t, &first, &d->call);
+    return x->speaks->provider.write_embed(translation_of(x), &first, &d->call);
 }
 
 static err_t write_request(struct exchange *x, struct translated *d)
 {
     const struct provider_side *p = &x->speaks->provider;
+    struct translation *t = translation_for_attempt(x);
 
     switch (x->endpoint.row->operation) {
     case OP_CHAT:
-        return p->write_chat ? p->write_chat(&d->t, choices_first(x), &d->call) : no_operation(x);
+        return p->write_chat ? p->write_chat(t, choices_first(x), &d->call) : no_operation(x);
     case OP_COUNT_TOKENS:
-        return p->write_count ? p->write_count(&d->t, &d->chat, &d->call) : no_operation(x);
+        return p->write_count ? p->write_count(t, &d->chat, &d->call) : no_operation(x);
     case OP_EMBED:
         return p->write_embed ? write_embed(x, d) : no_operation(x);
     case OP_RERANK:
-        return p->write_rerank ? p->write_rerank(&d->t, &d->rerank, &d->call) : no_operation(x);
+        return p->write_rerank ? p->write_rerank(t, &d->rerank, &d->call) : no_operation(x);
     case OP_TOKENIZE:
     case OP_MODELS:
     case OP_MODEL:
@@ -124,17 +147,17 @@ static err_t write_request(struct exchange *x, struct translated *d)
 }
 
 /* A strict model takes no answer to half a question. */
-static err_t check_losses(const struct exchange *x, const struct translated *d)
+static err_t check_losses(const struct exchange *x)
 {
-    if (!x->model || !x->model->strict || !d->losses.dropped)
+    if (!x->model || !x->model->strict || !x->losses.dropped)
         return OK;
-    const struct loss *l = d->losses.first;
+    const struct loss *l = x->losses.first;
     while (l->kind != LOSS_DROPPED)
         l = l->next;
     return fail(E_PARSE,
                 "The model '%.*s' is strict, and its provider cannot be told %.*s: %s. Leave it out, or ask the "
                 "operator to set strict: false.",
-                STR_ARG(x->facts.model), STR_ARG(losses_list(&d->losses, LOSS_DROPPED, 200)), l->why);
+                STR_ARG(x->facts.model), STR_ARG(losses_list(&x->losses, LOSS_DROPPED, 200)), l->why);
 }
 
 err_t translate_request(struct exchange *x)
@@ -142,14 +165,7 @@ err_t translate_request(struct exchange *x)
     struct translated *d = translated_of(x);
 
     TRY(read_request(x, d));
-    const struct vendor *vendor = x->chosen->provider->vendor;
-    d->t.provider = x->speaks;
-    d->t.vendor = vendor;
-    d->t.model = x->chosen->model;
-    d->t.provider_version = x->chosen->provider->api_version;
-    d->t.default_max_output =
-        x->model && x->model->max_output_tokens ? x->model->max_output_tokens : DEFAULT_MAX_OUTPUT;
-    losses_init(&d->losses, x->r->arena);
+    losses_init(&x->losses, x->r->arena);
     buf_clear(&d->body);
     d->call = (struct provider_call){.body = &d->body, .stream = x->stream};
     if (x->endpoint.row->operation == OP_CHAT) {
@@ -160,20 +176,28 @@ err_t translate_request(struct exchange *x)
     }
     TRY(write_request(x, d));
     TRY(buf_status(&d->body));
-    return check_losses(x, d);
+    return check_losses(x);
 }
 
 /* --- the answer --- */
 
+enum framing client_framing(struct exchange *x)
+{
+    const struct client_side *c = &x->endpoint.dialect->client;
+
+    return c->framing ? c->framing(translation_of(x)) : FRAMING_SSE;
+}
+
 struct answer_frame translated_frame(struct exchange *x)
 {
     struct translated *d = translated_of(x);
+    const struct translation *t = translation_of(x);
     struct answer_frame f = {.arena = x->r->arena,
-                             .t = &d->t,
+                             .t = t,
                              .request = &d->chat,
                              .model = x->facts.model,
-                             .created = d->t.now,
-                             .unique = d->t.unique};
+                             .created = t->now,
+                             .unique = t->unique};
 
     if (x->endpoint.row->operation == OP_CHAT && d->chat.stream && x->endpoint.dialect->client.tells_estimate)
         f.input_estimate = estimate_tokens(&d->chat);
@@ -241,7 +265,7 @@ static err_t write_answer(struct exchange *x, struct buf *to)
     case OP_RERANK:
         return client->write_rerank(&f, &d->rerank, &d->ranks, to);
     case OP_COUNT_TOKENS:
-        return client->write_count(&d->t, d->counted, d->counted_exactly, to);
+        return client->write_count(translation_of(x), d->counted, d->counted_exactly, to);
     case OP_TOKENIZE:
     case OP_MODELS:
     case OP_MODEL:
@@ -298,7 +322,6 @@ static SUSPENDS err_t keep_thoughts(struct exchange *x)
 err_t relay_translated(struct exchange *x, struct attempt *a)
 {
     struct buf body CLEANUP(buf_release) = BUF_INIT(ANSWER_BODY_MAX);
-    const struct client_side *client = &x->endpoint.dialect->client;
     bool stream = x->stream && x->endpoint.row->operation == OP_CHAT;
     struct http_reply reply = {.status = 200};
     struct http_header *headers;
@@ -309,7 +332,7 @@ err_t relay_translated(struct exchange *x, struct attempt *a)
     TRY(stream ? write_as_stream(x, &body) : write_answer(x, &body));
     TRY(buf_status(&body));
     if (stream)
-        type = framing_type(client->framing ? client->framing(&x->translated->t) : FRAMING_SSE);
+        type = framing_type(client_framing(x));
     if (stream)
         stored_keep_stream(x, buf_str(&body));
     else

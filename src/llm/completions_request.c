@@ -210,7 +210,7 @@ err_t completions_write_chat(struct translation *t, const struct chat_request *q
 {
     struct openai_writing w = {t, q, t->vendor, ret, json_out_to(ret->body)};
 
-    ret->path = openai_path(t, "completions", true);
+    ret->path = openai_path(t, "/completions", false);
     ret->stream = q->stream;
     ret->framing = FRAMING_SSE;
     json_open(&w.o, '{');
@@ -251,7 +251,7 @@ err_t openai_write_infill(struct translation *t, const struct chat_request *q, s
 {
     struct openai_writing w = {t, q, t->vendor, ret, json_out_to(ret->body)};
 
-    ret->path = openai_path(t, "fim/completions", true);
+    ret->path = openai_path(t, "/fim/completions", false);
     ret->stream = q->stream;
     ret->framing = FRAMING_SSE;
     json_open(&w.o, '{');

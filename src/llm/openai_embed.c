@@ -167,7 +167,7 @@ err_t openai_write_embed(struct translation *t, const struct embed_request *q, s
     struct openai_writing w = {t, NULL, t->vendor, ret, json_out_to(ret->body)};
     bool mistral = t->vendor->quirks & QUIRK_MISTRAL_PARTS;
 
-    ret->path = openai_path(t, "embeddings", true);
+    ret->path = openai_path(t, "/embeddings", false);
     json_open(&w.o, '{');
     json_member_str(&w.o, STR("model"), t->model);
     TRY(put_inputs(&w, q));

@@ -136,11 +136,9 @@ bool openai_offers_any(struct openai_writing *w, bool can_say_allowed);
 void openai_map_names(struct openai_writing *w);
 /* The name as the provider takes it. */
 struct str openai_tool_name(struct openai_writing *w, struct str name);
-/* The api-version in the query of a client of this family; empty: none. */
-struct str openai_asked_version(const struct translation *t);
-/* Path of an operation at the provider. Azure's dated surface has the model in it and the version behind it, unless the client's query brings that. In
- * the arena. */
-struct str openai_path(const struct translation *t, const char *operation, bool with_version);
+/* Path of an operation ("/embeddings", static) at the provider. Azure's dated surface has the model in it and the version behind it, unless the client's
+ * query goes along and brings that. Static or in the arena. */
+struct str openai_path(const struct translation *t, const char *operation, bool with_query);
 /* "data:image/png;base64,…" or the URL itself; in the arena. */
 struct str openai_media_url(const struct media *m, struct arena *arena);
 /* Messages of the conversation, as the value of a member whose key has been written. */

@@ -95,7 +95,8 @@ void openai_write_extras(struct openai_writing *w, const struct dialect *own)
 
 /* --- model, path, sampling --- */
 
-struct str openai_asked_version(const struct translation *t)
+/* The api-version in the query of a client of this family; empty: none. */
+static struct str asked_version(const struct translation *t)
 {
     bool related = t->client == &dialect_openai || t->client == &dialect_completions;
 
@@ -103,17 +104,17 @@ struct str openai_asked_version(const struct translation *t)
 }
 
 /* What the operator says of the version goes before what an Azure client says. */
-struct str openai_path(const struct translation *t, const char *operation, bool with_version)
+struct str openai_path(const struct translation *t, const char *operation, bool with_query)
 {
     struct buf to CLEANUP(buf_release) = BUF_INIT(4096);
-    struct str version = t->provider_version.n ? t->provider_version : openai_asked_version(t);
 
     if (!(t->vendor->quirks & QUIRK_DEPLOYMENT_PATH))
-        return arena_printf(t->arena, "/%s", operation);
+        return str_from_c(operation);
+    struct str asked = asked_version(t), version = t->provider_version.n ? t->provider_version : asked;
     buf_add_lit(&to, "/deployments/");
     url_encode(&to, t->model);
-    buf_addf(&to, "/%s", operation);
-    if (with_version) {
+    buf_add(&to, str_from_c(operation));
+    if (!with_query || !asked.n) {
         buf_add_lit(&to, "?api-version=");
         url_encode(&to, version.n ? version : STR("2024-10-21"));
     }
@@ -631,7 +632,7 @@ err_t openai_write_chat(struct translation *t, const struct chat_request *asked,
 
     if (q->is_completion && q->suffix.text.n && t->vendor->quirks & QUIRK_INFILL)
         return openai_write_infill(t, q, ret);
-    ret->path = openai_path(t, "chat/completions", true);
+    ret->path = openai_path(t, "/chat/completions", false);
     ret->stream = q->stream;
     ret->framing = FRAMING_SSE;
     json_open(&w.o, '{');

@@ -70,6 +70,19 @@ bool usage_from_openai(struct str json, struct usage *ret)
     return true;
 }
 
+void usage_add(struct usage *to, const struct usage *u)
+{
+    to->input += u->input;
+    to->output += u->output;
+    to->cached_input += u->cached_input;
+    to->cache_write += u->cache_write;
+    to->cache_write_1h += u->cache_write_1h;
+    to->reasoning += u->reasoning;
+    to->audio_input += u->audio_input;
+    to->audio_output += u->audio_output;
+    to->known = to->known && u->known;
+}
+
 uint64_t usage_count(struct json_node object, struct str key)
 {
     int64_t n;

@@ -23,6 +23,8 @@ struct usage {
  * untouched, if it is not an object or holds neither. Pure. */
 bool usage_from_openai(struct str json, struct usage *ret);
 
+/* Add what another answer used; the sum is known if both were. */
+void usage_add(struct usage *to, const struct usage *u);
 /* A count in a member of a usage object; 0 if it is absent, no number or negative. */
 uint64_t usage_count(struct json_node object, struct str key);
 /* a - b, but not below 0: for dialects that count cached input apart, against providers whose figures do not add up. */

@@ -18,7 +18,7 @@ static const struct endpoint_row endpoints[] = {
 static err_t pass_path(const struct translation *t, bool stream, struct str *ret_path)
 {
     (void)stream;
-    *ret_path = openai_path(t, "completions", !openai_asked_version(t).n);
+    *ret_path = openai_path(t, "/completions", true);
     return OK;
 }
 

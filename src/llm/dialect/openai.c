@@ -39,15 +39,13 @@ static const struct endpoint_row rows[] = {
  * comes with its query. */
 static err_t pass_path(const struct translation *t, bool stream, struct str *ret_path)
 {
-    bool with_version = !openai_asked_version(t).n;
-
     (void)stream;
     if (t->row->operation == OP_CHAT)
-        *ret_path = openai_path(t, "chat/completions", with_version);
+        *ret_path = openai_path(t, "/chat/completions", true);
     else if (t->row->operation == OP_EMBED)
-        *ret_path = openai_path(t, "embeddings", with_version);
+        *ret_path = openai_path(t, "/embeddings", true);
     else if (t->row->operation == OP_PASS)
-        *ret_path = openai_path(t, t->row->path + strlen("/v1/"), with_version);
+        *ret_path = openai_path(t, t->row->path + strlen("/v1"), true);
     else
         *ret_path = STR("/models");
     return OK;
