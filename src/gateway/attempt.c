@@ -6,7 +6,6 @@
  */
 #include "base/log.h"
 #include "gateway/exchange.h"
-#include "llm/signature.h"
 #include "rt/loop.h"
 
 enum { ERROR_ANSWER_MAX = 64 * 1024 };
@@ -21,17 +20,10 @@ ns_t alarm_in(const struct exchange *x, ns_t span)
     return ns_min(ns_add(rt_now(), span), total_by(x));
 }
 
-static bool is_completions(const struct exchange *x)
-{
-    struct str dialect = str_from_c(x->endpoint.dialect->name);
-
-    return str_eq(dialect, STR("openai")) || str_eq(dialect, STR("completions"));
-}
-
 bool asks_usage(const struct exchange *x)
 {
-    return x->stream && x->endpoint.row->operation == OP_CHAT && is_completions(x) && !x->request.include_usage &&
-           !x->chosen->provider->no_stream_usage;
+    return x->stream && x->endpoint.row->operation == OP_CHAT && x->endpoint.dialect->provider.usage_if_asked &&
+           !x->request.include_usage && !x->chosen->provider->no_stream_usage;
 }
 
 /* Pass-through bodies are never held whole: the next piece of the client's is the next piece to the provider. */
@@ -157,6 +149,10 @@ static void judge_failure(struct exchange *x, struct attempt *a, err_t e)
     a->error = e;
     a->error_text = scrub(x, str_from_c(err_detail(e)));
     a->retryable = rt_now() < total_by(x);
+    if (x->is_unsaid) { /* it was not even asked */
+        a->outcome = ATTEMPT_REFUSED;
+        return;
+    }
     switch (e) {
     case E_DEADLINE:
         a->outcome = ATTEMPT_TIMEOUT;
@@ -185,6 +181,7 @@ static void judge_status(struct attempt *a)
     case 402:
     case 403:
     case 404: /* this deployment does not exist there */
+    case 405: /* or this operation does not */
     case 408:
     case 409:
     case 425:
@@ -198,10 +195,41 @@ static void judge_status(struct attempt *a)
     }
 }
 
-/* OpenAI's dialects have stream_relay.c. */
+static struct str header_of(void *ctx, struct str name)
+{
+    return http_head_find(ctx, name);
+}
+
+const struct api_error *attempt_error(struct exchange *x, struct attempt *a)
+{
+    if (a->refusal || a->said)
+        return a->refusal ? a->refusal : a->said;
+    struct api_error *e = arena_new(x->r->arena, struct api_error);
+    e->status = a->status;
+    x->speaks->provider.read_error(x->r->arena, a->status, a->has_body ? a->body : STR_NONE, header_of,
+                                   (void *)(uintptr_t)http_call_head(a->call), e);
+    a->said = e;
+    return e;
+}
+
+/* Some say with a status of the client's mistakes what is none, Google that our key is wrong: the words tell. */
+static void judge_words(struct exchange *x, struct attempt *a)
+{
+    enum error_class c = a->retryable ? ERROR_BY_STATUS : error_class_of(attempt_error(x, a));
+
+    if (!error_is_of_provider(c))
+        return;
+    a->retryable = true;
+    if (c == ERROR_RATE_LIMIT)
+        a->outcome = ATTEMPT_RATE_LIMITED;
+    if (c == ERROR_AUTH)
+        authorize_rejected(x);
+}
+
+/* Is there a faster way for its streams than reading them (stream_relay.c)? */
 static bool has_own_relay(const struct exchange *x)
 {
-    return !is_translated(x) && (is_completions(x) || str_eq(str_from_c(x->endpoint.dialect->name), STR("responses")));
+    return !is_translated(x) && x->endpoint.dialect->provider.relay != RELAY_FRAMES;
 }
 
 /* Does the answer come as events? Its type says so; JSON does only where a stream is one long array. */
@@ -281,7 +309,9 @@ static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a)
         authorize_rejected(x);
     if (a->status < 200 || a->status > 299) {
         judge_status(a);
-        return hold_error(x, a);
+        TRY(hold_error(x, a));
+        judge_words(x, a);
+        return OK;
     }
     if (relays_anything(x))
         return OK; /* of any kind and size: on it goes as it comes */
@@ -302,56 +332,6 @@ static SUSPENDS err_t open_call(struct exchange *x, struct attempt *a, struct ht
     return http_call_open(upstream, x->r->arena, o, &a->times, &a->call);
 }
 
-static bool has_other_name_inside(const struct exchange *x)
-{
-    return x->endpoint.row->repeats_model && !str_eq(x->facts.model, x->chosen->model);
-}
-
-/* Can a request for this be said in the dialect? */
-static bool can_say(const struct dialect *d, enum operation operation)
-{
-    return d && (operation != OP_RERANK || d->provider.write_rerank) &&
-           (operation != OP_EMBED || d->provider.write_embed);
-}
-
-/* The provider's main dialect, or the first of its others that has what the client asks for (vLLM ranks in Jina's form). */
-static const struct dialect *dialect_for(const struct provider *p, enum operation operation)
-{
-    if (can_say(p->dialect, operation))
-        return p->dialect;
-    for (const char *const *name = p->vendor->also; name && *name; name++)
-        if (can_say(dialect_find(str_from_c(*name)), operation))
-            return dialect_find(str_from_c(*name));
-    return p->dialect;
-}
-
-/*
- * Bytes that a provider understands may still hold what it refuses: proofs of origin that another family's model gave, and that we wrapped for
- * this client. The dialect's own writer leaves them out. Chat completions have no field whose proof is checked.
- */
-static bool holds_foreign_signatures(const struct exchange *x)
-{
-    enum operation operation = x->endpoint.row->operation;
-
-    if (is_completions(x) || (operation != OP_CHAT && operation != OP_COUNT_TOKENS))
-        return false;
-    return signatures_are_foreign(x->request.doc, x->endpoint.dialect->signer);
-}
-
-/* The client's dialect if x->chosen's provider speaks that as the client does, so that bytes pass through if they may, else one of the provider's. */
-static void choose_dialect(struct exchange *x)
-{
-    const struct provider *p = x->chosen->provider;
-    const struct client_side *c = &x->endpoint.dialect->client;
-    bool is_operation = x->endpoint.kind == ENDPOINT_OPERATION;
-    struct str agent = http_head_get(&x->r->head, HDR_USER_AGENT);
-    bool native = !is_operation || !c->is_native || c->is_native(x->endpoint.row, agent);
-    bool speaks = !is_operation || vendor_speaks(p->vendor, x->endpoint.dialect);
-
-    x->translates = is_operation && (!native || !speaks || has_other_name_inside(x) || holds_foreign_signatures(x));
-    x->speaks = speaks && native ? x->endpoint.dialect : dialect_for(p, x->endpoint.row->operation);
-}
-
 err_t attempt_run(struct exchange *x, struct attempt *a)
 {
     struct http_call_options o = {.method = STR_NONE};
@@ -361,6 +341,9 @@ err_t attempt_run(struct exchange *x, struct attempt *a)
     *a = (struct attempt){.outcome = ATTEMPT_OK};
     x->facts.attempts++;
     x->events = NULL;
+    if (x->is_unsaid)
+        x->client_error = OK;
+    x->is_unsaid = false;
     choose_dialect(x);
     e = open_call(x, a, &o, &before);
     if (e == OK)

@@ -9,25 +9,17 @@
 #include "codec/json_scan.h"
 #include "codec/url.h"
 
-/* Names that stand in front of a path, and the dialects that they mean. */
+/* Names of products that stand in front of a path beside those of dialects, and the dialects that their clients speak. */
 static const struct {
-    struct str prefix;
-    const char *dialects[5];
-} prefixes[] = {
-    {STR_INIT("/openai"), {"openai", "responses", "completions"}},
-    {STR_INIT("/azure"), {"openai", "responses", "completions"}},
-    {STR_INIT("/mistral"), {"openai", "completions"}},
-    {STR_INIT("/vllm"), {"openai", "responses", "completions", "anthropic", "rerank"}},
-    {STR_INIT("/hf"), {"openai", "completions", "tgi", "tei"}},
-    {STR_INIT("/anthropic"), {"anthropic"}},
-    {STR_INIT("/gemini"), {"gemini"}},
-    {STR_INIT("/vertex"), {"gemini", "anthropic"}},
-    {STR_INIT("/cohere"), {"cohere"}},
-    {STR_INIT("/bedrock"), {"bedrock", "anthropic"}},
-    {STR_INIT("/ollama"), {"ollama", "openai", "completions", "anthropic"}},
-    {STR_INIT("/tei"), {"tei", "openai"}},
-    {STR_INIT("/tgi"), {"tgi", "openai", "completions"}},
-    {STR_INIT("/jina"), {"rerank", "openai"}},
+    struct str name;
+    const char *dialects[6];
+} products[] = {
+    {STR_INIT("azure"), {"openai", "responses", "completions"}},
+    {STR_INIT("mistral"), {"openai", "completions"}},
+    {STR_INIT("vllm"), {"openai", "responses", "completions", "anthropic", "rerank"}},
+    {STR_INIT("hf"), {"openai", "completions", "tgi", "tei"}},
+    {STR_INIT("vertex"), {"gemini", "anthropic"}},
+    {STR_INIT("jina"), {"rerank", "openai"}},
 };
 
 static bool cut_prefix(struct str *path, struct str prefix)
@@ -109,39 +101,27 @@ static void look_in(struct search *s, const struct dialect *d)
         take_row(s, d, row);
 }
 
-/* Which dialect a request to a path of several says it is of (headers that only its clients send). */
-static const char *hinted(const struct http_head *head)
+/* The dialect that a request to a path of several says it is of. NULL: none. */
+static const struct dialect *claimant(const struct search *s, const struct http_head *head)
 {
-    struct str agent = http_head_get(head, HDR_USER_AGENT);
-
-    if (http_head_find(head, STR("anthropic-version")).p || str_find(head->query, STR("beta=true")) < head->query.n)
-        return "anthropic";
-    if (http_head_get(head, HDR_X_GOOG_API_KEY).p || str_starts(head->query, STR("key=")) ||
-        str_find(head->query, STR("&key=")) < head->query.n)
-        return "gemini";
-    if (http_head_find(head, STR("x-client-name")).p || str_find(agent, STR("cohere")) < agent.n ||
-        str_find(head->query, STR("endpoint=")) < head->query.n ||
-        str_find(head->query, STR("page_size=")) < head->query.n)
-        return "cohere";
+    for (size_t i = 0; i < dialect_catalog_count; i++)
+        if (dialect_catalog[i]->client.claims && dialect_catalog[i]->client.claims(s->method, s->path, head))
+            return dialect_catalog[i];
     return NULL;
 }
 
 static void look_everywhere(struct search *s, const struct http_head *head)
 {
-    const struct dialect *openai = dialect_find(STR("openai"));
-    struct str verb = str_slice(s->path, str_find_char(s->path, ':'), s->path.n);
-
     if (str_starts(s->path, STR("/v1/models")) || str_starts(s->path, STR("/v1/files"))) {
-        const char *name = verb.n && str_eq(s->method, STR("POST")) ? "gemini" : hinted(head);
-        look_in(s, name ? dialect_find(str_from_c(name)) : NULL);
+        look_in(s, claimant(s, head));
         if (s->ret->row)
             return;
     }
-    look_in(s, openai);
+    look_in(s, dialect_usual);
     if (s->ret->row)
         return;
     for (size_t i = 0; i < dialect_catalog_count; i++)
-        if (dialect_catalog[i] != openai)
+        if (dialect_catalog[i] != dialect_usual)
             look_in(s, dialect_catalog[i]);
 }
 
@@ -155,31 +135,53 @@ static void tidy(struct str *path)
         *path = str_slice(*path, 3, path->n);
 }
 
-static bool look_behind_prefix(struct search *s, struct arena *arena)
+/* Dialects of a prefix, the first of them its own. */
+struct prefixed {
+    const struct dialect *own;
+    const char *const *along; /* names, NULL-terminated; NULL: none */
+};
+
+static bool find_prefix(struct str name, struct prefixed *ret)
 {
-    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
-        struct str rest = s->path;
-        if (!cut_prefix(&rest, prefixes[i].prefix))
-            continue;
-        tidy(&rest);
-        if (!rest.n)
-            rest = STR("/");
-        struct str with_version = str_starts(rest, STR("/v1")) ? rest : arena_join(arena, STR("/v1"), rest);
-        s->ret->dialect = dialect_find(str_from_c(prefixes[i].dialects[0]));
-        for (size_t pass = 0; pass < 2 && !s->ret->row; pass++) {
-            s->path = pass ? with_version : rest;
-            for (size_t k = 0; k < ARRAY_LEN(prefixes[i].dialects) && prefixes[i].dialects[k]; k++)
-                look_in(s, dialect_find(str_from_c(prefixes[i].dialects[k])));
-        }
-        s->path = with_version;
-        return true;
-    }
-    return false;
+    const struct dialect *d = dialect_find(name);
+
+    *ret = (struct prefixed){.own = d, .along = d ? d->client.along : NULL};
+    for (size_t i = 0; !ret->own && i < ARRAY_LEN(products); i++)
+        if (str_eq(products[i].name, name))
+            *ret = (struct prefixed){dialect_find(str_from_c(products[i].dialects[0])), products[i].dialects + 1};
+    return ret->own;
+}
+
+static void look_in_prefixed(struct search *s, const struct prefixed *p)
+{
+    look_in(s, p->own);
+    for (const char *const *name = p->along; name && *name; name++)
+        look_in(s, dialect_find(str_from_c(*name)));
+}
+
+static void look_behind_prefix(struct search *s, struct arena *arena)
+{
+    struct str rest = str_slice(s->path, 1, s->path.n), name = str_slice(rest, 0, str_find_char(rest, '/'));
+    struct prefixed p;
+
+    if (!find_prefix(name, &p))
+        return;
+    rest = str_slice(rest, name.n, rest.n);
+    tidy(&rest);
+    if (!rest.n)
+        rest = STR("/");
+    struct str with_version = str_starts(rest, STR("/v1")) ? rest : arena_join(arena, STR("/v1"), rest);
+    s->ret->dialect = p.own;
+    s->path = rest;
+    look_in_prefixed(s, &p);
+    s->path = with_version;
+    if (!s->ret->row)
+        look_in_prefixed(s, &p);
 }
 
 /* Everything else below OpenAI's /v1 is relayed to one provider. Methods that a known path does not have may be operations that we do not
  * know: only where no provider has any is it a wrong method. */
-static void conclude(struct search *s, const struct dialect *openai)
+static void conclude(struct search *s)
 {
     static const struct str closed[] = {STR_INIT("/embeddings"), STR_INIT("/completions"), STR_INIT("/models")};
     struct endpoint *e = s->ret;
@@ -195,13 +197,13 @@ static void conclude(struct search *s, const struct dialect *openai)
         e->label = e->row->label;
         return;
     }
-    bool is_openai = e->dialect == openai || !s->wrong_method;
+    bool is_openai = e->dialect == dialect_usual || !s->wrong_method;
     bool is_closed = !is_openai;
     for (size_t i = 0; i < ARRAY_LEN(closed); i++)
         is_closed |= str_eq(path, closed[i]);
     if (s->wrong_method && is_closed && !by_id) {
         e->kind = ENDPOINT_WRONG_METHOD;
-    } else if (below_v1 && (e->dialect == openai || !e->dialect || by_id)) {
+    } else if (below_v1 && (e->dialect == dialect_usual || !e->dialect || by_id)) {
         e->kind = ENDPOINT_PASS_THROUGH;
         e->label = "pass_through";
         e->path = path;
@@ -211,7 +213,6 @@ static void conclude(struct search *s, const struct dialect *openai)
 void endpoint_find(struct str method, struct str path, const struct http_head *head, struct arena *arena,
                    struct endpoint *ret)
 {
-    const struct dialect *openai = dialect_find(STR("openai"));
     struct search s = {.method = method, .path = path, .ret = ret};
 
     *ret = (struct endpoint){.kind = ENDPOINT_UNKNOWN, .label = "unknown", .path = path};
@@ -219,9 +220,9 @@ void endpoint_find(struct str method, struct str path, const struct http_head *h
     look_everywhere(&s, head);
     if (!ret->row && !s.wrong_method)
         look_behind_prefix(&s, arena);
-    conclude(&s, openai);
+    conclude(&s);
     if (!ret->dialect)
-        ret->dialect = openai;
+        ret->dialect = dialect_usual;
     if (s.model.n && url_decode(s.model, arena, &ret->model) != OK)
         ret->kind = ENDPOINT_UNKNOWN;
 }
@@ -236,21 +237,26 @@ void endpoint_take_other(struct endpoint *e)
     e->other = NULL;
 }
 
+static bool has_mark(struct str body, const struct dialect *d)
+{
+    for (const char *const *mark = d->client.body_marks; mark && *mark; mark++)
+        if (json_find(body, str_from_c(*mark)).n)
+            return true;
+    return false;
+}
+
+/* One of two dialects with a path may have no marks: its requests are those that lack the other's. */
+static bool is_others(const struct endpoint *e, struct str body)
+{
+    if (!e->other)
+        return false;
+    return e->other->client.body_marks ? has_mark(body, e->other)
+                                       : e->dialect->client.body_marks && !has_mark(body, e->dialect);
+}
+
 void endpoint_settle(struct endpoint *e, struct str body)
 {
-    static const struct {
-        const char *dialect, *key;
-    } signs[] = {{"tei", "texts"},         {"tgi", "parameters"},     {"rerank", "documents"},
-                 {"bedrock", "inputText"}, {"bedrock", "inputImage"}, {"bedrock", "input_type"}};
-    const struct dialect *first = e->dialect;
-
-    for (size_t i = 0; e->other && i < ARRAY_LEN(signs); i++) {
-        const struct dialect *d = dialect_find(str_from_c(signs[i].dialect));
-        if ((d != first && d != e->other) || !json_find(body, str_from_c(signs[i].key)).n)
-            continue;
-        if (d == e->other)
-            endpoint_take_other(e);
-        break;
-    }
+    if (is_others(e, body))
+        endpoint_take_other(e);
     e->other = NULL;
 }

@@ -195,7 +195,7 @@ static void refuse(struct attempt *a, const struct api_error *e)
     a->outcome = c == ERROR_RATE_LIMIT ? ATTEMPT_RATE_LIMITED
                  : a->status >= 500    ? ATTEMPT_SERVER_ERROR
                                        : ATTEMPT_REFUSED;
-    a->retryable = c == ERROR_RATE_LIMIT || a->status >= 500;
+    a->retryable = error_is_of_provider(c) || a->status >= 500;
 }
 
 err_t event_stream_hold(struct exchange *x, struct attempt *a)
@@ -225,10 +225,11 @@ static bool begins_badly(const struct exchange *x, struct str piece)
     struct openai_stream stream;
     struct sse framer;
     struct sse_event event;
-    bool responses = str_eq(str_from_c(x->endpoint.dialect->name), STR("responses")), bad;
+    bool bad;
 
     sse_init(&framer, 0);
-    openai_stream_init(&stream, responses ? STREAM_RESPONSES : STREAM_CHAT, false);
+    openai_stream_init(&stream, x->endpoint.dialect->provider.relay == RELAY_TYPED ? STREAM_RESPONSES : STREAM_CHAT,
+                       false);
     bad = sse_next(&framer, &piece, &event) == SSE_EVENT && openai_stream_event(&stream, &event) == STREAM_FAILED;
     sse_release(&framer);
     return bad;

@@ -70,7 +70,9 @@ struct exchange {
     size_t candidate_count;
     const struct candidate *chosen; /* that is tried now or answered      */
     struct facts facts;
-    err_t client_error; /* why the client's streamed body could not be read */
+    bool is_unsaid;     /* the request could not be said to x->chosen; another may be told */
+    bool is_estimated;  /* tokens were counted by us, not by the model's provider */
+    err_t client_error; /* why the client's body could not be read, or said to a provider */
     struct str client_error_text;
     struct str form[3]; /* the held beginning of a form: before its model, the model, behind it */
     bool form_ended;    /* and that is all of it                                 */
@@ -93,7 +95,7 @@ err_t reply_error_with(struct exchange *x, const struct api_error *e, const stru
 /* The same from an error code: status and text of `e`, with the current error record's detail; `code` may be NULL. */
 err_t reply_err(struct exchange *x, err_t e, const char *code) SUSPENDS MUST_CHECK;
 /* Headers of every answer: x-request-id, also under its name in the client's dialect, and x-crossdock-*. Appends to `to`, which has room for OWN_HEADERS; returns how many. */
-enum { OWN_HEADERS = 9 }; /* see own_headers() */
+enum { OWN_HEADERS = 10 }; /* see own_headers() */
 size_t own_headers(struct exchange *x, struct http_header *to);
 /* A JSON answer of our own. */
 err_t reply_json(struct exchange *x, int status, struct str body) SUSPENDS MUST_CHECK;
@@ -113,7 +115,8 @@ err_t authenticate_body(struct exchange *x, struct str body) MUST_CHECK;
 struct str route_unnamed(struct exchange *x);
 /* Of a path that two dialects share and that names no model: the dialect of the model that is meant. */
 void route_settle_unnamed(struct exchange *x);
-/* Resolve the requested model to candidates. E_NOT_FOUND, E_FORBIDDEN with words for the client. */
+/* Resolve the requested model to candidates that can be asked for this operation. E_NOT_FOUND, E_FORBIDDEN, E_UNSUPPORTED (none can) with words for the
+ * client. */
 err_t route(struct exchange *x, struct str model) MUST_CHECK;
 /* The one candidate of pass-through requests. E_NOT_FOUND, E_FORBIDDEN. */
 err_t route_pass_through(struct exchange *x) MUST_CHECK;
@@ -144,6 +147,16 @@ void translated_request_headers(struct exchange *x, const struct provider_call *
 /* Path and query at the provider for x->endpoint. */
 err_t forward_target(struct exchange *x, struct str *ret_target) MUST_CHECK;
 
+/* --- ability.c --- */
+
+/* Can x's operation be asked of this provider, in any of its dialects? */
+bool can_be_asked(const struct exchange *x, const struct provider *p);
+/* Can it count tokens, or are they to be estimated? */
+bool can_count(const struct exchange *x, const struct provider *p);
+/* What the attempt under way speaks: the client's dialect if x->chosen's provider speaks that as the client does, so that bytes pass through if they
+ * may, else one of the provider's. Sets x->speaks and x->translates. */
+void choose_dialect(struct exchange *x);
+
 /* --- attempt.c --- */
 
 /* What the provider answered to one attempt. */
@@ -159,7 +172,8 @@ struct attempt {
     bool has_body;         /* of a stream: its first bytes                          */
     bool is_stream;
     struct usage usage;
-    const struct api_error *refusal; /* the provider's error in canonical form; NULL: not read yet */
+    const struct api_error *refusal; /* an error that came in a stream or in an answer of status 2xx; NULL: none */
+    const struct api_error *said;    /* see attempt_error() */
 };
 
 /* Send x's request to x->chosen and look at what comes, up to where it can be handed on. The caller closes a->call. E_CANCELLED, or the fiber's own
@@ -177,6 +191,8 @@ static inline bool is_translated(const struct exchange *x)
 /* How to send a translated call: fills *o. Suspends while there is no credential; errors of authorize_call(). */
 err_t translated_options(struct exchange *x, const struct provider_call *call, struct http_call_options *o) SUSPENDS
 MUST_CHECK;
+/* The provider's error in canonical form, unscrubbed; of an answer that is one. */
+const struct api_error *attempt_error(struct exchange *x, struct attempt *a);
 /* Count and log its end. */
 void attempt_settle(struct exchange *x, const struct attempt *a);
 
@@ -186,9 +202,8 @@ void attempt_settle(struct exchange *x, const struct attempt *a);
 struct translation *translation_of(struct exchange *x);
 /* The same with all that is known of the attempt under way: whom it goes to, and by what name of the model. */
 struct translation *translation_for_attempt(struct exchange *x);
-/* x->translated, made if need be. */
-struct translated *translated_of(struct exchange *x);
-/* Say x's request in the words of x->chosen's provider: x->translated->call. E_PARSE and the like with words for the client: it cannot be said. */
+/* Say x's request in the words of x->chosen's provider: x->translated->call. E_PARSE and the like with words for the client: it cannot be said; x->is_unsaid
+ * if that is this provider's fault. */
 err_t translate_request(struct exchange *x) SUSPENDS MUST_CHECK;
 /* Read a whole answer to it. E_PROTOCOL, E_TOO_LARGE. */
 err_t translate_answer(struct exchange *x, struct attempt *a) MUST_CHECK;
@@ -211,11 +226,8 @@ err_t fetch_media(struct exchange *x, struct chat_request *q) SUSPENDS MUST_CHEC
 
 /* --- side_call.c: calls beside the attempt's own, to x->chosen --- */
 
-/* Send `said`, which is borrowed until this returns, and wait for the head of an answer of status 2xx. The caller closes the call. Errors of
- * http_call_open() and authorize_call(); E_UPSTREAM: another status. */
-err_t side_call_open(struct exchange *x, const struct provider_call *said, struct http_call **ret_call) SUSPENDS
-MUST_CHECK;
-/* The same, and its answer's whole body, in the arena. E_TOO_LARGE: more than an answer may have that is held. */
+/* Send `said`, which is borrowed until this returns, and wait for its answer's whole body, in the arena. Errors of http_call_open(), http_call_all() and
+ * authorize_call(); E_UPSTREAM: a status other than 2xx; E_TOO_LARGE: more than an answer may have that is held. */
 err_t side_call(struct exchange *x, const struct provider_call *said, struct str *ret_body) SUSPENDS MUST_CHECK;
 
 /* --- choices.c: several choices from a provider that gives one, and several prompts --- */

@@ -3,7 +3,6 @@
  */
 #include "codec/json_scan.h"
 #include "gateway/exchange.h"
-#include "llm/openai_error.h"
 
 /* An answer too large to be held: on it goes, piece by piece, read on the way. */
 static SUSPENDS err_t relay_pieces(struct exchange *x, struct attempt *a)
@@ -49,37 +48,6 @@ err_t relay_answer(struct exchange *x, struct attempt *a)
     return relay_pieces(x, a);
 }
 
-static const char *string_or_null(struct exchange *x, struct str json)
-{
-    struct str text;
-
-    if (!json.n || json.p[0] != '"' || json_string_value(json, x->r->arena, &text) != OK || !text.n)
-        return NULL;
-    return arena_str(x->r->arena, text).p;
-}
-
-/* The words of an error body, in whatever form: {"error":{"message"}}, {"error":"…"}, {"message"}, {"detail"}. */
-static struct str error_message(struct exchange *x, struct str error, struct str body)
-{
-    const char *text = string_or_null(x, json_find(error, STR("message")));
-
-    if (!text)
-        text = string_or_null(x, error);
-    if (!text)
-        text = string_or_null(x, json_find(body, STR("message")));
-    if (!text)
-        text = string_or_null(x, json_find(body, STR("detail")));
-    return text ? str_from_c(text) : STR_NONE;
-}
-
-/* The same without secrets, for what names things to programs. */
-static const char *scrubbed_or_null(struct exchange *x, struct str json)
-{
-    const char *text = string_or_null(x, json);
-
-    return text ? scrub(x, str_from_c(text)).p : NULL;
-}
-
 /* Statuses that mean nothing to our client: a redirection to the provider's house, or none of HTTP's. */
 static int error_status(int status)
 {
@@ -93,11 +61,6 @@ static bool is_our_credential(const struct attempt *a, const struct api_error *e
     return a->status == 401 || a->status == 403 || e->error_class == ERROR_AUTH;
 }
 
-static struct str header_of(void *ctx, struct str name)
-{
-    return http_head_find(ctx, name);
-}
-
 static void copy_scrubbed(struct exchange *x, const struct api_error *e, struct api_error *ret)
 {
     *ret = *e;
@@ -108,43 +71,23 @@ static void copy_scrubbed(struct exchange *x, const struct api_error *e, struct 
 }
 
 /* In the provider's own dialect. */
-static void read_foreign_error(struct exchange *x, struct attempt *a, struct api_error *ret)
+static void read_provider_error(struct exchange *x, struct attempt *a, struct api_error *ret)
 {
-    struct api_error e = {.status = a->status};
+    const struct api_error *e = attempt_error(x, a);
 
-    if (a->refusal)
-        e = *a->refusal;
-    else
-        x->speaks->provider.read_error(x->r->arena, a->status, a->has_body ? a->body : STR_NONE, header_of,
-                                       (void *)(uintptr_t)http_call_head(a->call), &e);
-    copy_scrubbed(x, &e, ret);
-    ret->status = error_status(e.status ? e.status : error_status_of(error_class_of(&e)));
+    copy_scrubbed(x, e, ret);
+    ret->status = error_status(e->status ? e->status : error_status_of(error_class_of(e)));
     if (is_translated(x)) { /* names of another dialect mean nothing to this client */
-        ret->error_class = error_class_of(&e);
+        ret->error_class = error_class_of(e);
         ret->status = 0;
         ret->param = STR_NONE;
     }
 }
 
-static void read_openai_error(struct exchange *x, struct attempt *a, struct api_error *ret)
-{
-    struct str error = a->has_body ? json_find(a->body, STR("error")) : STR_NONE;
-    struct str message = a->has_body ? error_message(x, error, a->body) : STR_NONE;
-
-    *ret = (struct api_error){.status = error_status(a->status),
-                              .message = scrub(x, message),
-                              .type = scrubbed_or_null(x, json_find(error, STR("type"))),
-                              .code = scrubbed_or_null(x, json_find(error, STR("code"))),
-                              .param = str_from_c(scrubbed_or_null(x, json_find(error, STR("param"))))};
-}
-
 /* *ret_ours: it is about our credential, and the words are ours. */
 static void read_error(struct exchange *x, struct attempt *a, struct api_error *ret, bool *ret_ours)
 {
-    if (x->speaks->provider.read_error)
-        read_foreign_error(x, a, ret);
-    else
-        read_openai_error(x, a, ret);
+    read_provider_error(x, a, ret);
     if (!ret->message.n)
         ret->message = arena_printf(x->r->arena, "The provider '%.*s' answered with status %d.",
                                     STR_ARG(x->chosen->provider->name), a->status);

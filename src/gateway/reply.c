@@ -54,6 +54,8 @@ size_t own_headers(struct exchange *x, struct http_header *to)
         add_header(to, &n, STR("x-crossdock-attempts"), number_text(a, x->facts.attempts));
         add_header(to, &n, STR("x-crossdock-overhead-us"), number_text(a, (uint64_t)x->facts.overhead / 1000));
     }
+    if (x->is_estimated)
+        add_header(to, &n, STR("x-crossdock-estimated"), STR("true"));
     if (is_translated(x)) { /* else what was lost was lost on the way to another provider */
         const struct losses *l = translation_of(x)->losses;
         add_header(to, &n, STR("x-crossdock-dropped"), losses_list(l, LOSS_DROPPED, LOSSES_SHOWN));
@@ -69,10 +71,7 @@ void error_in_dialect(struct exchange *x, const struct api_error *e, struct buf 
     const struct client_side *c = &x->endpoint.dialect->client;
 
     *ret_status = e->status ? e->status : error_status_of(e->error_class);
-    if (c->write_error)
-        c->write_error(translation_of(x), e, to, ret_status, headers);
-    else
-        openai_error_body(e, to);
+    c->write_error(translation_of(x), e, to, ret_status, headers);
 }
 
 err_t reply_error_with(struct exchange *x, const struct api_error *e, const struct http_header *more, size_t count)

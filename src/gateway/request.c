@@ -61,13 +61,30 @@ static SUSPENDS err_t refuse_unanswered(struct exchange *x, const struct attempt
     return reply_error(x, &e);
 }
 
+/* Tokens that nobody is there to count. */
+static SUSPENDS err_t estimate(struct exchange *x)
+{
+    x->translates = false; /* a question that nobody was asked */
+    err_t e = serve_estimate(x);
+    if (e != OK && e != E_CANCELLED && !x->r->status)
+        return refuse_parse(x, e, arena_str(x->r->arena, str_from_c(err_detail(e))), x->param);
+    return e;
+}
+
+/* Does the provider not know the operation? */
+static bool has_none_to_count(const struct exchange *x, const struct attempt *a)
+{
+    return x->endpoint.kind == ENDPOINT_OPERATION && x->endpoint.row->operation == OP_COUNT_TOKENS &&
+           (a->status == 404 || a->status == 405 || a->status == 501);
+}
+
 /* Hand on what came of the last attempt. */
 static SUSPENDS err_t conclude(struct exchange *x, struct attempt *a)
 {
     if (a->error != OK)
         return refuse_unanswered(x, a);
     if (a->outcome != ATTEMPT_OK)
-        return relay_error(x, a);
+        return has_none_to_count(x, a) ? estimate(x) : relay_error(x, a);
     if (x->events)
         return relay_events(x, a);
     if (is_translated(x))
@@ -85,7 +102,8 @@ static SUSPENDS err_t attempt_candidate(struct exchange *x, bool is_last, bool *
     struct attempt *a = arena_new(x->r->arena, struct attempt);
     err_t e = attempt_run(x, a);
 
-    *ret_next = e == OK && a->outcome != ATTEMPT_OK && a->retryable && !is_last && x->client_error == OK;
+    *ret_next =
+        e == OK && a->outcome != ATTEMPT_OK && a->retryable && !is_last && (x->client_error == OK || x->is_unsaid);
     if (e == OK && !*ret_next)
         e = conclude(x, a);
     if (e == E_CANCELLED)
@@ -96,11 +114,20 @@ static SUSPENDS err_t attempt_candidate(struct exchange *x, bool is_last, bool *
     return e;
 }
 
+/* The deployment that would answer next cannot count. */
+static bool is_to_be_estimated(const struct exchange *x, const struct candidate *c)
+{
+    return x->endpoint.kind == ENDPOINT_OPERATION && x->endpoint.row->operation == OP_COUNT_TOKENS &&
+           !can_count(x, c->provider);
+}
+
 static SUSPENDS err_t attempts(struct exchange *x)
 {
     bool next = true;
 
     for (size_t i = 0; next && i < x->candidate_count; i++) {
+        if (is_to_be_estimated(x, &x->candidates[i]))
+            return estimate(x);
         x->chosen = &x->candidates[i];
         use_timeouts(x);
         TRY(attempt_candidate(x, i + 1 == x->candidate_count, &next));
@@ -112,7 +139,7 @@ static SUSPENDS err_t attempts(struct exchange *x)
 
 static SUSPENDS err_t refuse_route(struct exchange *x, err_t cause)
 {
-    struct api_error e = {.status = err_http_status(cause),
+    struct api_error e = {.status = cause == E_UNSUPPORTED ? 400 : err_http_status(cause),
                           .message = arena_str(x->r->arena, str_from_c(err_detail(cause))),
                           .code = cause == E_NOT_FOUND ? "model_not_found" : NULL,
                           .param = cause == E_NOT_FOUND ? STR("model") : STR_NONE};
@@ -174,15 +201,6 @@ static err_t read_wish(struct exchange *x, struct str body)
     return OK;
 }
 
-/* The deployment that would answer cannot count: we estimate. */
-static bool is_to_be_estimated(const struct exchange *x)
-{
-    const struct provider *p = x->candidates[0].provider;
-
-    return x->endpoint.row->operation == OP_COUNT_TOKENS && !vendor_speaks(p->vendor, x->endpoint.dialect) &&
-           !p->dialect->provider.write_count;
-}
-
 /* The whole body, of a client that may ask. *ret_go_on: false if it has been refused. */
 static SUSPENDS err_t take_body(struct exchange *x, struct str *ret_body, bool *ret_go_on)
 {
@@ -237,12 +255,7 @@ static SUSPENDS err_t serve_model(struct exchange *x)
         return refuse_route(x, e);
     if (is_answered_here(x, &own))
         return reply_json(x, 200, buf_str(&own));
-    if (!is_to_be_estimated(x))
-        return attempts(x);
-    e = serve_estimate(x);
-    if (e != OK && e != E_CANCELLED && !x->r->status)
-        return refuse_parse(x, e, arena_str(x->r->arena, str_from_c(err_detail(e))), x->param);
-    return e;
+    return attempts(x);
 }
 
 /* The model of a server that has one: that server, if it speaks the dialect, knows more of it than we. */
@@ -422,7 +435,7 @@ static struct str request_id(struct http_request *r)
 static void begin(struct exchange *x, struct gateway *g, struct http_request *r)
 {
     x->gateway = g;
-    x->endpoint.dialect = dialect_find(STR("openai"));
+    x->endpoint.dialect = dialect_usual;
     x->r = r;
     x->started = rt_now_exact();
     x->facts.id = request_id(r);

@@ -9,7 +9,7 @@
 #include "policy/balance.h"
 #include "rt/loop.h"
 
-enum { NAME_SHOWN = 200 };
+enum { NAME_SHOWN = 200, PROVIDERS_SHOWN = 1000 };
 
 static void add_candidate(struct exchange *x, const struct deployment *d)
 {
@@ -21,22 +21,78 @@ static void add_candidate(struct exchange *x, const struct deployment *d)
             (struct candidate){.provider = d->provider, .model = d->model, .name = d->name, .label = d->name};
 }
 
-static const struct deployment *choose_target(const struct model *m)
+/* One of the targets that can be asked, by weight; NULL: none can. */
+static const struct deployment *choose_target(const struct exchange *x, const struct model *m)
 {
     struct balance_weights weights = {&m->targets[0].weight, sizeof m->targets[0], m->target_count};
 
     if (m->target_count == 1)
-        return m->targets[0].deployment;
-    return m->targets[balance_weighted(weights, NULL, rt_random()).chosen].deployment;
+        return can_be_asked(x, m->targets[0].deployment->provider) ? m->targets[0].deployment : NULL;
+    bool *excluded = arena_alloc(x->r->arena, m->target_count * sizeof *excluded);
+    for (size_t i = 0; i < m->target_count; i++)
+        excluded[i] = !can_be_asked(x, m->targets[i].deployment->provider);
+    size_t chosen = balance_weighted(weights, excluded, rt_random()).chosen;
+    return chosen == BALANCE_NONE ? NULL : m->targets[chosen].deployment;
 }
 
-static void route_configured(struct exchange *x, const struct model *m)
+/* Add it to a list for people, unless it is there. */
+static void name_provider(struct exchange *x, const struct provider *p, struct str *list)
 {
+    struct str quoted = arena_printf(x->r->arena, "'%.*s' (%s)", STR_ARG(p->name), p->vendor->title);
+
+    if (str_find(*list, quoted) < list->n)
+        return;
+    *list = list->n ? arena_printf(x->r->arena, "%.*s, %.*s", STR_ARG(*list), STR_ARG(quoted)) : quoted;
+}
+
+/* What is asked for, in words; of operations that are only relayed, their path says it best. */
+static const char *operation_words(const struct endpoint_row *row)
+{
+    switch (row->operation) {
+    case OP_CHAT:
+        return "generation";
+    case OP_EMBED:
+        return "embeddings";
+    case OP_RERANK:
+        return "reranking";
+    case OP_COUNT_TOKENS:
+        return "a count of tokens";
+    case OP_TOKENIZE:
+        return "tokens";
+    case OP_MODELS:
+    case OP_MODEL:
+    case OP_STATIC:
+    case OP_PASS:
+        break;
+    }
+    return row->path;
+}
+
+static err_t not_offered(const struct exchange *x, struct str name, struct str providers)
+{
+    return fail(E_UNSUPPORTED, "The model '%.*s' cannot be asked for %s: that is not offered by %.*s.",
+                STR_ARG(utf8_prefix(name, NAME_SHOWN)), operation_words(x->endpoint.row), STR_ARG(providers));
+}
+
+static err_t route_configured(struct exchange *x, const struct model *m)
+{
+    const struct deployment *target = choose_target(x, m);
+    struct str unable = STR_NONE;
+
     x->model = m;
     x->facts.model_label = m->name;
-    add_candidate(x, choose_target(m));
+    if (target)
+        add_candidate(x, target);
     for (size_t i = 0; i < m->fallback_count; i++)
-        add_candidate(x, m->fallbacks[i]);
+        if (can_be_asked(x, m->fallbacks[i]->provider))
+            add_candidate(x, m->fallbacks[i]);
+    if (x->candidate_count)
+        return OK;
+    for (size_t i = 0; i < m->target_count && unable.n < PROVIDERS_SHOWN; i++)
+        name_provider(x, m->targets[i].deployment->provider, &unable);
+    for (size_t i = 0; i < m->fallback_count && unable.n < PROVIDERS_SHOWN; i++)
+        name_provider(x, m->fallbacks[i]->provider, &unable);
+    return not_offered(x, m->name, unable);
 }
 
 /* Metrics name what the configuration names; anything else a client thinks of is one label per provider. */
@@ -49,14 +105,20 @@ static void label_served(struct exchange *x, struct candidate *c, struct str mod
     c->label = arena_printf(x->r->arena, "%.*s/*", STR_ARG(c->provider->name));
 }
 
-static void route_served(struct exchange *x, const struct provider *p, struct str name, struct str model)
+static err_t route_served(struct exchange *x, const struct provider *p, struct str name, struct str model)
 {
     struct candidate *c = &x->candidates[0];
+    struct str unable = STR_NONE;
 
     *c = (struct candidate){.provider = p, .model = model, .name = name};
     label_served(x, c, model);
-    x->candidate_count = 1;
     x->facts.model_label = c->label;
+    if (!can_be_asked(x, p)) {
+        name_provider(x, p, &unable);
+        return not_offered(x, name, unable);
+    }
+    x->candidate_count = 1;
+    return OK;
 }
 
 static err_t not_found(struct exchange *x, struct str name)
@@ -133,11 +195,7 @@ err_t route(struct exchange *x, struct str name)
         return not_found(x, name);
     if (x->key && !api_key_allows(x->key, name))
         return fail(E_FORBIDDEN, "This key may not use the model '%.*s'.", STR_ARG(utf8_prefix(name, NAME_SHOWN)));
-    if (m)
-        route_configured(x, m);
-    else
-        route_served(x, p, name, model);
-    return OK;
+    return m ? route_configured(x, m) : route_served(x, p, name, model);
 }
 
 err_t route_pass_through(struct exchange *x)

@@ -6,7 +6,7 @@
  */
 #include "gateway/exchange.h"
 
-err_t side_call_open(struct exchange *x, const struct provider_call *said, struct http_call **ret_call)
+static SUSPENDS err_t open_call(struct exchange *x, const struct provider_call *said, struct http_call **ret_call)
 {
     struct http_call *call CLEANUP(http_call_close_p) = NULL;
     struct http_call_options o = {.method = STR_NONE};
@@ -29,7 +29,7 @@ err_t side_call(struct exchange *x, const struct provider_call *said, struct str
     struct http_call *call CLEANUP(http_call_close_p) = NULL;
     struct str body;
 
-    TRY(side_call_open(x, said, &call));
+    TRY(open_call(x, said, &call));
     TRY(http_call_all(call, x->timeouts.between_bytes, x->snapshot->catalog->limits.held_answer, &body));
     *ret_body = arena_str(x->r->arena, body);
     return OK;

@@ -12,14 +12,9 @@
 
 enum { STORED_MAX = 32 * 1024 * 1024 };
 
-static bool is_responses(const struct exchange *x)
-{
-    return str_eq(str_from_c(x->endpoint.dialect->name), STR("responses"));
-}
-
 bool stored_is_ours(const struct exchange *x)
 {
-    return gateway_kept(x->gateway) && is_responses(x);
+    return gateway_kept(x->gateway) && x->endpoint.dialect->client.keeps_answers;
 }
 
 static struct str key_of(struct exchange *x, const char *what, struct str id)

@@ -227,14 +227,14 @@ static SUSPENDS err_t relay_pieces(struct stream_relay *s)
 err_t relay_stream(struct exchange *x, struct attempt *a)
 {
     struct stream_relay *s = arena_new(x->r->arena, struct stream_relay);
-    bool responses = str_eq(str_from_c(x->endpoint.dialect->name), STR("responses"));
     struct http_header *headers;
     struct http_reply reply = {.status = 200, .length = -1};
     err_t e;
 
     *s = (struct stream_relay){.x = x, .a = a, .carried = BUF_INIT(CARRY_MAX)};
     sse_init(&s->framer, 0);
-    openai_stream_init(&s->stream, responses ? STREAM_RESPONSES : STREAM_CHAT, asks_usage(x));
+    openai_stream_init(&s->stream, x->endpoint.dialect->provider.relay == RELAY_TYPED ? STREAM_RESPONSES : STREAM_CHAT,
+                       asks_usage(x));
     forward_answer_headers(x, a->call, &headers, &reply.count);
     reply.headers = headers;
     x->facts.stream = true;

@@ -56,7 +56,8 @@ struct translation *translation_for_attempt(struct exchange *x)
     return t;
 }
 
-struct translated *translated_of(struct exchange *x)
+/* x->translated, made if need be. */
+static struct translated *translated_of(struct exchange *x)
 {
     struct arena *a = x->r->arena;
     struct translated *d = x->translated;
@@ -67,12 +68,6 @@ struct translated *translated_of(struct exchange *x)
     buf_init(&d->body, BODY_FACTOR * (size_t)x->snapshot->catalog->limits.body_bytes);
     arena_hold(a, d, release_body);
     return d;
-}
-
-static err_t no_operation(const struct exchange *x)
-{
-    return fail(E_UNSUPPORTED, "The provider '%.*s' (%s) does not offer what %s asks for.",
-                STR_ARG(x->chosen->provider->name), x->speaks->title, x->endpoint.row->label);
 }
 
 static err_t read_request(struct exchange *x, struct translated *d)
@@ -110,7 +105,7 @@ static err_t read_request(struct exchange *x, struct translated *d)
     case OP_PASS:
         break;
     }
-    return no_operation(x);
+    return fail(E_UNSUPPORTED, "nothing to translate");
 }
 
 /* As many inputs as one call takes; batches.c sends the rest. */
@@ -122,20 +117,20 @@ static err_t write_embed(struct exchange *x, struct translated *d)
     return x->speaks->provider.write_embed(translation_of(x), &first, &d->call);
 }
 
-static err_t write_request(struct exchange *x, struct translated *d)
+static err_t write_operation(struct exchange *x, struct translated *d)
 {
     const struct provider_side *p = &x->speaks->provider;
     struct translation *t = translation_for_attempt(x);
 
     switch (x->endpoint.row->operation) {
     case OP_CHAT:
-        return p->write_chat ? p->write_chat(t, choices_first(x), &d->call) : no_operation(x);
+        return p->write_chat(t, choices_first(x), &d->call);
     case OP_COUNT_TOKENS:
-        return p->write_count ? p->write_count(t, &d->chat, &d->call) : no_operation(x);
+        return p->write_count(t, &d->chat, &d->call);
     case OP_EMBED:
-        return p->write_embed ? write_embed(x, d) : no_operation(x);
+        return write_embed(x, d);
     case OP_RERANK:
-        return p->write_rerank ? p->write_rerank(t, &d->rerank, &d->call) : no_operation(x);
+        return p->write_rerank(t, &d->rerank, &d->call);
     case OP_TOKENIZE:
     case OP_MODELS:
     case OP_MODEL:
@@ -143,7 +138,13 @@ static err_t write_request(struct exchange *x, struct translated *d)
     case OP_PASS:
         break;
     }
-    return no_operation(x);
+    return fail(E_UNSUPPORTED, "nothing to translate");
+}
+
+static err_t write_request(struct exchange *x, struct translated *d)
+{
+    TRY(write_operation(x, d));
+    return buf_status(&d->body);
 }
 
 /* A strict model takes no answer to half a question. */
@@ -163,6 +164,7 @@ static err_t check_losses(const struct exchange *x)
 err_t translate_request(struct exchange *x)
 {
     struct translated *d = translated_of(x);
+    err_t e;
 
     TRY(read_request(x, d));
     losses_init(&x->losses, x->r->arena);
@@ -174,9 +176,11 @@ err_t translate_request(struct exchange *x)
         TRY(fetch_media(x, &d->chat));
         TRY(thoughts_restore(x, &d->chat));
     }
-    TRY(write_request(x, d));
-    TRY(buf_status(&d->body));
-    return check_losses(x);
+    e = write_request(x, d);
+    if (e == OK)
+        e = check_losses(x);
+    x->is_unsaid = e != OK;
+    return e;
 }
 
 /* --- the answer --- */
@@ -352,6 +356,7 @@ err_t serve_estimate(struct exchange *x)
     TRY(read_request(x, translated_of(x)));
     x->translated->counted = estimate_tokens(&x->translated->chat);
     x->translated->counted_exactly = false;
+    x->is_estimated = true;
     TRY(write_answer(x, &body));
     return reply_json(x, 200, buf_str(&body));
 }

@@ -1,7 +1,11 @@
 /* dialect.c - finding a dialect by name, and what else is the same in all of them. The catalog itself is generated from the files in llm/dialect/. */
 #include "llm/dialect.h"
 
+#include "llm/openai_int.h"
+
 #include <assert.h>
+
+const struct dialect *const dialect_usual = &dialect_openai;
 
 const struct dialect *dialect_find(struct str name)
 {

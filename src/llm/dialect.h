@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct http_head;
 struct vendor;
 
 /* What a request asks for. */
@@ -55,6 +56,13 @@ enum stream_rule {
     STREAM_ALWAYS,  /* the path says so                                   */
     STREAM_IF_TRUE, /* member "stream" is true                            */
     STREAM_UNLESS_FALSE,
+};
+
+/* How a stream is handed on where bytes pass through. */
+enum relay_form {
+    RELAY_FRAMES, /* frame by frame, the dialect's reader watching                          */
+    RELAY_CHUNKS, /* as OpenAI's chunks (openai_stream.h), the fastest way                  */
+    RELAY_TYPED,  /* as its typed events, likewise                                          */
 };
 
 /* An operation as clients reach it. */
@@ -148,6 +156,13 @@ struct answer_frame {
 
 struct client_side {
     const struct endpoint_row *endpoints; /* ends with a row without method */
+    /* Further dialects that clients use below its prefix ("/ollama/v1/chat/completions"): names, NULL-terminated; NULL: none. */
+    const char *const *along;
+    /* Does a request to a path that several dialects have say that it is of this one, by what only its clients send? `path` is tidy. NULL: never. */
+    bool (*claims)(struct str method, struct str path, const struct http_head *head);
+    /* Members of a body by which it is told from another dialect's at the same path: names, NULL-terminated; NULL: none. */
+    const char *const *body_marks;
+    bool keeps_answers;   /* a later request may name an answer instead of repeating it (llm/responses.h) */
     struct str id_header; /* where its SDKs look for the request's id; empty: x-request-id, which is always there */
     /* Is what comes by this row, from a client that calls itself `agent`, said as providers of the dialect itself hear it, so that bytes may pass?
      * NULL: always. */
@@ -185,7 +200,7 @@ struct client_side {
     /* The list of models, or one. */
     err_t (*write_models)(const struct translation *t, const struct model_card *cards, size_t n, struct buf *to);
     err_t (*write_model)(const struct translation *t, const struct model_card *card, struct buf *to);
-    /* An error body; *ret_status: the dialect's status for it (529, ...). `to` has room for 512 bytes at least. Headers that the dialect's clients
+    /* Never NULL. An error body; *ret_status: the dialect's status for it (529, ...). `to` has room for 512 bytes at least. Headers that the dialect's clients
      * look at (x-amzn-errortype) go to ret_headers[2]. */
     void (*write_error)(const struct translation *t, const struct api_error *e, struct buf *to, int *ret_status,
                         struct call_header ret_headers[2]);
@@ -218,11 +233,14 @@ struct provider_side {
         wants_bytes; /* 1 << kind of media blocks (BLOCK_IMAGE, …) that its providers do not fetch by URL themselves */
     /* Of those, may this one's URL be left to the provider all the same (its own store, a video portal)? NULL: none may. */
     bool (*fetches)(struct str url);
+    bool usage_if_asked;    /* streams tell usage only to those who ask for it (stream_options.include_usage)       */
+    bool checks_signatures; /* requests with blobs that another family's model signed are refused                   */
+    enum relay_form relay;
     bool one_choice; /* its answers have one choice only: more are got by several calls */
     /* Where the same dialect's request goes when its bytes pass through: the path at the provider for the row by which it came. NULL: the
      * client's own path without its prefix. */
     err_t (*pass_path)(const struct translation *t, bool stream, struct str *ret_path);
-    /* An error answer in whatever form: class, words, code, retry hint. `header` looks a response header up (STR_NONE if absent). */
+    /* Never NULL. An error answer in whatever form: class, words, code, retry hint. `header` looks a response header up (STR_NONE if absent). */
     void (*read_error)(struct arena *arena, int status, struct str body,
                        struct str (*header)(void *ctx, struct str name), void *ctx, struct api_error *ret);
 };
@@ -238,6 +256,9 @@ struct dialect {
 /* All dialects, sorted by name; NULL-terminated. */
 extern const struct dialect *const dialect_catalog[];
 extern const size_t dialect_catalog_count;
+
+/* Whose paths are looked at first where several dialects have them, and whose form errors have of which nothing tells another: OpenAI's. */
+extern const struct dialect *const dialect_usual;
 
 /* NULL if there is none of that name. */
 const struct dialect *dialect_find(struct str name);

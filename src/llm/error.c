@@ -36,6 +36,31 @@ enum error_class error_class_of(const struct api_error *e)
     return e->error_class != ERROR_BY_STATUS ? e->error_class : error_class_of_status(e->status);
 }
 
+bool error_is_of_provider(enum error_class c)
+{
+    switch (c) {
+    case ERROR_AUTH:
+    case ERROR_QUOTA:
+    case ERROR_FORBIDDEN:
+    case ERROR_NOT_FOUND:
+    case ERROR_CONFLICT:
+    case ERROR_RATE_LIMIT:
+    case ERROR_UPSTREAM:
+    case ERROR_OVERLOADED:
+    case ERROR_TIMEOUT:
+        return true;
+    case ERROR_BY_STATUS:
+    case ERROR_BAD_REQUEST:
+    case ERROR_CONTEXT_LENGTH:
+    case ERROR_CONTENT_POLICY:
+    case ERROR_TOO_LARGE:
+    case ERROR_UNPROCESSABLE:
+    case ERROR_CLASSES:
+        break;
+    }
+    return false;
+}
+
 int error_status_of(enum error_class c)
 {
     switch (c) {

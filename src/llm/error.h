@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a client can do about it; each dialect has its own status and name for each. */
@@ -40,6 +41,8 @@ struct api_error {
 enum error_class error_class_of_status(int status);
 /* The class of `e`: its own, or its status's. Never ERROR_BY_STATUS. */
 enum error_class error_class_of(const struct api_error *e);
+/* Is it about the provider, its account or its model rather than about the request, so that another provider may do better? */
+bool error_is_of_provider(enum error_class c);
 /* The status that stands for a class where the dialect has no other: 400, 401, ..., 502. */
 int error_status_of(enum error_class c);
 

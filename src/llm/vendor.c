@@ -9,6 +9,9 @@
 #include "base/attr.h"
 #include "llm/dialect.h"
 
+/* Servers of models that turn texts into numbers, whatever their dialects can say. */
+#define NUMBERS_ONLY .offers = 1u << OP_EMBED | 1u << OP_RERANK | 1u << OP_TOKENIZE | 1u << OP_PASS
+
 #define BEARER .key_header = "authorization", .key_prefix = "Bearer "
 
 static const char *const openai_also[] = {"responses", "completions", NULL};
@@ -235,7 +238,8 @@ const struct vendor vendor_table[] = {
      .dialect = "rerank",
      .base_url = "https://api.jina.ai/v1",
      .key_env = "JINA_API_KEY",
-     BEARER},
+     BEARER,
+     NUMBERS_ONLY},
     {.name = "llamacpp",
      .title = "llama.cpp server",
      .dialect = "openai",
@@ -321,6 +325,7 @@ const struct vendor vendor_table[] = {
      .dialect = "tei",
      .auth = AUTH_NONE_NEEDED,
      BEARER,
+     NUMBERS_ONLY,
      .also_path = "/v1",
      .also = tei_also},
     {.name = "tgi", .title = "Text Generation Inference", .dialect = "tgi", .auth = AUTH_NONE_NEEDED, BEARER},

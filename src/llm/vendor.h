@@ -73,6 +73,7 @@ struct vendor {
     const char *const *refuses; /* fields that it refuses; NULL-terminated; NULL: none              */
     const char *also_path;      /* in front of the paths of those, where the base URL does not hold it: "/v1" */
     const char *const *adds;    /* fields and parts beyond OpenAI's that it knows; NULL-terminated; NULL: none */
+    unsigned offers;            /* 1 << enum operation of all that it can be asked for; 0: what its dialects can say */
     double temperature_max;     /* 0: the dialect's own                                                   */
     const char *const *
         also; /* further dialects that it speaks natively ("responses", "completions", …) besides `dialect`; NULL-terminated */

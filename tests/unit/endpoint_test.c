@@ -1,6 +1,8 @@
 /* endpoint_test.c - which operation of which dialect a method and path mean. */
 #include "gateway/endpoint.h"
 
+#include <stdio.h>
+
 #include "test.h"
 
 static struct arena arena;
@@ -42,6 +44,55 @@ TEST(doubled_version_trailing_slash_and_prefix_are_tolerated)
     CHECK(is_found("POST", "/openai/chat/completions", "openai", OP_CHAT));
     CHECK(is_found("POST", "/mistral/v1/chat/completions", "openai", OP_CHAT));
     CHECK_EQ(find("POST", "/v1x/chat/completions").kind, ENDPOINT_UNKNOWN);
+}
+
+/* Its path with something in each place. */
+static const char *filled(const struct endpoint_row *row, char *to, size_t max)
+{
+    size_t n = 0;
+
+    for (const char *p = row->path; *p && n + 2 < max; p++) {
+        to[n++] = *p == '{' ? 'x' : *p;
+        if (*p == '{')
+            p = strchr(p, '}');
+    }
+    to[n] = 0;
+    return to;
+}
+
+TEST(the_name_of_a_dialect_in_front_of_a_path_settles_whose_it_is)
+{
+    char plain[200], prefixed[300];
+
+    for (size_t i = 0; i < dialect_catalog_count; i++)
+        for (const struct endpoint_row *row = dialect_catalog[i]->client.endpoints; row->method; row++) {
+            snprintf(prefixed, sizeof prefixed, "/%s%s", dialect_catalog[i]->name, filled(row, plain, sizeof plain));
+            test_context("%s %s", row->method, prefixed);
+            struct endpoint e = find(row->method, prefixed);
+            CHECK(e.dialect == dialect_catalog[i]);
+            CHECK(e.row && e.row->operation == row->operation);
+        }
+}
+
+TEST(dialects_that_clients_use_along_with_another_are_below_its_prefix)
+{
+    for (size_t i = 0; i < dialect_catalog_count; i++)
+        for (const char *const *name = dialect_catalog[i]->client.along; name && *name; name++) {
+            test_context("%s below %s", *name, dialect_catalog[i]->name);
+            CHECK(dialect_find(str_from_c(*name)) != NULL);
+        }
+    CHECK(is_found("POST", "/ollama/v1/chat/completions", "openai", OP_CHAT));
+    CHECK(is_found("POST", "/bedrock/model/m/invoke-with-response-stream", "anthropic", OP_CHAT));
+    CHECK(is_found("POST", "/tei/v1/embeddings", "openai", OP_EMBED));
+}
+
+TEST(every_dialect_can_tell_and_read_errors)
+{
+    for (size_t i = 0; i < dialect_catalog_count; i++) {
+        test_context("%s", dialect_catalog[i]->name);
+        CHECK(dialect_catalog[i]->client.write_error != NULL);
+        CHECK(dialect_catalog[i]->provider.read_error != NULL);
+    }
 }
 
 TEST(a_model_id_may_hold_slashes_coded_or_not)
@@ -147,11 +198,13 @@ TEST(what_is_invoked_on_bedrock_is_told_by_the_body)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct endpoint e = find("POST", "/model/m/invoke");
-        test_context("%s", cases[i].body);
-        endpoint_settle(&e, str_from_c(cases[i].body));
-        CHECK_STR(str_from_c(e.dialect->name), cases[i].dialect);
-        CHECK_EQ(e.row->operation, cases[i].operation);
+        for (size_t k = 0; k < 2; k++) { /* whichever of the two comes first there */
+            struct endpoint e = find("POST", k ? "/bedrock/model/m/invoke" : "/model/m/invoke");
+            test_context("%s", cases[i].body);
+            endpoint_settle(&e, str_from_c(cases[i].body));
+            CHECK_STR(str_from_c(e.dialect->name), cases[i].dialect);
+            CHECK_EQ(e.row->operation, cases[i].operation);
+        }
     }
 }
 

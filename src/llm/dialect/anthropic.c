@@ -5,6 +5,7 @@
  * (rawPredict), November 2026. Hosts differ in where the model and the version stand, and Bedrock in the frames of a stream;
  * vendors with QUIRK_ANTHROPIC_BEDROCK and QUIRK_ANTHROPIC_VERTEX are spoken to so, and clients that use those hosts' paths are understood.
  */
+#include "codec/http1.h"
 #include "llm/anthropic_int.h"
 
 #define VERTEX_MODELS "/v1/projects/{x}/locations/{x}/publishers/anthropic/models/"
@@ -82,6 +83,14 @@ static const struct endpoint_row endpoints[] = {
     {.method = NULL},
 };
 
+/* Its SDKs send the version with every request. */
+static bool claims(struct str method, struct str path, const struct http_head *head)
+{
+    (void)method;
+    (void)path;
+    return http_head_find(head, STR("anthropic-version")).p || str_find(head->query, STR("beta=true")) < head->query.n;
+}
+
 /* Hosts' clients leave model or version to the path, and Bedrock's read other frames. */
 static bool is_native(const struct endpoint_row *row, struct str agent)
 {
@@ -96,6 +105,7 @@ const struct dialect dialect_anthropic = {
     .client =
         {
             .endpoints = endpoints,
+            .claims = claims,
             .id_header = STR_INIT("request-id"),
             .is_native = is_native,
             .read_chat = anthropic_read_chat,
@@ -114,6 +124,7 @@ const struct dialect dialect_anthropic = {
     .provider =
         {
             .one_choice = true,
+            .checks_signatures = true,
             .write_chat = anthropic_write_chat,
             .read_answer = anthropic_read_answer,
             .reader_size = sizeof(struct anthropic_reader),

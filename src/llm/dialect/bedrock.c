@@ -51,6 +51,10 @@ static const struct endpoint_row endpoints[] = {
     {.method = NULL},
 };
 
+static const char *const along[] = {"anthropic", NULL};
+/* Of the models that embed; Claude's Messages have none of them (InvokeModel). */
+static const char *const body_marks[] = {"inputText", "inputImage", "input_type", NULL};
+
 const struct dialect dialect_bedrock = {
     .name = "bedrock",
     .title = "Amazon Bedrock",
@@ -58,6 +62,8 @@ const struct dialect dialect_bedrock = {
     .client =
         {
             .endpoints = endpoints,
+            .along = along,
+            .body_marks = body_marks,
             .id_header = STR_INIT("x-amzn-requestid"),
             .read_chat = bedrock_read_chat,
             .write_answer = bedrock_write_answer,
@@ -88,6 +94,7 @@ const struct dialect dialect_bedrock = {
             .write_count = bedrock_ask_count,
             .read_count = bedrock_read_count,
             .one_choice = true,
+            .checks_signatures = true,
             .wants_bytes = 1 << BLOCK_IMAGE | 1 << BLOCK_AUDIO | 1 << BLOCK_VIDEO | 1 << BLOCK_DOCUMENT,
             .pass_path = bedrock_pass_path,
             .read_error = bedrock_read_error,

@@ -6,6 +6,7 @@
  *
  * Not here: the chat of version 1, batches, data sets, transcription. Wire format: Cohere API v2 reference, November 2026.
  */
+#include "codec/http1.h"
 #include "llm/cohere_int.h"
 
 static const struct endpoint_row rows[] = {
@@ -27,10 +28,22 @@ static err_t pass_path(const struct translation *t, bool stream, struct str *ret
     return OK;
 }
 
+/* Its SDKs say who they are; others ask for lists in Cohere's own words. */
+static bool claims(struct str method, struct str path, const struct http_head *head)
+{
+    struct str agent = http_head_get(head, HDR_USER_AGENT), query = head->query;
+
+    (void)method;
+    (void)path;
+    return http_head_find(head, STR("x-client-name")).p || str_find(agent, STR("cohere")) < agent.n ||
+           str_find(query, STR("endpoint=")) < query.n || str_find(query, STR("page_size=")) < query.n;
+}
+
 const struct dialect dialect_cohere = {
     .name = "cohere",
     .title = "Cohere API v2",
     .client = {.endpoints = rows,
+               .claims = claims,
                .read_chat = cohere_read_chat,
                .write_answer = cohere_write_answer,
                .writer_size = COHERE_WRITER_SIZE,

@@ -40,6 +40,8 @@ const struct dialect dialect_completions = {
                  .reader_begin = openai_reader_begin,
                  .reader_frame = openai_reader_frame,
                  .reader_end = openai_reader_end,
+                 .usage_if_asked = true,
+                 .relay = RELAY_CHUNKS,
                  .pass_path = pass_path,
                  .read_error = openai_read_error},
 };

@@ -5,6 +5,7 @@
  * (QUIRK_VERTEX) differs in the path, in embeddings, and in a few fields. Its base URL holds project and location:
  * https://{location}-aiplatform.googleapis.com/v1/projects/{project}/locations/{location}
  */
+#include "codec/http1.h"
 #include "llm/gemini_int.h"
 
 /* The verbs of a model, below one path of models. */
@@ -60,6 +61,15 @@ static const struct endpoint_row endpoints[] = {
     MODELS("/v1alpha"), MODELS("/v1beta"), MODELS("/v1beta1"), MODELS("/v1"), {.method = NULL},
 };
 
+/* Google's clients say their key in ways of their own, and have verbs behind a model's name. */
+static bool claims(struct str method, struct str path, const struct http_head *head)
+{
+    bool is_verb = str_eq(method, STR("POST")) && str_find_char(path, ':') < path.n;
+
+    return is_verb || http_head_get(head, HDR_X_GOOG_API_KEY).p || str_starts(head->query, STR("key=")) ||
+           str_find(head->query, STR("&key=")) < head->query.n;
+}
+
 const struct dialect dialect_gemini = {
     .name = "gemini",
     .title = "Google Gemini",
@@ -67,6 +77,7 @@ const struct dialect dialect_gemini = {
     .client =
         {
             .endpoints = endpoints,
+            .claims = claims,
             .read_chat = gemini_read_chat,
             .write_answer = gemini_write_answer,
             .framing = gemini_framing,
@@ -93,6 +104,7 @@ const struct dialect dialect_gemini = {
             .write_embed = gemini_ask_embed,
             .read_embed = gemini_read_vectors,
             .embed_batch_max = 100,
+            .checks_signatures = true,
             .write_count = gemini_ask_count,
             .read_count = gemini_read_count,
             .pass_path = gemini_pass_path,

@@ -46,10 +46,13 @@ static enum framing framing(const struct translation *t)
     return FRAMING_LINES;
 }
 
+static const char *const along[] = {"openai", "completions", "anthropic", NULL};
+
 const struct dialect dialect_ollama = {
     .name = "ollama",
     .title = "Ollama",
     .client = {.endpoints = endpoints,
+               .along = along,
                .answer_here = ollama_answer_here,
                .read_chat = ollama_read_chat,
                .write_answer = ollama_write_answer,

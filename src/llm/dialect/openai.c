@@ -61,11 +61,14 @@ static bool is_native(const struct endpoint_row *row, struct str agent)
     return (row->operation != OP_CHAT && row->operation != OP_EMBED) || !openai_of_mistral(agent);
 }
 
+static const char *const along[] = {"responses", "completions", NULL};
+
 const struct dialect dialect_openai = {
     .name = "openai",
     .title = "OpenAI Chat Completions",
     .signer = SIGNER_OPENAI,
     .client = {.endpoints = rows,
+               .along = along,
                .is_native = is_native,
                .read_chat = openai_read_chat,
                .write_answer = openai_write_answer,
@@ -87,6 +90,8 @@ const struct dialect dialect_openai = {
                  .write_embed = openai_write_embed,
                  .read_embed = openai_read_embed_answer,
                  .embed_batch_max = 2048,
+                 .usage_if_asked = true,
+                 .relay = RELAY_CHUNKS,
                  .pass_path = pass_path,
                  .read_error = openai_read_error},
 };

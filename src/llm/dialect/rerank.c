@@ -106,10 +106,15 @@ static err_t write_answer(const struct answer_frame *f, const struct rerank_requ
     return buf_status(to);
 }
 
+static const char *const along[] = {"openai", NULL};
+static const char *const body_marks[] = {"documents", NULL};
+
 const struct dialect dialect_rerank = {
     .name = "rerank",
     .title = "Jina and vLLM reranking",
     .client = {.endpoints = rows,
+               .along = along,
+               .body_marks = body_marks,
                .read_rerank = read_rerank,
                .write_rerank = write_answer,
                .write_error = openai_write_error},

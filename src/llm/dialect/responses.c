@@ -25,6 +25,7 @@ const struct dialect dialect_responses = {
     .title = "OpenAI Responses",
     .signer = SIGNER_OPENAI,
     .client = {.endpoints = endpoints,
+               .keeps_answers = true,
                .read_chat = responses_read_chat,
                .write_answer = responses_write_answer,
                .writer_size = RESPONSES_WRITER_SIZE,
@@ -39,5 +40,7 @@ const struct dialect dialect_responses = {
                  .reader_begin = responses_reader_begin,
                  .reader_frame = responses_reader_frame,
                  .reader_end = responses_reader_end,
+                 .checks_signatures = true,
+                 .relay = RELAY_TYPED,
                  .read_error = openai_read_error},
 };

@@ -345,10 +345,15 @@ static err_t pass_path(const struct translation *t, bool stream, struct str *ret
     return OK;
 }
 
+static const char *const along[] = {"openai", NULL};
+static const char *const body_marks[] = {"texts", NULL};
+
 const struct dialect dialect_tei = {
     .name = "tei",
     .title = "Text Embeddings Inference",
     .client = {.endpoints = rows,
+               .along = along,
+               .body_marks = body_marks,
                .read_embed = read_embed,
                .write_embed = write_embed_answer,
                .read_rerank = read_rerank,

@@ -58,10 +58,15 @@ static err_t pass_path(const struct translation *t, bool stream, struct str *ret
     return OK;
 }
 
+static const char *const along[] = {"openai", "completions", NULL};
+static const char *const body_marks[] = {"parameters", NULL};
+
 const struct dialect dialect_tgi = {
     .name = "tgi",
     .title = "Text Generation Inference",
     .client = {.endpoints = endpoints,
+               .along = along,
+               .body_marks = body_marks,
                .read_chat = tgi_read_chat,
                .write_answer = tgi_write_answer,
                .writer_size = sizeof(struct tgi_writer),
