@@ -20,12 +20,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     if (n < 2)
         return 0;
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world w CLEANUP(world_release);
     struct str rest = str_of((const char *)data + 1, n - 1);
     unsigned side = data[0] & 1;
-    kit_init(&k, sides[side].dialect, sides[side].row, sides[side].vendors[data[0] >> 1 & 3]);
-    k.t.path_model = side ? STR("m") : STR_NONE;
-    fuzz_request(&k, rest);
-    fuzz_answer(&k, rest, framings[data[0] >> 3 & 3]);
+    world_init_at(&w, sides[side].dialect, sides[side].row, sides[side].vendors[data[0] >> 1 & 3]);
+    w.t.path_model = side ? STR("m") : STR_NONE;
+    fuzz_request(&w, rest);
+    fuzz_answer(w.t.client, rest, framings[data[0] >> 3 & 3]);
     return 0;
 }

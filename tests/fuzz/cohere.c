@@ -2,46 +2,18 @@
  * Fuzz target: the readers of Cohere's dialect, of reranking's and of Text Embeddings Inference's, on any bytes.
  *
  * A chat request is read and, if it is one, written for a provider; an answer is read whole and as a stream, whose events must come in their order
- * (tests/unit/dialect_world.h) and end in exactly one END or ERROR. Requests and answers of embeddings and reranking are read and written on.
+ * (dialect_fuzz.h) and end in exactly one END or ERROR. Requests and answers of embeddings and reranking are read and written on.
  */
-#include "../unit/dialect_world.h"
-
-#include <stdlib.h>
+#include "dialect_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void require(bool truth, const char *what)
-{
-    if (truth)
-        return;
-    (void)fprintf(stderr, "%s\n", what);
-    abort();
-}
 
 static void try_chat(const char *vendor, struct str json)
 {
     struct dialect_world w CLEANUP(world_release);
 
     world_init(&w, "cohere", vendor);
-    if (world_read(&w, arena_str(&w.arena, json).p) == OK)
-        (void)world_write(&w);
-}
-
-static void try_answer(struct str bytes)
-{
-    struct event_log log CLEANUP(log_release) = {.text = BUF_INIT(64 * 1024 * 1024)};
-    struct event_log stream CLEANUP(log_release) = {.text = BUF_INIT(64 * 1024 * 1024)};
-    struct chat_sink sink = {log_hear, &log}, streamed = {log_hear, &stream};
-    const struct dialect *d = dialect_find(STR("cohere"));
-    struct arena arena CLEANUP(arena_release);
-
-    arena_init(&arena, 256 * 1024 * 1024);
-    err_t e = d->provider.read_answer(&arena, bytes, &sink);
-    require(!log.wrong, "events of an answer out of order");
-    require(e != OK || log.over, "an answer without an end");
-    e = world_feed(d, bytes, bytes.n / 2, &arena, &streamed);
-    require(!stream.wrong, "events of a stream out of order");
-    require(e != OK || stream.over, "a stream without an end");
+    fuzz_request(&w, json);
 }
 
 static void try_lists(const char *client, const char *provider, struct str json)
@@ -79,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     struct str rest = str_of((const char *)data + 1, n - 1);
     try_chat(vendors[data[0] % ARRAY_LEN(vendors)], rest);
-    try_answer(rest);
+    fuzz_answer(dialect_find(STR("cohere")), rest, FRAMING_SSE);
     try_lists(dialects[data[0] / 2 % ARRAY_LEN(dialects)], dialects[data[0] / 8 % ARRAY_LEN(dialects)], rest);
     return 0;
 }

@@ -17,11 +17,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     if (n < 2)
         return 0;
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world w CLEANUP(world_release);
     struct str rest = str_of((const char *)data + 1, n - 1);
     unsigned side = data[0] & 3;
-    kit_init(&k, sides[side].dialect, sides[side].row, vendors[data[0] >> 2 & 3]);
-    fuzz_request(&k, rest);
-    fuzz_answer(&k, rest, data[0] & 16 ? FRAMING_SSE : FRAMING_LINES);
+    world_init_at(&w, sides[side].dialect, sides[side].row, vendors[data[0] >> 2 & 3]);
+    fuzz_request(&w, rest);
+    fuzz_answer(w.t.client, rest, data[0] & 16 ? FRAMING_SSE : FRAMING_LINES);
     return 0;
 }

@@ -1,5 +1,4 @@
 /* bedrock_dialect_test.c - Converse, ConverseStream and InvokeModel: both sides, whole and streamed, and what each pitfall of the format looks like. */
-#include "canon.h"
 #include "codec/eventstream.h"
 #include "dialect_world.h"
 
@@ -12,20 +11,10 @@
     "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"get_tide\",\"parameters\":{\"type\":\"object\","       \
     "\"properties\":{}}}}]"
 
-static const struct endpoint_row *row_of(const char *dialect, const char *path)
-{
-    const struct endpoint_row *r = dialect_find(str_from_c(dialect))->client.endpoints;
-
-    while (strcmp(r->path, path) != 0)
-        r++;
-    return r;
-}
-
 /* A client that came by this path of Bedrock's, to a provider that is Bedrock with a Claude. */
 static void bedrock_init(struct dialect_world *w, const char *path)
 {
-    world_init(w, "bedrock", "bedrock");
-    w->t.row = row_of("bedrock", path);
+    world_init_at(w, "bedrock", path, "bedrock");
     w->t.path_model = STR("our-model");
     w->t.model = STR(CLAUDE);
 }
@@ -33,19 +22,8 @@ static void bedrock_init(struct dialect_world *w, const char *path)
 /* A client of OpenAI's to a model on Bedrock. */
 static void openai_init(struct dialect_world *w, const char *model)
 {
-    world_init(w, "openai", "bedrock");
-    w->t.row = row_of("openai", "/v1/chat/completions");
+    world_init_at(w, "openai", "/v1/chat/completions", "bedrock");
     w->t.model = str_from_c(model);
-}
-
-static struct str changed(struct dialect_world *w)
-{
-    return losses_list(&w->losses, LOSS_CHANGED, 4096);
-}
-
-static struct str emulated(struct dialect_world *w)
-{
-    return losses_list(&w->losses, LOSS_EMULATED, 4096);
 }
 
 /* Lines of "name {json}" as frames; "!name {json}" is an exception. */
@@ -93,29 +71,7 @@ static struct str events(struct arena *arena, const char *stream)
 /* What a Bedrock client hears of these events. */
 static struct str heard(struct dialect_world *w, const struct chat_event *e, size_t n)
 {
-    struct answer_frame f = world_frame(w);
-    const struct client_side *c = &w->t.client->client;
-    void *state = arena_zalloc(&w->arena, c->writer_size);
-
-    buf_clear(&w->body);
-    err_t failed = c->writer_begin(state, &f, &w->body);
-    for (size_t i = 0; i < n && failed == OK; i++)
-        failed = c->writer_event(state, &e[i], &w->body);
-    return failed == OK ? lines(&w->arena, buf_str(&w->body)) : str_from_c(err_detail(failed));
-}
-
-/* The same events as a whole answer. */
-static struct str told(struct dialect_world *w, const struct chat_event *e, size_t n)
-{
-    struct answer_frame f = world_frame(w);
-    struct answer a;
-    struct chat_sink sink = answer_sink(answer_builder_new(&w->arena, &a));
-
-    buf_clear(&w->body);
-    for (size_t i = 0; i < n; i++)
-        if (chat_tell(&sink, &e[i]) != OK)
-            return STR("out of order");
-    return w->t.client->client.write_answer(&f, &a, &w->body) == OK ? buf_str(&w->body) : STR("failed");
+    return lines(&w->arena, world_say(w, e, n));
 }
 
 /* --- requests of clients --- */
@@ -158,7 +114,7 @@ TEST(bedrock_a_request_written_and_read_again_means_the_same)
     bedrock_init(&b, CONVERSE);
     struct str body = world_translate(&a, rich);
     CHECK_STR(world_dropped(&a), "");
-    CHECK_STR(changed(&a), "");
+    CHECK_STR(world_losses(&a, LOSS_CHANGED), "");
     CHECK_OK(world_read(&b, arena_str(&b.arena, body).p));
     CHECK_STR(canon_request(&b.q, &b.arena), canon_request(&a.q, &a.arena).p);
     CHECK_HOLDS(body, "\"input\":{\"port\": \"Brest\",\"n\":12345678901234567890}");
@@ -296,8 +252,8 @@ TEST(bedrock_is_told_an_openai_conversation)
     CHECK_STR(w.call.path, "/model/us.anthropic.claude-sim-v1%3A0/converse-stream");
     CHECK_EQ(w.call.framing, FRAMING_EVENTSTREAM);
     CHECK(w.call.stream);
-    CHECK_STR(changed(&w), "/temperature");
-    CHECK_STR(emulated(&w), "/stop/1");
+    CHECK_STR(world_losses(&w, LOSS_CHANGED), "/temperature");
+    CHECK_STR(world_losses(&w, LOSS_EMULATED), "/stop/1");
     CHECK_EQ(w.call.emulate.stop_count, 1);
 }
 
@@ -381,7 +337,7 @@ TEST(bedrock_parallel_results_are_one_message) /* pitfall 15 */
     CHECK_HOLDS(body, "\"name\":\"mcp_wind\",\"input\":{\"_raw\":\"[1]\"}}");
     CHECK_LACKS(body, "call 2"); /* no id of Bedrock's alphabet, in call and result alike */
     CHECK_STR(name_map_back(w.call.names, STR("mcp_wind")), "mcp.wind");
-    CHECK_STR(changed(&w), "/messages/1/tool_calls/1");
+    CHECK_STR(world_losses(&w, LOSS_CHANGED), "/messages/1/tool_calls/1");
 }
 
 TEST(bedrock_tools_of_past_calls_are_declared) /* pitfall 14 */
@@ -409,7 +365,7 @@ TEST(bedrock_text_is_parted_from_results_where_the_model_wants_it) /* pitfall 16
                                           ",{\"role\":\"user\",\"content\":\"So?\"}]}");
     CHECK_HOLDS(body, "\"content\":[{\"text\":\"windy\"}]}}]},{\"role\":\"assistant\",\"content\":[{\"text\":"
                       "\"(results received)\"}]},{\"role\":\"user\",\"content\":[{\"text\":\"So?\"}]}]");
-    CHECK_HOLDS(changed(&w), "/messages/4");
+    CHECK_HOLDS(world_losses(&w, LOSS_CHANGED), "/messages/4");
 }
 
 TEST(bedrock_choices_of_tools)
@@ -473,7 +429,7 @@ TEST(bedrock_marks_of_the_cache_stand_where_they_can)
                       "\"properties\":{}}}}}]}");
 
     world_init(&a, "anthropic", "bedrock");
-    a.t.row = row_of("anthropic", "/v1/messages");
+    a.t.row = world_row("anthropic", "/v1/messages");
     a.t.model = STR(CLAUDE);
     body = world_translate(
         &a,
@@ -489,7 +445,7 @@ TEST(bedrock_marks_of_the_cache_stand_where_they_can)
                                ",{\"toolSpec\":{\"name\":\"g\"}}," MARK
                                "]},\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"a\"}," MARK
                                ",{\"text\":\"b\"}," MARK ",{\"text\":\"c\"}," MARK "]}]}");
-    CHECK_STR(changed(&t), "/toolConfig/tools/0/toolSpec");
+    CHECK_STR(world_losses(&t, LOSS_CHANGED), "/toolConfig/tools/0/toolSpec");
     CHECK_HOLDS(body, "{\"text\":\"a\"}," MARK);
     CHECK_HOLDS(body, MARK "]},\"messages\"");
 }
@@ -550,7 +506,7 @@ TEST(bedrock_claude_is_not_forced_while_it_thinks) /* pitfall 26 */
     struct str body = world_translate(&w, "{" OPENAI_ASK "," TIDE_TOOL
                                           ",\"tool_choice\":\"required\",\"reasoning_effort\":\"high\"}");
     CHECK_LACKS(body, "thinking");
-    CHECK_HOLDS(changed(&w), "/reasoning_effort");
+    CHECK_HOLDS(world_losses(&w, LOSS_CHANGED), "/reasoning_effort");
     world_release(&w);
     openai_init(&w, "anthropic.claude-sonnet-4-5-20250929-v1:0");
     body =
@@ -598,7 +554,7 @@ TEST(bedrock_documents_have_names_of_their_own_and_a_text)
     CHECK_HOLDS(body, "\"name\":\"a (2)\"");
     CHECK_HOLDS(body, "\"name\":\"document\"");
     CHECK_HOLDS(body, "{\"text\":\"(see the attached document)\"}]");
-    CHECK_HOLDS(changed(&w), "/messages/0");
+    CHECK_HOLDS(world_losses(&w, LOSS_CHANGED), "/messages/0");
 }
 
 TEST(bedrock_takes_data_and_nothing_that_must_be_fetched)
@@ -631,7 +587,7 @@ TEST(bedrock_has_at_most_four_cache_points_and_the_longer_lived_first)
     CHECK_STR(body,
               "{\"system\":[{\"text\":\"s\"}" POINT "],\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"a\"},"
               "{\"text\":\"b\"}" POINT ",{\"text\":\"c\"}" POINT ",{\"text\":\"d\"}" POINT "]}]}");
-    CHECK_STR(changed(&w), "/messages/0/content/0,/messages/0/content/6");
+    CHECK_STR(world_losses(&w, LOSS_CHANGED), "/messages/0/content/0,/messages/0/content/6");
     w.t.model = STR("meta.llama3-70b-instruct-v1:0");
     CHECK_OK(world_write(&w));
     CHECK_LACKS(buf_str(&w.body), "cachePoint");
@@ -746,7 +702,7 @@ TEST(bedrock_a_stream_and_a_whole_answer_tell_the_same)
                                "open 0.1 redacted AAEC by 2\nclose 0.1\nopen 0.2 text\ntext 0.2 Hi\nclose 0.2\n"
                                "open 0.3 call tooluse_a1 get_tide\ntext 0.3 {\"port\":\"Brest\"}\nclose 0.3\n"
                                "open 0.4 call tooluse_a2 now\ntext 0.4 {}\nclose 0.4\n"
-                               "usage 30 8 cached 7 reasoning 0\nfinish 0 tool_calls \nend\n";
+                               "usage 30 8 cached 7 reasoning 0 written 3/0\nfinish 0 tool_calls \nend\n";
     struct arena arena CLEANUP(arena_release);
 
     arena_init(&arena, 1 << 30);
@@ -758,7 +714,7 @@ TEST(bedrock_a_stream_and_a_whole_answer_tell_the_same)
 static void hear_of_model(struct dialect_world *w, const char *model, struct str *ret_whole, struct str *ret_stream)
 {
     world_init(w, "anthropic", "bedrock");
-    w->t.row = row_of("anthropic", "/v1/messages");
+    w->t.row = world_row("anthropic", "/v1/messages");
     w->t.model = str_from_c(model);
     CHECK_HOLDS(
         world_translate(w, "{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}"),
@@ -810,8 +766,8 @@ TEST(bedrock_reasons_for_stopping)
                    {"model_context_window_exceeded", "finish 0 context "},
                    {"refusal", "finish 0 refusal "},
                    {"something_new", "finish 0 stop "},
-                   {"malformed_tool_use", "error 12 the model's answer was malformed"},
-                   {"malformed_model_output", "error 12 the model's answer was malformed"}};
+                   {"malformed_tool_use", "error 12 502 the model's answer was malformed"},
+                   {"malformed_model_output", "error 12 502 the model's answer was malformed"}};
     struct arena arena CLEANUP(arena_release);
 
     arena_init(&arena, 1 << 30);
@@ -835,17 +791,18 @@ TEST(bedrock_an_exception_in_a_stream_is_an_error) /* pitfall 20 */
     static const struct {
         const char *frame, *error;
     } cases[] = {
-        {"!throttlingException {\"message\":\"slow down\"}", "error 11 slow down\n"},
-        {"!internalServerException {}", "error 12 the provider failed\n"},
-        {"!modelStreamErrorException {\"message\":\"x\",\"originalStatusCode\":500}", "error 12 x\n"},
-        {"!modelStreamErrorException {\"message\":\"x\",\"originalStatusCode\":429}", "error 11 x\n"},
-        {"!validationException {\"message\":\"Input is too long for requested model.\"}", "error 2 Input is too long"},
-        {"!modelTimeoutException {\"message\":\"x\"}", "error 14 x\n"},
-        {"!serviceUnavailableException {\"message\":\"x\"}", "error 13 x\n"},
-        {"!validationException ", "error 1 the provider failed\n"},
-        {"contentBlockDelta {", "error 12 the provider sent an event that is not JSON\n"},
+        {"!throttlingException {\"message\":\"slow down\"}", "error 11 429 slow down\n"},
+        {"!internalServerException {}", "error 12 500 the provider failed\n"},
+        {"!modelStreamErrorException {\"message\":\"x\",\"originalStatusCode\":500}", "error 12 424 x\n"},
+        {"!modelStreamErrorException {\"message\":\"x\",\"originalStatusCode\":429}", "error 11 429 x\n"},
+        {"!validationException {\"message\":\"Input is too long for requested model.\"}",
+         "error 2 400 Input is too long"},
+        {"!modelTimeoutException {\"message\":\"x\"}", "error 14 408 x\n"},
+        {"!serviceUnavailableException {\"message\":\"x\"}", "error 13 503 x\n"},
+        {"!validationException ", "error 1 400 the provider failed\n"},
+        {"contentBlockDelta {", "error 12 502 the provider sent an event that is not JSON\n"},
         {"contentBlockDelta {\"contentBlockIndex\":4,\"delta\":{\"toolUse\":{\"input\":\"x\"}}}",
-         "error 12 the provider sent arguments of a call that it did not begin\n"},
+         "error 12 502 the provider sent arguments of a call that it did not begin\n"},
     };
     struct arena arena CLEANUP(arena_release);
 
@@ -868,7 +825,7 @@ TEST(bedrock_a_stream_that_breaks_off_is_no_answer) /* pitfall 22 */
     CHECK_STR(events(&arena, "messageStart {}\ncontentBlockDelta {\"delta\":{\"text\":\"a\"}}\ncontentBlockStop {}\n"
                              "metadata {\"usage\":{}}"),
               "start  \nopen 0.0 text\ntext 0.0 a\nclose 0.0\n"
-              "error 12 The provider's answer broke off.\n");
+              "error 12 502 The provider's answer broke off.\n");
     CHECK_STR(events(&arena, "messageStart {}\nmessageStop {\"stopReason\":\"end_turn\"}"),
               "start  \nfinish 0 stop \nend\n");
 }
@@ -892,7 +849,7 @@ TEST(bedrock_cites_and_shows_and_keeps_its_own_tools_to_itself)
                 cited)
                 .p,
             &arena),
-        "start  \nopen 0.0 text\ntext 0.0 ab\ncites 0.0 https://e.example\nclose 0.0\nopen 0.1 image iVBO\n"
+        "start  \nopen 0.0 text\ntext 0.0 ab\ncites 0.0 https://e.example quoted\nclose 0.0\nopen 0.1 image iVBO\n"
         "close 0.1\nfinish 0 stop \nend\n");
     CHECK_STR(
         events(&arena, arena_printf(
@@ -905,7 +862,7 @@ TEST(bedrock_cites_and_shows_and_keeps_its_own_tools_to_itself)
                            "messageStop {\"stopReason\":\"end_turn\"}",
                            cited)
                            .p),
-        "start  \nopen 0.0 text\ntext 0.0 ab\ncites 0.0 https://e.example\nclose 0.0\nfinish 0 stop \nend\n");
+        "start  \nopen 0.0 text\ntext 0.0 ab\ncites 0.0 https://e.example quoted\nclose 0.0\nfinish 0 stop \nend\n");
 }
 
 TEST(bedrock_figures_and_tier_of_an_answer)
@@ -930,10 +887,10 @@ TEST(bedrock_figures_and_tier_of_an_answer)
     CHECK_EQ(a.usage.cache_write_1h, 5);
     CHECK_STR(a.service_tier, "priority");
     sink = answer_sink(answer_builder_new(&arena, &a));
-    CHECK_OK(world_feed(dialect_find(STR("bedrock")),
-                        frames(&arena, "messageStop {\"stopReason\":\"end_turn\"}\n"
-                                       "metadata {\"serviceTier\":{\"type\":\"flex\"}}"),
-                        0, &arena, &sink));
+    struct arrival stream = {.framing = FRAMING_EVENTSTREAM,
+                             .bytes = frames(&arena, "messageStop {\"stopReason\":\"end_turn\"}\n"
+                                                     "metadata {\"serviceTier\":{\"type\":\"flex\"}}")};
+    CHECK_OK(world_feed(dialect_find(STR("bedrock")), &stream, &arena, &sink));
     CHECK_STR(a.service_tier, "flex");
     CHECK_STR(events(&arena, "contentBlockDelta {\"contentBlockIndex\":0,\"delta\":{\"text\":\"a\"}}\n"
                              "contentBlockDelta {\"contentBlockIndex\":1,\"delta\":{\"text\":\"b\"}}\n"
@@ -1021,9 +978,9 @@ TEST(bedrock_frames_are_those_of_the_known_vectors)
 
     bedrock_init(&w, STREAM);
     CHECK_STR(heard(&w, e, 1), "messageStart {\"role\":\"assistant\"}\n");
-    CHECK_EQ(w.body.n, 118);
-    CHECK_MEM(w.body.p, want, sizeof want);
-    CHECK_MEM(w.body.p + 114, "\x6f\xa8\xc5\x99", 4);
+    CHECK_EQ(w.out.n, 118);
+    CHECK_MEM(w.out.p, want, sizeof want);
+    CHECK_MEM(w.out.p + 114, "\x6f\xa8\xc5\x99", 4);
 }
 
 TEST(bedrock_clients_get_a_whole_answer)
@@ -1043,7 +1000,7 @@ TEST(bedrock_clients_get_a_whole_answer)
         "\"outputTokens\":8,\"totalTokens\":38,\"cacheReadInputTokens\":7,\"cacheWriteInputTokens\":3},"
         "\"metrics\":{\"latencyMs\":0}}",
         STR_ARG(id));
-    CHECK_STR(told(&w, e, ARRAY_LEN(e)), want.p);
+    CHECK_STR(world_say_whole(&w, e, ARRAY_LEN(e)), want.p);
 }
 
 TEST(bedrock_what_it_says_it_reads_back)
@@ -1164,8 +1121,8 @@ TEST(bedrock_secret_thoughts_of_others_travel_as_bytes)
 
     bedrock_init(&w, STREAM);
     CHECK_HOLDS(heard(&w, e, ARRAY_LEN(e)), "\"redactedContent\":\"Y3Jvc3Nkb2NrLm9wZW5haS5nQUFB\"");
-    CHECK_HOLDS(told(&w, e, ARRAY_LEN(e)), "{\"redactedContent\":\"Y3Jvc3Nkb2NrLm9wZW5haS5nQUFB\"}");
-    CHECK_HOLDS(told(&w, e, ARRAY_LEN(e)), "{\"redactedContent\":\"AAEC\"}");
+    CHECK_HOLDS(world_say_whole(&w, e, ARRAY_LEN(e)), "{\"redactedContent\":\"Y3Jvc3Nkb2NrLm9wZW5haS5nQUFB\"}");
+    CHECK_HOLDS(world_say_whole(&w, e, ARRAY_LEN(e)), "{\"redactedContent\":\"AAEC\"}");
 }
 
 TEST(bedrock_usage_is_there_even_if_nobody_told)
@@ -1183,8 +1140,9 @@ TEST(bedrock_usage_is_there_even_if_nobody_told)
     CHECK_OK(world_read(&w, "{" ASK ",\"additionalModelResponseFieldPaths\":[\"/stop_sequence\"]}"));
     CHECK_STR(heard(&w, e, 3), "messageStart {\"role\":\"assistant\"}\nmessageStop {\"stopReason\":\"stop_sequence\","
                                "\"additionalModelResponseFields\":{\"stop_sequence\":\"END\"}}\nmetadata {" ZEROS "\n");
-    CHECK_STR(told(&w, e, 3), "{\"output\":{\"message\":{\"role\":\"assistant\",\"content\":[]}},\"stopReason\":"
-                              "\"stop_sequence\",\"additionalModelResponseFields\":{\"stop_sequence\":\"END\"}," ZEROS);
+    CHECK_STR(world_say_whole(&w, e, 3),
+              "{\"output\":{\"message\":{\"role\":\"assistant\",\"content\":[]}},\"stopReason\":"
+              "\"stop_sequence\",\"additionalModelResponseFields\":{\"stop_sequence\":\"END\"}," ZEROS);
 }
 
 TEST(bedrock_an_error_in_a_stream_is_an_exception_and_the_last_word)

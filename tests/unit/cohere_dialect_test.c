@@ -1,5 +1,4 @@
 /* cohere_dialect_test.c - Cohere's API v2 as a translating dialect: chat, embeddings, reranking and errors, both sides. */
-#include "canon.h"
 #include "dialect_world.h"
 
 #define ASK "\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]"
@@ -457,8 +456,8 @@ TEST(cohere_every_reason_for_stopping_is_known)
     } cases[] = {{"COMPLETE", "finish 0 stop \nend\n"},
                  {"STOP_SEQUENCE", "finish 0 stop_sequence \nend\n"},
                  {"MAX_TOKENS", "finish 0 length \nend\n"},
-                 {"ERROR", "error 12 the provider failed\n"},
-                 {"TIMEOUT", "error 14 the provider ran out of time\n"}};
+                 {"ERROR", "error 12 502 the provider failed\n"},
+                 {"TIMEOUT", "error 14 504 the provider ran out of time\n"}};
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct arena arena CLEANUP(arena_release);
@@ -476,15 +475,16 @@ TEST(cohere_a_stream_that_breaks_off_is_an_error)
     arena_init(&arena, 64 << 20);
     CHECK_HOLDS(
         world_stream_events("cohere", START EVENT("content-delta", DELTA("content", "{\"text\":\"Hi\"}")), &arena),
-        "text 0.0 Hi\nerror 12 The provider's answer broke off.");
-    CHECK_STR(world_stream_events("cohere", "", &arena), "error 12 The provider's answer broke off.\n");
+        "text 0.0 Hi\nerror 12 502 The provider's answer broke off.");
+    CHECK_STR(world_stream_events("cohere", "", &arena), "error 12 502 The provider's answer broke off.\n");
     CHECK_HOLDS(world_stream_events("cohere",
                                     START
                                     "data: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"ERROR\",\"error\":"
                                     "\"gpu fell off\"}}\n\n",
                                     &arena),
-                "error 12 gpu fell off\n");
-    CHECK_HOLDS(world_stream_events("cohere", "data: {\"message\":\"too many\"}\n\n", &arena), "error 12 too many\n");
+                "error 12 502 gpu fell off\n");
+    CHECK_HOLDS(world_stream_events("cohere", "data: {\"message\":\"too many\"}\n\n", &arena),
+                "error 12 502 too many\n");
 }
 
 /* --- answers for Cohere's clients --- */
@@ -571,13 +571,6 @@ TEST(cohere_a_client_gets_a_whole_answer)
 
 /* --- embeddings, errors --- */
 
-static struct str no_header(void *ctx, struct str name)
-{
-    (void)ctx;
-    (void)name;
-    return STR_NONE;
-}
-
 TEST(cohere_error_bodies_become_classes_and_back)
 {
     static const struct {
@@ -596,7 +589,8 @@ TEST(cohere_error_bodies_become_classes_and_back)
 
     world_init(&w, "cohere", NULL);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        w.t.client->provider.read_error(&w.arena, cases[i].status, str_from_c(cases[i].body), no_header, NULL, &e);
+        w.t.client->provider.read_error(&w.arena, cases[i].status, str_from_c(cases[i].body), world_no_header, NULL,
+                                        &e);
         CHECK(error_class_of(&e) == cases[i].want);
     }
     e = (struct api_error){.status = 400, .message = STR("must be a number"), .param = STR("/k")};

@@ -1,5 +1,4 @@
 /* completions_dialect_test.c - legacy completions over any model, and a provider that only completes. */
-#include "canon.h"
 #include "dialect_world.h"
 
 #define PROMPT "\"model\":\"m\",\"prompt\":\"Once\""

@@ -1,7 +1,9 @@
 /*
  * dialect_world.h - a dialect's slots with all that they need around them, for tests of translation.
  *
- * Events are printed a line each, and checked for their order as they come (llm/event.h), so every test of a reader is a test of that too.
+ * Requests go from a client's document to a provider's; answers from a provider's bytes to events, and from events to a client's bytes. Events are
+ * printed a line each, and checked for their order as they come (llm/event.h), so every test of a reader is a test of that too. Streams come
+ * in pieces of many sizes, each in memory of its own, and must tell the same.
  */
 #ifndef UNIT_DIALECT_WORLD_H
 #define UNIT_DIALECT_WORLD_H
@@ -11,9 +13,11 @@
 #include "llm/dialect.h"
 #include "llm/emulate.h"
 #include "llm/vendor.h"
-#include "test.h"
+#include "unit/canon.h"
+#include "unit/test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 struct dialect_world {
     struct arena arena;
@@ -21,21 +25,34 @@ struct dialect_world {
     struct losses losses;
     struct chat_request q;
     struct provider_call call;
-    struct buf body;
+    struct buf body; /* of a call to a provider */
+    struct buf out;  /* for a client            */
     struct str param;
 };
 
 static inline void world_release(struct dialect_world *w)
 {
     buf_release(&w->body);
+    buf_release(&w->out);
     arena_release(&w->arena);
 }
 
+/* A dialect's row by its path; NULL if it has none. */
+static inline const struct endpoint_row *world_row(const char *dialect, const char *path)
+{
+    for (const struct endpoint_row *r = dialect_find(str_from_c(dialect))->client.endpoints; r->method; r++)
+        if (strcmp(r->path, path) == 0)
+            return r;
+    return NULL;
+}
+
+/* A client of a dialect, and a provider of a vendor (NULL: none). */
 static inline void world_init(struct dialect_world *w, const char *client, const char *vendor)
 {
     *w = (struct dialect_world){0};
     arena_init(&w->arena, 256 * 1024 * 1024);
     buf_init(&w->body, 64 * 1024 * 1024);
+    buf_init(&w->out, 64 * 1024 * 1024);
     losses_init(&w->losses, &w->arena);
     w->t = (struct translation){.arena = &w->arena,
                                 .client = dialect_find(str_from_c(client)),
@@ -50,17 +67,29 @@ static inline void world_init(struct dialect_world *w, const char *client, const
         w->t.provider = dialect_find(str_from_c(w->t.vendor->dialect));
 }
 
+/* The same for a client that came by this path. */
+static inline void world_init_at(struct dialect_world *w, const char *client, const char *path, const char *vendor)
+{
+    world_init(w, client, vendor);
+    w->t.row = world_row(client, path);
+}
+
+/* --- requests --- */
+
 static inline err_t world_read(struct dialect_world *w, const char *json)
 {
     const struct json_tree *tree;
 
     TRY(json_tree_parse(&w->arena, str_from_c(json), &tree));
+    w->param = STR_NONE;
     return w->t.client->client.read_chat(&w->t, tree, &w->q, &w->param);
 }
 
+/* What was lost before is forgotten. */
 static inline err_t world_write(struct dialect_world *w)
 {
     buf_clear(&w->body);
+    losses_init(&w->losses, &w->arena);
     w->call = (struct provider_call){.body = &w->body};
     return w->t.provider->provider.write_chat(&w->t, &w->q, &w->call);
 }
@@ -77,9 +106,15 @@ static inline struct str world_translate(struct dialect_world *w, const char *js
     return buf_str(&w->body);
 }
 
+/* Places of what was lost in one way. */
+static inline struct str world_losses(struct dialect_world *w, enum loss_kind kind)
+{
+    return losses_list(&w->losses, kind, 4096);
+}
+
 static inline struct str world_dropped(struct dialect_world *w)
 {
-    return losses_list(&w->losses, LOSS_DROPPED, 4096);
+    return world_losses(w, LOSS_DROPPED);
 }
 
 /* --- events as text --- */
@@ -148,9 +183,37 @@ static inline void log_block(struct event_log *l, const struct chat_event *e)
         buf_addf(&l->text, " %.*s %.*s%s", STR_ARG(e->id), STR_ARG(e->name), e->custom ? " custom" : "");
     if (e->block_kind == BLOCK_REDACTED)
         buf_addf(&l->text, " %.*s by %d", STR_ARG(e->text), (int)e->signer);
+    if (e->block_kind == BLOCK_OPAQUE)
+        buf_addf(&l->text, " %.*s", STR_ARG(e->text));
     if (e->media)
         buf_addf(&l->text, " %.*s", STR_ARG(e->media->data));
     buf_add_char(&l->text, '\n');
+}
+
+static inline void log_usage(struct event_log *l, const struct usage *u)
+{
+    buf_addf(&l->text, "usage %llu %llu cached %llu reasoning %llu", (unsigned long long)u->input,
+             (unsigned long long)u->output, (unsigned long long)u->cached_input, (unsigned long long)u->reasoning);
+    if (u->cache_write)
+        buf_addf(&l->text, " written %llu/%llu", (unsigned long long)u->cache_write,
+                 (unsigned long long)u->cache_write_1h);
+    buf_add_char(&l->text, '\n');
+}
+
+static inline void log_citation(struct event_log *l, const struct chat_event *e)
+{
+    buf_addf(&l->text, "cites %u.%u %.*s", e->choice, e->block, STR_ARG(e->citation->url));
+    if (e->citation->cited_text.n)
+        buf_addf(&l->text, " %.*s", STR_ARG(e->citation->cited_text));
+    buf_add_char(&l->text, '\n');
+}
+
+static inline void log_error(struct event_log *l, const struct api_error *error)
+{
+    buf_addf(&l->text, "error %d", (int)error_class_of(error));
+    if (error->status)
+        buf_addf(&l->text, " %d", error->status);
+    buf_addf(&l->text, " %.*s\n", STR_ARG(error->message));
 }
 
 static inline err_t log_hear(void *ctx, const struct chat_event *e)
@@ -184,7 +247,7 @@ static inline err_t log_hear(void *ctx, const struct chat_event *e)
         buf_addf(&l->text, "signature %u.%u %.*s by %d\n", e->choice, e->block, STR_ARG(e->text), (int)e->signer);
         break;
     case CHAT_CITATION:
-        buf_addf(&l->text, "cites %u.%u %.*s\n", e->choice, e->block, STR_ARG(e->citation->url));
+        log_citation(l, e);
         break;
     case CHAT_LOGPROBS:
         buf_addf(&l->text, "logprobs %u.%u %.*s\n", e->choice, e->block, STR_ARG(e->text));
@@ -193,9 +256,7 @@ static inline err_t log_hear(void *ctx, const struct chat_event *e)
         buf_addf(&l->text, "close %u.%u\n", e->choice, e->block);
         break;
     case CHAT_USAGE:
-        buf_addf(&l->text, "usage %llu %llu cached %llu reasoning %llu\n", (unsigned long long)e->usage->input,
-                 (unsigned long long)e->usage->output, (unsigned long long)e->usage->cached_input,
-                 (unsigned long long)e->usage->reasoning);
+        log_usage(l, e->usage);
         break;
     case CHAT_FINISH:
         buf_addf(&l->text, "finish %u %s %.*s\n", e->choice, finishes[e->finish], STR_ARG(e->stop_sequence));
@@ -204,7 +265,7 @@ static inline err_t log_hear(void *ctx, const struct chat_event *e)
         buf_addf(&l->text, "end\n");
         break;
     case CHAT_ERROR:
-        buf_addf(&l->text, "error %d %.*s\n", (int)error_class_of(e->error), STR_ARG(e->error->message));
+        log_error(l, e->error);
         break;
     }
     return OK;
@@ -215,7 +276,14 @@ static inline void log_release(struct event_log *l)
     buf_release(&l->text);
 }
 
-/* --- answers --- */
+/* --- answers of a provider --- */
+
+/* A stream, and the pieces in which it comes: the first, then others of one size. 0: all that is left. */
+struct arrival {
+    enum framing framing;
+    struct str bytes;
+    size_t first, each;
+};
 
 /* How a dialect's streams are cut into messages, unless a row of it says otherwise. */
 static inline enum framing world_framing(const struct dialect *d)
@@ -226,53 +294,107 @@ static inline enum framing world_framing(const struct dialect *d)
     return d->client.framing ? d->client.framing(&t) : FRAMING_SSE;
 }
 
-/* Feed a stream in pieces of `first`, then the rest, to a dialect's reader. */
-static inline err_t world_feed(const struct dialect *d, struct str bytes, size_t cut, struct arena *arena,
-                               const struct chat_sink *sink)
-{
-    struct arena scratch CLEANUP(arena_release);
-    struct framer *framer = framer_new(arena, world_framing(d), 0);
-    void *reader = arena_zalloc(arena, d->provider.reader_size);
-    struct str pieces[2] = {str_slice(bytes, 0, cut), str_slice(bytes, cut, bytes.n)};
-    struct frame f;
-    bool got;
+struct feeding {
+    const struct dialect *dialect;
+    struct framer *framer;
+    void *reader;
+    struct arena scratch;
+    const struct chat_sink *sink;
+};
 
-    arena_init(&scratch, 64 * 1024 * 1024);
-    TRY(d->provider.reader_begin(reader, arena));
-    for (int i = 0; i < 2; i++) {
-        for (;;) {
-            TRY(framer_next(framer, &pieces[i], &got, &f));
-            if (!got)
-                break;
-            TRY(d->provider.reader_frame(reader, &f, &scratch, sink));
-            arena_clear(&scratch);
-        }
-    }
-    TRY(framer_end(framer, &got, &f));
-    if (got)
-        TRY(d->provider.reader_frame(reader, &f, &scratch, sink));
-    return d->provider.reader_end(reader, sink);
+static inline void feeding_release(struct feeding *g)
+{
+    arena_release(&g->scratch);
 }
 
-/* A provider's stream as the text of its events, the same wherever it is cut. In the arena. */
-static inline struct str world_bytes_events(const char *dialect, struct str all, struct arena *arena)
+static inline err_t feed_frames(struct feeding *g, struct str piece)
 {
-    struct str want = STR_NONE;
+    struct frame f;
+    bool got = true;
 
-    for (size_t cut = 0; cut <= all.n; cut++) {
-        struct event_log log CLEANUP(log_release) = {.text = BUF_INIT(16 * 1024 * 1024), .join = true};
-        struct chat_sink sink = {log_hear, &log};
-        struct arena own CLEANUP(arena_release);
-        arena_init(&own, 64 * 1024 * 1024);
-        err_t e = world_feed(dialect_find(str_from_c(dialect)), all, cut, &own, &sink);
-        if (e != OK)
-            return arena_printf(arena, "! %s", err_detail(e));
-        if (cut == 0)
-            want = arena_str(arena, buf_str(&log.text));
-        else if (!str_eq(want, buf_str(&log.text)))
-            return arena_printf(arena, "cut at %zu: %.*s", cut, STR_ARG(buf_str(&log.text)));
+    while (got) {
+        TRY(framer_next(g->framer, &piece, &got, &f));
+        if (got)
+            TRY(g->dialect->provider.reader_frame(g->reader, &f, &g->scratch, g->sink));
+        arena_clear(&g->scratch);
+    }
+    return OK;
+}
+
+/* A piece in memory of its own, so that nothing may point into it afterwards. */
+static inline err_t feed_piece(struct feeding *g, struct str piece)
+{
+    char *own = malloc(piece.n + !piece.n);
+
+    if (piece.n)
+        memcpy(own, piece.p, piece.n);
+    err_t e = feed_frames(g, str_of(own, piece.n));
+    free(own);
+    return e;
+}
+
+/* Have a dialect's reader read a stream. */
+static inline err_t world_feed(const struct dialect *d, const struct arrival *from, struct arena *arena,
+                               const struct chat_sink *sink)
+{
+    struct feeding g CLEANUP(feeding_release) = {.dialect = d,
+                                                 .framer = framer_new(arena, from->framing, 0),
+                                                 .reader = arena_zalloc(arena, d->provider.reader_size),
+                                                 .sink = sink};
+    struct frame last;
+    bool got;
+
+    arena_init(&g.scratch, 64 * 1024 * 1024);
+    TRY(d->provider.reader_begin(g.reader, arena));
+    for (size_t at = 0, size = from->first; at < from->bytes.n; at += size, size = from->each) {
+        if (!size)
+            size = from->bytes.n - at;
+        TRY(feed_piece(&g, str_slice(from->bytes, at, at + size)));
+    }
+    TRY(framer_end(g.framer, &got, &last));
+    if (got)
+        TRY(d->provider.reader_frame(g.reader, &last, &g.scratch, sink));
+    return d->provider.reader_end(g.reader, sink);
+}
+
+/* A stream as the text of its events; "!" and the error's text if it cannot be read. In the arena. */
+static inline struct str world_events(const struct dialect *d, const struct arrival *from, struct arena *arena)
+{
+    struct event_log log CLEANUP(log_release) = {.text = BUF_INIT(16 * 1024 * 1024), .join = true};
+    struct chat_sink sink = {log_hear, &log};
+    struct arena own CLEANUP(arena_release);
+
+    arena_init(&own, 64 * 1024 * 1024);
+    err_t e = world_feed(d, from, &own, &sink);
+    return e == OK ? arena_str(arena, buf_str(&log.text)) : arena_printf(arena, "! %s", err_detail(e));
+}
+
+/* The same, cut in two at each place and in pieces of up to 40 bytes, which must not matter. In the arena. */
+static inline struct str world_framed_events(const struct dialect *d, enum framing framing, struct str bytes,
+                                             struct arena *arena)
+{
+    enum { EACH_MAX = 40 };
+    struct str want = world_events(d, &(struct arrival){framing, bytes, 0, 0}, arena);
+    struct arena own CLEANUP(arena_release);
+
+    arena_init(&own, 64 * 1024 * 1024);
+    for (size_t i = 1; i < bytes.n + EACH_MAX; i++) {
+        struct arrival from = {.framing = framing, .bytes = bytes, .first = i};
+        if (i >= bytes.n)
+            from.first = from.each = i - bytes.n + 1;
+        struct str got = world_events(d, &from, &own);
+        if (!str_eq(want, got))
+            return arena_printf(arena, "pieces of %zu and %zu: %.*s", from.first, from.each, STR_ARG(got));
+        arena_clear(&own);
     }
     return want;
+}
+
+static inline struct str world_bytes_events(const char *dialect, struct str bytes, struct arena *arena)
+{
+    const struct dialect *d = dialect_find(str_from_c(dialect));
+
+    return world_framed_events(d, world_framing(d), bytes, arena);
 }
 
 static inline struct str world_stream_events(const char *dialect, const char *bytes, struct arena *arena)
@@ -291,6 +413,16 @@ static inline struct str world_answer_events(const char *dialect, const char *bo
         return arena_printf(arena, "! %s", err_detail(e));
     return arena_str(arena, buf_str(&log.text));
 }
+
+/* For read_error(): an answer without headers. */
+static inline struct str world_no_header(void *ctx, struct str name)
+{
+    (void)ctx;
+    (void)name;
+    return STR_NONE;
+}
+
+/* --- answers to the client --- */
 
 struct client_writer {
     const struct dialect *dialect;
@@ -312,24 +444,62 @@ static inline struct answer_frame world_frame(struct dialect_world *w)
                                  .request = &w->q,
                                  .model = w->t.client_model,
                                  .created = w->t.now,
-                                 .unique = w->t.unique};
+                                 .unique = w->t.unique,
+                                 .input_estimate = 7};
+}
+
+static inline err_t world_writer(struct dialect_world *w, const struct answer_frame *f, struct client_writer *ret)
+{
+    const struct client_side *c = &w->t.client->client;
+
+    *ret = (struct client_writer){w->t.client, arena_zalloc(&w->arena, c->writer_size), &w->out};
+    buf_clear(&w->out);
+    return c->writer_begin(ret->state, f, &w->out);
+}
+
+/* What the world's client hears of these events. */
+static inline struct str world_say(struct dialect_world *w, const struct chat_event *events, size_t n)
+{
+    struct answer_frame f = world_frame(w);
+    struct client_writer writer;
+    err_t e = world_writer(w, &f, &writer);
+
+    for (size_t i = 0; e == OK && i < n; i++)
+        e = client_hear(&writer, &events[i]);
+    return e == OK ? buf_str(&w->out) : arena_printf(&w->arena, "! %s", err_detail(e));
+}
+
+/* The same events as a whole answer. */
+static inline struct str world_say_whole(struct dialect_world *w, const struct chat_event *events, size_t n)
+{
+    struct answer_frame f = world_frame(w);
+    struct answer a;
+    struct chat_sink sink = answer_sink(answer_builder_new(&w->arena, &a));
+    err_t e = OK;
+
+    buf_clear(&w->out);
+    for (size_t i = 0; e == OK && i < n; i++)
+        e = chat_tell(&sink, &events[i]);
+    if (e == OK)
+        e = w->t.client->client.write_answer(&f, &a, &w->out);
+    return e == OK ? buf_str(&w->out) : arena_printf(&w->arena, "! %s", err_detail(e));
 }
 
 /* What the world's client hears of a provider's stream. */
 static inline struct str world_stream_bytes(struct dialect_world *w, const char *provider, struct str bytes)
 {
+    const struct dialect *d = dialect_find(str_from_c(provider));
+    struct arrival from = {.framing = world_framing(d), .bytes = bytes};
     struct answer_frame f = world_frame(w);
-    const struct dialect *c = w->t.client;
-    struct client_writer writer = {c, arena_zalloc(&w->arena, c->client.writer_size), &w->body};
+    struct client_writer writer;
     struct chat_sink client = {client_hear, &writer};
     struct emulator *m = emulator_new(&w->arena, &w->call, &client);
     struct chat_sink sink = m ? emulator_sink(m) : client;
+    err_t e = world_writer(w, &f, &writer);
 
-    buf_clear(&w->body);
-    err_t e = c->client.writer_begin(writer.state, &f, &w->body);
     if (e == OK)
-        e = world_feed(dialect_find(str_from_c(provider)), bytes, 0, &w->arena, &sink);
-    return e == OK ? buf_str(&w->body) : arena_printf(&w->arena, "! %s", err_detail(e));
+        e = world_feed(d, &from, &w->arena, &sink);
+    return e == OK ? buf_str(&w->out) : arena_printf(&w->arena, "! %s", err_detail(e));
 }
 
 static inline struct str world_stream(struct dialect_world *w, const char *provider, const char *bytes)
@@ -342,28 +512,38 @@ static inline struct str world_answer(struct dialect_world *w, const char *provi
 {
     struct answer_frame f = world_frame(w);
     struct answer a;
-    struct answer_builder *b = answer_builder_new(&w->arena, &a);
-    struct chat_sink whole = answer_sink(b);
+    struct chat_sink whole = answer_sink(answer_builder_new(&w->arena, &a));
     struct emulator *m = emulator_new(&w->arena, &w->call, &whole);
     struct chat_sink sink = m ? emulator_sink(m) : whole;
     err_t e = dialect_find(str_from_c(provider))->provider.read_answer(&w->arena, str_from_c(body), &sink);
 
-    buf_clear(&w->body);
+    buf_clear(&w->out);
     if (e == OK)
-        e = w->t.client->client.write_answer(&f, &a, &w->body);
-    return e == OK ? buf_str(&w->body) : arena_printf(&w->arena, "! %s", err_detail(e));
+        e = w->t.client->client.write_answer(&f, &a, &w->out);
+    return e == OK ? buf_str(&w->out) : arena_printf(&w->arena, "! %s", err_detail(e));
 }
+
+/* --- checks --- */
 
 /* Does `text` hold `piece`? With words for the failure. */
 #define CHECK_HOLDS(text, piece)                                                                                       \
     do {                                                                                                               \
         struct str holds_text_ = (text);                                                                               \
-        CHECK_MSG(str_find(holds_text_, STR(piece)) < holds_text_.n, "no %s in:\n%.*s", piece, STR_ARG(holds_text_));  \
+        const char *holds_piece_ = (piece);                                                                            \
+        CHECK_MSG(str_find(holds_text_, str_from_c(holds_piece_)) < holds_text_.n, "no %s in:\n%.*s", holds_piece_,    \
+                  STR_ARG(holds_text_));                                                                               \
     } while (0)
 #define CHECK_LACKS(text, piece)                                                                                       \
     do {                                                                                                               \
         struct str lacks_text_ = (text);                                                                               \
-        CHECK_MSG(str_find(lacks_text_, STR(piece)) == lacks_text_.n, "%s in:\n%.*s", piece, STR_ARG(lacks_text_));    \
+        const char *lacks_piece_ = (piece);                                                                            \
+        CHECK_MSG(str_find(lacks_text_, str_from_c(lacks_piece_)) == lacks_text_.n, "%s in:\n%.*s", lacks_piece_,      \
+                  STR_ARG(lacks_text_));                                                                               \
     } while (0)
+/* Does a dialect's reader tell these events of a stream, in whatever pieces it comes? */
+#define CHECK_EVENTS(w, dialect, framing, bytes, want)                                                                 \
+    CHECK_STR(world_framed_events((dialect), (framing), (bytes), &(w)->arena), (want))
+/* Was this place noted, by its pointer? */
+#define CHECK_LOSS(w, kind, pointer) CHECK_HOLDS(world_losses((w), (kind)), (pointer))
 
 #endif

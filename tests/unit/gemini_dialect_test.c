@@ -1,12 +1,12 @@
 /* Tests of the Gemini dialect: both sides, whole and streamed, embeddings, and what each pitfall of the format looks like. */
-#include "unit/dialect_kit.h"
+#include "dialect_world.h"
 
 #define GENERATE "/v1beta/models/{model}:generateContent"
 #define STREAM "/v1beta/models/{model}:streamGenerateContent"
 
-static void begin(struct kit *k, const char *path, const char *vendor)
+static void begin(struct dialect_world *k, const char *path, const char *vendor)
 {
-    kit_init(k, "gemini", path, vendor);
+    world_init_at(k, "gemini", path, vendor);
     k->t.path_model = STR("chat");
     k->t.model = STR("gemini-2.5-pro");
     k->t.query = STR("alt=sse");
@@ -37,71 +37,72 @@ static const char rich[] =
 
 TEST(gemini_reads_back_what_it_writes)
 {
-    struct kit k CLEANUP(kit_release);
-    struct kit again CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
+    struct dialect_world again CLEANUP(world_release);
 
     begin(&k, GENERATE, "gemini");
     begin(&again, GENERATE, "gemini");
-    CHECK_EQ(kit_read(&k, rich), OK);
-    CHECK_EQ(kit_write(&k), OK);
+    CHECK_EQ(world_read(&k, rich), OK);
+    CHECK_EQ(world_write(&k), OK);
     CHECK_EQ(k.losses.count, 0);
-    CHECK_EQ(kit_read(&again, arena_str(&k.arena, buf_str(&k.body)).p), OK);
-    CHECK_STR(kit_canon(&k, &again.q), kit_canon(&k, &k.q).p);
-    CHECK_HAS(buf_str(&k.body), "\"args\":{\"port\": \"Brest\",\"n\":12345678901234567890}");
+    CHECK_EQ(world_read(&again, arena_str(&k.arena, buf_str(&k.body)).p), OK);
+    CHECK_STR(canon_request(&again.q, &k.arena), canon_request(&k.q, &k.arena).p);
+    CHECK_HOLDS(buf_str(&k.body), "\"args\":{\"port\": \"Brest\",\"n\":12345678901234567890}");
     CHECK_STR(k.call.path, "/models/gemini-2.5-pro:generateContent");
 }
 
 TEST(gemini_request_is_read_whole)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, GENERATE, "gemini");
-    CHECK_EQ(kit_read(&k, rich), OK);
-    struct str got = kit_canon(&k, &k.q);
+    CHECK_EQ(world_read(&k, rich), OK);
+    struct str got = canon_request(&k.q, &k.arena);
     CHECK_STR(k.q.model, "chat");
-    CHECK_HAS(got, "system \n  text text=\"Be brief\"\n");
-    CHECK_HAS(got, "  image source=0 type=\"image/png\" data=\"iVBORw0KGgoAAAAN\"\n");
-    CHECK_HAS(got, "  video source=1 type=\"video/mp4\"");
-    CHECK_HAS(got, "  thinking text=\"hm\" signature=\"Cg==\" signer=3\n");
-    CHECK_HAS(got, "  call id=\"c1\" name=\"get_tide\" arguments=\"{\"port\": \"Brest\",\"n\":12345678901234567890}\" "
-                   "signature=\"Cw==\" signer=3\n");
-    CHECK_HAS(got, "  result id=\"c1\" name=\"get_tide\" error\n    text text=\"closed\"\n");
-    CHECK_HAS(got, "choice 4 get_tide\n");
-    CHECK_HAS(got, "tool hosted name=\"googleSearch\" raw=\"{\"googleSearch\":{}}\"");
-    CHECK_HAS(got, "modalities: [\"text\",\"image\"]\n");
-    CHECK_HAS(got, "reasoning on=2 effort=0 budget=1024 show=2");
-    CHECK_HAS(got, "n: 2\n");
-    CHECK_HAS(got, "top_logprobs: 3\n");
-    CHECK_HAS(got, "extra safetySettings=");
+    CHECK_HOLDS(got, "system \n  text text=\"Be brief\"\n");
+    CHECK_HOLDS(got, "  image source=0 type=\"image/png\" data=\"iVBORw0KGgoAAAAN\"\n");
+    CHECK_HOLDS(got, "  video source=1 type=\"video/mp4\"");
+    CHECK_HOLDS(got, "  thinking text=\"hm\" signature=\"Cg==\" signer=3\n");
+    CHECK_HOLDS(got,
+                "  call id=\"c1\" name=\"get_tide\" arguments=\"{\"port\": \"Brest\",\"n\":12345678901234567890}\" "
+                "signature=\"Cw==\" signer=3\n");
+    CHECK_HOLDS(got, "  result id=\"c1\" name=\"get_tide\" error\n    text text=\"closed\"\n");
+    CHECK_HOLDS(got, "choice 4 get_tide\n");
+    CHECK_HOLDS(got, "tool hosted name=\"googleSearch\" raw=\"{\"googleSearch\":{}}\"");
+    CHECK_HOLDS(got, "modalities: [\"text\",\"image\"]\n");
+    CHECK_HOLDS(got, "reasoning on=2 effort=0 budget=1024 show=2");
+    CHECK_HOLDS(got, "n: 2\n");
+    CHECK_HOLDS(got, "top_logprobs: 3\n");
+    CHECK_HOLDS(got, "extra safetySettings=");
 }
 
 TEST(gemini_keys_in_snake_case_are_the_same)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, GENERATE, "gemini");
-    CHECK_EQ(
-        kit_read(&k, "{\"system_instruction\":{\"parts\":{\"text\":\"s\"}},\"contents\":{\"parts\":[{\"inline_data\":{"
+    CHECK_EQ(world_read(
+                 &k, "{\"system_instruction\":{\"parts\":{\"text\":\"s\"}},\"contents\":{\"parts\":[{\"inline_data\":{"
                      "\"mime_type\":\"image/png\",\"data\":\"ab-_\"}}]},\"generation_config\":{\"max_output_tokens\":5,"
                      "\"thinking_config\":{\"thinking_level\":\"LOW\"}},\"tool_config\":{\"function_calling_config\":{"
                      "\"mode\":\"NONE\"}}}"),
-        OK);
-    struct str got = kit_canon(&k, &k.q);
-    CHECK_HAS(got, "system \n  text text=\"s\"\n");
-    CHECK_HAS(got, "data=\"ab+/\"");
-    CHECK_HAS(got, "max_output: 5\n");
-    CHECK_HAS(got, "effort=3");
-    CHECK_HAS(got, "choice 2");
-    CHECK_HAS_NOT(got, "extra");
+             OK);
+    struct str got = canon_request(&k.q, &k.arena);
+    CHECK_HOLDS(got, "system \n  text text=\"s\"\n");
+    CHECK_HOLDS(got, "data=\"ab+/\"");
+    CHECK_HOLDS(got, "max_output: 5\n");
+    CHECK_HOLDS(got, "effort=3");
+    CHECK_HOLDS(got, "choice 2");
+    CHECK_LACKS(got, "extra");
 }
 
 TEST(gemini_parallel_calls_of_one_name_are_paired_in_order)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, GENERATE, "gemini");
     CHECK_EQ(
-        kit_read(
+        world_read(
             &k,
             "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"name\":\"f\",\"args\":{\"a\":1}}},"
             "{\"functionCall\":{\"name\":\"g\"}},{\"functionCall\":{\"name\":\"f\",\"args\":{\"a\":2}}}]},{\"parts\":["
@@ -116,22 +117,22 @@ TEST(gemini_parallel_calls_of_one_name_are_paired_in_order)
     CHECK(str_eq(result->next->next->id, call->next->id));
     CHECK_STR(result->content->text, "one");
     CHECK_STR(result->next->content->text, "{\"x\":2}");
-    struct kit again CLEANUP(kit_release);
+    struct dialect_world again CLEANUP(world_release);
     begin(&again, GENERATE, "gemini");
     CHECK_EQ(
-        kit_read(&again,
-                 "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"name\":\"f\",\"args\":{}}}]}]}"),
+        world_read(&again,
+                   "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"name\":\"f\",\"args\":{}}}]}]}"),
         OK);
     CHECK(str_eq(again.q.turns->blocks->id, call->id)); /* by place and name: the same next time */
 }
 
 TEST(gemini_schemas_of_googles_kind_become_json_schema)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, GENERATE, "gemini");
     CHECK_EQ(
-        kit_read(
+        world_read(
             &k,
             "{\"contents\":[{\"parts\":[{\"text\":\"x\"}]}],\"tools\":[{\"function_declarations\":[{\"name\":\"f\","
             "\"parameters\":{\"type\":\"OBJECT\",\"properties\":{\"type\":{\"type\":\"STRING\",\"nullable\":true},"
@@ -162,17 +163,17 @@ TEST(gemini_request_refusals_name_the_field)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct kit k CLEANUP(kit_release);
+        struct dialect_world k CLEANUP(world_release);
         begin(&k, GENERATE, "gemini");
         test_context("%s", cases[i].json);
-        CHECK_EQ(kit_read(&k, cases[i].json), E_PARSE);
+        CHECK_EQ(world_read(&k, cases[i].json), E_PARSE);
         CHECK_STR(k.param, cases[i].param);
     }
 }
 
 /* --- requests of others --- */
 
-static struct block *say(struct kit *k, enum chat_role role, enum block_kind kind, const char *text)
+static struct block *say(struct dialect_world *k, enum chat_role role, enum block_kind kind, const char *text)
 {
     struct turn *t = chat_add_turn(&k->q, &k->arena, role, JSON_ABSENT);
     struct block *b = chat_add_block(&t->blocks, &k->arena, kind, JSON_ABSENT);
@@ -181,7 +182,7 @@ static struct block *say(struct kit *k, enum chat_role role, enum block_kind kin
     return b;
 }
 
-static struct block *call(struct kit *k, const char *id, const char *arguments)
+static struct block *call(struct dialect_world *k, const char *id, const char *arguments)
 {
     struct block *b = say(k, CHAT_ASSISTANT, BLOCK_TOOL_CALL, NULL);
 
@@ -191,7 +192,7 @@ static struct block *call(struct kit *k, const char *id, const char *arguments)
     return b;
 }
 
-static struct block *result(struct kit *k, const char *id, const char *text)
+static struct block *result(struct dialect_world *k, const char *id, const char *text)
 {
     struct block *b = say(k, CHAT_USER, BLOCK_TOOL_RESULT, NULL);
 
@@ -200,7 +201,7 @@ static struct block *result(struct kit *k, const char *id, const char *text)
     return b;
 }
 
-static struct tool *offer(struct kit *k, const char *name, const char *schema)
+static struct tool *offer(struct dialect_world *k, const char *name, const char *schema)
 {
     struct tool *t = chat_add_tool(&k->q, &k->arena, TOOL_FUNCTION, JSON_ABSENT);
 
@@ -209,7 +210,7 @@ static struct tool *offer(struct kit *k, const char *name, const char *schema)
     return t;
 }
 
-static void foreign(struct kit *k, const char *vendor, const char *model)
+static void foreign(struct dialect_world *k, const char *vendor, const char *model)
 {
     begin(k, GENERATE, vendor);
     k->q.dialect = dialect_find(STR("openai"));
@@ -217,14 +218,14 @@ static void foreign(struct kit *k, const char *vendor, const char *model)
     k->t.model = str_from_c(model);
 }
 
-static struct str written(struct kit *k)
+static struct str written(struct dialect_world *k)
 {
-    return kit_write(k) == OK ? buf_str(&k->body) : str_from_c(err_detail(E_PARSE));
+    return world_write(k) == OK ? buf_str(&k->body) : str_from_c(err_detail(E_PARSE));
 }
 
 TEST(gemini_results_name_their_function_and_are_objects)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     foreign(&k, "gemini", "gemini-2.5-pro");
     say(&k, CHAT_USER, BLOCK_TEXT, "Tides?");
@@ -233,26 +234,28 @@ TEST(gemini_results_name_their_function_and_are_objects)
     result(&k, "b", "[1,2]");
     result(&k, "a", "{\"h\":3}");
     struct str got = written(&k);
-    CHECK_HAS(got, "{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"id\":\"a\",\"name\":\"get_tide\",\"args\":{}}},"
-                   "{\"functionCall\":"
-                   "{\"id\":\"b\",\"name\":\"get_tide\",\"args\":{\"_raw\":\"[1]\"}}}]}");
-    CHECK_HAS(got, "{\"role\":\"user\",\"parts\":[{\"functionResponse\":{\"id\":\"a\",\"name\":\"get_tide\","
-                   "\"response\":{\"h\":3}}},"
-                   "{\"functionResponse\":{\"id\":\"b\",\"name\":\"get_tide\",\"response\":{\"output\":\"[1,2]\"}}}]}");
-    struct kit v CLEANUP(kit_release);
+    CHECK_HOLDS(got,
+                "{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"id\":\"a\",\"name\":\"get_tide\",\"args\":{}}},"
+                "{\"functionCall\":"
+                "{\"id\":\"b\",\"name\":\"get_tide\",\"args\":{\"_raw\":\"[1]\"}}}]}");
+    CHECK_HOLDS(got,
+                "{\"role\":\"user\",\"parts\":[{\"functionResponse\":{\"id\":\"a\",\"name\":\"get_tide\","
+                "\"response\":{\"h\":3}}},"
+                "{\"functionResponse\":{\"id\":\"b\",\"name\":\"get_tide\",\"response\":{\"output\":\"[1,2]\"}}}]}");
+    struct dialect_world v CLEANUP(world_release);
     foreign(&v, "vertex", "gemini-2.5-pro");
     say(&v, CHAT_USER, BLOCK_TEXT, "x");
     call(&v, "a", "{}");
     result(&v, "a", "no")->is_error = true;
     got = written(&v);
-    CHECK_HAS_NOT(got, "\"id\"");
-    CHECK_HAS(got, "\"response\":{\"error\":\"no\"}");
+    CHECK_LACKS(got, "\"id\"");
+    CHECK_HOLDS(got, "\"response\":{\"error\":\"no\"}");
     CHECK_STR(v.call.path, "/publishers/google/models/gemini-2.5-pro:generateContent");
 }
 
 TEST(gemini_third_generation_is_given_a_stand_in_for_missing_signatures)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     foreign(&k, "gemini", "gemini-3-pro-preview");
     say(&k, CHAT_USER, BLOCK_TEXT, "x");
@@ -261,18 +264,19 @@ TEST(gemini_third_generation_is_given_a_stand_in_for_missing_signatures)
     result(&k, "a", "1");
     result(&k, "b", "2");
     struct str got = written(&k);
-    CHECK_HAS(got, "\"args\":{}},\"thoughtSignature\":\"skip_thought_signature_validator\"},{\"functionCall\":{\"id\":"
-                   "\"b\",\"name\":"
-                   "\"get_tide\",\"args\":{}}}");
+    CHECK_HOLDS(got,
+                "\"args\":{}},\"thoughtSignature\":\"skip_thought_signature_validator\"},{\"functionCall\":{\"id\":"
+                "\"b\",\"name\":"
+                "\"get_tide\",\"args\":{}}}");
     first->signature = STR("Cg==");
     first->signer = SIGNER_GOOGLE;
-    CHECK_HAS(written(&k), "\"thoughtSignature\":\"Cg==\"},{\"functionCall\":{\"id\":\"b\"");
-    CHECK_HAS_NOT(buf_str(&k.body), "skip_thought");
+    CHECK_HOLDS(written(&k), "\"thoughtSignature\":\"Cg==\"},{\"functionCall\":{\"id\":\"b\"");
+    CHECK_LACKS(buf_str(&k.body), "skip_thought");
     first->signer = SIGNER_ANTHROPIC;
-    CHECK_HAS(written(&k), "skip_thought");
+    CHECK_HOLDS(written(&k), "skip_thought");
     CHECK_EQ(k.losses.dropped, 1);
     k.t.model = STR("gemini-2.5-flash");
-    CHECK_HAS_NOT(written(&k), "skip_thought");
+    CHECK_LACKS(written(&k), "skip_thought");
 }
 
 TEST(gemini_schemas_of_others_go_as_they_are)
@@ -280,61 +284,61 @@ TEST(gemini_schemas_of_others_go_as_they_are)
     static const char schema[] =
         "{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/A\"}},\"$defs\":{\"A\":{\"const\":1}},"
         "\"additionalProperties\":false}";
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     foreign(&k, "gemini", "gemini-2.5-pro");
     say(&k, CHAT_USER, BLOCK_TEXT, "x");
     offer(&k, "f", schema);
     offer(&k, "none", "{\"type\":\"object\",\"properties\":{}}");
     struct str got = written(&k);
-    CHECK_HAS(got, "\"parametersJsonSchema\":{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\"");
-    CHECK_HAS(got, "{\"name\":\"none\"}");
+    CHECK_HOLDS(got, "\"parametersJsonSchema\":{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\"");
+    CHECK_HOLDS(got, "{\"name\":\"none\"}");
 }
 
 TEST(gemini_before_the_third_generation_structure_beside_functions_is_a_function)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     foreign(&k, "gemini", "gemini-2.5-pro");
     say(&k, CHAT_USER, BLOCK_TEXT, "x");
     k.q.format = (struct response_format){.kind = FORMAT_SCHEMA, .schema = STR("{\"type\":\"object\"}")};
-    CHECK_HAS(written(&k), "\"responseMimeType\":\"application/json\",\"responseJsonSchema\":{\"type\":\"object\"}");
+    CHECK_HOLDS(written(&k), "\"responseMimeType\":\"application/json\",\"responseJsonSchema\":{\"type\":\"object\"}");
     offer(&k, "f", "");
     struct str got = written(&k);
-    CHECK_HAS(got, "{\"name\":\"structured_answer\"");
-    CHECK_HAS(got, "\"mode\":\"ANY\"");
-    CHECK_HAS_NOT(got, "responseMimeType");
+    CHECK_HOLDS(got, "{\"name\":\"structured_answer\"");
+    CHECK_HOLDS(got, "\"mode\":\"ANY\"");
+    CHECK_LACKS(got, "responseMimeType");
     CHECK_STR(k.call.emulate.schema_tool, "structured_answer");
     k.q.format.kind = FORMAT_JSON;
-    CHECK_HAS(written(&k), "\"systemInstruction\":{\"parts\":[{\"text\":\"Answer with one");
+    CHECK_HOLDS(written(&k), "\"systemInstruction\":{\"parts\":[{\"text\":\"Answer with one");
     CHECK(k.call.emulate.strip_fence);
     k.t.model = STR("gemini-3-pro");
-    CHECK_HAS(written(&k), "responseMimeType");
+    CHECK_HOLDS(written(&k), "responseMimeType");
 }
 
 TEST(gemini_thinking_is_a_level_or_a_budget)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     foreign(&k, "gemini", "gemini-2.5-pro");
     say(&k, CHAT_USER, BLOCK_TEXT, "x");
     k.q.reasoning.effort = EFFORT_LOW;
     k.q.reasoning.show = YES;
-    CHECK_HAS(written(&k), "\"thinkingConfig\":{\"includeThoughts\":true,\"thinkingBudget\":2048}");
+    CHECK_HOLDS(written(&k), "\"thinkingConfig\":{\"includeThoughts\":true,\"thinkingBudget\":2048}");
     k.q.reasoning.effort = EFFORT_NONE;
-    CHECK_HAS(written(&k), "\"thinkingBudget\":0");
+    CHECK_HOLDS(written(&k), "\"thinkingBudget\":0");
     k.q.reasoning.effort = EFFORT_UNSET;
     k.q.reasoning.on = YES;
-    CHECK_HAS(written(&k), "\"thinkingBudget\":-1");
+    CHECK_HOLDS(written(&k), "\"thinkingBudget\":-1");
     k.t.model = STR("gemini-3-flash");
     k.q.reasoning.effort = EFFORT_MAX;
-    CHECK_HAS(written(&k), "\"thinkingLevel\":\"HIGH\"");
+    CHECK_HOLDS(written(&k), "\"thinkingLevel\":\"HIGH\"");
     CHECK_EQ(k.losses.changed, 1);
 }
 
 TEST(gemini_what_cannot_be_said_is_reported_or_done_otherwise)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
     const struct json_tree *doc;
 
     foreign(&k, "gemini", "gemini-2.5-pro");
@@ -355,8 +359,8 @@ TEST(gemini_what_cannot_be_said_is_reported_or_done_otherwise)
     chat_read_setting(&k.q.user, json_node_get(root, STR("user")), &k.arena);
     chat_read_number(&k.q.temperature, json_node_get(root, STR("temperature")));
     struct str got = written(&k);
-    CHECK_HAS(got, "\"stopSequences\":[\"1\",\"2\",\"3\",\"4\",\"5\"]");
-    CHECK_HAS(got, "\"temperature\":2,");
+    CHECK_HOLDS(got, "\"stopSequences\":[\"1\",\"2\",\"3\",\"4\",\"5\"]");
+    CHECK_HOLDS(got, "\"temperature\":2,");
     CHECK_EQ(k.call.emulate.stop_count, 1);
     CHECK_LOSS(&k, LOSS_EMULATED, "/stop/5");
     CHECK_LOSS(&k, LOSS_DROPPED, "/logit_bias");
@@ -366,7 +370,7 @@ TEST(gemini_what_cannot_be_said_is_reported_or_done_otherwise)
 
 TEST(gemini_foreign_thoughts_are_not_sent)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     foreign(&k, "gemini", "gemini-2.5-pro");
     say(&k, CHAT_USER, BLOCK_TEXT, "x");
@@ -374,29 +378,29 @@ TEST(gemini_foreign_thoughts_are_not_sent)
     b->signature = STR("EqQ=");
     b->signer = SIGNER_ANTHROPIC;
     say(&k, CHAT_ASSISTANT, BLOCK_TEXT, "y");
-    CHECK_HAS_NOT(written(&k), "hm");
+    CHECK_LACKS(written(&k), "hm");
     CHECK_EQ(k.losses.dropped, 1);
 }
 
 TEST(gemini_counts_within_a_request)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
     uint64_t n = 0;
 
     foreign(&k, "gemini", "gemini-2.5-pro");
     say(&k, CHAT_USER, BLOCK_TEXT, "x");
     k.call = (struct provider_call){.body = &k.body};
     CHECK_EQ(k.t.provider->provider.write_count(&k.t, &k.q, &k.call), OK);
-    CHECK_HAS(buf_str(&k.body), "{\"generateContentRequest\":{\"model\":\"models/gemini-2.5-pro\",\"contents\":[");
+    CHECK_HOLDS(buf_str(&k.body), "{\"generateContentRequest\":{\"model\":\"models/gemini-2.5-pro\",\"contents\":[");
     CHECK_STR(k.call.path, "/models/gemini-2.5-pro:countTokens");
     CHECK_EQ(k.t.provider->provider.read_count(&k.arena, STR("{\"totalTokens\":31}"), &n), OK);
     CHECK_EQ(n, 31);
     CHECK_EQ(k.t.provider->provider.read_count(&k.arena, STR("{}"), &n), E_PROTOCOL);
     CHECK_EQ(
-        kit_read(&k,
-                 "{\"generateContentRequest\":{\"model\":\"models/m\",\"contents\":[{\"parts\":[{\"text\":\"y\"}]}]}}"),
+        world_read(
+            &k, "{\"generateContentRequest\":{\"model\":\"models/m\",\"contents\":[{\"parts\":[{\"text\":\"y\"}]}]}}"),
         OK);
-    CHECK_HAS(kit_canon(&k, &k.q), "text text=\"y\"");
+    CHECK_HOLDS(canon_request(&k.q, &k.arena), "text text=\"y\"");
 }
 
 /* --- answers of a provider --- */
@@ -421,16 +425,16 @@ static const char stream[] = DATA(
                      "\"promptTokenCount\":20,\"candidatesTokenCount\":6,\"thoughtsTokenCount\":2,"
                      "\"toolUsePromptTokenCount\":3,\"totalTokenCount\":31}}");
 
-static const char told[] = "start r1 gemini-x\nusage in=20 out=0 cached=4 written=0/0 thought=0\n"
-                           "0.0 thinking\n0.0 + Let\n0.0 +  me\n0.0 .\n0.1 text\n0.1 + H\xc3\xa9\n0.1 + llo\n"
-                           "0.1 citation https://x.example llo\n0.1 .\n"
-                           "0.2 call id=<c1> name=<f>\n0.2 signature 3 Cg==\n0.2 + {\"n\": 1e400}\n0.2 .\n"
-                           "0.3 call id=<c2> name=<g>\n0.3 + {}\n0.3 .\n"
-                           "usage in=23 out=8 cached=0 written=0/0 thought=2\n0 tool_calls \nend\n";
+static const char told[] = "start r1 gemini-x\nusage 20 0 cached 4 reasoning 0\n"
+                           "open 0.0 thinking\ntext 0.0 Let me\nclose 0.0\nopen 0.1 text\ntext 0.1 H\xc3\xa9llo\n"
+                           "cites 0.1 https://x.example llo\nclose 0.1\n"
+                           "open 0.2 call c1 f\nsignature 0.2 Cg== by 3\ntext 0.2 {\"n\": 1e400}\nclose 0.2\n"
+                           "open 0.3 call c2 g\ntext 0.3 {}\nclose 0.3\n"
+                           "usage 23 8 cached 0 reasoning 2\nfinish 0 tool_calls \nend\n";
 
 TEST(gemini_stream_is_told_the_same_however_it_is_cut_or_framed)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
     struct buf array CLEANUP(buf_release) = BUF_INIT(1 << 20);
     struct str rest = str_from_c(stream);
 
@@ -447,13 +451,14 @@ TEST(gemini_stream_is_told_the_same_however_it_is_cut_or_framed)
 
 TEST(gemini_stream_cut_short_is_an_error)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
     struct str whole = str_from_c(stream);
 
     begin(&k, STREAM, "gemini");
     size_t reason = str_find(whole, STR("finishReason"));
     for (size_t at = 0; at < whole.n; at++) {
-        struct str got = kit_events(&k, k.t.provider, FRAMING_SSE, str_slice(whole, 0, at), 1000);
+        struct str got =
+            world_events(k.t.provider, &(struct arrival){FRAMING_SSE, str_slice(whole, 0, at), 1000, 1000}, &k.arena);
         bool ended = str_ends(got, STR("end\n"));
         CHECK_MSG(ended || str_find(got, STR("error ")) < got.n, "cut at %zu: %.*s", at, STR_ARG(got));
         CHECK_MSG(!ended || at > reason, "cut at %zu ends well", at);
@@ -462,64 +467,71 @@ TEST(gemini_stream_cut_short_is_an_error)
 
 TEST(gemini_calls_finish_as_tool_calls_and_get_ids)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, GENERATE, "gemini");
-    struct str got = kit_answer_events(
-        &k, k.t.provider,
+    struct str got = world_answer_events(
+        k.t.provider->name,
         "{\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\",\"args\":{}}},{\"functionCall\":"
-        "{\"name\":\"f\",\"args\":{}}}]},\"finishReason\":\"STOP\"}],\"responseId\":\"r\"}");
-    CHECK_HAS(got, "0 tool_calls \nend\n");
-    CHECK_HAS(got, "0.0 call id=<call_");
-    size_t first = str_find(got, STR("call_")),
-           second = first + 5 + str_find(str_slice(got, first + 5, got.n), STR("id=<call_")) + 4;
-    CHECK(!str_eq(str_slice(got, first, first + 25), str_slice(got, second, second + 25)));
+        "{\"name\":\"f\",\"args\":{}}}]},\"finishReason\":\"STOP\"}],\"responseId\":\"r\"}",
+        &k.arena);
+    CHECK_HOLDS(got, "finish 0 tool_calls \nend\n");
+    struct str first = str_slice(got, str_find(got, STR("open 0.0 call call_")), got.n);
+    struct str second = str_slice(got, str_find(got, STR("open 0.1 call call_")), got.n);
+    CHECK(first.n && second.n);
+    CHECK(!str_eq(str_slice(first, 14, 39), str_slice(second, 14, 39)));
 }
 
 TEST(gemini_reasons_to_finish_are_understood)
 {
-    static const char *const reasons[][2] = {
-        {"STOP", "0 stop \nend\n"},       {"MAX_TOKENS", "0 length \nend\n"},
-        {"SAFETY", "0 filter \nend\n"},   {"SPII", "0 filter \nend\n"},
-        {"NEW_REASON", "0 stop \nend\n"}, {"MALFORMED_FUNCTION_CALL", "error 12 502 the model's answer failed"},
-        {"OTHER", "error 12 502"}};
+    static const char *const reasons[][2] = {{"STOP", "finish 0 stop \nend\n"},
+                                             {"MAX_TOKENS", "finish 0 length \nend\n"},
+                                             {"SAFETY", "finish 0 filter \nend\n"},
+                                             {"SPII", "finish 0 filter \nend\n"},
+                                             {"NEW_REASON", "finish 0 stop \nend\n"},
+                                             {"MALFORMED_FUNCTION_CALL", "error 12 502 the model's answer failed"},
+                                             {"OTHER", "error 12 502"}};
 
     for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
-        struct kit k CLEANUP(kit_release);
+        struct dialect_world k CLEANUP(world_release);
         begin(&k, GENERATE, "gemini");
         struct str body =
             arena_printf(&k.arena, "{\"candidates\":[{\"content\":{},\"finishReason\":\"%s\"}]}", reasons[i][0]);
-        CHECK_HAS(kit_answer_events(&k, k.t.provider, body.p), reasons[i][1]);
+        CHECK_HOLDS(world_answer_events(k.t.provider->name, body.p, &k.arena), reasons[i][1]);
     }
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
     begin(&k, GENERATE, "gemini");
-    CHECK_HAS(kit_answer_events(&k, k.t.provider, "{\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}"),
-              "0 filter \nend\n");
-    CHECK_HAS(kit_answer_events(&k, k.t.provider, "{\"candidates\":[{\"content\":{}}]}"), "error 12 502");
-    CHECK_HAS(kit_answer_events(&k, k.t.provider, "{}"), "FAILED");
-    CHECK_HAS(kit_answer_events(&k, k.t.provider, "{\"candidates\":[{\"index\":99,\"finishReason\":\"STOP\"}]}"),
-              "error 12");
+    CHECK_HOLDS(world_answer_events(k.t.provider->name, "{\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}", &k.arena),
+                "finish 0 filter \nend\n");
+    CHECK_HOLDS(world_answer_events(k.t.provider->name, "{\"candidates\":[{\"content\":{}}]}", &k.arena),
+                "error 12 502");
+    CHECK_HOLDS(world_answer_events(k.t.provider->name, "{}", &k.arena), "! ");
+    CHECK_HOLDS(world_answer_events(k.t.provider->name, "{\"candidates\":[{\"index\":99,\"finishReason\":\"STOP\"}]}",
+                                    &k.arena),
+                "error 12");
 }
 
 TEST(gemini_whole_answer_tells_candidates_pictures_and_logprobs)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, GENERATE, "gemini");
-    CHECK_STR(kit_answer_events(&k, k.t.provider,
-                                "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"},{\"inlineData\":{"
-                                "\"mimeType\":\"image/png\",\"data\":\"iV-_\"}},"
-                                "{\"executableCode\":{\"code\":\"1\"}}]},\"finishReason\":\"STOP\"},{\"index\":1,"
-                                "\"content\":{\"parts\":[{\"text\":\"b\"}]},"
-                                "\"logprobsResult\":{\"chosenCandidates\":[{\"token\":\"b\",\"logProbability\":-0.5}],"
-                                "\"topCandidates\":[{\"candidates\":["
-                                "{\"token\":\"c\",\"logProbability\":-1}]}]},\"finishReason\":\"MAX_TOKENS\"}],"
-                                "\"modelVersion\":\"m\",\"responseId\":\"r\"}"),
-              "start r m\n0.0 text\n0.0 + a\n0.0 .\n0.1 image data=<iV+/>\n0.1 .\n0.2 opaque "
-              "blob=<{\"executableCode\":{\"code\":\"1\"}}>\n"
-              "0.2 .\n1.0 text\n1.0 + b\n1 logprobs "
-              "[{\"token\":\"b\",\"logprob\":-0.5,\"bytes\":null,\"top_logprobs\":[{\"token\":\"c\","
-              "\"logprob\":-1,\"bytes\":null}]}]\n1.0 .\n0 stop \n1 length \nend\n");
+    CHECK_STR(
+        world_answer_events(k.t.provider->name,
+                            "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"},{\"inlineData\":{"
+                            "\"mimeType\":\"image/png\",\"data\":\"iV-_\"}},"
+                            "{\"executableCode\":{\"code\":\"1\"}}]},\"finishReason\":\"STOP\"},{\"index\":1,"
+                            "\"content\":{\"parts\":[{\"text\":\"b\"}]},"
+                            "\"logprobsResult\":{\"chosenCandidates\":[{\"token\":\"b\",\"logProbability\":-0.5}],"
+                            "\"topCandidates\":[{\"candidates\":["
+                            "{\"token\":\"c\",\"logProbability\":-1}]}]},\"finishReason\":\"MAX_TOKENS\"}],"
+                            "\"modelVersion\":\"m\",\"responseId\":\"r\"}",
+                            &k.arena),
+        "start r m\nopen 0.0 text\ntext 0.0 a\nclose 0.0\nopen 0.1 image iV+/\nclose 0.1\nopen 0.2 opaque "
+        "{\"executableCode\":{\"code\":\"1\"}}\n"
+        "close 0.2\nopen 1.0 text\ntext 1.0 b\nlogprobs 1.0 "
+        "[{\"token\":\"b\",\"logprob\":-0.5,\"bytes\":null,\"top_logprobs\":[{\"token\":\"c\","
+        "\"logprob\":-1,\"bytes\":null}]}]\nclose 1.0\nfinish 0 stop \nfinish 1 length \nend\n");
 }
 
 /* --- calls whose arguments come in pieces --- */
@@ -529,7 +541,7 @@ TEST(gemini_whole_answer_tells_candidates_pictures_and_logprobs)
 
 TEST(gemini_arguments_in_pieces_are_put_together)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, STREAM, "gemini");
     CHECK_EVENTS(
@@ -545,23 +557,23 @@ TEST(gemini_arguments_in_pieces_are_put_together)
                            "\"willContinue\":true}") PIECES("{}")
                         PIECES("{\"id\":\"c2\",\"name\":\"g\",\"partialArgs\":[{\"jsonPath\":\"$.n\",\"numberValue\":"
                                "7}]}") DONE),
-        "start  \n0.0 call id=<c1> name=<f>\n"
-        "0.0 + {\"port\":\"Br\\ud83d\\ude00\\\"est\",\"stops\":[{\"at\":1.50,\"on\":false,\"late\":\"\"},{\"a "
-        "b's\":null}]}\n0.0 .\n"
-        "0.1 call id=<c2> name=<g>\n0.1 + {\"n\":7}\n0.1 .\n0 tool_calls \nend\n");
+        "start  \nopen 0.0 call c1 f\n"
+        "text 0.0 {\"port\":\"Br\\ud83d\\ude00\\\"est\",\"stops\":[{\"at\":1.50,\"on\":false,\"late\":\"\"},{\"a "
+        "b's\":null}]}\nclose 0.0\n"
+        "open 0.1 call c2 g\ntext 0.1 {\"n\":7}\nclose 0.1\nfinish 0 tool_calls \nend\n");
 }
 
 TEST(gemini_a_call_in_pieces_ends_with_what_comes_next)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, STREAM, "gemini");
     CHECK_EVENTS(&k, k.t.provider, FRAMING_SSE,
                  STR(PIECES("{\"id\":\"c1\",\"name\":\"f\",\"partialArgs\":[{\"jsonPath\":\"$.a\",\"stringValue\":"
                             "\"x\"}],\"willContinue\":true}")
                          PIECES("{\"id\":\"c2\",\"name\":\"g\",\"willContinue\":true}") DONE),
-                 "start  \n0.0 call id=<c1> name=<f>\n0.0 + {\"a\":\"x\"}\n0.0 .\n"
-                 "0.1 call id=<c2> name=<g>\n0.1 + {}\n0.1 .\n0 tool_calls \nend\n");
+                 "start  \nopen 0.0 call c1 f\ntext 0.0 {\"a\":\"x\"}\nclose 0.0\n"
+                 "open 0.1 call c2 g\ntext 0.1 {}\nclose 0.1\nfinish 0 tool_calls \nend\n");
 }
 
 TEST(gemini_pieces_that_do_not_fit_together_are_an_error)
@@ -579,20 +591,21 @@ TEST(gemini_pieces_that_do_not_fit_together_are_an_error)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
-        struct kit k CLEANUP(kit_release);
+        struct dialect_world k CLEANUP(world_release);
         begin(&k, GENERATE, "gemini");
         struct str body = arena_printf(&k.arena,
                                        "{\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\","
                                        "\"partialArgs\":[%s]}},{\"text\":\"x\"}]},\"finishReason\":\"STOP\"}]}",
                                        wrong[i]);
         test_context("case %zu", i);
-        CHECK_HAS(kit_answer_events(&k, k.t.provider, body.p), "error 12 502 the provider sent arguments of a call");
+        CHECK_HOLDS(world_answer_events(k.t.provider->name, body.p, &k.arena),
+                    "error 12 502 the provider sent arguments of a call");
     }
 }
 
 TEST(gemini_pieces_are_bounded_in_number_and_depth)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
     struct buf many CLEANUP(buf_release) = BUF_INIT(1 << 24);
     static const char head[] = "{\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\",";
 
@@ -603,7 +616,8 @@ TEST(gemini_pieces_are_bounded_in_number_and_depth)
         for (int i = 0; i < 4095 + more; i++)
             buf_addf(&many, "%s{\"jsonPath\":\"$.a[%d]\",\"numberValue\":1}", i ? "," : "", i);
         buf_addf(&many, "]}}]},\"finishReason\":\"STOP\"}]}%c", 0);
-        CHECK_HAS(kit_answer_events(&k, k.t.provider, many.p), more ? "error 12 502" : "0 tool_calls \nend\n");
+        CHECK_HOLDS(world_answer_events(k.t.provider->name, many.p, &k.arena),
+                    more ? "error 12 502" : "finish 0 tool_calls \nend\n");
     }
     for (int more = 0; more < 2; more++) {
         buf_clear(&many);
@@ -611,26 +625,27 @@ TEST(gemini_pieces_are_bounded_in_number_and_depth)
         for (int i = 0; i < 64 + more; i++)
             buf_addf(&many, ".a");
         buf_addf(&many, "\",\"numberValue\":1}]}}]},\"finishReason\":\"STOP\"}]}%c", 0);
-        CHECK_HAS(kit_answer_events(&k, k.t.provider, many.p), more ? "error 12 502" : "0 tool_calls \nend\n");
+        CHECK_HOLDS(world_answer_events(k.t.provider->name, many.p, &k.arena),
+                    more ? "error 12 502" : "finish 0 tool_calls \nend\n");
     }
 }
 
 /* --- sources --- */
 
-static void begin_openai(struct kit *k)
+static void begin_openai(struct dialect_world *k)
 {
-    kit_init(k, "openai", "/v1/chat/completions", "gemini");
+    world_init_at(k, "openai", "/v1/chat/completions", "gemini");
     k->t.model = STR("gemini-2.5-pro");
     k->q = (struct chat_request){.dialect = k->t.client, .reasoning.budget = -1};
 }
 
 TEST(gemini_citations_have_their_places_in_characters)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin_openai(&k);
-    struct str got = kit_relayed(
-        &k,
+    struct str got = world_answer(
+        &k, k.t.provider->name,
         "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"hm\",\"thought\":true},{\"text\":\"\xc3\xa9t\xc3\xa9 in "
         "Brest.\"}]},\"finishReason\":\"STOP\",\"groundingMetadata\":{\"groundingChunks\":[{\"web\":{\"uri\":"
         "\"https://w.example\",\"title\":\"W\"}},{\"maps\":{\"uri\":\"https://m.example\",\"title\":\"M\"}},"
@@ -638,18 +653,19 @@ TEST(gemini_citations_have_their_places_in_characters)
         "\"groundingSupports\":[{\"segment\":{\"partIndex\":1,\"startIndex\":6,\"endIndex\":14,\"text\":\"in Brest\"},"
         "\"groundingChunkIndices\":[0,1,2]},{\"segment\":{\"endIndex\":99},\"groundingChunkIndices\":[0]}]},"
         "\"citationMetadata\":{\"citationSources\":[{\"endIndex\":5,\"uri\":\"https://c.example\"}]}}]}");
-    CHECK_HAS(got, "{\"type\":\"url_citation\",\"url_citation\":{\"start_index\":4,\"end_index\":12,\"url\":\"https://"
-                   "w.example\",\"title\":\"W\"}}");
-    CHECK_HAS(got, "\"start_index\":4,\"end_index\":12,\"url\":\"https://m.example\"");
-    CHECK_HAS(got, "\"start_index\":0,\"end_index\":0,\"url\":\"https://w.example\"");
-    CHECK_HAS(got, "\"start_index\":0,\"end_index\":3,\"url\":\"https://c.example\"");
-    CHECK_HAS_NOT(got, "only a title"); /* there is no address to give */
+    CHECK_HOLDS(got,
+                "{\"type\":\"url_citation\",\"url_citation\":{\"start_index\":4,\"end_index\":12,\"url\":\"https://"
+                "w.example\",\"title\":\"W\"}}");
+    CHECK_HOLDS(got, "\"start_index\":4,\"end_index\":12,\"url\":\"https://m.example\"");
+    CHECK_HOLDS(got, "\"start_index\":0,\"end_index\":0,\"url\":\"https://w.example\"");
+    CHECK_HOLDS(got, "\"start_index\":0,\"end_index\":3,\"url\":\"https://c.example\"");
+    CHECK_LACKS(got, "only a title"); /* there is no address to give */
 }
 
 /* Pieces of a stream count on; ASCII and other pieces side by side. */
 TEST(gemini_citations_in_a_stream_count_from_the_texts_beginning)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
     struct answer *a;
 
     begin_openai(&k);
@@ -665,11 +681,13 @@ TEST(gemini_citations_in_a_stream_count_from_the_texts_beginning)
                    "\"groundingSupports\":[{\"segment\":{\"startIndex\":4,\"endIndex\":12},"
                    "\"groundingChunkIndices\":[0]}]}}]}"}};
     void *reader = arena_zalloc(&k.arena, k.t.provider->provider.reader_size);
+    struct arena scratch CLEANUP(arena_release);
+    arena_init(&scratch, 1 << 20);
     CHECK_EQ(k.t.provider->provider.reader_begin(reader, &k.arena), OK);
     for (size_t i = 0; i < ARRAY_LEN(frames); i++) {
         struct frame f = {.data = str_from_c(frames[i].json)};
-        CHECK_EQ(k.t.provider->provider.reader_frame(reader, &f, &k.scratch, &sink), OK);
-        arena_clear(&k.scratch);
+        CHECK_EQ(k.t.provider->provider.reader_frame(reader, &f, &scratch, &sink), OK);
+        arena_clear(&scratch);
     }
     CHECK_EQ(k.t.provider->provider.reader_end(reader, &sink), OK);
     const struct citation *c = a->choices[0].blocks->citations;
@@ -680,39 +698,41 @@ TEST(gemini_citations_in_a_stream_count_from_the_texts_beginning)
 
 TEST(gemini_sources_without_a_place_are_told_of_the_whole)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, GENERATE, "gemini");
-    CHECK_HAS(
-        kit_answer_events(&k, k.t.provider,
-                          "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},\"finishReason\":\"STOP\","
-                          "\"groundingMetadata\":{\"groundingChunks\":[{\"web\":{\"uri\":\"https://w.example\"}}]"
-                          "},\"urlContextMetadata\":{\"urlMetadata\":[{\"retrievedUrl\":\"https://w.example\","
-                          "\"urlRetrievalStatus\":\"URL_RETRIEVAL_STATUS_SUCCESS\"}]}}]}"),
-        "0.0 + a\n0.0 citation https://w.example \n0.0 .\n");
-    CHECK_HAS(
-        kit_answer_events(&k, k.t.provider,
-                          "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},\"finishReason\":\"STOP\","
-                          "\"urlContextMetadata\":{\"urlMetadata\":[{\"retrievedUrl\":\"https://bad.example\","
-                          "\"urlRetrievalStatus\":\"URL_RETRIEVAL_STATUS_ERROR\"},{\"retrievedUrl\":"
-                          "\"https://u.example\",\"urlRetrievalStatus\":\"URL_RETRIEVAL_STATUS_SUCCESS\"}]}}]}"),
-        "0.0 + a\n0.0 citation https://u.example \n0.0 .\n");
+    CHECK_HOLDS(
+        world_answer_events(k.t.provider->name,
+                            "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},\"finishReason\":\"STOP\","
+                            "\"groundingMetadata\":{\"groundingChunks\":[{\"web\":{\"uri\":\"https://w.example\"}}]"
+                            "},\"urlContextMetadata\":{\"urlMetadata\":[{\"retrievedUrl\":\"https://w.example\","
+                            "\"urlRetrievalStatus\":\"URL_RETRIEVAL_STATUS_SUCCESS\"}]}}]}",
+                            &k.arena),
+        "text 0.0 a\ncites 0.0 https://w.example\nclose 0.0\n");
+    CHECK_HOLDS(
+        world_answer_events(k.t.provider->name,
+                            "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},\"finishReason\":\"STOP\","
+                            "\"urlContextMetadata\":{\"urlMetadata\":[{\"retrievedUrl\":\"https://bad.example\","
+                            "\"urlRetrievalStatus\":\"URL_RETRIEVAL_STATUS_ERROR\"},{\"retrievedUrl\":"
+                            "\"https://u.example\",\"urlRetrievalStatus\":\"URL_RETRIEVAL_STATUS_SUCCESS\"}]}}]}",
+                            &k.arena),
+        "text 0.0 a\ncites 0.0 https://u.example\nclose 0.0\n");
 }
 
 TEST(gemini_words_for_a_blocked_prompt_are_a_refusal)
 {
     static const char blocked[] =
         "{\"promptFeedback\":{\"blockReason\":\"SAFETY\",\"blockReasonMessage\":\"Not about that.\"}}";
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, GENERATE, "gemini");
-    CHECK_HAS(kit_answer_events(&k, k.t.provider, blocked),
-              "0.0 refusal\n0.0 + Not about that.\n0.0 .\n0 filter \nend\n");
-    kit_release(&k);
+    CHECK_HOLDS(world_answer_events(k.t.provider->name, blocked, &k.arena),
+                "open 0.0 refusal\ntext 0.0 Not about that.\nclose 0.0\nfinish 0 filter \nend\n");
+    world_release(&k);
     begin_openai(&k);
-    struct str got = kit_relayed(&k, blocked);
-    CHECK_HAS(got, "\"refusal\":\"Not about that.\"");
-    CHECK_HAS(got, "\"finish_reason\":\"content_filter\"");
+    struct str got = world_answer(&k, k.t.provider->name, blocked);
+    CHECK_HOLDS(got, "\"refusal\":\"Not about that.\"");
+    CHECK_HOLDS(got, "\"finish_reason\":\"content_filter\"");
 }
 
 /* --- signatures of parts that are no text --- */
@@ -723,19 +743,19 @@ TEST(gemini_signatures_of_pictures_and_code_come_back_on_them)
         "[{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"iVBORw0KGgoAAAAN\"},\"thoughtSignature\":\"Cg==\"},"
         "{\"executableCode\":{\"language\":\"PYTHON\",\"code\":\"1\"},\"thoughtSignature\":\"Cw==\"},"
         "{\"codeExecutionResult\":{\"outcome\":\"OUTCOME_OK\",\"output\":\"1\"}}]";
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, GENERATE, "gemini");
     struct str body =
         arena_printf(&k.arena, "{\"candidates\":[{\"content\":{\"parts\":%s},\"finishReason\":\"STOP\"}]}", parts);
-    CHECK_HAS(kit_relayed(&k, body.p), parts);
-    struct str again = kit_translate(
+    CHECK_HOLDS(world_answer(&k, k.t.provider->name, body.p), parts);
+    struct str again = world_translate(
         &k, arena_printf(&k.arena,
                          "{\"contents\":[{\"parts\":[{\"text\":\"draw\"}]},{\"role\":\"model\",\"parts\":%s},"
                          "{\"parts\":[{\"text\":\"more\"}]}]}",
                          parts)
                 .p);
-    CHECK_HAS(again, parts);
+    CHECK_HOLDS(again, parts);
     CHECK_EQ(k.losses.count, 0);
 }
 
@@ -754,24 +774,25 @@ TEST(gemini_a_signed_picture_is_told_the_same_streamed_and_whole)
                                               {.kind = CHAT_END}};
     static const char want[] =
         "{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"iVBORw0KGgoAAAAN\"},\"thoughtSignature\":\"Cg==\"}";
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, STREAM, "gemini");
-    CHECK_HAS(kit_stream(&k, drawn, ARRAY_LEN(drawn)), want);
-    CHECK_HAS(kit_whole(&k, drawn, ARRAY_LEN(drawn)), want);
+    CHECK_HOLDS(world_say(&k, drawn, ARRAY_LEN(drawn)), want);
+    CHECK_HOLDS(world_say_whole(&k, drawn, ARRAY_LEN(drawn)), want);
 }
 
 TEST(gemini_pictures_that_are_thoughts_are_no_answer)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin_openai(&k);
-    struct str got = kit_relayed(
-        &k, "{\"candidates\":[{\"content\":{\"parts\":[{\"thought\":true,\"inlineData\":{\"mimeType\":\"image/png\","
-            "\"data\":\"AAAA\"}},{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"BBBB\"}}]},\"finishReason\":"
-            "\"STOP\"}]}");
-    CHECK_HAS(got, "base64,BBBB");
-    CHECK_HAS_NOT(got, "AAAA");
+    struct str got = world_answer(
+        &k, k.t.provider->name,
+        "{\"candidates\":[{\"content\":{\"parts\":[{\"thought\":true,\"inlineData\":{\"mimeType\":\"image/png\","
+        "\"data\":\"AAAA\"}},{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"BBBB\"}}]},\"finishReason\":"
+        "\"STOP\"}]}");
+    CHECK_HOLDS(got, "base64,BBBB");
+    CHECK_LACKS(got, "AAAA");
 }
 
 /* --- files by URL --- */
@@ -791,15 +812,15 @@ TEST(gemini_is_left_the_urls_that_it_can_follow_itself)
 
 TEST(gemini_files_by_url_have_the_type_that_their_ending_says)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin_openai(&k);
-    struct str got = kit_translate(
+    struct str got = world_translate(
         &k, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{"
             "\"url\":\"https://x.example/a.PNG?size=1#top\"}},{\"type\":\"image_url\",\"image_url\":{\"url\":"
             "\"https://x.example/png\"}}]}]}");
-    CHECK_HAS(got, "{\"fileData\":{\"mimeType\":\"image/png\",\"fileUri\":\"https://x.example/a.PNG?size=1#top\"}}");
-    CHECK_HAS(got, "{\"fileData\":{\"fileUri\":\"https://x.example/png\"}}");
+    CHECK_HOLDS(got, "{\"fileData\":{\"mimeType\":\"image/png\",\"fileUri\":\"https://x.example/a.PNG?size=1#top\"}}");
+    CHECK_HOLDS(got, "{\"fileData\":{\"fileUri\":\"https://x.example/png\"}}");
 }
 
 /* --- log probabilities --- */
@@ -821,49 +842,43 @@ TEST(gemini_clients_hear_log_probabilities)
                                                {.kind = CHAT_BLOCK_STOP},
                                                {.kind = CHAT_FINISH},
                                                {.kind = CHAT_END}};
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, STREAM, "gemini");
-    CHECK_HAS(kit_whole(&k, likely, ARRAY_LEN(likely)), GOOGLE_LOGPROBS ",\"avgLogprobs\":-1,\"finishReason\"");
-    CHECK_HAS(kit_stream(&k, likely, ARRAY_LEN(likely)),
-              DATA("{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"}," GOOGLE_LOGPROBS
-                   ",\"avgLogprobs\":-1,\"index\":0}],\"modelVersion\":\"chat\",\"responseId\":\"0000000000001234\"}"));
+    CHECK_HOLDS(world_say_whole(&k, likely, ARRAY_LEN(likely)), GOOGLE_LOGPROBS ",\"avgLogprobs\":-1,\"finishReason\"");
+    CHECK_HOLDS(
+        world_say(&k, likely, ARRAY_LEN(likely)),
+        DATA("{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"}," GOOGLE_LOGPROBS
+             ",\"avgLogprobs\":-1,\"index\":0}],\"modelVersion\":\"our-model\",\"responseId\":\"0000000000001234\"}"));
 }
 
 TEST(gemini_log_probabilities_are_asked_of_others_and_for_others)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin_openai(&k);
-    CHECK_HAS(kit_translate(&k,
-                            "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"logprobs\":true,"
+    CHECK_HOLDS(
+        world_translate(&k, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"logprobs\":true,"
                             "\"top_logprobs\":3}"),
-              "\"responseLogprobs\":true,\"logprobs\":3");
-    kit_release(&k);
+        "\"responseLogprobs\":true,\"logprobs\":3");
+    world_release(&k);
     begin(&k, GENERATE, "openai");
-    struct str got = kit_translate(&k, "{\"contents\":[{\"parts\":[{\"text\":\"x\"}]}],\"generationConfig\":{"
-                                       "\"responseLogprobs\":true,\"logprobs\":3}}");
-    CHECK_HAS(got, "\"logprobs\":true");
-    CHECK_HAS(got, "\"top_logprobs\":3");
+    struct str got = world_translate(&k, "{\"contents\":[{\"parts\":[{\"text\":\"x\"}]}],\"generationConfig\":{"
+                                         "\"responseLogprobs\":true,\"logprobs\":3}}");
+    CHECK_HOLDS(got, "\"logprobs\":true");
+    CHECK_HOLDS(got, "\"top_logprobs\":3");
 }
 
 TEST(gemini_errors_keep_class_words_and_hint)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, STREAM, "gemini");
     CHECK_EVENTS(&k, k.t.provider, FRAMING_SSE,
                  STR(DATA("{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}")
                          DATA("{\"error\":{\"code\":503,\"message\":\"busy\",\"status\":\"UNAVAILABLE\"}}")
                              DATA("{\"candidates\":[]}")),
-                 "start  \n0.0 text\n0.0 + a\nerror 0 503 busy\n");
-}
-
-static struct str no_header(void *ctx, struct str name)
-{
-    (void)ctx;
-    (void)name;
-    return STR_NONE;
+                 "start  \nopen 0.0 text\ntext 0.0 a\nerror 13 503 busy\n");
 }
 
 TEST(gemini_error_answers_keep_class_words_and_hint)
@@ -891,10 +906,11 @@ TEST(gemini_error_answers_keep_class_words_and_hint)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct kit k CLEANUP(kit_release);
+        struct dialect_world k CLEANUP(world_release);
         struct api_error e;
         begin(&k, GENERATE, "gemini");
-        k.t.provider->provider.read_error(&k.arena, cases[i].status, str_from_c(cases[i].body), no_header, NULL, &e);
+        k.t.provider->provider.read_error(&k.arena, cases[i].status, str_from_c(cases[i].body), world_no_header, NULL,
+                                          &e);
         test_context("case %zu", i);
         CHECK_EQ(error_class_of(&e), cases[i].class);
         CHECK_STR(e.message, cases[i].words);
@@ -938,15 +954,15 @@ static const struct chat_event events[] = {
     {.kind = CHAT_END},
 };
 
-#define TAIL ",\"modelVersion\":\"chat\",\"responseId\":\"r1\"}"
+#define TAIL ",\"modelVersion\":\"our-model\",\"responseId\":\"r1\"}"
 #define PIECE(part) "{\"candidates\":[{\"content\":{\"parts\":[" part "],\"role\":\"model\"},\"index\":0}]" TAIL
 
 TEST(gemini_client_hears_data_lines_alone_and_calls_whole)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, STREAM, "anthropic");
-    struct str got = kit_stream(&k, events, ARRAY_LEN(events));
+    struct str got = world_say(&k, events, ARRAY_LEN(events));
     CHECK_STR(got, DATA(PIECE("{\"text\":\"ok\",\"thought\":true}")) DATA(PIECE(
                        "{\"text\":\"\",\"thought\":true,\"thoughtSignature\":\"Y3Jvc3Nkb2NrLmFudGhyb3BpYy5FcVE9\"}"))
                        DATA(PIECE("{\"text\":\"\",\"thought\":true,\"thoughtSignature\":"
@@ -971,28 +987,29 @@ TEST(gemini_client_hears_data_lines_alone_and_calls_whole)
 
 TEST(gemini_client_gets_foreign_signatures_and_gives_them_back)
 {
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, GENERATE, "anthropic");
-    struct str whole = arena_str(&k.arena, kit_whole(&k, events, ARRAY_LEN(events)));
+    struct str whole = arena_str(&k.arena, world_say_whole(&k, events, ARRAY_LEN(events)));
     size_t from = str_find(whole, STR("\"parts\":[")) + 8, to = str_find(whole, STR("],\"role\"")) + 1;
     struct str back = arena_printf(&k.arena, "{\"contents\":[{\"role\":\"model\",\"parts\":%.*s}]}",
                                    STR_ARG(str_slice(whole, from, to)));
-    CHECK_EQ(kit_read(&k, back.p), OK);
+    CHECK_EQ(world_read(&k, back.p), OK);
     static const char want[] =
         "assistant \n  thinking text=\"ok\" signature=\"EqQ=\" signer=2\n  redacted text=\"AAA=\" signer=2\n"
         "  text text=\"Hi\"\n  call id=\"t1\" name=\"get_tide\" arguments=\"{\"port\":\"Brest\"}\" "
         "signature=\"Cg==\" signer=3\n";
-    CHECK_HAS(kit_canon(&k, &k.q), want);
+    CHECK_HOLDS(canon_request(&k.q, &k.arena), want);
     /* as a client gathers the pieces of a stream */
-    CHECK_EQ(kit_read(&k, "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"text\":\"o\",\"thought\":true},{\"text\":"
-                          "\"k\",\"thought\":true},"
-                          "{\"text\":\"\",\"thought\":true,\"thoughtSignature\":\"Y3Jvc3Nkb2NrLmFudGhyb3BpYy5FcVE9\"},"
-                          "{\"text\":\"\",\"thought\":true,\"thoughtSignature\":"
-                          "\"Y3Jvc3Nkb2NrLmFudGhyb3BpYy5yZWRhY3RlZDpBQUE9\"}]}]}"),
+    CHECK_EQ(world_read(&k,
+                        "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"text\":\"o\",\"thought\":true},{\"text\":"
+                        "\"k\",\"thought\":true},"
+                        "{\"text\":\"\",\"thought\":true,\"thoughtSignature\":\"Y3Jvc3Nkb2NrLmFudGhyb3BpYy5FcVE9\"},"
+                        "{\"text\":\"\",\"thought\":true,\"thoughtSignature\":"
+                        "\"Y3Jvc3Nkb2NrLmFudGhyb3BpYy5yZWRhY3RlZDpBQUE9\"}]}]}"),
              OK);
-    CHECK_HAS(kit_canon(&k, &k.q),
-              "  thinking text=\"ok\" signature=\"EqQ=\" signer=2\n  redacted text=\"AAA=\" signer=2\n");
+    CHECK_HOLDS(canon_request(&k.q, &k.arena),
+                "  thinking text=\"ok\" signature=\"EqQ=\" signer=2\n  redacted text=\"AAA=\" signer=2\n");
 }
 
 TEST(gemini_client_without_alt_sse_hears_one_array)
@@ -1004,24 +1021,24 @@ TEST(gemini_client_without_alt_sse_hears_one_array)
                                                {.kind = CHAT_TEXT, .text = STR_INIT("a")},
                                                {.kind = CHAT_ERROR, .error = &error},
                                                {.kind = CHAT_END}};
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
     const struct json_tree *tree;
 
     begin(&k, STREAM, "anthropic");
     k.t.query = STR("key=x");
     CHECK_EQ(k.t.client->client.framing(&k.t), FRAMING_ARRAY);
-    struct str got = kit_stream(&k, events, ARRAY_LEN(events));
+    struct str got = world_say(&k, events, ARRAY_LEN(events));
     CHECK_EQ(json_tree_parse(&k.arena, got, &tree), OK);
     CHECK_EQ(json_node_count(json_tree_root(tree)), 6);
-    got = kit_stream(&k, broken, ARRAY_LEN(broken));
+    got = world_say(&k, broken, ARRAY_LEN(broken));
     CHECK_EQ(json_tree_parse(&k.arena, got, &tree), OK);
-    CHECK_HAS(got,
-              ",\r\n{\"error\":{\"code\":503,\"message\":\"full\",\"status\":\"UNAVAILABLE\",\"details\":[{\"@type\":"
-              "\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"1.500s\"}]}}\n]");
+    CHECK_HOLDS(got,
+                ",\r\n{\"error\":{\"code\":503,\"message\":\"full\",\"status\":\"UNAVAILABLE\",\"details\":[{\"@type\":"
+                "\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"1.500s\"}]}}\n]");
     k.t.query = STR("alt=sse");
-    got = kit_stream(&k, broken, ARRAY_LEN(broken));
-    CHECK_HAS(got, "data: {\"error\":{\"code\":503");
-    CHECK_HAS_NOT(got, "finishReason");
+    got = world_say(&k, broken, ARRAY_LEN(broken));
+    CHECK_HOLDS(got, "data: {\"error\":{\"code\":503");
+    CHECK_LACKS(got, "finishReason");
 }
 
 TEST(gemini_errors_have_googles_codes)
@@ -1041,17 +1058,17 @@ TEST(gemini_errors_have_googles_codes)
                  {ERROR_TIMEOUT, 504, "DEADLINE_EXCEEDED"}};
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct kit k CLEANUP(kit_release);
+        struct dialect_world k CLEANUP(world_release);
         struct api_error e = {.error_class = cases[i].class, .message = STR("w")};
         struct call_header headers[2] = {{STR_NONE, STR_NONE}, {STR_NONE, STR_NONE}};
         int status = 0;
         begin(&k, GENERATE, "openai");
         k.t.client->client.write_error(&k.t, &e, &k.out, &status, headers);
         CHECK_EQ(status, cases[i].status);
-        CHECK_HAS(buf_str(&k.out), cases[i].name);
+        CHECK_HOLDS(buf_str(&k.out), cases[i].name);
         CHECK(str_starts(buf_str(&k.out), STR("{\"error\":")));
         buf_clear(&k.out);
-        k.t.row = kit_row(k.t.client, STREAM);
+        k.t.row = world_row(k.t.client->name, STREAM);
         k.t.query = STR_NONE;
         k.t.client->client.write_error(&k.t, &e, &k.out, &status, headers);
         CHECK(str_starts(buf_str(&k.out), STR("[{\"error\":")));
@@ -1061,12 +1078,12 @@ TEST(gemini_errors_have_googles_codes)
 TEST(gemini_lists_models)
 {
     static const struct model_card cards[] = {{.id = STR_INIT("a")}};
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, GENERATE, "openai");
     CHECK_EQ(k.t.client->client.write_models(&k.t, cards, 1, &k.out), OK);
-    CHECK_HAS(buf_str(&k.out), "{\"models\":[{\"name\":\"models/"
-                               "a\",\"displayName\":\"a\",\"supportedGenerationMethods\":[\"generateContent\"");
+    CHECK_HOLDS(buf_str(&k.out), "{\"models\":[{\"name\":\"models/"
+                                 "a\",\"displayName\":\"a\",\"supportedGenerationMethods\":[\"generateContent\"");
     buf_clear(&k.out);
     CHECK_EQ(k.t.client->client.write_count(&k.t, 42, false, &k.out), OK);
     CHECK_STR(buf_str(&k.out), "{\"totalTokens\":42}");
@@ -1074,7 +1091,8 @@ TEST(gemini_lists_models)
 
 /* --- embeddings --- */
 
-static struct str embedded(struct kit *k, const char *path, const char *vendor, const char *ask, const char *answer)
+static struct str embedded(struct dialect_world *k, const char *path, const char *vendor, const char *ask,
+                           const char *answer)
 {
     struct embed_request q;
     struct embed_answer a;
@@ -1087,15 +1105,17 @@ static struct str embedded(struct kit *k, const char *path, const char *vendor, 
     k->call = (struct provider_call){.body = &k->body};
     if (k->t.provider->provider.write_embed(&k->t, &q, &k->call) != OK ||
         k->t.provider->provider.read_embed(&k->arena, str_from_c(answer), &a) != OK)
-        return STR("FAILED");
-    return k->t.client->client.write_embed(&k->frame, &q, &a, &k->out) == OK ? buf_str(&k->out) : STR("FAILED");
+        return STR("! ");
+    struct answer_frame f = world_frame(k);
+
+    return k->t.client->client.write_embed(&f, &q, &a, &k->out) == OK ? buf_str(&k->out) : STR("! ");
 }
 
 TEST(gemini_embeddings_go_both_ways_in_all_forms)
 {
-    struct kit k CLEANUP(kit_release);
-    struct kit b CLEANUP(kit_release);
-    struct kit p CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
+    struct dialect_world b CLEANUP(world_release);
+    struct dialect_world p CLEANUP(world_release);
 
     CHECK_STR(
         embedded(

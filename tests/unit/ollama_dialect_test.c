@@ -1,5 +1,4 @@
 /* ollama_dialect_test.c - Ollama's chat, generate and embeddings as a client's dialect and as a provider's. */
-#include "canon.h"
 #include "dialect_world.h"
 
 #define MODEL "\"model\":\"m\""
@@ -22,25 +21,10 @@
          "\",\"total_duration\":0,\"load_duration\":0,\"prompt_eval_count\":" in                                       \
          ",\"prompt_eval_duration\":0,\"eval_count\":" out ",\"eval_duration\":0}\n"
 
-static const struct endpoint_row *row_of(const char *path)
-{
-    for (const struct endpoint_row *r = dialect_find(STR("ollama"))->client.endpoints; r->method; r++)
-        if (strcmp(r->path, path) == 0)
-            return r;
-    return NULL;
-}
-
 static void ollama_world(struct dialect_world *w, const char *client, const char *vendor, const char *path)
 {
     world_init(w, client, vendor);
-    w->t.row = row_of(path);
-}
-
-static struct str no_header(void *ctx, struct str name)
-{
-    (void)ctx;
-    (void)name;
-    return STR_NONE;
+    w->t.row = world_row("ollama", path);
 }
 
 /* --- requests from a client --- */
@@ -493,7 +477,7 @@ TEST(ollama_a_whole_answer_is_told_as_events)
               "finish 0 tool_calls \nend\n");
     CHECK_STR(world_answer_events("ollama", "{\"response\":\"Hi\",\"done\":true,\"done_reason\":\"length\"}", &w.arena),
               "start  \nopen 0.0 text\ntext 0.0 Hi\nclose 0.0\nfinish 0 length \nend\n");
-    CHECK_STR(world_answer_events("ollama", "{\"error\":\"out of memory\"}", &w.arena), "error 12 out of memory\n");
+    CHECK_STR(world_answer_events("ollama", "{\"error\":\"out of memory\"}", &w.arena), "error 12 502 out of memory\n");
     CHECK_STR(world_answer_events("ollama", "{}", &w.arena),
               "! the provider's answer has neither a message nor a response");
     CHECK_STR(world_answer_events("ollama", "<html>", &w.arena), "! the provider's answer is no JSON");
@@ -530,13 +514,13 @@ TEST(ollama_a_stream_that_breaks_off_is_an_error)
 
     ollama_world(&w, "ollama", "ollama", "/api/chat");
     CHECK_HOLDS(world_stream_events("ollama", LINE("\"content\":\"Hi\""), &w.arena),
-                "text 0.0 Hi\nerror 12 the provider's stream ended before its last line\n");
+                "text 0.0 Hi\nerror 12 502 the provider's stream ended before its last line\n");
     CHECK_HOLDS(world_stream_events("ollama", LINE("\"content\":\"Hi\"") "{\"model\":", &w.arena),
-                "error 12 the provider sent a line that is no JSON object\n");
+                "error 12 502 the provider sent a line that is no JSON object\n");
     CHECK_STR(world_stream_events("ollama", "", &w.arena),
-              "error 12 the provider's stream ended before its last line\n");
+              "error 12 502 the provider's stream ended before its last line\n");
     CHECK_STR(world_stream_events("ollama", "{\"error\":\"the runner has terminated\"}\n" LAST("stop"), &w.arena),
-              "error 12 the runner has terminated\n");
+              "error 12 502 the runner has terminated\n");
     CHECK_HOLDS(world_stream_events("ollama", LAST("stop") LINE("\"content\":\"more\""), &w.arena),
                 "finish 0 stop \nend\n");
 }
@@ -583,7 +567,8 @@ TEST(ollama_errors_have_the_class_of_their_status_and_words)
 
     ollama_world(&w, "openai", "ollama", "/api/chat");
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        w.t.provider->provider.read_error(&w.arena, cases[i].status, str_from_c(cases[i].body), no_header, NULL, &e);
+        w.t.provider->provider.read_error(&w.arena, cases[i].status, str_from_c(cases[i].body), world_no_header, NULL,
+                                          &e);
         CHECK_EQ(e.error_class, cases[i].want);
         CHECK_EQ(e.status, cases[i].status);
         CHECK_STR(e.message, cases[i].message);
@@ -684,7 +669,7 @@ static bool answers_here(struct dialect_world *w, const char *path, const char *
 {
     const struct json_tree *tree;
 
-    w->t.row = row_of(path);
+    w->t.row = world_row("ollama", path);
     buf_clear(&w->body);
     return json_tree_parse(&w->arena, str_from_c(json), &tree) == OK &&
            w->t.client->client.answer_here(&w->t, json_tree_root(tree), &w->body);
@@ -753,7 +738,7 @@ TEST(ollama_embeddings_are_asked_by_a_client_in_both_forms)
               "{\"model\":\"their-model\",\"input\":[\"a\"],\"truncate\":false,\"keep_alive\":\"5m\"}");
     CHECK_STR(embed_over(&w, "{" MODEL ",\"input\":[]}"), "! input must be a string or a list of strings");
     CHECK_STR(embed_over(&w, "{" MODEL ",\"input\":[1]}"), "! input must be a string or a list of strings");
-    w.t.row = row_of("/api/embeddings");
+    w.t.row = world_row("ollama", "/api/embeddings");
     CHECK_STR(embed_over(&w, "{" MODEL ",\"prompt\":\"a\"}"), "{\"model\":\"their-model\",\"input\":[\"a\"]}");
     CHECK_ERR(read_embed(&w, "{" MODEL ",\"prompt\":[\"a\"]}", &q), E_PARSE);
     CHECK_STR(w.param, "prompt");
@@ -773,7 +758,7 @@ TEST(ollama_vectors_are_answered_in_both_forms)
     CHECK_STR(buf_str(&w.body), "{\"model\":\"our-model\",\"embeddings\":[[0.10,2],[3e1,4]],\"total_duration\":0,"
                                 "\"load_duration\":0,\"prompt_eval_count\":7}");
     buf_clear(&w.body);
-    w.t.row = row_of("/api/embeddings");
+    w.t.row = world_row("ollama", "/api/embeddings");
     CHECK_OK(w.t.client->client.write_embed(&f, &q, &a, &w.body));
     CHECK_STR(buf_str(&w.body), "{\"embedding\":[0.10,2]}");
     CHECK_ERR(w.t.provider->provider.read_embed(&w.arena, STR("{\"embeddings\":[1]}"), &a), E_PROTOCOL);

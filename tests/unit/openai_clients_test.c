@@ -1,14 +1,15 @@
 /* openai_clients_test.c - answers of other vendors as OpenAI's own clients take them: what their types and accumulators insist on. */
-#include "unit/dialect_kit.h"
+#include "dialect_world.h"
 
-static struct str answer_of_tier(struct kit *k, const char *path, const char *client, const char *tier, bool whole)
+static struct str answer_of_tier(struct dialect_world *k, const char *path, const char *client, const char *tier,
+                                 bool whole)
 {
     struct chat_event events[] = {{.kind = CHAT_START, .service_tier = str_from_c(tier)},
                                   {.kind = CHAT_FINISH, .finish = FINISH_STOP},
                                   {.kind = CHAT_END}};
 
-    kit_init(k, client, path, "anthropic");
-    return whole ? kit_whole(k, events, ARRAY_LEN(events)) : kit_stream(k, events, ARRAY_LEN(events));
+    world_init_at(k, client, path, "anthropic");
+    return whole ? world_say_whole(k, events, ARRAY_LEN(events)) : world_say(k, events, ARRAY_LEN(events));
 }
 
 TEST(openai_clients_hear_of_tiers_in_openais_words_only)
@@ -21,17 +22,17 @@ TEST(openai_clients_hear_of_tiers_in_openais_words_only)
                  {"on_demand", NULL}};
 
     for (size_t i = 0; i < ARRAY_LEN(cases) * 2; i++) {
-        struct kit chat CLEANUP(kit_release);
-        struct kit responses CLEANUP(kit_release);
+        struct dialect_world chat CLEANUP(world_release);
+        struct dialect_world responses CLEANUP(world_release);
         const char *told = cases[i / 2].told, *tier = cases[i / 2].tier;
         struct str got = answer_of_tier(&chat, "/v1/chat/completions", "openai", tier, i % 2);
         if (told)
-            CHECK_HAS(got, told);
+            CHECK_HOLDS(got, told);
         else
-            CHECK_HAS_NOT(got, "service_tier");
+            CHECK_LACKS(got, "service_tier");
         /* here the member is always there */
-        CHECK_HAS(answer_of_tier(&responses, "/v1/responses", "responses", tier, i % 2),
-                  told ? told : "\"service_tier\":\"default\"");
+        CHECK_HOLDS(answer_of_tier(&responses, "/v1/responses", "responses", tier, i % 2),
+                    told ? told : "\"service_tier\":\"default\"");
     }
 }
 
@@ -45,9 +46,9 @@ TEST(openai_a_calls_signature_comes_with_its_function)
         {.kind = CHAT_BLOCK_STOP},
         {.kind = CHAT_FINISH, .finish = FINISH_TOOL_CALLS},
         {.kind = CHAT_END}};
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
-    kit_init(&k, "openai", "/v1/chat/completions", "gemini");
-    CHECK_HAS(kit_stream(&k, events, ARRAY_LEN(events)),
-              "\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"\"},\"extra_content\":");
+    world_init_at(&k, "openai", "/v1/chat/completions", "gemini");
+    CHECK_HOLDS(world_say(&k, events, ARRAY_LEN(events)),
+                "\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"\"},\"extra_content\":");
 }

@@ -1,5 +1,4 @@
 /* openai_dialect_test.c - Chat Completions as a translating dialect: requests and answers, read and written, and the look-alikes' ways. */
-#include "canon.h"
 #include "dialect_world.h"
 
 #define ASK "\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]"
@@ -553,7 +552,7 @@ TEST(openai_a_plain_answer_that_is_none_is_refused)
     arena_init(&a, 1 << 20);
     CHECK_STR(world_answer_events("openai", "<html>", &a), "! the provider's answer is no JSON");
     CHECK_STR(world_answer_events("openai", "{}", &a), "! the provider's answer has no choices");
-    CHECK_STR(world_answer_events("openai", "{\"error\":{\"message\":\"m\",\"code\":429}}", &a), "error 11 m\n");
+    CHECK_STR(world_answer_events("openai", "{\"error\":{\"message\":\"m\",\"code\":429}}", &a), "error 11 429 m\n");
 }
 
 /* --- answers written --- */
@@ -712,7 +711,7 @@ TEST(openai_embeddings_have_the_encoding_that_was_asked_for)
     CHECK_HOLDS(buf_str(&w.body), "\"embedding\":[1.0,-2.5]}");
 }
 
-static struct str no_header(void *ctx, struct str name)
+static struct str retry_header(void *ctx, struct str name)
 {
     (void)ctx;
     return str_eq(name, STR("retry-after")) ? STR("1.5") : STR_NONE;
@@ -751,7 +750,7 @@ TEST(openai_errors_of_every_form_keep_class_and_words)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct api_error e;
         test_context("%s", cases[i].body);
-        d->provider.read_error(&a, cases[i].status, str_from_c(cases[i].body), no_header, NULL, &e);
+        d->provider.read_error(&a, cases[i].status, str_from_c(cases[i].body), retry_header, NULL, &e);
         CHECK_EQ(error_class_of(&e), cases[i].want);
         CHECK_STR(e.message, cases[i].message);
         CHECK_EQ(e.retry_after_ms, 1500);

@@ -1,5 +1,4 @@
 /* responses_dialect_test.c - OpenAI Responses: items to turns and back, the full sequence of events, a provider's answers. */
-#include "canon.h"
 #include "dialect_world.h"
 #include "llm/responses.h"
 

@@ -1,5 +1,4 @@
 /* tgi_dialect_test.c - prompts of Text Generation Inference's clients, and a TGI server as a provider. */
-#include "canon.h"
 #include "dialect_world.h"
 
 #define HI "\"inputs\":\"Once\""
@@ -23,19 +22,8 @@
 
 static void tgi_world(struct dialect_world *w, const char *client, const char *vendor, const char *path)
 {
-    const struct endpoint_row *r = dialect_find(STR("tgi"))->client.endpoints;
-
     world_init(w, client, vendor);
-    while (r->method && strcmp(r->path, path) != 0)
-        r++;
-    w->t.row = r->method ? r : NULL;
-}
-
-static struct str no_header(void *ctx, struct str name)
-{
-    (void)ctx;
-    (void)name;
-    return STR_NONE;
+    w->t.row = world_row("tgi", path);
 }
 
 /* --- requests from a client --- */
@@ -220,22 +208,22 @@ TEST(tgi_a_stream_that_breaks_off_or_errs_is_an_error)
 
     tgi_world(&w, "tgi", "tgi", "/generate");
     CHECK_HOLDS(world_stream_events("tgi", TOKEN("1", "a", ""), &w.arena),
-                "text 0.0 a\nerror 12 the provider's stream ended before its last token\n");
+                "text 0.0 a\nerror 12 502 the provider's stream ended before its last token\n");
     CHECK_HOLDS(
         world_stream_events(
             "tgi",
             TOKEN("1", "a", "") "data:{\"error\":\"boom\",\"error_type\":\"generation\"}\n\n" LAST("a", "length"),
             &w.arena),
-        "text 0.0 a\nerror 12 boom\n");
+        "text 0.0 a\nerror 12 424 boom\n");
     CHECK_STR(world_stream_events("tgi", "data:{\"error\":\"busy\",\"error_type\":\"overloaded\"}\n\n", &w.arena),
-              "error 11 busy\n");
+              "error 11 429 busy\n");
     CHECK_STR(world_stream_events("tgi", "data:nonsense\n\n", &w.arena),
-              "error 12 the provider sent an event that is no JSON\n");
+              "error 12 502 the provider sent an event that is no JSON\n");
     CHECK_HOLDS(world_stream_events("tgi",
                                     OC("\"content\":\"a\"") "data: {\"error\":\"boom\",\"error_type\":"
                                                             "\"incomplete_generation\"}\n\n",
                                     &w.arena),
-                "text 0.0 a\nerror 12 boom\n");
+                "text 0.0 a\nerror 12 500 boom\n");
     CHECK_HOLDS(world_stream_events("tgi", OC("\"content\":\"a\""), &w.arena), "error 12");
 }
 
@@ -265,7 +253,7 @@ TEST(tgi_whole_answers_are_told_as_events)
         "start  \nusage 3 2 cached 0 reasoning 0\nopen 0.0 text\ntext 0.0 Hi\nclose 0.0\nfinish 0 length \nend\n");
     CHECK_STR(world_answer_events("tgi", "{\"generated_text\":\"\"}", &w.arena), "start  \nfinish 0 stop \nend\n");
     CHECK_STR(world_answer_events("tgi", "{\"error\":\"boom\",\"error_type\":\"generation\"}", &w.arena),
-              "error 12 boom\n");
+              "error 12 424 boom\n");
     CHECK_STR(world_answer_events("tgi", "{}", &w.arena), "! the provider's answer has no choices");
     CHECK_STR(world_answer_events("tgi", "<p>", &w.arena), "! the provider's answer is no JSON");
     CHECK_HOLDS(world_answer_events(
@@ -334,7 +322,8 @@ TEST(tgi_errors_have_the_class_of_their_type)
 
     tgi_world(&w, "openai", "tgi", "/generate");
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        w.t.provider->provider.read_error(&w.arena, cases[i].status, str_from_c(cases[i].body), no_header, NULL, &e);
+        w.t.provider->provider.read_error(&w.arena, cases[i].status, str_from_c(cases[i].body), world_no_header, NULL,
+                                          &e);
         CHECK_EQ(e.error_class, cases[i].want);
         CHECK_EQ(e.status, cases[i].status);
     }
