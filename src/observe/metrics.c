@@ -43,15 +43,19 @@ struct series {
     uint64_t bytes_in, bytes_out;
 };
 
+/* What is counted for two names begins with them. */
+struct pair {
+    struct str key;           /* "first\0second", owned */
+    struct str first, second; /* slices of key          */
+};
+
 struct attempts {
-    struct str key; /* "deployment\0provider", owned */
-    struct str deployment, provider;
+    struct pair of; /* deployment, provider */
     uint64_t count[ATTEMPT_OUTCOMES];
 };
 
 struct translations {
-    struct str key; /* "client\0provider", owned */
-    struct str client, provider;
+    struct pair of; /* client's dialect, provider */
     uint64_t requests, dropped, emulated, changed;
 };
 
@@ -154,38 +158,25 @@ static struct series *look_up_series(struct metrics *m, struct str endpoint, str
     return s;
 }
 
-static struct attempts *look_up_attempts(struct metrics *m, struct str deployment, struct str provider)
+/* The entry of `size` bytes for two names, `last` if it is that one; in a full map the one for `other` and "other". */
+static void *find_pair(struct map *map, void *last, const struct pair *want, struct str other, size_t size)
 {
-    const struct str parts[KEY_PARTS] = {deployment, provider};
-    const struct str others[KEY_PARTS] = {STR("other"), STR("other")};
+    const struct str parts[KEY_PARTS] = {want->first, want->second};
+    const struct str others[KEY_PARTS] = {other, STR("other")};
+    const struct pair *at = last;
     struct str key;
-    struct attempts *a = look_up(&m->attempts, parts, others, &key);
 
-    if (a)
-        return a;
-    a = NEW(struct attempts);
-    a->key = key;
-    a->deployment = str_cut(&key, '\0');
-    a->provider = str_cut(&key, '\0');
-    map_put(&m->attempts, a->key, a);
-    return a;
-}
-
-static struct translations *look_up_translations(struct metrics *m, struct str client, struct str provider)
-{
-    const struct str parts[KEY_PARTS] = {client, provider};
-    const struct str others[KEY_PARTS] = {client, STR("other")};
-    struct str key;
-    struct translations *t = look_up(&m->translations, parts, others, &key);
-
-    if (t)
-        return t;
-    t = NEW(struct translations);
-    t->key = key;
-    t->client = str_cut(&key, '\0');
-    t->provider = str_cut(&key, '\0');
-    map_put(&m->translations, t->key, t);
-    return t;
+    if (at && str_eq(at->first, want->first) && str_eq(at->second, want->second))
+        return last;
+    struct pair *p = look_up(map, parts, others, &key);
+    if (p)
+        return p;
+    p = mem_zalloc(1, size);
+    p->key = key;
+    p->first = str_cut(&key, '\0');
+    p->second = str_cut(&key, '\0');
+    map_put(map, p->key, p);
+    return p;
 }
 
 static struct series *find_series(struct metrics *m, struct str endpoint, struct str model, struct str deployment)
@@ -197,22 +188,15 @@ static struct series *find_series(struct metrics *m, struct str endpoint, struct
     return m->last;
 }
 
-static struct attempts *find_attempts(struct metrics *m, struct str deployment, struct str provider)
+static struct attempts *find_attempts(struct metrics *m, const struct pair *of)
 {
-    struct attempts *a = m->last_attempts;
-
-    if (!a || !str_eq(a->deployment, deployment) || !str_eq(a->provider, provider))
-        m->last_attempts = look_up_attempts(m, deployment, provider);
-    return m->last_attempts;
+    return m->last_attempts = find_pair(&m->attempts, m->last_attempts, of, STR("other"), sizeof *m->last_attempts);
 }
 
-static struct translations *find_translations(struct metrics *m, struct str client, struct str provider)
+static struct translations *find_translations(struct metrics *m, const struct pair *of)
 {
-    struct translations *t = m->last_translations;
-
-    if (!t || !str_eq(t->client, client) || !str_eq(t->provider, provider))
-        m->last_translations = look_up_translations(m, client, provider);
-    return m->last_translations;
+    return m->last_translations =
+               find_pair(&m->translations, m->last_translations, of, of->first, sizeof *m->last_translations);
 }
 
 static void observe(struct histogram *h, const ns_t *bounds, size_t count, ns_t value)
@@ -238,7 +222,8 @@ static void count_status(struct series *s, int status, uint64_t n)
 
 static void count_translation(struct metrics *m, const struct facts *f)
 {
-    struct translations *t = find_translations(m, str_from_c(f->dialect), f->provider);
+    struct translations *t =
+        find_translations(m, &(struct pair){.first = str_from_c(f->dialect), .second = f->provider});
 
     t->requests++;
     t->dropped += f->dropped;
@@ -273,7 +258,7 @@ void metrics_request(struct metrics *m, const struct facts *f)
 
 void metrics_attempt(struct metrics *m, struct str deployment, struct str provider, enum attempt_outcome outcome)
 {
-    find_attempts(m, deployment, provider)->count[outcome]++;
+    find_attempts(m, &(struct pair){.first = deployment, .second = provider})->count[outcome]++;
 }
 
 static void merge_histogram(struct histogram *into, const struct histogram *from)
@@ -312,13 +297,13 @@ void metrics_merge(struct metrics *into, const struct metrics *from)
     }
     for (size_t at = 0; map_next(&from->attempts, &at, &key, &value);) {
         const struct attempts *a = value;
-        struct attempts *sum = find_attempts(into, a->deployment, a->provider);
+        struct attempts *sum = find_attempts(into, &a->of);
         for (size_t i = 0; i < ATTEMPT_OUTCOMES; i++)
             sum->count[i] += a->count[i];
     }
     for (size_t at = 0; map_next(&from->translations, &at, &key, &value);) {
         const struct translations *t = value;
-        struct translations *sum = find_translations(into, t->client, t->provider);
+        struct translations *sum = find_translations(into, &t->of);
         sum->requests += t->requests;
         sum->dropped += t->dropped;
         sum->emulated += t->emulated;
@@ -487,9 +472,9 @@ static void add_attempts(struct buf *b, const struct metrics *m)
             if (!a->count[i])
                 continue;
             buf_add_lit(b, "crossdock_attempts_total{deployment=\"");
-            add_label_value(b, a->deployment);
+            add_label_value(b, a->of.first);
             buf_add_lit(b, "\",provider=\"");
-            add_label_value(b, a->provider);
+            add_label_value(b, a->of.second);
             buf_addf(b, "\",outcome=\"%s\"} %llu\n", outcome_names[i], (unsigned long long)a->count[i]);
         }
     }
@@ -501,9 +486,9 @@ static void add_translation_counter(struct buf *b, const char *name, const struc
     if (!value)
         return;
     buf_addf(b, "crossdock_%s{client=\"", name);
-    add_label_value(b, t->client);
+    add_label_value(b, t->of.first);
     buf_add_lit(b, "\",provider=\"");
-    add_label_value(b, t->provider);
+    add_label_value(b, t->of.second);
     buf_addf(b, "\"%s} %llu\n", extra, (unsigned long long)value);
 }
 
