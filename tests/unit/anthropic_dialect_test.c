@@ -226,49 +226,11 @@ TEST(anthropic_new_version_gets_no_temperature)
     CHECK_STR(k.call.headers[0].value, "2026-10-21");
 }
 
-/* A request built by hand, as other dialects' readers would. */
-static struct block *say(struct dialect_world *k, enum chat_role role, enum block_kind kind, const char *text)
-{
-    struct turn *t = chat_add_turn(&k->q, &k->arena, role, JSON_ABSENT);
-    struct block *b = chat_add_block(&t->blocks, &k->arena, kind, JSON_ABSENT);
-
-    b->text = str_from_c(text);
-    return b;
-}
-
-static struct block *call(struct dialect_world *k, const char *id, const char *arguments)
-{
-    struct block *b = say(k, CHAT_ASSISTANT, BLOCK_TOOL_CALL, NULL);
-
-    b->id = str_from_c(id);
-    b->name = STR("get_tide");
-    b->arguments = str_from_c(arguments);
-    return b;
-}
-
-static struct block *result(struct dialect_world *k, const char *id, const char *text)
-{
-    struct block *b = say(k, CHAT_USER, BLOCK_TOOL_RESULT, NULL);
-
-    b->id = str_from_c(id);
-    chat_add_block(&b->content, &k->arena, BLOCK_TEXT, JSON_ABSENT)->text = str_from_c(text);
-    return b;
-}
-
 static void foreign(struct dialect_world *k)
 {
     anthropic_init(k, MESSAGES, "anthropic");
     k->q.dialect = dialect_find(STR("openai"));
     k->q.reasoning.budget = -1;
-}
-
-static struct tool *offer(struct dialect_world *k, const char *name, const char *schema)
-{
-    struct tool *t = chat_add_tool(&k->q, &k->arena, TOOL_FUNCTION, JSON_ABSENT);
-
-    t->name = str_from_c(name);
-    t->parameters = str_from_c(schema);
-    return t;
 }
 
 static struct str written(struct dialect_world *k)
@@ -281,12 +243,12 @@ TEST(anthropic_results_stand_together_behind_their_calls)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k);
-    say(&k, CHAT_USER, BLOCK_TEXT, "Tides?");
-    call(&k, "call_1", "{\"port\":\"Brest\"}");
-    call(&k, "call|2", "");
-    result(&k, "call|2", "late");
-    say(&k, CHAT_USER, BLOCK_TEXT, "And?");
-    result(&k, "call_1", "high");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "Tides?");
+    world_call(&k, "call_1", "{\"port\":\"Brest\"}");
+    world_call(&k, "call|2", "");
+    world_result(&k, "call|2", "late");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "And?");
+    world_result(&k, "call_1", "high");
     struct str got = written(&k);
     CHECK_HOLDS(got,
                 "{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":\"call_1\",\"name\":\"get_tide\","
@@ -303,9 +265,9 @@ TEST(anthropic_gets_no_empty_text)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k);
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
-    say(&k, CHAT_ASSISTANT, BLOCK_TEXT, "");
-    say(&k, CHAT_USER, BLOCK_TEXT, "y");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_turn(&k, CHAT_ASSISTANT, BLOCK_TEXT, "");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "y");
     CHECK_LACKS(written(&k), "\"text\":\"\"");
 }
 
@@ -314,8 +276,8 @@ TEST(anthropic_prefill_ends_without_blanks)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k);
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
-    say(&k, CHAT_ASSISTANT, BLOCK_TEXT, "The answer is \n");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_turn(&k, CHAT_ASSISTANT, BLOCK_TEXT, "The answer is \n");
     CHECK_HOLDS(written(&k), "\"The answer is\"");
 }
 
@@ -324,9 +286,9 @@ TEST(anthropic_arguments_that_are_no_object_become_one)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k);
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
-    call(&k, "a", "{\"port\":");
-    result(&k, "a", "?");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_call(&k, "a", "{\"port\":");
+    world_result(&k, "a", "?");
     CHECK_HOLDS(written(&k), "\"input\":{\"_raw\":\"{\\\"port\\\":\"}");
     CHECK_EQ(k.losses.changed, 1);
 }
@@ -336,12 +298,12 @@ TEST(anthropic_foreign_thoughts_are_not_sent)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k);
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
-    struct block *b = say(&k, CHAT_ASSISTANT, BLOCK_THINKING, "hm");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
+    struct block *b = world_turn(&k, CHAT_ASSISTANT, BLOCK_THINKING, "hm");
     b->signature = STR("gAAA");
     b->signer = SIGNER_OPENAI;
-    say(&k, CHAT_ASSISTANT, BLOCK_TEXT, "y");
-    say(&k, CHAT_USER, BLOCK_TEXT, "z");
+    world_turn(&k, CHAT_ASSISTANT, BLOCK_TEXT, "y");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "z");
     CHECK_LACKS(written(&k), "hm");
     CHECK_EQ(k.losses.dropped, 1);
     b->signer = SIGNER_ANTHROPIC;
@@ -370,8 +332,8 @@ TEST(anthropic_forced_tool_switches_thinking_off)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k);
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
-    offer(&k, "f", "");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_tool(&k, "f", "");
     k.q.reasoning.effort = EFFORT_HIGH;
     CHECK_HOLDS(written(&k), "\"thinking\":{\"type\":\"adaptive\"},\"output_config\":{\"effort\":\"high\"}");
     k.q.tool_choice = (struct tool_choice){.kind = CHOICE_NAMED, .name = STR("f")};
@@ -387,7 +349,7 @@ TEST(anthropic_older_models_get_a_budget_below_the_limit)
 
     foreign(&k);
     k.t.model = STR("us.anthropic.claude-sonnet-4-5-20250929-v1:0");
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
     k.q.reasoning.effort = EFFORT_MEDIUM;
     struct str got = written(&k);
     CHECK_HOLDS(got, "\"max_tokens\":12288,"); /* the default and the budget */
@@ -407,7 +369,7 @@ TEST(anthropic_while_thinking_there_is_no_sampling)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k);
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
     k.q.temperature.text = STR("1.6");
     k.q.top_p.text = STR("0.9");
     CHECK_HOLDS(written(&k), "\"temperature\":1,");
@@ -424,12 +386,12 @@ TEST(anthropic_tool_turn_without_its_thoughts_is_continued_without_thinking)
 
     foreign(&k);
     k.t.model = STR("claude-sonnet-4-5");
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
-    struct block *thought = say(&k, CHAT_ASSISTANT, BLOCK_THINKING, "");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
+    struct block *thought = world_turn(&k, CHAT_ASSISTANT, BLOCK_THINKING, "");
     thought->signature = STR("EqQ=");
     thought->signer = SIGNER_ANTHROPIC;
-    call(&k, "a", "{}");
-    result(&k, "a", "y");
+    world_call(&k, "a", "{}");
+    world_result(&k, "a", "y");
     k.q.reasoning.budget = 2000;
     CHECK_HOLDS(written(&k), "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000}");
     thought->signer = SIGNER_GOOGLE;
@@ -442,12 +404,12 @@ TEST(anthropic_schemas_are_made_to_fit)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k);
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
-    offer(&k, "none", "");
-    offer(&k, "same", "{ \"type\": \"object\" }");
-    offer(&k, "named", "{\"$schema\":\"s\",\"properties\":{\"type\":{\"type\":\"string\"}}}");
-    offer(&k, "maybe", "{\"type\":[\"object\",\"null\"]}");
-    offer(&k, "union", "{\"type\":\"object\",\"anyOf\":[{}]}");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_tool(&k, "none", "");
+    world_tool(&k, "same", "{ \"type\": \"object\" }");
+    world_tool(&k, "named", "{\"$schema\":\"s\",\"properties\":{\"type\":{\"type\":\"string\"}}}");
+    world_tool(&k, "maybe", "{\"type\":[\"object\",\"null\"]}");
+    world_tool(&k, "union", "{\"type\":\"object\",\"anyOf\":[{}]}");
     struct str got = written(&k);
     CHECK_HOLDS(got, "{\"name\":\"none\",\"input_schema\":{\"type\":\"object\",\"properties\":{}}}");
     CHECK_HOLDS(got, "\"input_schema\":{ \"type\": \"object\" }");
@@ -464,13 +426,13 @@ TEST(anthropic_tools_of_free_text_are_functions_and_free_text_again)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k);
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
-    struct tool *t = offer(&k, "sql.run", "");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
+    struct tool *t = world_tool(&k, "sql.run", "");
     t->kind = TOOL_CUSTOM;
-    struct block *past = call(&k, "a", "select \"1\"");
+    struct block *past = world_call(&k, "a", "select \"1\"");
     past->custom = true;
     past->name = STR("sql.run");
-    result(&k, "a", "1");
+    world_result(&k, "a", "1");
     struct str got = written(&k);
     CHECK_HOLDS(
         got,
@@ -495,7 +457,7 @@ TEST(anthropic_structured_output_is_a_format_or_a_tool)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k);
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
     k.q.format = (struct response_format){
         .kind = FORMAT_SCHEMA,
         .schema =
@@ -509,7 +471,7 @@ TEST(anthropic_structured_output_is_a_format_or_a_tool)
     CHECK_HOLDS(got, "\"tool_choice\":{\"type\":\"tool\",\"name\":\"structured_answer\"}");
     CHECK_STR(k.call.emulate.schema_tool, "structured_answer");
     CHECK_EQ(k.losses.emulated, 1);
-    offer(&k, "f", "");
+    world_tool(&k, "f", "");
     CHECK_HOLDS(written(&k), "\"tool_choice\":{\"type\":\"any\"}");
 }
 
@@ -518,8 +480,8 @@ TEST(anthropic_json_mode_is_asked_for_in_words)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k);
-    say(&k, CHAT_SYSTEM, BLOCK_TEXT, "s");
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_turn(&k, CHAT_SYSTEM, BLOCK_TEXT, "s");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
     k.q.format.kind = FORMAT_JSON;
     CHECK_HOLDS(written(&k),
                 "\"system\":[{\"type\":\"text\",\"text\":\"s\"},{\"type\":\"text\",\"text\":\"Answer with one");
@@ -531,12 +493,12 @@ TEST(anthropic_keeps_at_most_four_cache_points_and_the_last_ones)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k);
-    say(&k, CHAT_SYSTEM, BLOCK_TEXT, "s1")->cache = CACHE_1H;
-    say(&k, CHAT_SYSTEM, BLOCK_TEXT, "s2")->cache = CACHE_DEFAULT;
-    say(&k, CHAT_USER, BLOCK_TEXT, "1")->cache = CACHE_DEFAULT;
-    say(&k, CHAT_ASSISTANT, BLOCK_TEXT, "2")->cache = CACHE_DEFAULT;
-    say(&k, CHAT_USER, BLOCK_TEXT, "3")->cache = CACHE_1H;
-    offer(&k, "f", "")->cache = CACHE_1H;
+    world_turn(&k, CHAT_SYSTEM, BLOCK_TEXT, "s1")->cache = CACHE_1H;
+    world_turn(&k, CHAT_SYSTEM, BLOCK_TEXT, "s2")->cache = CACHE_DEFAULT;
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "1")->cache = CACHE_DEFAULT;
+    world_turn(&k, CHAT_ASSISTANT, BLOCK_TEXT, "2")->cache = CACHE_DEFAULT;
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "3")->cache = CACHE_1H;
+    world_tool(&k, "f", "")->cache = CACHE_1H;
     struct str got = written(&k);
     CHECK_HOLDS(got, "\"text\":\"s1\"}");
     CHECK_HOLDS(got, "\"text\":\"s2\",\"cache_control\":{\"type\":\"ephemeral\"}}");
@@ -558,7 +520,7 @@ TEST(anthropic_what_cannot_be_said_is_reported)
                              &doc),
              OK);
     struct json_node root = json_tree_root(doc);
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
     chat_read_number(&k.q.seed, json_node_get(root, STR("seed")));
     chat_read_number(&k.q.n, json_node_get(root, STR("n")));
     chat_read_number(&k.q.presence_penalty, json_node_get(root, STR("presence_penalty")));
@@ -585,7 +547,7 @@ TEST(anthropic_media_are_told_by_their_bytes)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k);
-    struct block *b = say(&k, CHAT_USER, BLOCK_IMAGE, NULL);
+    struct block *b = world_turn(&k, CHAT_USER, BLOCK_IMAGE, NULL);
     b->media = (struct media){.source = MEDIA_BASE64, .type = STR("image/jpeg"), .data = STR("iVBORw0KGgoAAAAN")};
     CHECK_HOLDS(written(&k), "\"media_type\":\"image/png\"");
     b->media = (struct media){.source = MEDIA_BASE64, .type = STR("image/tiff"), .data = STR("AAAA")};
@@ -619,9 +581,9 @@ TEST(anthropic_names_of_tools_that_it_refuses_are_changed_and_changed_back)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k);
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
-    offer(&k, "mcp.files/read", "");
-    offer(&k, "mcp_files_read", "");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_tool(&k, "mcp.files/read", "");
+    world_tool(&k, "mcp_files_read", "");
     k.q.tool_choice = (struct tool_choice){.kind = CHOICE_NAMED, .name = STR("mcp.files/read")};
     struct str got = written(&k);
     CHECK_HOLDS(got, "{\"name\":\"mcp_files_read_2\"");
@@ -636,7 +598,7 @@ TEST(anthropic_counts_without_what_only_answers_need)
     uint64_t n = 0;
 
     foreign(&k);
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
     k.q.temperature.text = STR("0.1");
     k.call = (struct provider_call){.body = &k.body};
     CHECK_EQ(k.t.provider->provider.write_count(&k.t, &k.q, &k.call), OK);

@@ -117,6 +117,48 @@ static inline struct str world_dropped(struct dialect_world *w)
     return world_losses(w, LOSS_DROPPED);
 }
 
+/* --- requests built by hand, as a reader of any dialect would --- */
+
+/* A turn with one block. */
+static inline struct block *world_turn(struct dialect_world *w, enum chat_role role, enum block_kind kind,
+                                       const char *text)
+{
+    struct turn *t = chat_add_turn(&w->q, &w->arena, role, JSON_ABSENT);
+    struct block *b = chat_add_block(&t->blocks, &w->arena, kind, JSON_ABSENT);
+
+    b->text = str_from_c(text);
+    return b;
+}
+
+/* The assistant calls get_tide. */
+static inline struct block *world_call(struct dialect_world *w, const char *id, const char *arguments)
+{
+    struct block *b = world_turn(w, CHAT_ASSISTANT, BLOCK_TOOL_CALL, NULL);
+
+    b->id = str_from_c(id);
+    b->name = STR("get_tide");
+    b->arguments = str_from_c(arguments);
+    return b;
+}
+
+static inline struct block *world_result(struct dialect_world *w, const char *id, const char *text)
+{
+    struct block *b = world_turn(w, CHAT_USER, BLOCK_TOOL_RESULT, NULL);
+
+    b->id = str_from_c(id);
+    chat_add_block(&b->content, &w->arena, BLOCK_TEXT, JSON_ABSENT)->text = str_from_c(text);
+    return b;
+}
+
+static inline struct tool *world_tool(struct dialect_world *w, const char *name, const char *schema)
+{
+    struct tool *t = chat_add_tool(&w->q, &w->arena, TOOL_FUNCTION, JSON_ABSENT);
+
+    t->name = str_from_c(name);
+    t->parameters = str_from_c(schema);
+    return t;
+}
+
 /* --- events as text --- */
 
 struct event_log {

@@ -173,43 +173,6 @@ TEST(gemini_request_refusals_name_the_field)
 
 /* --- requests of others --- */
 
-static struct block *say(struct dialect_world *k, enum chat_role role, enum block_kind kind, const char *text)
-{
-    struct turn *t = chat_add_turn(&k->q, &k->arena, role, JSON_ABSENT);
-    struct block *b = chat_add_block(&t->blocks, &k->arena, kind, JSON_ABSENT);
-
-    b->text = str_from_c(text);
-    return b;
-}
-
-static struct block *call(struct dialect_world *k, const char *id, const char *arguments)
-{
-    struct block *b = say(k, CHAT_ASSISTANT, BLOCK_TOOL_CALL, NULL);
-
-    b->id = str_from_c(id);
-    b->name = STR("get_tide");
-    b->arguments = str_from_c(arguments);
-    return b;
-}
-
-static struct block *result(struct dialect_world *k, const char *id, const char *text)
-{
-    struct block *b = say(k, CHAT_USER, BLOCK_TOOL_RESULT, NULL);
-
-    b->id = str_from_c(id);
-    chat_add_block(&b->content, &k->arena, BLOCK_TEXT, JSON_ABSENT)->text = str_from_c(text);
-    return b;
-}
-
-static struct tool *offer(struct dialect_world *k, const char *name, const char *schema)
-{
-    struct tool *t = chat_add_tool(&k->q, &k->arena, TOOL_FUNCTION, JSON_ABSENT);
-
-    t->name = str_from_c(name);
-    t->parameters = str_from_c(schema);
-    return t;
-}
-
 static void foreign(struct dialect_world *k, const char *vendor, const char *model)
 {
     begin(k, GENERATE, vendor);
@@ -228,11 +191,11 @@ TEST(gemini_results_name_their_function_and_are_objects)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k, "gemini", "gemini-2.5-pro");
-    say(&k, CHAT_USER, BLOCK_TEXT, "Tides?");
-    call(&k, "a", "");
-    call(&k, "b", "[1]");
-    result(&k, "b", "[1,2]");
-    result(&k, "a", "{\"h\":3}");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "Tides?");
+    world_call(&k, "a", "");
+    world_call(&k, "b", "[1]");
+    world_result(&k, "b", "[1,2]");
+    world_result(&k, "a", "{\"h\":3}");
     struct str got = written(&k);
     CHECK_HOLDS(got,
                 "{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"id\":\"a\",\"name\":\"get_tide\",\"args\":{}}},"
@@ -244,9 +207,9 @@ TEST(gemini_results_name_their_function_and_are_objects)
                 "{\"functionResponse\":{\"id\":\"b\",\"name\":\"get_tide\",\"response\":{\"output\":\"[1,2]\"}}}]}");
     struct dialect_world v CLEANUP(world_release);
     foreign(&v, "vertex", "gemini-2.5-pro");
-    say(&v, CHAT_USER, BLOCK_TEXT, "x");
-    call(&v, "a", "{}");
-    result(&v, "a", "no")->is_error = true;
+    world_turn(&v, CHAT_USER, BLOCK_TEXT, "x");
+    world_call(&v, "a", "{}");
+    world_result(&v, "a", "no")->is_error = true;
     got = written(&v);
     CHECK_LACKS(got, "\"id\"");
     CHECK_HOLDS(got, "\"response\":{\"error\":\"no\"}");
@@ -258,11 +221,11 @@ TEST(gemini_third_generation_is_given_a_stand_in_for_missing_signatures)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k, "gemini", "gemini-3-pro-preview");
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
-    struct block *first = call(&k, "a", "{}");
-    call(&k, "b", "{}");
-    result(&k, "a", "1");
-    result(&k, "b", "2");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
+    struct block *first = world_call(&k, "a", "{}");
+    world_call(&k, "b", "{}");
+    world_result(&k, "a", "1");
+    world_result(&k, "b", "2");
     struct str got = written(&k);
     CHECK_HOLDS(got,
                 "\"args\":{}},\"thoughtSignature\":\"skip_thought_signature_validator\"},{\"functionCall\":{\"id\":"
@@ -287,9 +250,9 @@ TEST(gemini_schemas_of_others_go_as_they_are)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k, "gemini", "gemini-2.5-pro");
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
-    offer(&k, "f", schema);
-    offer(&k, "none", "{\"type\":\"object\",\"properties\":{}}");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_tool(&k, "f", schema);
+    world_tool(&k, "none", "{\"type\":\"object\",\"properties\":{}}");
     struct str got = written(&k);
     CHECK_HOLDS(got, "\"parametersJsonSchema\":{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\"");
     CHECK_HOLDS(got, "{\"name\":\"none\"}");
@@ -300,10 +263,10 @@ TEST(gemini_before_the_third_generation_structure_beside_functions_is_a_function
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k, "gemini", "gemini-2.5-pro");
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
     k.q.format = (struct response_format){.kind = FORMAT_SCHEMA, .schema = STR("{\"type\":\"object\"}")};
     CHECK_HOLDS(written(&k), "\"responseMimeType\":\"application/json\",\"responseJsonSchema\":{\"type\":\"object\"}");
-    offer(&k, "f", "");
+    world_tool(&k, "f", "");
     struct str got = written(&k);
     CHECK_HOLDS(got, "{\"name\":\"structured_answer\"");
     CHECK_HOLDS(got, "\"mode\":\"ANY\"");
@@ -321,7 +284,7 @@ TEST(gemini_thinking_is_a_level_or_a_budget)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k, "gemini", "gemini-2.5-pro");
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
     k.q.reasoning.effort = EFFORT_LOW;
     k.q.reasoning.show = YES;
     CHECK_HOLDS(written(&k), "\"thinkingConfig\":{\"includeThoughts\":true,\"thinkingBudget\":2048}");
@@ -352,7 +315,7 @@ TEST(gemini_what_cannot_be_said_is_reported_or_done_otherwise)
     struct setting stops[6];
     for (size_t i = 0; i < ARRAY_LEN(stops); i++)
         chat_read_setting(&stops[i], json_node_at(json_node_get(root, STR("stop")), i), &k.arena);
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
     k.q.stops = stops;
     k.q.stop_count = ARRAY_LEN(stops);
     chat_read_raw(&k.q.logit_bias, json_node_get(root, STR("logit_bias")));
@@ -373,11 +336,11 @@ TEST(gemini_foreign_thoughts_are_not_sent)
     struct dialect_world k CLEANUP(world_release);
 
     foreign(&k, "gemini", "gemini-2.5-pro");
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
-    struct block *b = say(&k, CHAT_ASSISTANT, BLOCK_THINKING, "hm");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
+    struct block *b = world_turn(&k, CHAT_ASSISTANT, BLOCK_THINKING, "hm");
     b->signature = STR("EqQ=");
     b->signer = SIGNER_ANTHROPIC;
-    say(&k, CHAT_ASSISTANT, BLOCK_TEXT, "y");
+    world_turn(&k, CHAT_ASSISTANT, BLOCK_TEXT, "y");
     CHECK_LACKS(written(&k), "hm");
     CHECK_EQ(k.losses.dropped, 1);
 }
@@ -388,7 +351,7 @@ TEST(gemini_counts_within_a_request)
     uint64_t n = 0;
 
     foreign(&k, "gemini", "gemini-2.5-pro");
-    say(&k, CHAT_USER, BLOCK_TEXT, "x");
+    world_turn(&k, CHAT_USER, BLOCK_TEXT, "x");
     k.call = (struct provider_call){.body = &k.body};
     CHECK_EQ(k.t.provider->provider.write_count(&k.t, &k.q, &k.call), OK);
     CHECK_HOLDS(buf_str(&k.body), "{\"generateContentRequest\":{\"model\":\"models/gemini-2.5-pro\",\"contents\":[");

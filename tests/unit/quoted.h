@@ -1,8 +1,9 @@
-/* quoted.h - JSON in C without backslashes: a text with ' for ". */
+/* quoted.h - JSON in C without backslashes: a text with ' for "; and what the simulator signs, to put into it. */
 #ifndef UNIT_QUOTED_H
 #define UNIT_QUOTED_H
 
 #include "base/arena.h"
+#include "sim/signature.h"
 
 /* A copy of `text` in the arena, NUL-terminated, in which every ' is a " and every %s is `insert`. */
 static inline struct str quoted(struct arena *a, const char *text, struct str insert)
@@ -16,6 +17,15 @@ static inline struct str quoted(struct arena *a, const char *text, struct str in
     for (size_t i = 0; i < made.n; i++)
         p[i] = p[i] == '\'' ? '"' : p[i];
     return made;
+}
+
+/* A signature of `about` as a model of this family makes it. In the arena. */
+static inline struct str signed_by(struct arena *a, const char *family, const char *about)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(256);
+
+    sim_sign(str_from_c(family), 7, str_from_c(about), &b);
+    return arena_str(a, buf_str(&b));
 }
 
 #endif

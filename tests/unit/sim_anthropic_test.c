@@ -8,36 +8,17 @@
 #include "codec/json.h"
 #include "codec/sse.h"
 #include "provider_world.h"
+#include "quoted.h"
 #include "sim/anthropic.h"
 #include "sim/media.h"
 #include "sim/signature.h"
 
 /* --- reading --- */
 
-static struct str signature_of(struct arena *a, const char *text)
-{
-    struct buf b CLEANUP(buf_release) = BUF_INIT(256);
-
-    sim_sign(STR("anthropic"), 7, str_from_c(text), &b);
-    return arena_str(a, buf_str(&b));
-}
-
 /* The text with ' made " and %s made a signature. */
 static struct str body_of(struct arena *a, const char *text)
 {
-    struct str rest = str_from_c(text), made = STR(""), sign = signature_of(a, "ok");
-    size_t at;
-
-    while ((at = str_find(rest, STR("%s"))) < rest.n) {
-        made = arena_join(a, arena_join(a, made, str_slice(rest, 0, at)), sign);
-        rest = str_slice(rest, at + 2, rest.n);
-    }
-    made = arena_join(a, made, rest);
-    char *p = arena_alloc(a, made.n + 1);
-    for (size_t i = 0; i < made.n; i++)
-        p[i] = made.p[i] == '\'' ? '"' : made.p[i];
-    p[made.n] = '\0';
-    return str_of(p, made.n);
+    return quoted(a, text, signed_by(a, "anthropic", "ok"));
 }
 
 struct verdict {

@@ -29,14 +29,6 @@
 #define DOCUMENT(name) "{'document':{'format':'txt','name':'" name "','source':{'bytes':'bG93'}}}"
 #define POINT "{'cachePoint':{'type':'default'}}"
 
-static struct str signature_of(struct arena *a, const char *text)
-{
-    struct buf b CLEANUP(buf_release) = BUF_INIT(256);
-
-    sim_sign(STR("anthropic"), 7, str_from_c(text), &b);
-    return arena_str(a, buf_str(&b));
-}
-
 /* `says` NULL: it is taken. */
 static void check_read(const char *model, const char *text, const char *says)
 {
@@ -47,7 +39,7 @@ static void check_read(const char *model, const char *text, const char *says)
     arena_init(&a, 16 << 20);
     c = arena_new(&a, struct bedrock_converse);
     test_context("%s", text);
-    err_t e = bedrock_converse_read(&a, str_from_c(model), quoted(&a, text, signature_of(&a, "ok")), c, &r);
+    err_t e = bedrock_converse_read(&a, str_from_c(model), quoted(&a, text, signed_by(&a, "anthropic", "ok")), c, &r);
     CHECK_MSG(e == (says ? E_PARSE : OK), "%s: %.*s", err_name(e), STR_ARG(r.message));
     CHECK_EQ(r.status, says ? 400 : 0);
     CHECK_MSG(!says || str_find(r.message, str_from_c(says)) < r.message.n, "said: %.*s", STR_ARG(r.message));

@@ -484,7 +484,8 @@ SIM_TEST(sim_azure_takes_its_key_where_clients_put_it, "api_keys: [secret]\nmode
     };
 
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-        struct heard h = ask_with(w, "POST", DATED "2024-10-21", &ways[i], 1, quoted(w, "{" HI "}"), NS_NEVER);
+        struct heard h =
+            ask_with(w, "POST", DATED "2024-10-21", &ways[i], 1, quoted(&w->arena, "{" HI "}", STR_NONE).p, NS_NEVER);
         CHECK_EQ(h.status, i < 2 ? 200 : 401);
         if (i >= 2)
             CHECK_STR(answer_at(w, h, "error.code"), "401");

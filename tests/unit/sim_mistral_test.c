@@ -87,7 +87,7 @@ SIM_TEST(sim_mistral_refuses_what_it_does_not_know, NULL)
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct heard h = post(w, CHAT, bad[i].body);
-        struct str says = str_from_c(quoted(w, bad[i].says));
+        struct str says = quoted(&w->arena, bad[i].says, STR_NONE);
         if (str_starts(says, STR("\"any\""))) /* words that have quotes of their own */
             says = STR("'any'");
         CHECK_MSG(h.status == bad[i].status && str_find(h.body, says) < h.body.n, "%s: %d %.*s", bad[i].body, h.status,
@@ -251,13 +251,14 @@ SIM_TEST(sim_mistral_errs_in_its_own_form, "api_keys: [k]\nallow_overrides: true
                                     {STR("x-sim"), STR("fault=rate_limit;retry_after=1s")}};
 
     CHECK_STR(answer_at(w, post(w, CHAT, BESIDE("'n':1")), "message"), "Unauthorized");
-    struct heard h = ask_with(w, "POST", CHAT, headers, 2, quoted(w, BESIDE("'n':1")), NS_NEVER);
+    struct heard h = ask_with(w, "POST", CHAT, headers, 2, quoted(&w->arena, BESIDE("'n':1"), STR_NONE).p, NS_NEVER);
     CHECK_EQ(h.status, 429);
     CHECK_STR(answer_at(w, h, "object"), "error");
     CHECK_STR(answer_at(w, h, "type"), "rate_limited");
     CHECK_STR(answer_at(w, h, "raw_status_code"), "429");
     CHECK_STR(http_head_find(h.head, STR("retry-after")), "1");
     CHECK_GT(http_head_find(h.head, STR("mistral-correlation-id")).n, 10);
-    h = ask_with(w, "POST", CHAT, headers, 1, quoted(w, "{'model':'x','messages':[" USER("'a'") "]}"), NS_NEVER);
+    h = ask_with(w, "POST", CHAT, headers, 1,
+                 quoted(&w->arena, "{'model':'x','messages':[" USER("'a'") "]}", STR_NONE).p, NS_NEVER);
     CHECK_STR(answer_at(w, h, "code"), "1500");
 }

@@ -134,7 +134,7 @@ SIM_TEST(sim_tgi_refuses_in_its_words, NULL)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         h = post(w, "/generate", bad[i].body);
         struct str says = holds(str_from_c(bad[i].says), "Grammar must") ? str_from_c(bad[i].says)
-                                                                         : str_from_c(quoted(w, bad[i].says));
+                                                                         : quoted(&w->arena, bad[i].says, STR_NONE);
         CHECK_MSG(h.status == bad[i].status && str_find(h.body, says) < h.body.n, "%s: %d %.*s", bad[i].body, h.status,
                   STR_ARG(h.body));
     }

@@ -7,26 +7,16 @@
 #include "codec/json.h"
 #include "codec/sse.h"
 #include "provider_world.h"
+#include "quoted.h"
 
 enum { EVENTS_MAX = 512 };
-
-/* The text with ' made ". */
-static inline const char *quoted(struct world *w, const char *text)
-{
-    struct str copy = arena_str(&w->arena, str_from_c(text));
-    char *p = (char *)(uintptr_t)copy.p;
-
-    for (size_t i = 0; i < copy.n; i++)
-        p[i] = p[i] == '\'' ? '"' : p[i];
-    return p;
-}
 
 static struct heard post(struct world *w, const char *target, const char *body) SUSPENDS;
 static inline struct heard post(struct world *w, const char *target, const char *body)
 {
     struct http_header headers[] = {{STR("content-type"), STR("application/json")}};
 
-    return ask_with(w, "POST", target, headers, ARRAY_LEN(headers), quoted(w, body), NS_NEVER);
+    return ask_with(w, "POST", target, headers, ARRAY_LEN(headers), quoted(&w->arena, body, STR_NONE).p, NS_NEVER);
 }
 
 /* With an x-sim header: a fault, a pace. */
@@ -35,7 +25,7 @@ static inline struct heard post_sim(struct world *w, const char *target, const c
 {
     struct http_header headers[] = {{STR("content-type"), STR("application/json")}, {STR("x-sim"), str_from_c(x_sim)}};
 
-    return ask_with(w, "POST", target, headers, ARRAY_LEN(headers), quoted(w, body), NS_NEVER);
+    return ask_with(w, "POST", target, headers, ARRAY_LEN(headers), quoted(&w->arena, body, STR_NONE).p, NS_NEVER);
 }
 
 static struct heard fetch(struct world *w, const char *method, const char *target) SUSPENDS;
@@ -152,7 +142,8 @@ static inline void check_asks(struct world *w, const char *target, const struct 
 {
     for (size_t i = 0; i < count; i++) {
         struct heard h = post(w, target, cases[i].body);
-        CHECK_MSG(h.error == OK && h.status == cases[i].status && holds(h.body, quoted(w, cases[i].says)),
+        CHECK_MSG(h.error == OK && h.status == cases[i].status &&
+                      holds(h.body, quoted(&w->arena, cases[i].says, STR_NONE).p),
                   "%s %s: %d %.*s", target, cases[i].body, h.status, STR_ARG(h.body));
     }
 }
