@@ -5,12 +5,8 @@
  */
 #include "fault/fault.h"
 #include "sim/scenarios.h"
-#include "unit/census.h"
 
-#include <getopt.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,79 +104,46 @@ static bool run_scenario(const struct scenario *s, unsigned number)
 
 /* ---- the command line ---- */
 
-static unsigned parse_number(const char *option, const char *text)
+static void take_step(const char *name, const char *text)
 {
-    char *end;
-    unsigned long value = strtoul(text, &end, 10);
-
-    if (end == text || *end || value == 0 || value > NTH_MAX) {
-        fprintf(stderr, "--%s needs a number from 1 up, not '%s'\n", option, text);
-        exit(2);
-    }
-    return (unsigned)value;
+    options.step = (unsigned)scenario_number(name, text, false, NTH_MAX);
 }
 
-static void usage(const char *program)
+static void take_sweep(const char *name, const char *text)
 {
-    printf("usage: %s [options] [part of a scenario's name or file]...\n"
-           "  --list         names of the scenarios, and nothing else\n"
-           "  --step N       take only every N-th occasion (1)\n"
-           "  --sweep NAME   only ways to break that have this in their name: read, cancel, disk, ...\n"
-           "  --nth N        only the N-th occasion\n"
-           "  --verbose      what happens in each world\n"
-           "  --seed N       has no effect here: what is broken is enumerated, not drawn\n",
-           program);
+    (void)name;
+    options.sweep = text;
 }
 
-static bool parse_options(int argc, char **argv, bool *ret_list, int *ret_status)
+static void take_nth(const char *name, const char *text)
 {
-    static const struct option long_options[] = {
-        {"list", no_argument, NULL, 'l'},        {"step", required_argument, NULL, 't'},
-        {"sweep", required_argument, NULL, 'w'}, {"nth", required_argument, NULL, 'n'},
-        {"seed", required_argument, NULL, 's'},  {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
-    };
-    int c;
+    options.nth = (unsigned)scenario_number(name, text, false, NTH_MAX);
+}
 
-    *ret_status = 0;
-    while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (c == 'l')
-            *ret_list = true;
-        else if (c == 't')
-            options.step = parse_number("step", optarg);
-        else if (c == 'w')
-            options.sweep = optarg;
-        else if (c == 'n')
-            options.nth = parse_number("nth", optarg);
-        else if (c == 'v')
-            options.verbose = true;
-        else if (c != 's') {
-            *ret_status = c == 'h' ? 0 : 2;
-            if (c == 'h')
-                usage(argv[0]);
-            return false;
-        }
-    }
-    return true;
+static void take_verbose(const char *name, const char *text)
+{
+    (void)name;
+    (void)text;
+    options.verbose = true;
+}
+
+static void take_nothing(const char *name, const char *text)
+{
+    (void)name;
+    (void)text;
 }
 
 int main(int argc, char **argv)
 {
-    bool list = false;
-    unsigned failed = 0;
-    int status;
+    static const struct scenario_option takes[] = {
+        {"step", "N", "take only every N-th occasion (1)", take_step},
+        {"sweep", "NAME", "only ways to break that have this in their name: read, cancel, disk, ...", take_sweep},
+        {"nth", "N", "only the N-th occasion", take_nth},
+        {"verbose", NULL, "what happens in each world", take_verbose},
+        {"seed", "N", "has no effect here: what is broken is enumerated, not drawn", take_nothing},
+    };
+    static const struct scenario_program program = {
+        .options = takes, .option_count = ARRAY_LEN(takes), .run = run_scenario, .say_where = say_where};
 
-    if (!parse_options(argc, argv, &list, &status))
-        return status;
-    unsigned n = scenarios_choose(NULL, argv + optind, argc - optind);
-    if (list)
-        return scenarios_list();
-    printf("TAP version 13\n1..%u\n", n);
-    scenarios_catch_deaths(say_where);
-    const char *census = census_begin();
-    for (unsigned i = 0; i < n; i++)
-        failed += !run_scenario(scenario_chosen(i), i + 1);
-    if (n == 0)
-        fprintf(stderr, "no scenario has such a name\n");
-    return census_end(census, failed || n == 0);
+    return scenarios_main(argc, argv, &program);
 }

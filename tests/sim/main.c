@@ -6,12 +6,9 @@
  */
 #include "base/time.h"
 #include "sim/scenarios.h"
-#include "unit/census.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -153,86 +150,57 @@ static bool run_scenario(const struct scenario *s, unsigned number)
 
 /* ---- the command line ---- */
 
-static uint64_t parse_number(const char *option, const char *text)
+static void take_seed(const char *name, const char *text)
 {
-    char *end;
     uint64_t value;
 
-    if (strcmp(option, "seed") == 0 && strcmp(text, "random") == 0) {
-        if (getrandom(&value, sizeof value, 0) != (ssize_t)sizeof value)
-            die("no random seed from the system");
-        return value >> 32;
+    if (strcmp(text, "random") != 0) {
+        options.seed = scenario_number(name, text, true, UINT64_MAX);
+        return;
     }
-    value = strtoull(text, &end, 0);
-    if (end == text || *end || (value == 0 && strcmp(option, "seed") != 0)) {
-        fprintf(stderr, "--%s needs a number, not '%s'\n", option, text);
-        exit(2);
-    }
-    return value;
+    if (getrandom(&value, sizeof value, 0) != (ssize_t)sizeof value)
+        die("no random seed from the system");
+    options.seed = value >> 32;
 }
 
-static void usage(const char *program)
+static void take_rounds(const char *name, const char *text)
 {
-    printf("usage: %s [options] [part of a scenario's name or file]...\n"
-           "  --list            names of the scenarios, and nothing else\n"
-           "  --seed N          seed of the first world (1); 'random' draws one and prints it\n"
-           "  --seeds N         worlds per scenario (200); --rounds N is the same\n"
-           "  --scenario NAME   this scenario only\n"
-           "  --verbose         what happens in each world\n",
-           program);
+    options.rounds = scenario_number(name, text, false, UINT64_MAX);
 }
 
-/* False if the program should end at once with *ret_status. */
-static bool parse_options(int argc, char **argv, bool *ret_list, int *ret_status)
+static void take_scenario(const char *name, const char *text)
 {
-    static const struct option long_options[] = {
-        {"list", no_argument, NULL, 'l'},           {"seed", required_argument, NULL, 's'},
-        {"seeds", required_argument, NULL, 'n'},    {"rounds", required_argument, NULL, 'n'},
-        {"scenario", required_argument, NULL, 'o'}, {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
-    };
-    int c;
+    (void)name;
+    options.scenario = text;
+}
 
-    *ret_status = 0;
-    while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (c == 'l')
-            *ret_list = true;
-        else if (c == 's')
-            options.seed = parse_number("seed", optarg);
-        else if (c == 'n')
-            options.rounds = parse_number("seeds", optarg);
-        else if (c == 'o')
-            options.scenario = optarg;
-        else if (c == 'v')
-            options.verbose = true;
-        else {
-            *ret_status = c == 'h' ? 0 : 2;
-            if (c == 'h')
-                usage(argv[0]);
-            return false;
-        }
-    }
-    return true;
+static void take_verbose(const char *name, const char *text)
+{
+    (void)name;
+    (void)text;
+    options.verbose = true;
+}
+
+static void announce(void)
+{
+    printf("# seed %" PRIu64 ", %" PRIu64 " worlds per scenario\n", options.seed, options.rounds);
 }
 
 int main(int argc, char **argv)
 {
-    bool list = false;
-    unsigned failed = 0;
-    int status;
+    static const struct scenario_option takes[] = {
+        {"seed", "N", "seed of the first world (1); 'random' draws one and prints it", take_seed},
+        {"seeds", "N", "worlds per scenario (200)", take_rounds},
+        {"rounds", "N", "the same", take_rounds},
+        {"scenario", "NAME", "this scenario only", take_scenario},
+        {"verbose", NULL, "what happens in each world", take_verbose},
+    };
+    static const struct scenario_program program = {.options = takes,
+                                                    .option_count = ARRAY_LEN(takes),
+                                                    .exact = &options.scenario,
+                                                    .announce = announce,
+                                                    .run = run_scenario,
+                                                    .say_where = say_where};
 
-    if (!parse_options(argc, argv, &list, &status))
-        return status;
-    unsigned n = scenarios_choose(options.scenario, argv + optind, argc - optind);
-    if (list)
-        return scenarios_list();
-    printf("TAP version 13\n1..%u\n# seed %" PRIu64 ", %" PRIu64 " worlds per scenario\n", n, options.seed,
-           options.rounds);
-    scenarios_catch_deaths(say_where);
-    const char *census = census_begin();
-    for (unsigned i = 0; i < n; i++)
-        failed += !run_scenario(scenario_chosen(i), i + 1);
-    if (n == 0)
-        fprintf(stderr, "no scenario has such a name\n");
-    return census_end(census, failed || n == 0);
+    return scenarios_main(argc, argv, &program);
 }

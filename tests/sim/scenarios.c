@@ -1,6 +1,10 @@
-/* scenarios.c - the register of scenarios, and what happens when one takes the program down. */
+/* scenarios.c - the register of scenarios, the command line, and what happens when a scenario takes the program down. */
 #include "sim/scenarios.h"
 
+#include "unit/census.h"
+
+#include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,9 +44,8 @@ static int by_place(const void *a, const void *b)
     return files ? files : (x->line > y->line) - (x->line < y->line);
 }
 
-unsigned scenarios_choose(const char *exact, char **filters, int count)
+static unsigned choose(const char *exact, char **filters, int count)
 {
-    chosen_count = 0;
     for (const struct scenario *s = registered; s && chosen_count < SCENARIOS_MAX; s = s->next)
         if (is_wanted(s, exact, filters, count))
             chosen[chosen_count++] = s;
@@ -50,12 +53,7 @@ unsigned scenarios_choose(const char *exact, char **filters, int count)
     return chosen_count;
 }
 
-const struct scenario *scenario_chosen(unsigned index)
-{
-    return chosen[index];
-}
-
-int scenarios_list(void)
+static int list(void)
 {
     for (unsigned i = 0; i < chosen_count; i++)
         (void)puts(chosen[i]->name);
@@ -77,7 +75,7 @@ static void on_fatal(int sig)
 
 __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
 
-void scenarios_catch_deaths(void (*say_where)(void))
+static void catch_deaths(void (*say_where)(void))
 {
     struct sigaction act = {.sa_handler = on_fatal, .sa_flags = SA_NODEFER};
 
@@ -87,4 +85,94 @@ void scenarios_catch_deaths(void (*say_where)(void))
     sigaction(SIGALRM, &act, NULL);
     if (__sanitizer_set_death_callback)
         __sanitizer_set_death_callback(say_where);
+}
+
+/* ---- the command line ---- */
+
+uint64_t scenario_number(const char *option, const char *text, bool zero, uint64_t max)
+{
+    char *end;
+    uint64_t value = strtoull(text, &end, 0);
+
+    if (end != text && !*end && (value || zero) && value <= max)
+        return value;
+    fprintf(stderr, "--%s needs a number%s, not '%s'\n", option, zero ? "" : " from 1 up", text);
+    exit(2);
+}
+
+static void usage(const char *name, const struct scenario_program *p)
+{
+    printf("usage: %s [options] [part of a scenario's name or file]...\n"
+           "  --list            names of the scenarios, and nothing else\n",
+           name);
+    for (size_t i = 0; i < p->option_count; i++) {
+        const struct scenario_option *o = &p->options[i];
+        int used = printf("  --%s %s", o->name, o->value ? o->value : "");
+        printf("%*s%s\n", used < 20 ? 20 - used : 1, "", o->help);
+    }
+}
+
+enum {
+    OPTIONS_MAX = 16,
+    LIST = 'l',
+    HELP = 'h',
+    FIRST = 256
+}; /* FIRST: what getopt_long() says for the program's first option */
+
+static void fill_options(struct option to[OPTIONS_MAX + 3], const struct scenario_program *p)
+{
+    size_t n = p->option_count < OPTIONS_MAX ? p->option_count : OPTIONS_MAX;
+
+    for (size_t i = 0; i < n; i++)
+        to[i] = (struct option){.name = p->options[i].name,
+                                .has_arg = p->options[i].value ? required_argument : no_argument,
+                                .val = FIRST + (int)i};
+    to[n] = (struct option){.name = "list", .val = LIST};
+    to[n + 1] = (struct option){.name = "help", .val = HELP};
+    to[n + 2] = (struct option){0};
+}
+
+/* False if the program should end at once with *ret_status. */
+static bool parse(int argc, char **argv, const struct scenario_program *p, bool *ret_list, int *ret_status)
+{
+    struct option options[OPTIONS_MAX + 3];
+    int c;
+
+    fill_options(options, p);
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c == LIST) {
+            *ret_list = true;
+        } else if (c >= FIRST) {
+            p->options[c - FIRST].take(p->options[c - FIRST].name, optarg);
+        } else {
+            *ret_status = c == HELP ? 0 : 2;
+            if (c == HELP)
+                usage(argv[0], p);
+            return false;
+        }
+    }
+    return true;
+}
+
+int scenarios_main(int argc, char **argv, const struct scenario_program *p)
+{
+    bool only_list = false;
+    unsigned failed = 0;
+    int status;
+
+    if (!parse(argc, argv, p, &only_list, &status))
+        return status;
+    unsigned n = choose(p->exact ? *p->exact : NULL, argv + optind, argc - optind);
+    if (only_list)
+        return list();
+    printf("TAP version 13\n1..%u\n", n);
+    if (p->announce)
+        p->announce();
+    catch_deaths(p->say_where);
+    const char *census = census_begin();
+    for (unsigned i = 0; i < n; i++)
+        failed += !p->run(chosen[i], i + 1);
+    if (n == 0)
+        fprintf(stderr, "no scenario has such a name\n");
+    return census_end(census, failed || n == 0);
 }

@@ -1,5 +1,5 @@
 /*
- * scenarios.h - which scenarios a program runs, in which order, and its last words when one crashes or hangs.
+ * scenarios.h - a program that runs scenarios: its options, which of them in which order, and its last words when one crashes or hangs.
  *
  * For the main.c of tests/sim and of tests/fault. SCENARIO() (sim/world.h) registers before main().
  */
@@ -10,13 +10,33 @@
 
 enum { SCENARIO_HANG_SECONDS = 60 }; /* of real time, for one world: to be set with alarm() */
 
-/* Choose the scenario `exact`, or, if that is NULL, those with one of `filters` in their name or file, all if there is no filter. Sorted by file
- * and line, as the order of constructors is the linker's affair. Returns how many. */
-unsigned scenarios_choose(const char *exact, char **filters, int count);
-const struct scenario *scenario_chosen(unsigned index);
-/* Print the names of those chosen. Returns the program's exit status. */
-int scenarios_list(void);
-/* On an abort, a hang, and a death by a sanitizer: `say_where`, which must be good enough for a signal handler, then die. */
-void scenarios_catch_deaths(void (*say_where)(void));
+/* An option of such a program besides --list and --help. */
+struct scenario_option {
+    const char *name, *value; /* "--name VALUE"; value NULL: "--name" alone */
+    const char *help;
+    void (*take)(const char *name, const char *text);
+};
+
+/* A program that runs scenarios. */
+struct scenario_program {
+    const struct scenario_option *options;
+    size_t option_count;
+    const char *const
+        *exact; /* NULL, or where an option puts the whole name of the scenario to run: NULL there chooses by filters */
+    /* Say what runs, below the plan; may be NULL. */
+    void (*announce)(void);
+    /* Run one and report it as a line of TAP; false if it failed. */
+    bool (*run)(const struct scenario *s, unsigned number);
+    /* On an abort, a hang, and a death by a sanitizer. Must be good enough for a signal handler. */
+    void (*say_where)(void);
+};
+
+/*
+ * The main() of such a program: takes its options, chooses scenarios by the filters behind them (parts of a name or file; none: all), and runs
+ * them in the order of file and line, as that of constructors is the linker's affair. Returns the exit status.
+ */
+int scenarios_main(int argc, char **argv, const struct scenario_program *program);
+/* The number that an option has; ends the program with words if it is none, or over `max`. 0 only if `zero`. */
+uint64_t scenario_number(const char *option, const char *text, bool zero, uint64_t max);
 
 #endif
