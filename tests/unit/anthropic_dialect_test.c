@@ -190,6 +190,22 @@ TEST(anthropic_unknown_betas_do_not_reach_bedrock)
     CHECK_EQ(k.losses.dropped, 2);
 }
 
+TEST(anthropic_unknown_betas_do_not_reach_vertex)
+{
+    static const char ask[] = "{\"model\":\"m\",\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}";
+    struct dialect_world k CLEANUP(world_release);
+
+    anthropic_init(&k, MESSAGES, "anthropic-vertex");
+    k.t.betas = STR("made-up-2030-01-01, web-search-2025-03-05");
+    CHECK_LACKS(world_translate(&k, ask), "beta");
+    CHECK_EQ(k.call.header_count, 1);
+    CHECK_STR(k.call.headers[0].value, "web-search-2025-03-05");
+    CHECK_EQ(k.losses.dropped, 1);
+    k.t.betas = STR("made-up-2030-01-01");
+    CHECK_LACKS(world_translate(&k, ask), "beta");
+    CHECK_EQ(k.call.header_count, 0);
+}
+
 TEST(anthropic_gets_its_version_and_betas_as_headers)
 {
     struct dialect_world k CLEANUP(world_release);

@@ -420,7 +420,7 @@ static inline struct str world_framed_events(const struct dialect *d, enum frami
     struct arena own CLEANUP(arena_release);
 
     arena_init(&own, 64 * 1024 * 1024);
-    for (size_t i = 1; i < bytes.n + EACH_MAX; i++) {
+    for (size_t i = 1; i < bytes.n + EACH_MAX; i += test_step()) {
         struct arrival from = {.framing = framing, .bytes = bytes, .first = i};
         if (i >= bytes.n)
             from.first = from.each = i - bytes.n + 1;
