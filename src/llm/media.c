@@ -28,7 +28,7 @@ struct str base64_standard(struct str text, struct arena *arena)
     bool same = text.n % 4 == 0;
 
     for (size_t i = 0; same && i < text.n; i++)
-        same = text.p[i] != '-' && text.p[i] != '_' && text.p[i] > ' ' && text.p[i] != '%';
+        same = text.p[i] != '-' && text.p[i] != '_' && text.p[i] > ' ';
     if (same)
         return text;
     to = arena_alloc(arena, text.n + 4);

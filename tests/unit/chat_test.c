@@ -223,6 +223,7 @@ TEST(media_urls_are_told_apart_and_data_is_taken_out_of_them)
     check_url("data:;base64,-_8", MEDIA_BASE64, "", "+/8=");
     check_url("data:text/plain,a%20b,c", MEDIA_TEXT, "text/plain", "a b,c");
     check_url("data:,", MEDIA_TEXT, "", "");
+    check_url("data: image/png ; charset=x;base64,iVBO", MEDIA_BASE64, "image/png", "iVBO");
     check_url("data:image/png;base64,", MEDIA_BASE64, "image/png", "");
 }
 
@@ -239,9 +240,9 @@ TEST(media_urls_that_are_broken_are_refused_with_words)
 
 TEST(base64_becomes_standard_with_padding_and_stays_where_it_is_so)
 {
-    static const char *const rows[][2] = {{"QUJD", "QUJD"},        {"QUI=", "QUI="}, {"QUI", "QUI="},
-                                          {"QQ", "QQ=="},          {"-_-_", "+/+/"}, {"QU\nJD", "QUJD"},
-                                          {"Q U\tJ\r\nD", "QUJD"}, {"", ""},         {"QUI%", "QUI%"}};
+    static const char *const rows[][2] = {{"QUJD", "QUJD"}, {"QUI=", "QUI="},   {"QUI", "QUI="},         {"QQ", "QQ=="},
+                                          {"-_-_", "+/+/"}, {"QU\nJD", "QUJD"}, {"Q U\tJ\r\nD", "QUJD"}, {"", ""},
+                                          {"QUI%", "QUI%"}, {"QUJD=", "QUJD"},  {"QUI==", "QUI="}};
     struct arena a CLEANUP(arena_release);
 
     arena_init(&a, 1 << 20);

@@ -15,13 +15,15 @@
 /* --- a kind that follows a script --- */
 
 static struct script {
-    unsigned fetches;  /* begun */
-    unsigned ended;    /* those that came to their end, whatever it was */
-    ns_t takes;        /* each */
-    ns_t life;         /* of what comes of it; NS_NEVER */
-    ns_t look_again;   /* after that */
-    err_t error;       /* instead */
-    const char *token; /* instead of "token-<number>" */
+    unsigned fetches;    /* begun */
+    unsigned ended;      /* those that came to their end, whatever it was */
+    ns_t takes;          /* each */
+    ns_t life;           /* of what comes of it; NS_NEVER */
+    ns_t look_again;     /* after that */
+    err_t error;         /* instead */
+    const char *token;   /* instead of "token-<number>" */
+    const char *session; /* instead of "session"       */
+    const char *project; /* instead of none            */
     bool is_key;
     bool stubborn; /* does not mind being cancelled */
 } script;
@@ -38,10 +40,12 @@ static SUSPENDS err_t scripted_fetch(struct credential_fetch *f, struct credenti
         return fail(script.error, "scripted failure");
     struct str token = script.token ? str_from_c(script.token) : arena_printf(f->arena, "token-%u", number);
     if (script.is_key)
-        *ret = (struct credential_grant){
-            .access_key_id = STR("AKID"), .secret_access_key = token, .session_token = STR("session")};
+        *ret = (struct credential_grant){.access_key_id = STR("AKID"),
+                                         .secret_access_key = token,
+                                         .session_token = script.session ? str_from_c(script.session) : STR("session")};
     else
         ret->token = token;
+    ret->quota_project = str_from_c(script.project);
     ret->expires = ns_add(rt_now(), script.life);
     ret->look_again = script.look_again ? rt_now() + script.look_again : 0;
     return OK;
@@ -396,6 +400,31 @@ SIM_TEST(credential_attempts_to_renew_come_at_growing_intervals_up_to_a_minute)
     CHECK_EQ(stats.failures, script.fetches);
 }
 
+SIM_TEST(credential_after_a_success_attempts_begin_anew)
+{
+    SOURCE(s);
+    struct credential *c;
+
+    script.takes = 0;
+    script.life = 100 * NS_SEC;
+    script.error = E_REFUSED;
+    for (int i = 0; i < 100; i++) { /* the next attempt would be half a minute away, at least */
+        CHECK_ERR(credential_get(s, &c), E_UPSTREAM);
+        CHECK_OK(wait_for(NS_SEC));
+    }
+    script.error = OK;
+    for (int i = 0; i < 70 && !*token_now(s); i++)
+        CHECK_OK(wait_for(NS_SEC));
+    CHECK_NE(*token_now(s), '\0');
+    CHECK_OK(wait_for(300 * NS_SEC)); /* renewed once, and no more: nobody asked */
+    script.error = E_REFUSED;
+    unsigned before = script.fetches;
+    CHECK_ERR(credential_get(s, &c), E_UPSTREAM);
+    CHECK_OK(wait_for(NS_SEC + 10 * NS_MS));
+    CHECK_ERR(credential_get(s, &c), E_UPSTREAM);
+    CHECK_EQ(script.fetches, before + 2);
+}
+
 SIM_TEST(credential_what_is_missing_here_is_told_apart_from_what_failed_there)
 {
     static const struct {
@@ -450,6 +479,21 @@ SIM_TEST(credential_tokens_that_no_header_can_carry_are_refused)
 }
 
 /* --- leaving --- */
+
+SIM_TEST(credential_session_tokens_and_projects_must_fit_into_headers_too)
+{
+    SOURCE(s);
+    struct credential *c;
+
+    script.is_key = true;
+    script.session = "a\r\nx-evil: 1";
+    CHECK_ERR(credential_get(s, &c), E_UPSTREAM);
+    CHECK(strstr(err_detail(E_UPSTREAM), "no header can carry"));
+    script = (struct script){.project = "two words", .life = 3600 * NS_SEC};
+    CHECK_OK(wait_for(61 * NS_SEC));
+    CHECK_ERR(credential_get(s, &c), E_UPSTREAM);
+    CHECK(strstr(err_detail(E_UPSTREAM), "no header can carry"));
+}
 
 SIM_TEST(credential_a_request_that_leaves_does_not_stop_the_renewal)
 {
