@@ -63,6 +63,7 @@ struct provider {
     struct str proxy;                     /* "http://…", "none", or empty: from the environment */
     struct str ca_pem, cert_pem, key_pem; /* contents, read when the configuration was loaded */
     bool insecure_skip_verify;
+    enum think_tags think_tags;
     bool no_stream_usage; /* it refuses stream_options: do not ask for usage in streams */
     struct timeouts timeouts;
     unsigned max_connections; /* per loop */

@@ -158,6 +158,15 @@ static const struct schema_field simulate_forms[] = {
     {.kind = SCHEMA_KIND_TEXT, .offset = SCHEMA_AT(struct file_provider, scenario, struct schema_text)},
     SCHEMA_END};
 
+static const struct schema_choice think_tags[] = {
+    {"auto", THINK_TAGS_AUTO,
+     "`split` for vendors that have no field for them, where a request is translated anyway; else `keep`"},
+    {"keep", THINK_TAGS_KEEP, "they are in a field of their own, or stay in the text"},
+    {"split", THINK_TAGS_SPLIT,
+     "at the beginning of the text, between tags: servers without a parser for their model's reasoning"},
+    {"begun", THINK_TAGS_BEGUN, "likewise, of a model whose template has written the opening tag already"},
+    {NULL, 0, NULL}};
+
 static const struct schema_field provider_fields[] = {
     SCHEMA_TEXT("dialect", struct file_provider, dialect, .default_text = "openai",
                 .doc =
@@ -194,6 +203,11 @@ static const struct schema_field provider_fields[] = {
                 .doc = "Ask for token counts in streams (`stream_options.include_usage`) when the client does not; the "
                        "extra chunk "
                        "is taken out again. `false` for providers that refuse the field, such as Mistral."),
+    SCHEMA_ENUM("think_tags", struct file_provider, think_tags, think_tags, .default_text = "auto",
+                .doc =
+                    "Where its models' thoughts are: `split` tells what an answer's text begins with between `<think>` "
+                    "and `</think>` as reasoning, in the client's own form, also to clients of the provider's own "
+                    "dialect."),
     SCHEMA_UNSIGNED("max_connections", struct file_provider, max_connections, .default_text = "4096", .min = "1",
                     .max = "1000000", .doc = "Most connections at a time, per worker. Requests beyond wait for one."),
     SCHEMA_LIST("serves", struct file_provider, serves, serves_count, &text_item, .single = true,

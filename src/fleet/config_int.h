@@ -43,6 +43,7 @@ struct file_provider {
     struct timeouts timeouts; /* 0: not set */
     unsigned max_connections;
     bool stream_usage;
+    enum think_tags think_tags;
     struct schema_text *serves;
     size_t serves_count;
     bool optional;

@@ -446,6 +446,7 @@ static void add_provider(struct config_run *run, struct catalog *c, const struct
     set_serves(run, c, p, f);
     p->max_connections = f->max_connections;
     p->no_stream_usage = !f->stream_usage;
+    p->think_tags = f->think_tags;
     set_pool_key(c, p);
     warn_without_key(run, p, f);
 }

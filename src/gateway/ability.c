@@ -111,6 +111,15 @@ static bool holds_foreign_signatures(const struct exchange *x)
     return signatures_are_foreign(x->request.doc, x->endpoint.dialect->signer);
 }
 
+/* Thoughts that stand in the text are to be told as thoughts, and the client's dialect has a place for them. */
+static bool splits_thoughts(const struct exchange *x)
+{
+    enum think_tags tags = x->chosen->provider->think_tags;
+
+    return x->endpoint.row->operation == OP_CHAT && x->endpoint.dialect->client.tells_thoughts &&
+           (tags == THINK_TAGS_SPLIT || tags == THINK_TAGS_BEGUN);
+}
+
 bool can_count(const struct exchange *x, const struct provider *p)
 {
     const struct dialect *d = x->endpoint.dialect;
@@ -129,7 +138,7 @@ void choose_dialect(struct exchange *x)
     if (x->endpoint.kind != ENDPOINT_OPERATION)
         return;
     bool speaks = speaks_as_client(x, p);
-    x->translates = !speaks || has_other_name_inside(x) || holds_foreign_signatures(x);
+    x->translates = !speaks || has_other_name_inside(x) || holds_foreign_signatures(x) || splits_thoughts(x);
     if (!speaks)
         x->speaks = dialect_for(p, x->endpoint.row->operation);
     if (!x->speaks) /* a vendor's difference from its own dialect may be in what is only relayed */

@@ -52,6 +52,7 @@ struct translation *translation_for_attempt(struct exchange *x)
     t->vendor = p->vendor;
     t->model = x->chosen->model;
     t->provider_version = p->api_version;
+    t->think_tags = p->think_tags;
     t->default_max_output = x->model && x->model->max_output_tokens ? x->model->max_output_tokens : DEFAULT_MAX_OUTPUT;
     return t;
 }
@@ -144,6 +145,8 @@ static err_t write_operation(struct exchange *x, struct translated *d)
 static err_t write_request(struct exchange *x, struct translated *d)
 {
     TRY(write_operation(x, d));
+    if (x->endpoint.row->operation == OP_CHAT)
+        emulate_think_tags(&d->call, translation_of(x), &d->chat);
     return buf_status(&d->body);
 }
 

@@ -82,6 +82,14 @@ struct endpoint_row {
         repeats_model; /* the body names the path's model again, so that it is written anew where the provider has another name for it */
 };
 
+/* Where a provider's models write their thoughts. */
+enum think_tags {
+    THINK_TAGS_AUTO,  /* as its vendor's row says                                                  */
+    THINK_TAGS_KEEP,  /* in a field of their own, or nowhere                                       */
+    THINK_TAGS_SPLIT, /* at the beginning of the text, between <think> and </think>                */
+    THINK_TAGS_BEGUN, /* likewise, but the prompt's template has written the opening tag already   */
+};
+
 /* One request's translation: what all slots share. In the request's arena. */
 struct translation {
     struct arena *arena; /* the request's                                               */
@@ -95,6 +103,7 @@ struct translation {
     struct str model;               /* the provider's name of the model                            */
     struct str client_model;        /* the client's                                                */
     struct str provider_version;    /* configured version of the provider's API; empty: the dialect's default */
+    enum think_tags think_tags;     /* configured                                                  */
     int64_t default_max_output;     /* for dialects that require one; > 0                          */
     struct losses *losses;
     /* Set by a reader of the client's side that fails, where clients look at a code of their vendor's; static. */
@@ -125,6 +134,7 @@ struct emulation {
         *text_tools; /* tools of free text told as functions of one string (tool_args.h), by their names at the
                                    * provider: hand out the text; count 0: none                                     */
     size_t text_tool_count;
+    enum think_tags think; /* SPLIT or BEGUN: tell thoughts in the text as thoughts                */
     enum signer
         signer; /* whose the answer's blobs are, where its form does not tell and its model does; SIGNER_NONE: as the reader says */
 };
@@ -183,6 +193,7 @@ struct client_side {
     size_t writer_size;
     err_t (*writer_begin)(void *state, const struct answer_frame *f, struct buf *to);
     err_t (*writer_event)(void *state, const struct chat_event *e, struct buf *to);
+    bool tells_thoughts; /* its answers have a place for them */
     bool tells_estimate; /* writer_begin() says f->input_estimate, which costs a look at the whole prompt */
     /* What may be sent to keep a silent stream alive; empty: nothing may. Static. */
     struct str keep_alive;

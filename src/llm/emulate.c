@@ -6,7 +6,10 @@
  * numbers: a forced tool's call becomes a text block in the same place. Arguments that stand for free text are held until they are whole.
  */
 #include "llm/emulate.h"
+
+#include "llm/think_tags.h"
 #include "llm/tool_args.h"
+#include "llm/vendor.h"
 
 /* Stop sequences longer than half of what is held are not looked for, so that there is always room for more text. */
 enum {
@@ -42,6 +45,8 @@ struct emulator {
     struct arena *arena;
     const struct provider_call *call;
     const struct chat_sink *to;
+    struct chat_sink self;
+    struct think_splitter *splitter; /* that hears the reader first; NULL: none */
     struct choice *choices;
     unsigned cut_count; /* choices that were cut                       */
     bool done;          /* all of a stream's were: its end has been told */
@@ -52,21 +57,7 @@ static bool is_needed(const struct provider_call *call)
     const struct emulation *e = &call->emulate;
 
     return e->schema_tool.n || e->stop_count || e->strip_fence || e->text_tool_count || e->signer != SIGNER_NONE ||
-           name_map_is_changed(call->names);
-}
-
-struct emulator *emulator_new(struct arena *arena, const struct provider_call *call, const struct chat_sink *to)
-{
-    if (!is_needed(call))
-        return NULL;
-    struct emulator *m = arena_new(arena, struct emulator);
-    *m = (struct emulator){.arena = arena, .call = call, .to = to};
-    return m;
-}
-
-bool emulator_is_done(const struct emulator *m)
-{
-    return m->done;
+           e->think != THINK_TAGS_AUTO || name_map_is_changed(call->names);
 }
 
 static void release_choice(void *obj)
@@ -414,9 +405,27 @@ static err_t hear(void *ctx, const struct chat_event *e)
     return e->kind == CHAT_SIGNATURE ? hear_signature(m, e) : chat_tell(m->to, e);
 }
 
+/* --- the filter --- */
+
+struct emulator *emulator_new(struct arena *arena, const struct provider_call *call, const struct chat_sink *to)
+{
+    if (!is_needed(call))
+        return NULL;
+    struct emulator *m = arena_new(arena, struct emulator);
+    *m = (struct emulator){.arena = arena, .call = call, .to = to, .self = {hear, m}};
+    if (call->emulate.think != THINK_TAGS_AUTO)
+        m->splitter = think_splitter_new(arena, call->emulate.think == THINK_TAGS_BEGUN, &m->self);
+    return m;
+}
+
 struct chat_sink emulator_sink(struct emulator *m)
 {
-    return (struct chat_sink){hear, m};
+    return m->splitter ? think_splitter_sink(m->splitter) : m->self;
+}
+
+bool emulator_is_done(const struct emulator *m)
+{
+    return m->done;
 }
 
 /* --- what writers leave to it --- */
@@ -448,6 +457,18 @@ void emulate_tools(struct provider_call *call, const struct chat_request *q, siz
     for (const struct tool *t = q->tools; t; t = t->next)
         if (t->kind == TOOL_CUSTOM)
             text_tools[call->emulate.text_tool_count++] = name_map_out(call->names, t->name);
+}
+
+void emulate_think_tags(struct provider_call *call, const struct translation *t, const struct chat_request *q)
+{
+    bool chosen = t->think_tags == THINK_TAGS_SPLIT || t->think_tags == THINK_TAGS_BEGUN;
+    bool usual = t->think_tags == THINK_TAGS_AUTO && (t->vendor->quirks & QUIRK_THINK_TAGS);
+
+    if (!t->client->client.tells_thoughts || (!chosen && !usual))
+        return;
+    call->emulate.think = chosen ? t->think_tags : THINK_TAGS_SPLIT;
+    if (chosen) /* else it is how the vendor tells them */
+        loss_note(t->losses, LOSS_CHANGED, json_tree_root(q->document), "thoughts in the text are told as thoughts");
 }
 
 const struct setting *emulate_blank_stops(struct provider_call *call, const struct chat_request *q, struct arena *arena,

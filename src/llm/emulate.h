@@ -2,8 +2,8 @@
  * emulate.h - undo on the way back what a request was changed by: a filter between a provider's reader and a client's writer.
  *
  * Names of tools become the client's again (name_map.h); a forced tool's arguments become the text of a structured answer; text is cut at stop
- * sequences that the provider does not know, also where one is spread over pieces; a fence around JSON is taken off; what
- * a model signed is told as its maker's, where only the writer knew whose model it is.
+ * sequences that the provider does not know, also where one is spread over pieces; a fence around JSON is taken off;
+ * thoughts between tags in the text are told as thoughts (think_tags.h); what a model signed is told as its maker's, where only the writer knew whose model it is.
  */
 #ifndef LLM_EMULATE_H
 #define LLM_EMULATE_H
@@ -28,6 +28,10 @@ void emulate_tools(struct provider_call *call, const struct chat_request *q, siz
  */
 const struct setting *emulate_blank_stops(struct provider_call *call, const struct chat_request *q, struct arena *arena,
                                           struct losses *losses, size_t *ret_count);
+
+/* Thoughts that the provider's models write into their text are told as thoughts, if the client's dialect can. That is
+ * reported, unless it is how the vendor tells thoughts anyway. */
+void emulate_think_tags(struct provider_call *call, const struct translation *t, const struct chat_request *q);
 
 /* NULL if the call needs nothing undone: then events go straight to `to`. `call` and `to` are borrowed for the answer's life. */
 struct emulator *emulator_new(struct arena *arena, const struct provider_call *call, const struct chat_sink *to);

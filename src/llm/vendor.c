@@ -308,7 +308,7 @@ const struct vendor vendor_table[] = {
      .base_url = "https://api.perplexity.ai",
      .key_env = "PERPLEXITY_API_KEY",
      BEARER,
-     .quirks = QUIRK_MAX_TOKENS | QUIRK_NO_DEVELOPER | QUIRK_NO_N | QUIRK_NO_STREAM_OPTIONS,
+     .quirks = QUIRK_MAX_TOKENS | QUIRK_NO_DEVELOPER | QUIRK_NO_N | QUIRK_NO_STREAM_OPTIONS | QUIRK_THINK_TAGS,
      .refuses = perplexity_refuses,
      .adds = perplexity_adds},
     {.name = "sglang",

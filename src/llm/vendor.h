@@ -51,6 +51,7 @@ enum {
         1 << 22, /* response_format has its schema as "value", is nothing without one, and excludes tools (TGI) */
     QUIRK_OPENAPI_SCHEMA = 1 << 23, /* takes schemas in Google's OpenAPI subset only                             */
     QUIRK_INFILL = 1 << 24,         /* has /fim/completions: a prompt and a suffix, answered as a chat           */
+    QUIRK_THINK_TAGS = 1 << 25,     /* its models' thoughts stand in the text, between tags: it has no field for them */
 };
 
 /* Those for which a request of the very same dialect must be said anew. */

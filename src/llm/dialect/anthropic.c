@@ -109,6 +109,7 @@ const struct dialect dialect_anthropic = {
             .id_header = STR_INIT("request-id"),
             .is_native = is_native,
             .read_chat = anthropic_read_chat,
+            .tells_thoughts = true,
             .write_answer = anthropic_write_answer,
             .framing = anthropic_framing,
             .writer_size = sizeof(struct anthropic_writer),

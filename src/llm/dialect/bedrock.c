@@ -66,6 +66,7 @@ const struct dialect dialect_bedrock = {
             .body_marks = body_marks,
             .id_header = STR_INIT("x-amzn-requestid"),
             .read_chat = bedrock_read_chat,
+            .tells_thoughts = true,
             .write_answer = bedrock_write_answer,
             .framing = bedrock_framing,
             .writer_size = sizeof(struct bedrock_writer),

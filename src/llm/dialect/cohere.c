@@ -45,6 +45,7 @@ const struct dialect dialect_cohere = {
     .client = {.endpoints = rows,
                .claims = claims,
                .read_chat = cohere_read_chat,
+               .tells_thoughts = true,
                .write_answer = cohere_write_answer,
                .writer_size = COHERE_WRITER_SIZE,
                .writer_begin = cohere_writer_begin,

@@ -79,6 +79,7 @@ const struct dialect dialect_gemini = {
             .endpoints = endpoints,
             .claims = claims,
             .read_chat = gemini_read_chat,
+            .tells_thoughts = true,
             .write_answer = gemini_write_answer,
             .framing = gemini_framing,
             .writer_size = sizeof(struct gemini_writer),

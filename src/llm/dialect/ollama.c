@@ -55,6 +55,7 @@ const struct dialect dialect_ollama = {
                .along = along,
                .answer_here = ollama_answer_here,
                .read_chat = ollama_read_chat,
+               .tells_thoughts = true,
                .write_answer = ollama_write_answer,
                .framing = framing,
                .writer_size = sizeof(struct ollama_writer),

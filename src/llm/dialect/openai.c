@@ -71,6 +71,7 @@ const struct dialect dialect_openai = {
                .along = along,
                .is_native = is_native,
                .read_chat = openai_read_chat,
+               .tells_thoughts = true,
                .write_answer = openai_write_answer,
                .writer_size = OPENAI_WRITER_SIZE,
                .writer_begin = openai_writer_begin,

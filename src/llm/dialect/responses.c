@@ -27,6 +27,7 @@ const struct dialect dialect_responses = {
     .client = {.endpoints = endpoints,
                .keeps_answers = true,
                .read_chat = responses_read_chat,
+               .tells_thoughts = true,
                .write_answer = responses_write_answer,
                .writer_size = RESPONSES_WRITER_SIZE,
                .writer_begin = responses_writer_begin,
