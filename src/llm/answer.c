@@ -118,6 +118,7 @@ static err_t start_block(struct answer_builder *b, const struct chat_event *e)
     block->custom = e->custom;
     block->signer = e->signer;
     block->of = e->of;
+    block->raw = arena_str(b->arena, e->raw);
     if (e->media) {
         block->media = *e->media;
         block->media.data = arena_str(b->arena, e->media->data);
@@ -309,6 +310,7 @@ static err_t tell_block(const struct block *block, struct chat_event at, const s
     e.custom = block->custom;
     e.signer = block->signer;
     e.of = block->of;
+    e.raw = block->raw;
     e.media = block->kind == BLOCK_IMAGE || block->kind == BLOCK_AUDIO ? &block->media : NULL;
     if (whole || e.media)
         e.text = whole ? text : block->signature;

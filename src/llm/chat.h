@@ -96,7 +96,8 @@ struct block {
     struct str signature;
     enum signer signer;       /* also of BLOCK_REDACTED                           */
     bool summary;             /* BLOCK_THINKING: a summary, not the thought itself */
-    const struct dialect *of; /* BLOCK_OPAQUE: whose                               */
+    const struct dialect *of; /* BLOCK_OPAQUE: whose; BLOCK_IMAGE of an answer: whose JSON `raw` is */
+    struct str raw;           /* BLOCK_IMAGE of an answer: what it was part of; empty: nothing more */
     /* private to chat_add_block(), of a list's first block: a block near the list's end, and the first block itself, which a copy is not */
     struct block *tail, *tail_of;
 };

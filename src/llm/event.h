@@ -20,7 +20,7 @@
 
 enum chat_event_kind {
     CHAT_START,       /* id, model                                                                                */
-    CHAT_BLOCK_START, /* choice, block, block_kind; calls: id, name, custom; BLOCK_REDACTED: text is the blob; BLOCK_OPAQUE: text is its JSON, of; BLOCK_IMAGE, BLOCK_AUDIO: media; text is its signature, signer */
+    CHAT_BLOCK_START, /* choice, block, block_kind; calls: id, name, custom; BLOCK_REDACTED: text is the blob; BLOCK_OPAQUE: text is its JSON, of; BLOCK_IMAGE, BLOCK_AUDIO: media; text is its signature, signer; BLOCK_IMAGE: raw, of */
     CHAT_TEXT, /* choice, block, text: the next piece of a text, thought, refusal, or of a call's arguments; never empty */
     CHAT_SIGNATURE, /* choice, block, text: the whole signature; signer; a later one replaces it. Also of tool calls and texts */
     CHAT_CITATION, /* choice, block, citation                                                                  */
@@ -56,7 +56,8 @@ struct chat_event {
     const struct citation *citation;
     const struct usage *usage;
     const struct api_error *error;
-    const struct dialect *of; /* CHAT_BLOCK_START of BLOCK_OPAQUE: whose JSON the text is */
+    const struct dialect *of; /* CHAT_BLOCK_START of BLOCK_OPAQUE, BLOCK_IMAGE: whose JSON the text or `raw` is */
+    struct str raw;           /* CHAT_BLOCK_START of BLOCK_IMAGE: what the picture was part of; empty: nothing more */
     struct str service_tier;  /* CHAT_START or CHAT_FINISH, if known */
     int64_t created;          /* CHAT_START: seconds; 0: unknown     */
 };

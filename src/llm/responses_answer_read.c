@@ -5,8 +5,8 @@
  * block for each. What an item's "done" event says beyond its deltas (arguments that came at once, the proof of a thought) is told then. A
  * whole answer is read by letting each of its items be done.
  *
- * The end is completed, incomplete or failed; a body that ends without one of them broke off. Items of hosted tools have no canonical form and are passed over;
- * what the model made of them is in its messages.
+ * The end is completed, incomplete or failed; a body that ends without one of them broke off. Items of hosted tools have no canonical form, but for
+ * pictures: they are told as they are when they are done, to clients of this very API; what the model made of them is in its messages.
  *
  * Wire format: OpenAI's published API description, November 2026.
  */
@@ -270,6 +270,29 @@ static err_t finish_thought(const struct reading *g, struct item *i, struct json
     return close_block(g, i);
 }
 
+/* What a hosted tool did. A picture that it drew is one to everybody. */
+static err_t finish_hosted(const struct reading *g, struct item *i, struct json_node item)
+{
+    struct media media = {.source = MEDIA_BASE64};
+    struct chat_event e = {
+        .kind = CHAT_BLOCK_START, .block_kind = BLOCK_OPAQUE, .text = json_node_raw(item), .of = &dialect_responses};
+
+    if (!json_node_is(item, JSON_OBJECT))
+        return OK;
+    if (json_node_text_is(json_node_get(item, STR("type")), STR("image_generation_call")))
+        media.data = json_get_text(item, STR("result"), g->scratch);
+    if (media.data.n) {
+        e.raw = e.text;
+        e.text = STR_NONE;
+        media.type = media_sniff(media.data);
+        e.block_kind = BLOCK_IMAGE;
+        e.media = &media;
+    }
+    i->block = e.block = g->r->blocks++;
+    TRY(tell(g, &e));
+    return tell(g, &(struct chat_event){.kind = CHAT_BLOCK_STOP, .block = i->block});
+}
+
 static err_t finish_item(const struct reading *g, struct item *i, struct json_node item)
 {
     struct json_node type = json_node_get(item, STR("type"));
@@ -283,7 +306,7 @@ static err_t finish_item(const struct reading *g, struct item *i, struct json_no
         return finish_message(g, i, item);
     if (json_node_text_is(type, STR("reasoning")))
         return finish_thought(g, i, item);
-    return close_block(g, i);
+    return i->started ? close_block(g, i) : finish_hosted(g, i, item);
 }
 
 static err_t read_done(const struct reading *g, struct json_node event)

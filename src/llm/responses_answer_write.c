@@ -6,6 +6,8 @@
  * that ends the stream: completed, incomplete or failed, always with the output so far and the usage. Sequence numbers count every event from 0.
  * Whether an item is whole is known when the next one begins, or the answer ends: until then its "done" is held back.
  *
+ * What hosted tools of another provider of this API did is told as it was; pictures of any provider are items of the tool that draws them here.
+ *
  * Thoughts are told as a summary if the client asked for summaries, else as reasoning text. Their proof of origin travels in encrypted_content,
  * wrapped with its maker's name if that is not OpenAI. Only the first choice has a place here.
  */
@@ -15,7 +17,17 @@
 
 enum { KEPT_MAX = 64 * 1024 * 1024, OUTPUT_MAX = 512 * 1024 * 1024 };
 
-enum item_kind { ITEM_MESSAGE, ITEM_REFUSAL, ITEM_CALL, ITEM_CUSTOM, ITEM_THOUGHT, ITEM_REDACTED, ITEM_NONE };
+enum item_kind {
+    ITEM_MESSAGE,
+    ITEM_REFUSAL,
+    ITEM_CALL,
+    ITEM_CUSTOM,
+    ITEM_THOUGHT,
+    ITEM_REDACTED,
+    ITEM_IMAGE,
+    ITEM_OWN, /* of this API: its text is the item */
+    ITEM_NONE
+};
 
 struct item {
     struct item *next;
@@ -51,11 +63,10 @@ _Static_assert(sizeof(struct response_writer) <= RESPONSES_WRITER_SIZE, "the sta
 
 /* --- the response object --- */
 
-/* Members that repeat the request, in their order, with what the API says if they were not set. */
+/* Members that repeat the request, in their order, with what the API says if they were not set. Nothing is done in the background here. */
 static const struct {
     struct str key, unset;
 } echoed[] = {
-    {STR_INIT("background"), STR_INIT("false")},
     {STR_INIT("instructions"), STR_INIT("null")},
     {STR_INIT("max_output_tokens"), STR_INIT("null")},
     {STR_INIT("max_tool_calls"), STR_INIT("null")},
@@ -79,6 +90,7 @@ static void put_echoed(struct json_out *o, const struct chat_request *q)
 {
     struct json_node root = q && q->document ? json_tree_root(q->document) : JSON_ABSENT;
 
+    json_member_bool(o, STR("background"), false);
     for (size_t i = 0; i < ARRAY_LEN(echoed); i++) {
         struct json_node said = json_node_get(root, echoed[i].key);
         json_member_raw(o, echoed[i].key, json_node_is_set(said) ? json_node_raw(said) : echoed[i].unset);
@@ -236,6 +248,9 @@ static struct str item_prefix(enum item_kind kind)
     case ITEM_THOUGHT:
     case ITEM_REDACTED:
         return STR("rs_");
+    case ITEM_IMAGE:
+        return STR("ig_");
+    case ITEM_OWN:
     case ITEM_NONE:
         break;
     }
@@ -314,6 +329,16 @@ static void put_thought(struct response_writer *w, struct json_out *o, const str
     put_status(o, i, whole);
 }
 
+static void put_image(struct json_out *o, const struct item *i, bool whole)
+{
+    put_status(o, i, whole);
+    json_key(o, STR("result"));
+    if (whole)
+        json_put_str(o, buf_str(&i->text));
+    else
+        json_put_null(o);
+}
+
 static void put_item(struct response_writer *w, struct json_out *o, const struct item *i, bool whole)
 {
     static const struct str types[] = {[ITEM_MESSAGE] = STR_INIT("message"),
@@ -322,8 +347,14 @@ static void put_item(struct response_writer *w, struct json_out *o, const struct
                                        [ITEM_CUSTOM] = STR_INIT("custom_tool_call"),
                                        [ITEM_THOUGHT] = STR_INIT("reasoning"),
                                        [ITEM_REDACTED] = STR_INIT("reasoning"),
+                                       [ITEM_IMAGE] = STR_INIT("image_generation_call"),
+                                       [ITEM_OWN] = STR_INIT(""),
                                        [ITEM_NONE] = STR_INIT("")};
 
+    if (i->kind == ITEM_OWN) {
+        json_put_raw(o, buf_str(&i->text));
+        return;
+    }
     json_open(o, '{');
     json_member_str(o, STR("type"), types[i->kind]);
     json_member_str(o, STR("id"), i->id);
@@ -340,6 +371,10 @@ static void put_item(struct response_writer *w, struct json_out *o, const struct
     case ITEM_REDACTED:
         put_thought(w, o, i, whole);
         break;
+    case ITEM_IMAGE:
+        put_image(o, i, whole);
+        break;
+    case ITEM_OWN:
     case ITEM_NONE:
         break;
     }
@@ -438,6 +473,8 @@ static struct str text_event(const struct response_writer *w, const struct item 
     case ITEM_THOUGHT:
         return w->summaries ? STR("response.reasoning_summary_text") : STR("response.reasoning_text");
     case ITEM_REDACTED:
+    case ITEM_IMAGE:
+    case ITEM_OWN:
     case ITEM_NONE:
         break;
     }
@@ -459,12 +496,13 @@ static err_t send_delta(struct response_writer *w, const struct item *i, struct 
 
 static err_t send_text_done(struct response_writer *w, const struct item *i, struct buf *to)
 {
-    static const struct str members[] = {
-        [ITEM_MESSAGE] = STR_INIT("text"), [ITEM_REFUSAL] = STR_INIT("refusal"), [ITEM_CALL] = STR_INIT("arguments"),
-        [ITEM_CUSTOM] = STR_INIT("input"), [ITEM_THOUGHT] = STR_INIT("text"),    [ITEM_REDACTED] = STR_INIT(""),
-        [ITEM_NONE] = STR_INIT("")};
+    static const struct str members[] = {[ITEM_MESSAGE] = STR_INIT("text"),
+                                         [ITEM_REFUSAL] = STR_INIT("refusal"),
+                                         [ITEM_CALL] = STR_INIT("arguments"),
+                                         [ITEM_CUSTOM] = STR_INIT("input"),
+                                         [ITEM_THOUGHT] = STR_INIT("text")};
 
-    if (i->kind == ITEM_REDACTED)
+    if (!text_event(w, i).n)
         return OK;
     struct str type = arena_printf(w->f.arena, "%.*s.done", STR_ARG(text_event(w, i)));
     struct json_out o = open_item_event(w, i, type, to);
@@ -483,6 +521,8 @@ static err_t send_text_done(struct response_writer *w, const struct item *i, str
 
 static enum item_kind kind_of(const struct response_writer *w, const struct chat_event *e)
 {
+    bool own = e->of == &dialect_responses;
+
     switch (e->block_kind) {
     case BLOCK_TEXT:
         return ITEM_MESSAGE;
@@ -495,14 +535,24 @@ static enum item_kind kind_of(const struct response_writer *w, const struct chat
     case BLOCK_TOOL_CALL:
         return e->custom || openai_is_custom(w->f.request, e->name) ? ITEM_CUSTOM : ITEM_CALL;
     case BLOCK_IMAGE:
+        return own && e->raw.n ? ITEM_OWN : e->media && e->media->source == MEDIA_BASE64 ? ITEM_IMAGE : ITEM_NONE;
+    case BLOCK_OPAQUE:
+        return own ? ITEM_OWN : ITEM_NONE;
     case BLOCK_AUDIO:
     case BLOCK_VIDEO:
     case BLOCK_DOCUMENT:
     case BLOCK_TOOL_RESULT:
-    case BLOCK_OPAQUE:
         break;
     }
     return ITEM_NONE;
+}
+
+/* What is known of an item when it begins: an encrypted thought, a picture, another's item. */
+static struct str said_at_start(enum item_kind kind, const struct chat_event *e)
+{
+    if (kind == ITEM_IMAGE)
+        return e->media->data;
+    return kind == ITEM_OWN && e->raw.n ? e->raw : e->text;
 }
 
 static err_t start_block(struct response_writer *w, const struct chat_event *e, struct buf *to)
@@ -516,14 +566,15 @@ static err_t start_block(struct response_writer *w, const struct chat_event *e, 
     i->block = e->block;
     i->index = w->item_count++;
     i->unwrap = kind == ITEM_CUSTOM && !e->custom;
-    i->id = openai_make_id(&w->f, item_prefix(kind).p, 1 + i->index);
+    if (kind != ITEM_OWN)
+        i->id = openai_make_id(&w->f, item_prefix(kind).p, 1 + i->index);
     i->call_id = arena_str(w->f.arena, e->id);
     i->name = arena_str(w->f.arena, e->name);
     i->signer = e->signer;
     i->next = w->open;
     w->open = i;
     w->refused = w->refused || kind == ITEM_REFUSAL;
-    TRY(buf_add(&i->text, e->text)); /* of an encrypted thought */
+    TRY(buf_add(&i->text, said_at_start(kind, e)));
     if (!w->streams)
         return OK;
     TRY(send_item(w, i, false, to));

@@ -283,6 +283,31 @@ static err_t refuse_history(struct openai_reading *r, struct json_node v)
     return openai_refuse(r, v, "what this names is not known here; send the whole conversation as 'input'");
 }
 
+static err_t refuse_conversation(struct openai_reading *r, struct json_node v)
+{
+    return openai_refuse(r, v,
+                         "conversations are kept by OpenAI alone, and this model is another provider's; send the whole "
+                         "conversation as 'input'");
+}
+
+static err_t refuse_prompt(struct openai_reading *r, struct json_node v)
+{
+    return openai_refuse(
+        r, v,
+        "prompt templates are kept by OpenAI alone, and this model is another provider's; send its text as "
+        "'instructions' and 'input'");
+}
+
+/* Who asks for the background wants to come back for the answer, which nobody keeps: the client waits for it instead, and is told so. */
+static err_t read_background(struct openai_reading *r, struct json_node v)
+{
+    bool on;
+
+    if (json_node_bool(v, &on) && on)
+        chat_add_extra(r->q, r->arena, JSON_ABSENT, v, true);
+    return OK;
+}
+
 #define AT(member) offsetof(struct chat_request, member)
 
 static const struct openai_member members[] = {
@@ -290,8 +315,9 @@ static const struct openai_member members[] = {
     {STR_INIT("instructions"), OPENAI_READ, 0, skip},
     {STR_INIT("input"), OPENAI_READ, 0, read_input},
     {STR_INIT("previous_response_id"), OPENAI_READ, 0, refuse_history},
-    {STR_INIT("conversation"), OPENAI_READ, 0, refuse_history},
-    {STR_INIT("prompt"), OPENAI_READ, 0, refuse_history},
+    {STR_INIT("conversation"), OPENAI_READ, 0, refuse_conversation},
+    {STR_INIT("prompt"), OPENAI_READ, 0, refuse_prompt},
+    {STR_INIT("background"), OPENAI_READ, 0, read_background},
     {STR_INIT("stream"), OPENAI_READ, 0, openai_read_stream},
     {STR_INIT("stream_options"), OPENAI_READ, 0, openai_read_stream_options},
     {STR_INIT("max_output_tokens"), OPENAI_READ, 0, openai_read_max_output},

@@ -50,6 +50,7 @@ static struct held *hold(struct sequence *s, const struct chat_event *e)
     b->start.id = arena_str(s->arena, e->id);
     b->start.name = arena_str(s->arena, e->name);
     b->start.text = arena_str(s->arena, e->text);
+    b->start.raw = arena_str(s->arena, e->raw);
     if (e->media) {
         b->media = *e->media;
         b->media.type = arena_str(s->arena, e->media->type);

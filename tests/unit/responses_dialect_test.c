@@ -457,9 +457,108 @@ TEST(responses_a_provider_s_whole_answer_is_read)
             "{\"type\":\"output_text\",\"text\":\"Hi\",\"annotations\":[{\"type\":\"url_citation\",\"url\":\"u\"}]},"
             "{\"type\":\"refusal\",\"refusal\":\"No\"}]}]}",
             &a),
-        "start resp_1 m\nopen 0.0 redacted E by 1\nclose 0.0\nopen 0.1 text\ntext 0.1 Hi\ncites 0.1 u\nclose 0.1\n"
-        "open 0.2 refusal\ntext 0.2 No\nclose 0.2\nfinish 0 length \nend\n");
+        "start resp_1 m\nopen 0.0 redacted E by 1\nclose 0.0\nopen 0.1 opaque\nclose 0.1\nopen 0.2 text\ntext 0.2 Hi\n"
+        "cites 0.2 u\nclose 0.2\nopen 0.3 refusal\ntext 0.3 No\nclose 0.3\nfinish 0 length \nend\n");
     CHECK_STR(world_answer_events("responses", "{}", &a), "! the provider's answer has no output");
+}
+
+/* Items of each hosted tool, as the service tells them when they are done. */
+static const char *const hosted[] = {
+    "{\"type\":\"web_search_call\",\"id\":\"ws_1\",\"status\":\"completed\",\"action\":{\"type\":\"search\",\"query\":"
+    "\"tide\"}}",
+    "{\"type\":\"file_search_call\",\"id\":\"fs_1\",\"status\":\"completed\",\"queries\":[\"tide\"],\"results\":null}",
+    "{\"type\":\"code_interpreter_call\",\"id\":\"ci_1\",\"status\":\"completed\",\"code\":\"1+1\",\"container_id\":"
+    "\"c\",\"outputs\":null}",
+    "{\"type\":\"mcp_call\",\"id\":\"mcp_1\",\"name\":\"f\",\"arguments\":\"{}\",\"server_label\":\"s\",\"output\":"
+    "\"1\"}",
+    "{\"type\":\"computer_call\",\"id\":\"cu_1\",\"call_id\":\"call_1\",\"status\":\"completed\",\"action\":{\"type\":"
+    "\"screenshot\"}}",
+    "{\"type\":\"local_shell_call\",\"id\":\"lsh_1\",\"call_id\":\"call_2\",\"status\":\"completed\",\"action\":{"
+    "\"type\":\"exec\"}}",
+    "{\"type\":\"image_generation_call\",\"id\":\"ig_1\",\"status\":\"completed\",\"result\":\"iVBORw0KGgo=\",\"size\":"
+    "\"1x1\"}",
+    "{\"type\":\"image_generation_call\",\"id\":\"ig_2\",\"status\":\"failed\",\"result\":null}",
+};
+
+TEST(responses_items_of_hosted_tools_reach_its_own_clients_as_they_are)
+{
+    for (size_t i = 0; i < ARRAY_LEN(hosted); i++) {
+        struct dialect_world w CLEANUP(world_release);
+        world_init(&w, "responses", "openai");
+        struct str item = str_from_c(hosted[i]);
+        struct str body = arena_printf(
+            &w.arena, "{\"id\":\"resp_1\",\"model\":\"m\",\"status\":\"completed\",\"output\":[%s]}", hosted[i]);
+        test_context("%s", hosted[i]);
+        CHECK_OK(world_read(&w, "{" USER "}"));
+        struct str whole = world_answer(&w, "responses", body.p);
+        CHECK_EQ(times(whole, item), 1);
+        struct str stream = world_stream(
+            &w, "responses",
+            arena_printf(&w.arena,
+                         EV("response.created", ",\"response\":{\"id\":\"resp_1\",\"model\":\"m\"}")
+                             EV("response.output_item.added",
+                                ",\"output_index\":0,\"item\":{\"type\":\"x\",\"id\":\"x\",\"status\":\"in_progress\"}")
+                                 EV("response.output_item.done", ",\"output_index\":0,\"item\":%s")
+                                     EV("response.completed", ",\"response\":{\"status\":\"completed\"}"),
+                         hosted[i])
+                .p);
+        CHECK_EQ(times(stream, item), 3); /* added, done, completed */
+        CHECK_EQ(times(stream, STR("event: ")), 5);
+    }
+}
+
+TEST(responses_pictures_are_items_of_the_tool_that_draws_them)
+{
+    static const struct media picture = {
+        .source = MEDIA_BASE64, .type = STR_INIT("image/png"), .data = STR_INIT("iVBORw0KGgo=")};
+    static const struct chat_event e[] = {{.kind = CHAT_START},
+                                          {.kind = CHAT_BLOCK_START, .block_kind = BLOCK_IMAGE, .media = &picture},
+                                          {.kind = CHAT_BLOCK_STOP},
+                                          {.kind = CHAT_FINISH, .finish = FINISH_STOP},
+                                          {.kind = CHAT_END}};
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "responses", "gemini");
+    CHECK_OK(world_read(&w, "{" USER ",\"stream\":true}"));
+    const struct client_side *c = &w.t.client->client;
+    struct answer_frame f = world_frame(&w);
+    void *state = arena_zalloc(&w.arena, c->writer_size);
+    buf_clear(&w.body);
+    CHECK_OK(c->writer_begin(state, &f, &w.body));
+    for (size_t i = 0; i < ARRAY_LEN(e); i++)
+        CHECK_OK(c->writer_event(state, &e[i], &w.body));
+    CHECK_EQ(times(buf_str(&w.body), STR("\"status\":\"in_progress\",\"result\":null}")), 1);
+    CHECK_EQ(times(buf_str(&w.body), STR("\"status\":\"completed\",\"result\":\"iVBORw0KGgo=\"}")), 2);
+    CHECK_EQ(times(buf_str(&w.body), STR("{\"type\":\"image_generation_call\",\"id\":\"ig_")), 3);
+    /* and the other way, to somebody who draws otherwise */
+    struct dialect_world other CLEANUP(world_release);
+    world_init(&other, "ollama", "openai");
+    CHECK_OK(
+        world_read(&other, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"stream\":false}"));
+    CHECK_HOLDS(world_answer(
+                    &other, "responses",
+                    arena_printf(&other.arena, "{\"id\":\"r\",\"status\":\"completed\",\"output\":[%s]}", hosted[6]).p),
+                "\"images\":[\"iVBORw0KGgo=\"]");
+}
+
+TEST(responses_what_only_openai_keeps_is_refused_or_reported)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    world_init(&w, "responses", "anthropic");
+    CHECK_HOLDS(world_translate(&w, "{" USER ",\"conversation\":\"conv_1\"}"),
+                "! conversation: conversations are kept by OpenAI");
+    CHECK_HOLDS(world_translate(&w, "{" USER ",\"prompt\":{\"id\":\"pmpt_1\"}}"),
+                "! prompt: prompt templates are kept by OpenAI");
+    CHECK_HOLDS(world_translate(&w, "{" USER ",\"background\":false}"), "Hi");
+    CHECK_STR(world_dropped(&w), "");
+    CHECK_HOLDS(world_translate(&w, "{" USER ",\"background\":true}"), "Hi");
+    CHECK_STR(world_dropped(&w), "/background");
+    w.t.vendor = vendor_find(STR("openai"));
+    CHECK_HOLDS(world_answer(&w, "openai",
+                             "{\"id\":\"c\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":"
+                             "\"Hi\"},\"finish_reason\":\"stop\"}]}"),
+                "\"background\":false");
 }
 
 /* --- conversations --- */
