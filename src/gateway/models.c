@@ -69,8 +69,10 @@ static SUSPENDS err_t serve_one(struct exchange *x)
         x->facts.error = E_NOT_FOUND;
         return reply_error(x, &e);
     }
+    const struct model *m = catalog_find_model(c, id);
+    const struct provider *p = m ? m->targets[0].deployment->provider : served;
     struct model_card card = {
-        .id = id, .owner = catalog_find_model(c, id) ? STR("crossdock") : served->name, .created = CREATED};
+        .id = id, .owner = m ? STR("crossdock") : served->name, .created = CREATED, .dialect = p->dialect};
     TRY(x->endpoint.dialect->client.write_model(translation_of(x), &card, &b));
     TRY(buf_status(&b));
     return reply_json(x, 200, buf_str(&b));

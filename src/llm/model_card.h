@@ -6,10 +6,13 @@
 
 #include <stdint.h>
 
+struct dialect;
+
 struct model_card {
     struct str id;
-    struct str owner; /* who serves it                  */
-    int64_t created;  /* seconds since 1970; 0: unknown */
+    struct str owner;              /* who serves it                  */
+    int64_t created;               /* seconds since 1970; 0: unknown */
+    const struct dialect *dialect; /* its provider's; NULL: unknown  */
 };
 
 #endif

@@ -108,14 +108,26 @@ static err_t tell_call(struct ollama_reader *r, struct json_node v, struct arena
     return chat_tell(sink, &(struct chat_event){.kind = CHAT_BLOCK_STOP, .block = r->blocks - 1});
 }
 
+/* As OpenAI's tokens, which have a list of others even if it is empty; here only those have one that were asked for it. */
 static err_t tell_logprobs(struct ollama_reader *r, struct json_node line, const struct chat_sink *sink)
 {
+    static const struct str no_others = STR_INIT(",\"top_logprobs\":[]}");
     struct json_node v = json_node_get(line, STR("logprobs"));
+    struct buf to CLEANUP(buf_release) =
+        BUF_INIT(json_node_raw(v).n + json_node_count(v) * (no_others.n + 1) + no_others.n);
 
     if (!json_node_count(v) || !r->open || r->kind != BLOCK_TEXT)
         return OK;
-    return chat_tell(sink,
-                     &(struct chat_event){.kind = CHAT_LOGPROBS, .block = r->text_block, .text = json_node_raw(v)});
+    JSON_EACH(w, v) {
+        struct str token = json_node_raw(w.value);
+        bool lacks = json_is_absent(json_node_get(w.value, STR("top_logprobs"))) && json_node_count(w.value);
+        buf_add_char(&to, to.n ? ',' : '[');
+        buf_add(&to, lacks ? str_slice(token, 0, token.n - 1) : token);
+        buf_add(&to, lacks ? no_others : STR_NONE);
+    }
+    buf_add_char(&to, ']');
+    TRY(buf_status(&to));
+    return chat_tell(sink, &(struct chat_event){.kind = CHAT_LOGPROBS, .block = r->text_block, .text = buf_str(&to)});
 }
 
 /* Of a whole answer everything is here; of a stream's line mostly one thing. */

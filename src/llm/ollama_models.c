@@ -2,8 +2,8 @@
  * ollama_models.c - models as Ollama's clients list and show them.
  *
  * What Ollama tells of files and weights (sizes, quantization, templates) a gateway does not have: it is told empty. The digest, by which clients tell
- * models apart, is that of the name. Capabilities are those that the gateway can carry to any provider; which of them a model has, its provider says
- * when asked for more.
+ * models apart, is that of the name. Capabilities are those that the gateway can carry to the model's provider; which of them the model has, that one
+ * says when asked for more.
  */
 #include "base/date.h"
 #include "codec/digest.h"
@@ -71,6 +71,14 @@ err_t ollama_write_models(const struct translation *t, const struct model_card *
     return buf_status(to);
 }
 
+/* Clients leave models that embed out of their lists for chats, so it is said only of those that do nothing else. */
+static struct str capabilities(const struct model_card *card)
+{
+    if (card->dialect && !card->dialect->provider.write_chat)
+        return STR("[\"embedding\"]");
+    return STR("[\"completion\",\"tools\",\"vision\",\"thinking\"]");
+}
+
 err_t ollama_write_model(const struct translation *t, const struct model_card *card, struct buf *to)
 {
     struct json_out o = json_out_to(to);
@@ -85,7 +93,7 @@ err_t ollama_write_model(const struct translation *t, const struct model_card *c
     json_member_str(&o, STR("general.architecture"), card->owner);
     json_member_str(&o, STR("general.basename"), card->id);
     json_close(&o, '}');
-    json_member_raw(&o, STR("capabilities"), STR("[\"completion\",\"tools\",\"vision\",\"thinking\"]"));
+    json_member_raw(&o, STR("capabilities"), capabilities(card));
     json_member_str(&o, STR("modified_at"), ollama_time(card->created, t->arena));
     json_close(&o, '}');
     return buf_status(to);

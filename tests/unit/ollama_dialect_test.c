@@ -650,6 +650,20 @@ TEST(ollama_a_whole_answer_has_one_message)
              "\"eval_count\":2,\"eval_duration\":0}");
 }
 
+TEST(ollama_logprobs_have_all_that_openais_clients_look_for)
+{
+    struct dialect_world w CLEANUP(world_release);
+
+    ollama_world(&w, "openai", "ollama", "/v1/chat/completions");
+    CHECK_HOLDS(
+        world_answer(&w, "ollama",
+                     HEAD "\"message\":{\"content\":\"Hi!\"},\"logprobs\":[{\"token\":\"Hi\",\"logprob\":"
+                          "-1},{\"token\":\"!\",\"logprob\":-2,\"top_logprobs\":[{\"token\":\"?\",\"logprob\":-3}]}],"
+                          "\"done\":true}"),
+        "{\"content\":[{\"token\":\"Hi\",\"logprob\":-1,\"top_logprobs\":[]},{\"token\":\"!\",\"logprob\":-2,"
+        "\"top_logprobs\":[{\"token\":\"?\",\"logprob\":-3}]}]");
+}
+
 TEST(ollama_logprobs_travel_both_ways)
 {
     struct dialect_world w CLEANUP(world_release);
@@ -657,12 +671,13 @@ TEST(ollama_logprobs_travel_both_ways)
     ollama_world(&w, "ollama", "openai", "/api/chat");
     (void)world_translate(&w, "{" MODEL "," ASK ",\"logprobs\":true,\"top_logprobs\":2}");
     CHECK_HOLDS(buf_str(&w.body), "\"logprobs\":true,\"top_logprobs\":2");
-    CHECK_HOLDS(
-        world_stream(&w, "ollama",
-                     HEAD "\"message\":{\"content\":\"Hi\"},\"logprobs\":[{\"token\":\"Hi\",\"logprob\":-1}],"
-                          "\"done\":false}\n" LAST("stop")),
-        OURS "\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":[{\"token\":\"Hi\",\"logprob\":-1}],"
-             "\"done\":false}\n");
+    CHECK_HOLDS(world_stream(&w, "ollama",
+                             HEAD "\"message\":{\"content\":\"Hi\"},\"logprobs\":[{\"token\":\"Hi\",\"logprob\":-1}],"
+                                  "\"done\":false}\n" LAST("stop")),
+                OURS
+                "\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":[{\"token\":\"Hi\",\"logprob\":-1,"
+                "\"top_logprobs\":[]}],"
+                "\"done\":false}\n");
 }
 
 static bool answers_here(struct dialect_world *w, const char *path, const char *json)
@@ -780,6 +795,16 @@ TEST(ollama_models_are_listed_and_shown)
     buf_clear(&w.body);
     CHECK_OK(w.t.client->client.write_model(&w.t, &card, &w.body));
     CHECK_HOLDS(buf_str(&w.body), "\"capabilities\":[\"completion\",\"tools\"");
+    static const char *const can[][2] = {{"openai", "[\"completion\",\"tools\",\"vision\",\"thinking\"]"},
+                                         {"tei", "[\"embedding\"]"},
+                                         {"rerank", "[\"embedding\"]"}};
+    for (size_t i = 0; i < ARRAY_LEN(can); i++) {
+        card.dialect = dialect_find(str_from_c(can[i][0]));
+        buf_clear(&w.body);
+        CHECK_OK(w.t.client->client.write_model(&w.t, &card, &w.body));
+        test_context("%s", can[i][0]);
+        CHECK(str_find(buf_str(&w.body), arena_printf(&w.arena, "\"capabilities\":%s,", can[i][1])) < w.body.n);
+    }
 }
 
 TEST(ollama_errors_are_a_string)

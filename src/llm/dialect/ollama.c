@@ -1,7 +1,7 @@
 /*
  * ollama.c - the Ollama dialect: chat, generate, embeddings and the lists of models, both sides.
  *
- * Written against Ollama's API reference (docs/api.md), version 0.12. Streams are the default here, a JSON object a line. Models are not managed
+ * Written against Ollama's API reference (docs/api.md), version 0.12.11, the first with log probabilities. Streams are the default here, a JSON object a line. Models are not managed
  * through the gateway: pulling, pushing, creating, copying and deleting them is refused. A request that only loads a model, because it has no
  * messages, is answered by the gateway itself if the model is somebody else's.
  */
@@ -27,7 +27,7 @@ static const struct endpoint_row endpoints[] = {
     {.method = "GET", .path = "/api/tags", .operation = OP_MODELS, .model = MODEL_NONE, .label = "models"},
     {.method = "POST", .path = "/api/show", .operation = OP_MODEL, .model = MODEL_IN_BODY, .label = "models"},
     {TELL, .path = "/api/ps", .label = "models", .text = "{\"models\":[]}"}, /* a gateway keeps none in memory */
-    {TELL, .path = "/api/version", .label = "version", .text = "{\"version\":\"0.12.0\"}"},
+    {TELL, .path = "/api/version", .label = "version", .text = "{\"version\":\"0.12.11\"}"},
     {.method = "GET", RUNNING},
     {.method = "HEAD", RUNNING},
     {.method = "POST", .path = "/api/pull", NOT_MANAGED},
