@@ -8,19 +8,11 @@
  * Vertex AI may send a call's arguments piece by piece, each with its path: they are told when the call is whole, since a path may come back to what
  * seemed complete. Google counts a citation's place in bytes, others in characters.
  */
-#include "base/utf8.h"
 #include "llm/error_body.h"
 #include "llm/gemini_int.h"
 #include "llm/tool_id.h"
 
 #include <math.h>
-
-/* A piece of the open block's text, for places in it: `text` only where characters and bytes are not the same. */
-struct gemini_run {
-    struct gemini_run *next;
-    size_t bytes;
-    struct str text;
-};
 
 /* --- telling --- */
 
@@ -61,7 +53,7 @@ static err_t start_block(struct gemini_reader *r, unsigned n, struct chat_event 
     TRY(close_block(r, n, sink));
     c->open = true;
     c->in_frame = c->joined = false;
-    c->runs = c->last_run = NULL;
+    c->runs = (struct gemini_runs){0};
     c->kind = e->block_kind;
     e->kind = CHAT_BLOCK_START;
     e->choice = n;
@@ -157,33 +149,12 @@ static err_t tell_opaque(struct gemini_reader *r, unsigned n, struct json_node p
     return close_block(r, n, sink);
 }
 
-static bool is_ascii(struct str text)
-{
-    for (size_t i = 0; i < text.n; i++)
-        if ((unsigned char)text.p[i] >= 0x80)
-            return false;
-    return true;
-}
-
 /* What was told of the open text, so that places in it can be counted. */
 static void note_text(struct gemini_candidate *c, struct str text, struct arena *arena)
 {
-    struct gemini_run *last = c->last_run;
-    bool ascii = is_ascii(text);
-
     c->joined = c->joined || c->in_frame;
     c->in_frame = true;
-    if (last && ascii && !last->text.n) {
-        last->bytes += text.n;
-        return;
-    }
-    struct gemini_run *run = arena_new(arena, struct gemini_run);
-    *run = (struct gemini_run){.bytes = text.n, .text = ascii ? STR_NONE : arena_str(arena, text)};
-    if (last)
-        last->next = run;
-    else
-        c->runs = run;
-    c->last_run = run;
+    gemini_runs_add(&c->runs, text, arena);
 }
 
 static err_t tell_part(struct gemini_reader *r, unsigned n, struct json_node part, struct arena *scratch,
@@ -210,20 +181,6 @@ static err_t tell_part(struct gemini_reader *r, unsigned n, struct json_node par
 
 /* --- what stands beside the parts --- */
 
-/* How many characters stand before this byte of the open text; -1: it is not one of its places. */
-static int64_t characters_before(const struct gemini_candidate *c, int64_t byte)
-{
-    size_t left = byte < 0 ? SIZE_MAX : (size_t)byte;
-    int64_t n = 0;
-
-    for (const struct gemini_run *run = c->runs; run && left; run = run->next) {
-        size_t taken = run->bytes < left ? run->bytes : left;
-        n += run->text.n ? utf8_count(str_slice(run->text, 0, taken)) : (int64_t)taken;
-        left -= taken;
-    }
-    return left ? -1 : n;
-}
-
 /* Between two bytes of the open text; a beginning that is not said is 0, as everywhere in Google's JSON. */
 static struct citation place_of(const struct gemini_candidate *c, struct json_node segment, struct arena *scratch)
 {
@@ -234,8 +191,8 @@ static struct citation place_of(const struct gemini_candidate *c, struct json_no
     (void)json_node_i64(gemini_get(segment, "partIndex"), &part);
     if (!json_node_i64(gemini_get(segment, "endIndex"), &end) || start > end || (part && c->joined))
         return to;
-    to.start = characters_before(c, start);
-    to.end = characters_before(c, end);
+    to.start = gemini_characters_before(&c->runs, start);
+    to.end = gemini_characters_before(&c->runs, end);
     if (to.start < 0 || to.end < 0)
         to.start = to.end = -1;
     return to;

@@ -181,40 +181,101 @@ static void put_logprobs(struct json_out *o, struct str raw, struct arena *arena
     json_put_double(o, sum / (double)n);
 }
 
-/* Where the text comes from: each citation supports its own piece of it. */
-static void put_sources(struct json_out *o, const struct citation *sources)
-{
-    unsigned index = 0;
+/* Where a piece of the text comes from. */
+struct gemini_source {
+    struct gemini_source *next;
+    struct str url, title, cited_text;
+    size_t chunk;       /* its place among the sources that differ           */
+    bool is_first;      /* of those with this place                          */
+    int64_t start, end; /* bytes of the text; nothing is cited if start >= end */
+    size_t part;        /* of the content, in which they are counted         */
+};
 
-    if (!sources)
+/* The same source cited again has its first place; behind the first thousand citations nobody looks. */
+static void number_source(struct gemini_sources *list, struct gemini_source *to)
+{
+    enum { LOOK_MAX = 1024 };
+    size_t looked = 0;
+
+    for (const struct gemini_source *s = list->first; s && looked < LOOK_MAX; s = s->next, looked++) {
+        if (s->is_first && str_eq(s->url, to->url)) {
+            to->chunk = s->chunk;
+            return;
+        }
+    }
+    to->is_first = true;
+    to->chunk = list->chunks++;
+}
+
+/* A citation of the text whose `runs` these are, behind `before` bytes; one without a place is of the whole text. */
+static void add_source(struct gemini_sources *list, struct arena *arena, const struct citation *c,
+                       const struct gemini_runs *runs, size_t before, size_t part)
+{
+    struct gemini_source *to;
+    int64_t end = c->end < 0 ? -1 : gemini_bytes_before(runs, c->end);
+
+    if (!c->url.n)
+        return;
+    to = arena_new(arena, struct gemini_source);
+    *to = (struct gemini_source){.url = arena_str(arena, c->url),
+                                 .title = arena_str(arena, c->title),
+                                 .cited_text = arena_str(arena, c->cited_text),
+                                 .part = part};
+    to->end = (int64_t)before + (end < 0 ? (int64_t)runs->bytes : end);
+    to->start = (int64_t)before + (end < 0 || c->start < 0 ? 0 : gemini_bytes_before(runs, c->start));
+    number_source(list, to);
+    if (list->last)
+        list->last->next = to;
+    else
+        list->first = to;
+    list->last = to;
+}
+
+static void put_support(struct json_out *o, const struct gemini_source *s)
+{
+    json_open(o, '{');
+    json_member_open(o, STR("segment"), '{');
+    if (s->part)
+        json_member_u64(o, STR("partIndex"), s->part);
+    if (s->start > 0)
+        json_member_i64(o, STR("startIndex"), s->start);
+    json_member_i64(o, STR("endIndex"), s->end);
+    if (s->cited_text.n)
+        json_member_str(o, STR("text"), s->cited_text);
+    json_close(o, '}');
+    json_member_open(o, STR("groundingChunkIndices"), '[');
+    json_put_u64(o, s->chunk);
+    json_close(o, ']');
+    json_close(o, '}');
+}
+
+/* Where the text comes from: each citation supports its own piece of it. */
+static void put_sources(struct json_out *o, const struct gemini_sources *list)
+{
+    if (!list->first)
         return;
     json_member_open(o, STR("groundingMetadata"), '{');
     json_member_open(o, STR("groundingChunks"), '[');
-    for (const struct citation *c = sources; c; c = c->next) {
+    for (const struct gemini_source *s = list->first; s; s = s->next) {
+        if (!s->is_first)
+            continue;
         json_open(o, '{');
         json_member_open(o, STR("web"), '{');
-        json_member_str(o, STR("uri"), c->url);
-        json_member_str(o, STR("title"), c->title);
+        json_member_str(o, STR("uri"), s->url);
+        json_member_str(o, STR("title"), s->title);
         json_close(o, '}');
         json_close(o, '}');
     }
     json_close(o, ']');
     json_member_open(o, STR("groundingSupports"), '[');
-    for (const struct citation *c = sources; c; c = c->next) {
-        json_open(o, '{');
-        json_member_open(o, STR("segment"), '{');
-        json_member_str(o, STR("text"), c->cited_text);
-        json_close(o, '}');
-        json_member_open(o, STR("groundingChunkIndices"), '[');
-        json_put_u64(o, index++);
-        json_close(o, ']');
-        json_close(o, '}');
-    }
+    for (const struct gemini_source *s = list->first; s; s = s->next)
+        if (s->start < s->end)
+            put_support(o, s);
     json_close(o, ']');
     json_close(o, '}');
 }
 
-static void put_candidate_tail(struct json_out *o, unsigned n, enum finish finish, const struct citation *sources)
+static void put_candidate_tail(struct json_out *o, unsigned n, enum finish finish, const struct gemini_sources *sources)
 {
     json_member_str(o, STR("finishReason"), finish_reason(finish));
     json_member_u64(o, STR("index"), n);
@@ -236,35 +297,27 @@ static void close_content(struct json_out *o)
     json_close(o, '}');
 }
 
-static void add_source(struct citation **list, struct arena *arena, const struct citation *c)
-{
-    struct citation *to;
-
-    if (!c->url.n)
-        return;
-    while (*list)
-        list = &(*list)->next;
-    to = *list = arena_new(arena, struct citation);
-    to->url = arena_str(arena, c->url);
-    to->title = arena_str(arena, c->title);
-    to->cited_text = arena_str(arena, c->cited_text);
-}
-
 /* --- whole answers --- */
 
 static void put_candidate(struct json_out *o, const struct answer_frame *f, const struct answer_choice *c, unsigned n)
 {
-    struct citation *sources = NULL;
+    struct gemini_sources sources = {0};
+    size_t parts = 0;
 
     open_content(o);
     for (const struct block *b = c->blocks; b; b = b->next) {
+        struct gemini_runs runs = {0};
+        size_t before = o->to->n;
         put_block(o, f->arena, b);
+        if (b->citations)
+            gemini_runs_add(&runs, b->text, f->arena);
         for (const struct citation *s = b->citations; s; s = s->next)
-            add_source(&sources, f->arena, s);
+            add_source(&sources, f->arena, s, &runs, 0, parts);
+        parts += o->to->n > before;
     }
     close_content(o);
     put_logprobs(o, c->logprobs, f->arena);
-    put_candidate_tail(o, n, c->finish, sources);
+    put_candidate_tail(o, n, c->finish, &sources);
 }
 
 err_t gemini_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to)
@@ -284,12 +337,20 @@ err_t gemini_write_answer(const struct answer_frame *f, const struct answer *a, 
 
 /* --- streams --- */
 
+/* A citation may come before the text that it is of. */
+struct held_citation {
+    struct held_citation *next;
+    struct citation c;
+};
+
 struct gemini_block {
     struct gemini_block *next;
     unsigned choice, number;
     enum block_kind kind;
     struct str id, name, signature;
-    struct buf arguments; /* calls */
+    struct buf arguments;    /* calls */
+    struct gemini_runs runs; /* texts */
+    struct held_citation *citations, *last_citation;
 };
 
 static bool is_array(const struct translation *t)
@@ -394,11 +455,39 @@ static err_t write_text(struct gemini_writer *w, const struct gemini_block *b, s
     return end_parts(w, &o, b->choice);
 }
 
+static err_t hear_text(struct gemini_writer *w, struct gemini_block *b, struct str text, struct buf *to)
+{
+    if (b->kind == BLOCK_TOOL_CALL)
+        return buf_add(&b->arguments, text);
+    if (b->kind != BLOCK_THINKING)
+        gemini_runs_add(&b->runs, text, w->frame.arena);
+    return write_text(w, b, text, STR_NONE, to);
+}
+
+static void hold_citation(struct gemini_block *b, const struct citation *c, struct arena *arena)
+{
+    struct held_citation *held = arena_new(arena, struct held_citation);
+
+    *held = (struct held_citation){.c = {.url = arena_str(arena, c->url),
+                                         .title = arena_str(arena, c->title),
+                                         .cited_text = arena_str(arena, c->cited_text),
+                                         .start = c->start,
+                                         .end = c->end}};
+    if (b->last_citation)
+        b->last_citation->next = held;
+    else
+        b->citations = held;
+    b->last_citation = held;
+}
+
 static err_t stop_block(struct gemini_writer *w, struct gemini_block **at, struct buf *to)
 {
     struct gemini_block *b = *at;
 
     *at = b->next;
+    for (const struct held_citation *h = b->citations; h; h = h->next)
+        add_source(&w->choices[b->choice].sources, w->frame.arena, &h->c, &b->runs, w->choices[b->choice].bytes, 0);
+    w->choices[b->choice].bytes += b->runs.bytes;
     if (b->kind != BLOCK_TOOL_CALL)
         return OK;
     struct block call = {.id = b->id, .name = b->name, .arguments = buf_str(&b->arguments)};
@@ -419,9 +508,9 @@ static err_t in_block(struct gemini_writer *w, const struct chat_event *e, struc
     if (e->kind == CHAT_BLOCK_STOP)
         return stop_block(w, at, to);
     if (e->kind == CHAT_TEXT)
-        return b->kind == BLOCK_TOOL_CALL ? buf_add(&b->arguments, e->text) : write_text(w, b, e->text, STR_NONE, to);
+        return hear_text(w, b, e->text, to);
     if (e->kind == CHAT_CITATION) {
-        add_source(&w->choices[e->choice].sources, w->frame.arena, e->citation);
+        hold_citation(b, e->citation, w->frame.arena);
         return OK;
     }
     blob = gemini_carry(e->signer, e->text, false, w->frame.arena);
@@ -458,7 +547,7 @@ static err_t write_end(struct gemini_writer *w, struct buf *to)
         open_content(&o);
         put_text_part(&o, STR_NONE, false, STR_NONE);
         close_content(&o);
-        put_candidate_tail(&o, n, w->choices[n].finish, w->choices[n].sources);
+        put_candidate_tail(&o, n, w->choices[n].finish, &w->choices[n].sources);
     }
     json_close(&o, ']');
     put_usage(&o, &w->usage);

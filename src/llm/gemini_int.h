@@ -26,6 +26,16 @@ bool gemini_key_is(struct json_node key, const char *camel);
 bool gemini_is_unknown(const struct json_walk *member, const char *const *known);
 /* A part that no other dialect has, and that goes back as it came, signed or not: code that Google ran, or what came of it. */
 bool gemini_is_code(struct json_node part);
+/* How much was told of a text, so that places in it can be counted in bytes, as Google does, and in characters, as others do. */
+struct gemini_run;
+struct gemini_runs {
+    struct gemini_run *first, *last;
+    size_t bytes;
+};
+void gemini_runs_add(struct gemini_runs *to, struct str text, struct arena *arena);
+/* How many characters stand before this byte, and bytes before this character; -1: the text is shorter. */
+int64_t gemini_characters_before(const struct gemini_runs *runs, int64_t byte);
+int64_t gemini_bytes_before(const struct gemini_runs *runs, int64_t character);
 /* "…/models/m" as m. */
 struct str gemini_model_name(struct str name);
 /* Third generation or later: thinking levels, parts in results, signatures that are demanded back. */
@@ -59,15 +69,14 @@ err_t gemini_args_add(struct gemini_args *a, struct json_node pieces) MUST_CHECK
 err_t gemini_args_text(const struct gemini_args *a, struct str *ret) MUST_CHECK;
 
 /* --- gemini_answer_read.c --- */
-struct gemini_run; /* a piece of the open text */
 struct gemini_candidate {
     bool seen, open, has_call, finished;
     enum block_kind kind;     /* of the open block                                      */
     unsigned blocks;          /* told so far                                            */
     struct gemini_args *args; /* of the open call, if they come piece by piece          */
-    struct gemini_run *runs, *last_run;
-    bool in_frame; /* the open block has told something out of this frame    */
-    bool joined;   /* the open block is more than one part of one frame      */
+    struct gemini_runs runs;  /* of the open text                                       */
+    bool in_frame;            /* the open block has told something out of this frame    */
+    bool joined;              /* the open block is more than one part of one frame      */
     enum finish finish;
 };
 struct gemini_reader {
@@ -88,10 +97,16 @@ void gemini_read_error(struct arena *arena, int status, struct str body,
 
 /* --- gemini_answer_write.c --- */
 struct gemini_block; /* an open block */
+struct gemini_source;
+struct gemini_sources {
+    struct gemini_source *first, *last;
+    size_t chunks; /* sources that differ */
+};
 struct gemini_choice {
     bool seen;
     enum finish finish;
-    struct citation *sources;
+    struct gemini_sources sources;
+    size_t bytes; /* of the texts before the open one */
 };
 struct gemini_writer {
     struct answer_frame frame;

@@ -4,6 +4,7 @@
  * thoughtSignature is a field of bytes: Google's SDKs decode it from base64 and encode it again. So a blob of another provider's model, wrapped
  * as llm/signature.h says, goes through base64 once more.
  */
+#include "base/utf8.h"
 #include "codec/base64.h"
 #include "codec/url.h"
 #include "llm/gemini_int.h"
@@ -99,6 +100,78 @@ struct str gemini_path(const struct translation *t, const char *verb)
                         : t->vendor->quirks & QUIRK_VERTEX ? "/publishers/google/models/"
                                                            : "/models/",
                         STR_ARG(buf_str(&model)), verb);
+}
+
+/* --- places in texts --- */
+
+/* A piece of a text: `text` only where characters and bytes are not the same. */
+struct gemini_run {
+    struct gemini_run *next;
+    size_t bytes;
+    struct str text;
+};
+
+static bool is_ascii(struct str text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if ((unsigned char)text.p[i] >= 0x80)
+            return false;
+    return true;
+}
+
+void gemini_runs_add(struct gemini_runs *to, struct str text, struct arena *arena)
+{
+    bool ascii = is_ascii(text);
+
+    to->bytes += text.n;
+    if (to->last && ascii && !to->last->text.n) {
+        to->last->bytes += text.n;
+        return;
+    }
+    struct gemini_run *run = arena_new(arena, struct gemini_run);
+    *run = (struct gemini_run){.bytes = text.n, .text = ascii ? STR_NONE : arena_str(arena, text)};
+    if (to->last)
+        to->last->next = run;
+    else
+        to->first = run;
+    to->last = run;
+}
+
+int64_t gemini_characters_before(const struct gemini_runs *runs, int64_t byte)
+{
+    size_t left = byte < 0 ? SIZE_MAX : (size_t)byte;
+    int64_t n = 0;
+
+    for (const struct gemini_run *run = runs->first; run && left; run = run->next) {
+        size_t taken = run->bytes < left ? run->bytes : left;
+        n += run->text.n ? utf8_count(str_slice(run->text, 0, taken)) : (int64_t)taken;
+        left -= taken;
+    }
+    return left ? -1 : n;
+}
+
+/* The bytes of this many characters at the front of a text that has them. */
+static int64_t bytes_of(struct str text, int64_t characters)
+{
+    size_t at = 0;
+
+    while (at < text.n && characters--)
+        at += utf8_valid_char(text.p + at, text.n - at);
+    return (int64_t)at;
+}
+
+int64_t gemini_bytes_before(const struct gemini_runs *runs, int64_t character)
+{
+    int64_t left = character, n = 0;
+
+    for (const struct gemini_run *run = runs->first; run && left > 0; run = run->next) {
+        int64_t here = run->text.n ? utf8_count(run->text) : (int64_t)run->bytes;
+        if (here > left)
+            return n + (run->text.n ? bytes_of(run->text, left) : left);
+        n += (int64_t)run->bytes;
+        left -= here;
+    }
+    return left ? -1 : n;
 }
 
 /* --- schemas --- */

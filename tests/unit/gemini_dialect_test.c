@@ -682,6 +682,54 @@ TEST(gemini_sources_without_a_place_are_told_of_the_whole)
         "text 0.0 a\ncites 0.0 https://u.example\nclose 0.0\n");
 }
 
+/* Whole and streamed; a source cited twice is one; places are told in bytes, of the part or of the stream's whole text. */
+TEST(gemini_clients_hear_places_of_citations_in_bytes)
+{
+    static const struct citation cited[] = {
+        {.url = STR_INIT("https://a.example"), .title = STR_INIT("A"), .start = 2, .end = 4},
+        {.url = STR_INIT("https://b.example"), .title = STR_INIT("B"), .start = -1, .end = -1},
+        {.url = STR_INIT("https://a.example"), .title = STR_INIT("A"), .start = 0, .end = 99},
+        {.title = STR_INIT("no address"), .start = 0, .end = 1}};
+    static const struct chat_event said[] = {{.kind = CHAT_START},
+                                             {.kind = CHAT_BLOCK_START, .block_kind = BLOCK_THINKING},
+                                             {.kind = CHAT_TEXT, .text = STR_INIT("hm")},
+                                             {.kind = CHAT_BLOCK_STOP},
+                                             {.kind = CHAT_BLOCK_START, .block = 1, .block_kind = BLOCK_TEXT},
+                                             {.kind = CHAT_TEXT, .block = 1, .text = STR_INIT("one")},
+                                             {.kind = CHAT_BLOCK_STOP, .block = 1},
+                                             {.kind = CHAT_BLOCK_START, .block = 2, .block_kind = BLOCK_TEXT},
+                                             {.kind = CHAT_CITATION, .block = 2, .citation = &cited[0]},
+                                             {.kind = CHAT_TEXT, .block = 2, .text = STR_INIT("a\xc3\xa9")},
+                                             {.kind = CHAT_TEXT,
+                                              .block = 2,
+                                              .text = STR_INIT("\xe2\x82\xac"
+                                                               "bc")},
+                                             {.kind = CHAT_CITATION, .block = 2, .citation = &cited[1]},
+                                             {.kind = CHAT_CITATION, .block = 2, .citation = &cited[2]},
+                                             {.kind = CHAT_CITATION, .block = 2, .citation = &cited[3]},
+                                             {.kind = CHAT_BLOCK_STOP, .block = 2},
+                                             {.kind = CHAT_FINISH},
+                                             {.kind = CHAT_END}};
+    static const char chunks[] =
+        "\"groundingChunks\":[{\"web\":{\"uri\":\"https://a.example\",\"title\":\"A\"}},{\"web\":"
+        "{\"uri\":\"https://b.example\",\"title\":\"B\"}}],";
+    struct kit k CLEANUP(kit_release);
+
+    begin(&k, STREAM, "gemini");
+    struct str got = kit_whole(&k, said, ARRAY_LEN(said));
+    CHECK_HAS(got, chunks);
+    CHECK_HAS(got, "\"groundingSupports\":[{\"segment\":{\"partIndex\":2,\"startIndex\":3,\"endIndex\":7},"
+                   "\"groundingChunkIndices\":[0]},{\"segment\":{\"partIndex\":2,\"endIndex\":8},"
+                   "\"groundingChunkIndices\":[1]},{\"segment\":{\"partIndex\":2,\"endIndex\":8},"
+                   "\"groundingChunkIndices\":[0]}]}");
+    got = kit_stream(&k, said, ARRAY_LEN(said));
+    CHECK_HAS(got, chunks);
+    CHECK_HAS(got, "\"groundingSupports\":[{\"segment\":{\"startIndex\":6,\"endIndex\":10},"
+                   "\"groundingChunkIndices\":[0]},{\"segment\":{\"startIndex\":3,\"endIndex\":11},"
+                   "\"groundingChunkIndices\":[1]},{\"segment\":{\"startIndex\":3,\"endIndex\":11},"
+                   "\"groundingChunkIndices\":[0]}]}");
+}
+
 TEST(gemini_words_for_a_blocked_prompt_are_a_refusal)
 {
     static const char blocked[] =
@@ -885,7 +933,7 @@ TEST(gemini_error_answers_keep_class_words_and_hint)
 
 static const struct usage some_usage = {.input = 20, .output = 8, .cached_input = 4, .reasoning = 2, .known = true};
 static const struct citation some_source = {
-    .url = STR_INIT("https://x.example"), .title = STR_INIT("X"), .cited_text = STR_INIT("Hi")};
+    .url = STR_INIT("https://x.example"), .title = STR_INIT("X"), .cited_text = STR_INIT("Hi"), .start = -1, .end = -1};
 
 static const struct chat_event events[] = {
     {.kind = CHAT_START, .id = STR_INIT("r1"), .model = STR_INIT("claude")},
@@ -936,7 +984,8 @@ TEST(gemini_client_hears_data_lines_alone_and_calls_whole)
                                     "\"finishReason\":\"STOP\",\"index\":0,"
                                     "\"groundingMetadata\":{\"groundingChunks\":[{\"web\":{\"uri\":\"https://"
                                     "x.example\",\"title\":\"X\"}}],"
-                                    "\"groundingSupports\":[{\"segment\":{\"text\":\"Hi\"},\"groundingChunkIndices\":["
+                                    "\"groundingSupports\":[{\"segment\":{\"endIndex\":2,\"text\":\"Hi\"},"
+                                    "\"groundingChunkIndices\":["
                                     "0]}]}}],\"usageMetadata\":{"
                                     "\"promptTokenCount\":20,\"cachedContentTokenCount\":4,\"candidatesTokenCount\":6,"
                                     "\"thoughtsTokenCount\":2,"
