@@ -387,14 +387,24 @@ TEST(cohere_every_source_of_a_citation_is_told_and_goes_back_as_one)
     struct dialect_world w CLEANUP(world_release), own CLEANUP(world_release);
 
     world_init(&w, "openai", "cohere");
+    world_init(&own, "cohere", "cohere");
     struct str got = world_answer(&w, "cohere", body);
     CHECK_HOLDS(got, "\"start_index\":0,\"end_index\":2,\"url\":\"https://e.example/d\",\"title\":\"D\"");
     CHECK_HOLDS(got, "\"start_index\":0,\"end_index\":2,\"url\":\"https://e.example/t\",\"title\":\"T\"");
-    world_init(&own, "cohere", "cohere");
     got = world_answer(&own, "cohere", body);
     CHECK_HOLDS(got, "\"citations\":[{\"start\":0,\"end\":2,\"text\":\"Hi\",\"sources\":[{\"type\":\"document\"");
     CHECK_HOLDS(got, "\"content_index\":0}]}");
     CHECK_LACKS(got, "TEXT_CONTENT");
+    got = world_stream(
+        &own, "cohere",
+        START EVENT("content-delta", ",\"index\":0" DELTA("content", "{\"text\":\"Hi\"}"))
+            EVENT("citation-start",
+                  ",\"index\":0" DELTA("citations",
+                                       "{\"start\":0,\"end\":2,\"sources\":[{\"type\":\"document\",\"id\":\"a\"},"
+                                       "{\"type\":\"document\",\"id\":\"b\"}]}")) END("COMPLETE"));
+    size_t first = str_find(got, STR("\"type\":\"citation-start\""));
+    CHECK(first < got.n);
+    CHECK_LACKS(str_slice(got, first + 1, got.n), "\"type\":\"citation-start\"");
 }
 
 #define TOLD "\"logprobs\":{\"content\":[{\"token\":\" Hel\",\"logprob\":-0.75,\"bytes\":null,\"top_logprobs\":[]}]"

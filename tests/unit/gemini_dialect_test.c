@@ -625,6 +625,23 @@ TEST(gemini_citations_have_their_places_in_characters)
     CHECK_LACKS(got, "only a title"); /* there is no address to give */
 }
 
+/* Parts side by side are one text here: of the second it cannot be told where Google counts from. */
+TEST(gemini_citations_of_a_second_part_have_no_place)
+{
+    struct dialect_world k CLEANUP(world_release);
+
+    begin_openai(&k);
+    struct str got = world_relayed(
+        &k,
+        "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"abc\"},{\"text\":\"def\"}]},\"finishReason\":\"STOP\","
+        "\"groundingMetadata\":{\"groundingChunks\":[{\"web\":{\"uri\":\"https://w.example\"}},{\"web\":{\"uri\":"
+        "\"https://v.example\"}}],\"groundingSupports\":[{\"segment\":{\"startIndex\":1,\"endIndex\":2},"
+        "\"groundingChunkIndices\":[0]},{\"segment\":{\"partIndex\":1,\"startIndex\":1,\"endIndex\":2},"
+        "\"groundingChunkIndices\":[1]}]}}]}");
+    CHECK_HOLDS(got, "\"start_index\":1,\"end_index\":2,\"url\":\"https://w.example\"");
+    CHECK_HOLDS(got, "\"start_index\":0,\"end_index\":0,\"url\":\"https://v.example\"");
+}
+
 /* Pieces of a stream count on; ASCII and other pieces side by side. */
 TEST(gemini_citations_in_a_stream_count_from_the_texts_beginning)
 {
@@ -713,18 +730,18 @@ TEST(gemini_clients_hear_places_of_citations_in_bytes)
     static const char chunks[] =
         "\"groundingChunks\":[{\"web\":{\"uri\":\"https://a.example\",\"title\":\"A\"}},{\"web\":"
         "{\"uri\":\"https://b.example\",\"title\":\"B\"}}],";
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world k CLEANUP(world_release);
 
     begin(&k, STREAM, "gemini");
-    struct str got = kit_whole(&k, said, ARRAY_LEN(said));
-    CHECK_HAS(got, chunks);
-    CHECK_HAS(got, "\"groundingSupports\":[{\"segment\":{\"partIndex\":2,\"startIndex\":3,\"endIndex\":7},"
+    struct str got = world_whole(&k, said, ARRAY_LEN(said));
+    CHECK_HOLDS(got, chunks);
+    CHECK_HOLDS(got, "\"groundingSupports\":[{\"segment\":{\"partIndex\":2,\"startIndex\":3,\"endIndex\":7},"
                    "\"groundingChunkIndices\":[0]},{\"segment\":{\"partIndex\":2,\"endIndex\":8},"
                    "\"groundingChunkIndices\":[1]},{\"segment\":{\"partIndex\":2,\"endIndex\":8},"
                    "\"groundingChunkIndices\":[0]}]}");
-    got = kit_stream(&k, said, ARRAY_LEN(said));
-    CHECK_HAS(got, chunks);
-    CHECK_HAS(got, "\"groundingSupports\":[{\"segment\":{\"startIndex\":6,\"endIndex\":10},"
+    got = world_stream(&k, said, ARRAY_LEN(said));
+    CHECK_HOLDS(got, chunks);
+    CHECK_HOLDS(got, "\"groundingSupports\":[{\"segment\":{\"startIndex\":6,\"endIndex\":10},"
                    "\"groundingChunkIndices\":[0]},{\"segment\":{\"startIndex\":3,\"endIndex\":11},"
                    "\"groundingChunkIndices\":[1]},{\"segment\":{\"startIndex\":3,\"endIndex\":11},"
                    "\"groundingChunkIndices\":[0]}]}");
@@ -829,7 +846,9 @@ TEST(gemini_files_by_url_have_the_type_that_their_ending_says)
     struct str got = world_translate(
         &k, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{"
             "\"url\":\"https://x.example/a.PNG?size=1#top\"}},{\"type\":\"image_url\",\"image_url\":{\"url\":"
-            "\"https://x.example/png\"}}]}]}");
+            "\"https://x.example/png\"}},{\"type\":\"image_url\",\"image_url\":{\"url\":"
+            "\"https://x.example/b.webp#2\"}}]}]}");
+    CHECK_HOLDS(got, "{\"fileData\":{\"mimeType\":\"image/webp\",\"fileUri\":\"https://x.example/b.webp#2\"}}");
     CHECK_HOLDS(got, "{\"fileData\":{\"mimeType\":\"image/png\",\"fileUri\":\"https://x.example/a.PNG?size=1#top\"}}");
     CHECK_HOLDS(got, "{\"fileData\":{\"fileUri\":\"https://x.example/png\"}}");
 }
