@@ -112,6 +112,13 @@ class TestChat:
                 assert not chunk.choices[0].finish_reason
         assert "[simulated]".startswith(received[:4])
 
+    def test_completions_of_several_prompts(self, client, vendor):
+        answer = client.completions.create(model=vendor, prompt=["Once upon a time", "Twice"], n=2, max_tokens=200, echo=True)
+        assert [c.index for c in answer.choices] == [0, 1, 2, 3]
+        begins = ["Once upon a time", "Once upon a time", "Twice", "Twice"]
+        for choice, begin in zip(answer.choices, begins, strict=True):
+            assert choice.text.startswith(begin) and len(choice.text) > len(begin)
+
     def test_legacy_completion(self, client, vendor):
         plain = client.completions.create(model=vendor, prompt="Once upon a time", max_tokens=200)
         chunks = client.completions.create(model=vendor, prompt="Once upon a time", max_tokens=200, stream=True)
