@@ -44,6 +44,8 @@ FAULTS = {
     "failing": {"kind": "status", "status": 500},
     "broken": {"kind": "break_stream", "after_tokens": 3},
 }
+# A model whose name SDKs must code where they put it into a path.
+CODED = "eu.anthropic/claude-sim-v1:0"
 KEY = "xd-key-of-the-tests"
 AWS_KEY = {"aws_access_key_id": "XDTESTS", "aws_secret_access_key": "a-secret-of-the-tests"}
 
@@ -151,6 +153,7 @@ class Vendors:
     def config(self, scenario):
         models = {v: {"targets": [f"{v}/{name}"]} for v, name in VENDORS.items()}
         models |= {f"{v}-{fault}": {"targets": [f"{v}/{fault}"]} for v in VENDORS for fault in FAULTS}
+        models[CODED] = models["bedrock"]
         return {
             "listen": "127.0.0.1:0",
             "workers": 2,
@@ -179,6 +182,7 @@ def main():
         "CROSSDOCK_VENDORS_URL": vendors.url,
         "CROSSDOCK_VENDORS": " ".join(VENDORS),
         "CROSSDOCK_FORCING": " ".join(FORCING),
+        "CROSSDOCK_CODED": CODED,
         "CROSSDOCK_KEY": KEY,
         "CROSSDOCK_AWS_ACCESS_KEY_ID": AWS_KEY["aws_access_key_id"],
         "CROSSDOCK_AWS_SECRET_ACCESS_KEY": AWS_KEY["aws_secret_access_key"],

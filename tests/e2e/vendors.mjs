@@ -2,6 +2,7 @@
 export const url = process.env.CROSSDOCK_VENDORS_URL;
 export const vendors = process.env.CROSSDOCK_VENDORS.split(" ");
 export const forcing = process.env.CROSSDOCK_FORCING.split(" "); // can be told to call a tool
+export const coded = process.env.CROSSDOCK_CODED; // a model whose name must be coded in a path
 export const key = process.env.CROSSDOCK_KEY;
 export const aws = {
   accessKeyId: process.env.CROSSDOCK_AWS_ACCESS_KEY_ID,
