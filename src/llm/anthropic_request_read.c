@@ -5,7 +5,8 @@
  * the same family gets it and all others have it reported. Both versions of the API and the forms of Bedrock and Vertex, whose bodies lack the
  * model, are read alike. What only Anthropic's own service refuses (unpaired results, empty texts) is not judged here.
  *
- * A thinking block without words, signed by Google, stands for the signature of the tool call behind it (anthropic_answer_write.c made it).
+ * A thinking block without words, signed by Google, stands for the signature of a tool call behind it (anthropic_answer_write.c made it): the
+ * first that no earlier one stands for.
  */
 #include "llm/anthropic_int.h"
 #include "llm/signature.h"
@@ -279,17 +280,27 @@ static err_t read_content(struct reading *r, struct block **list, struct json_no
 
 /* --- messages --- */
 
+/* Signatures of calls: where ours stand directly in front of their calls, clients put texts between, or all thoughts first. */
 static void adopt_signatures(struct block **list)
 {
+    struct block *call = *list; /* where to look on for the next call; never in front of *list */
+
     while (*list) {
-        struct block *b = *list, *next = b->next;
-        if (b->kind == BLOCK_THINKING && !b->text.n && b->signer == SIGNER_GOOGLE && next &&
-            next->kind == BLOCK_TOOL_CALL) {
-            next->signature = b->signature;
-            next->signer = b->signer;
-            *list = next;
+        struct block *b = *list;
+        if (call == b)
+            call = b->next;
+        if (b->kind == BLOCK_THINKING && !b->text.n && b->signer == SIGNER_GOOGLE) {
+            while (call && call->kind != BLOCK_TOOL_CALL)
+                call = call->next;
+            if (call) {
+                call->signature = b->signature;
+                call->signer = b->signer;
+                call = call->next;
+                *list = b->next;
+                continue;
+            }
         }
-        list = &(*list)->next;
+        list = &b->next;
     }
 }
 

@@ -1068,6 +1068,37 @@ TEST(anthropic_client_gets_foreign_signatures_and_gives_them_back)
                 "  call id=\"a\" name=\"f\" arguments=\"{}\" signature=\"Cg==\" signer=3\n");
 }
 
+TEST(anthropic_clients_may_move_the_signatures_of_calls)
+{
+#define SIGNED(by) "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"crossdock.google." by "\"}"
+#define USED(id) "{\"type\":\"tool_use\",\"id\":\"" id "\",\"name\":\"f\",\"input\":{}}"
+#define SAID "{\"type\":\"text\",\"text\":\"y\"}"
+#define TOLD(id, by) "  call id=\"" id "\" name=\"f\" arguments=\"{}\" signature=\"" by "\" signer=3\n"
+    static const struct {
+        const char *blocks, *want;
+    } cases[] = {
+        {SIGNED("A") "," SAID "," USED("a"), "assistant \n  text text=\"y\"\n" TOLD("a", "A")},
+        {SIGNED("A") "," SIGNED("B") "," SAID "," USED("a") "," USED("b"),
+         "assistant \n  text text=\"y\"\n" TOLD("a", "A") TOLD("b", "B")},
+        {USED("a") "," SIGNED("B") "," USED("b") "," SIGNED("C"),
+         "assistant \n  call id=\"a\" name=\"f\" arguments=\"{}\"\n" TOLD("b",
+                                                                          "B") "  thinking signature=\"C\" signer=3\n"},
+    };
+    struct kit k CLEANUP(kit_release);
+
+    kit_init(&k, "anthropic", MESSAGES, "gemini");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct str body = arena_printf(
+            &k.arena, "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":[%s]}]}", cases[i].blocks);
+        CHECK_EQ(kit_read(&k, body.p), OK);
+        CHECK_HAS(kit_canon(&k, &k.q), cases[i].want);
+    }
+#undef SIGNED
+#undef USED
+#undef SAID
+#undef TOLD
+}
+
 TEST(anthropic_client_gives_ids_of_calls_back_as_their_provider_made_them)
 {
     static const struct chat_event events[] = {START("x"), CALL(0, "call|1", "f"),    TEXT(0, "{}"),
