@@ -1,17 +1,18 @@
 /*
  * openai_body.c - what a relay reads in OpenAI bodies, and the few bytes that it changes.
  *
- * A request is scanned once; the places of "model" and "stream_options" are kept, and the body that goes on is the client's own bytes around the
- * new values. So key order, number text and unknown fields survive, which providers' prompt caches depend on.
+ * A request is scanned once; the places of "model", "stream_options" and "tool_choice" are kept, and the body that goes on is the client's own bytes
+ * around the new values. Mistral's clients share these paths and say "any" where OpenAI knows only "required". So key order, number text and unknown fields survive, which providers' prompt caches depend on.
  */
 #include "llm/openai_body.h"
 
-enum { WATCH_MODEL, WATCH_STREAM, WATCH_OPTIONS };
+enum { WATCH_MODEL, WATCH_STREAM, WATCH_OPTIONS, WATCH_CHOICE };
 
 static const struct str request_watch[] = {
     [WATCH_MODEL] = STR_INIT("model"),
     [WATCH_STREAM] = STR_INIT("stream"),
     [WATCH_OPTIONS] = STR_INIT("stream_options"),
+    [WATCH_CHOICE] = STR_INIT("tool_choice"),
 };
 
 static const struct str answer_watch[] = {STR_INIT("usage")};
@@ -59,6 +60,10 @@ static err_t take_member(const struct json_member *m, struct arena *arena, struc
         return take_model(m, arena, q);
     case WATCH_STREAM:
         return take_stream(m, q);
+    case WATCH_CHOICE:
+        q->choice_is_any = str_eq(m->value, STR("\"any\""));
+        q->choice_at = *m;
+        return OK;
     default:
         return take_options(m, q->doc, q);
     }
@@ -79,7 +84,7 @@ err_t openai_request_read(struct str doc, struct arena *arena, struct openai_req
         if (m.watch < 0)
             continue;
         *ret_param = request_watch[m.watch];
-        if (seen[m.watch])
+        if (seen[m.watch] && m.watch != WATCH_CHOICE) /* which decides nothing: the provider's business */
             return fail(E_PARSE, "'%.*s' is given twice", STR_ARG(request_watch[m.watch]));
         seen[m.watch] = true;
         TRY(take_member(&m, arena, &q));
@@ -146,7 +151,7 @@ static err_t quote(struct arena *arena, struct str text, struct str *ret)
 err_t openai_request_rewrite(const struct openai_request *q, struct str model, bool ask_usage, struct arena *arena,
                              struct str **ret_parts, size_t *ret_count)
 {
-    struct json_edit edits[2];
+    struct json_edit edits[3];
     size_t n = 0;
 
     if (!str_eq(model, q->model)) {
@@ -162,6 +167,9 @@ err_t openai_request_rewrite(const struct openai_request *q, struct str model, b
                                 .key = STR("stream_options")};
         TRY(usage_options(q, arena, &e->value));
     }
+    if (q->choice_is_any)
+        edits[n++] = (struct json_edit){
+            .kind = JSON_REPLACE, .key_at = q->choice_at.key_at, .at = q->choice_at.at, .value = STR("\"required\"")};
     if (n)
         return json_splice_parts(q->doc, &q->top, edits, n, arena, ret_parts, ret_count);
     struct str *whole = arena_new(arena, struct str);

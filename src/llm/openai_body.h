@@ -18,7 +18,9 @@ struct openai_request {
     struct json_top top;
     struct json_member model_at, options_at; /* options: "stream_options"; kind JSON_NULL if absent or null */
     bool has_options;
-    struct str options; /* its text                                               */
+    struct str options;           /* its text                                               */
+    struct json_member choice_at; /* "tool_choice", if choice_is_any              */
+    bool choice_is_any;           /* it is "any", Mistral's word for "required"   */
 };
 
 /*
@@ -29,8 +31,8 @@ err_t openai_request_read(struct str doc, struct arena *arena, struct openai_req
     MUST_CHECK;
 
 /*
- * The body to send: `model` in place of the client's name for it and, if `ask_usage`, stream_options.include_usage set; everything
- * else untouched. As parts to be written one after the other, in `arena`, borrowing from doc.
+ * The body to send: `model` in place of the client's name for it and, if `ask_usage`, stream_options.include_usage set, and
+ * tool_choice "required" where it was "any"; everything else untouched. As parts to be written one after the other, in `arena`, borrowing from doc.
  */
 err_t openai_request_rewrite(const struct openai_request *q, struct str model, bool ask_usage, struct arena *arena,
                              struct str **ret_parts, size_t *ret_count) MUST_CHECK;

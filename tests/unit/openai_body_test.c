@@ -69,6 +69,20 @@ TEST(usage_is_asked_for_in_streams_whatever_options_there_are)
                   "{\"model\":\"m\",\"stream_options\":{\"include_usage\":true}}");
 }
 
+TEST(mistrals_word_for_a_required_call_becomes_openais)
+{
+    check_rewrite(
+        "{\"tool_choice\": \"any\" ,\"model\":\"chat\",\"stream\":true}", "m", true,
+        "{\"tool_choice\": \"required\" ,\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
+    check_rewrite("{\"model\":\"m\",\"tool_choice\":\"any\"}", "m", false,
+                  "{\"model\":\"m\",\"tool_choice\":\"required\"}");
+    check_rewrite("{\"model\":\"m\",\"tool_choice\":\"auto\",\"x\":{\"tool_choice\":\"any\"}}", "m", false,
+                  "{\"model\":\"m\",\"tool_choice\":\"auto\",\"x\":{\"tool_choice\":\"any\"}}");
+    check_rewrite("{\"model\":\"m\",\"tool_choice\":[\"any\"]}", "m", false,
+                  "{\"model\":\"m\",\"tool_choice\":[\"any\"]}");
+    check_rewrite("{\"model\":\"m\",\"tool_choice\":\"any\",\"tool_choice\":\"none\"}", "m", false,
+                  "{\"model\":\"m\",\"tool_choice\":\"any\",\"tool_choice\":\"none\"}");
+}
 TEST(what_decides_the_route_must_be_there_once_and_of_the_right_type)
 {
     static const struct {
