@@ -5,8 +5,7 @@
  * the same family gets it and all others have it reported. Both versions of the API and the forms of Bedrock and Vertex, whose bodies lack the
  * model, are read alike. What only Anthropic's own service refuses (unpaired results, empty texts) is not judged here.
  *
- * A thinking block without words, signed by Google, stands for the signature of a tool call behind it (anthropic_answer_write.c made it): the
- * first that no earlier one stands for.
+ * A thinking block without words, signed by Google, stands for the signature of the tool call behind it (anthropic_answer_write.c made it).
  */
 #include "llm/anthropic_int.h"
 #include "llm/signature.h"
@@ -280,30 +279,6 @@ static err_t read_content(struct reading *r, struct block **list, struct json_no
 
 /* --- messages --- */
 
-/* Signatures of calls: where ours stand directly in front of their calls, clients put texts between, or all thoughts first. */
-static void adopt_signatures(struct block **list)
-{
-    struct block *call = *list; /* where to look on for the next call; never in front of *list */
-
-    while (*list) {
-        struct block *b = *list;
-        if (call == b)
-            call = b->next;
-        if (b->kind == BLOCK_THINKING && !b->text.n && b->signer == SIGNER_GOOGLE) {
-            while (call && call->kind != BLOCK_TOOL_CALL)
-                call = call->next;
-            if (call) {
-                call->signature = b->signature;
-                call->signer = b->signer;
-                call = call->next;
-                *list = b->next;
-                continue;
-            }
-        }
-        list = &b->next;
-    }
-}
-
 static err_t read_message(struct reading *r, struct json_node v)
 {
     struct json_node role = json_node_get(v, STR("role"));
@@ -318,7 +293,7 @@ static err_t read_message(struct reading *r, struct json_node v)
     struct turn *turn = chat_add_turn(r->q, r->arena, is, v);
     TRY(read_content(r, &turn->blocks, v, false));
     if (is == CHAT_ASSISTANT)
-        adopt_signatures(&turn->blocks);
+        signatures_adopt(&turn->blocks, false);
     CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("role"), STR_INIT("content"));
     return OK;
 }

@@ -319,20 +319,6 @@ static err_t read_blocks(struct reading *r, struct block **list, struct json_nod
 
 /* --- messages --- */
 
-/* Signatures of calls that came back behind them. */
-static void adopt_signatures(struct block *b)
-{
-    for (; b; b = b->next) {
-        struct block *next = b->next;
-        if (b->kind != BLOCK_TOOL_CALL || !next || next->kind != BLOCK_THINKING || next->text.n ||
-            next->signer != SIGNER_GOOGLE)
-            continue;
-        b->signature = next->signature;
-        b->signer = next->signer;
-        b->next = next->next;
-    }
-}
-
 static err_t read_message(struct reading *r, struct json_node v)
 {
     struct json_node role = json_node_get(v, STR("role")), content = json_node_get(v, STR("content"));
@@ -348,7 +334,7 @@ static err_t read_message(struct reading *r, struct json_node v)
         return refuse(r, v, STR("content"), "must be a list of blocks");
     struct turn *turn = chat_add_turn(r->q, r->arena, is, v);
     TRY(read_blocks(r, &turn->blocks, content, false));
-    adopt_signatures(turn->blocks);
+    signatures_adopt(&turn->blocks, true);
     CHAT_KEEP_UNKNOWN(r->q, r->arena, v, STR_INIT("role"), STR_INIT("content"));
     return OK;
 }

@@ -34,6 +34,40 @@ struct str signature_unwrap(struct str carried, enum signer field, enum signer *
     return rest;
 }
 
+/* The first tool call from here on; NULL: none. */
+static struct block *next_call(struct block *b)
+{
+    while (b && b->kind != BLOCK_TOOL_CALL)
+        b = b->next;
+    return b;
+}
+
+void signatures_adopt(struct block **list, bool is_behind)
+{
+    struct block *before = NULL;  /* what stands in front of *list                                           */
+    struct block *unsaid = *list; /* where to look on for a call without a signature; never in front of *list */
+
+    while (*list) {
+        struct block *b = *list, *call = NULL;
+        if (unsaid == b)
+            unsaid = b->next;
+        if (b->kind == BLOCK_THINKING && !b->text.n && b->signer == SIGNER_GOOGLE) {
+            if (is_behind && before && before->kind == BLOCK_TOOL_CALL && !before->signature.n)
+                call = before;
+            else if ((call = next_call(unsaid)))
+                unsaid = call->next;
+        }
+        if (call) {
+            call->signature = b->signature;
+            call->signer = b->signer;
+            *list = b->next;
+        } else {
+            before = b;
+            list = &b->next;
+        }
+    }
+}
+
 /* Does a string that begins here name a maker, as wrapped blobs do? */
 static bool begins_wrapped(struct str text)
 {

@@ -16,6 +16,12 @@ struct str signature_wrap(enum signer signer, enum signer field, struct str blob
 /* What was wrapped, and whose it is; without a wrapping: the blob itself, and `field`. A slice of `carried`. */
 struct str signature_unwrap(struct str carried, enum signer field, enum signer *ret_signer);
 /*
+ * Where a dialect has no place for the signature of a tool call, it is told as a thought without words beside it. Take Google's such thoughts out of
+ * the blocks of a turn that came back, and sign the calls: the one directly in front of the thought if that is where the dialect tells it
+ * (`is_behind`), else the first call behind it that none has signed. Clients move them: some put texts between, some all thoughts first.
+ */
+void signatures_adopt(struct block **list, bool is_behind);
+/*
  * May this document, a request in a dialect of family `field`, hold what its provider would refuse: blobs wrapped above, or (Anthropic's) thoughts that
  * nobody signed? Only its text is looked through, so a document that merely quotes such a blob may count as one that holds it.
  */

@@ -76,6 +76,67 @@ TEST(signatures_in_googles_documents_are_base64_as_the_mark_is)
     CHECK(!signatures_are_foreign(STR("{\"text\":\"crossdock.anthropic.EqQB\"}"), SIGNER_GOOGLE));
 }
 
+/* A turn, a letter a block: T text, c call, or the signature of a call. The calls afterwards, with what signed them, and thoughts that are left. */
+static struct str adopted(struct arena *arena, const char *turn, bool is_behind)
+{
+    struct block *first = NULL, **last = &first;
+    struct str got = STR_NONE;
+
+    for (; *turn; turn++, last = &(*last)->next) {
+        *last = arena_new(arena, struct block);
+        (*last)->kind = *turn == 'T' ? BLOCK_TEXT : *turn == 'c' ? BLOCK_TOOL_CALL : BLOCK_THINKING;
+        if ((*last)->kind == BLOCK_THINKING) {
+            (*last)->signature = arena_str(arena, (struct str){turn, 1});
+            (*last)->signer = SIGNER_GOOGLE;
+        }
+    }
+    signatures_adopt(&first, is_behind);
+    for (; first; first = first->next)
+        got = arena_printf(arena, "%.*s%c%.*s ", STR_ARG(got),
+                           "cT?"[first->kind == BLOCK_TEXT       ? 1
+                                 : first->kind == BLOCK_THINKING ? 2
+                                                                 : 0],
+                           STR_ARG(first->signature));
+    return got;
+}
+
+TEST(signatures_of_calls_find_them_wherever_a_client_has_put_them)
+{
+    static const struct {
+        const char *turn, *in_front, *behind;
+    } cases[] = {
+        {"1c2c", "c1 c2 ", "c1 c2 "},
+        {"c1c2", "c c1 ?2 ", "c1 c2 "},
+        {"12Tcc", "T c1 c2 ", "T c1 c2 "},
+        {"1TcTc", "T c1 T c ", "T c1 T c "},
+        {"cT1", "c T ?1 ", "c T ?1 "},
+        {"c12c", "c ?2 c1 ", "c1 c2 "},
+        {"T", "T ", "T "},
+        {"", "", ""},
+    };
+    struct arena arena CLEANUP(arena_release);
+
+    arena_init(&arena, 1 << 20);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CHECK_STR(adopted(&arena, cases[i].turn, false), cases[i].in_front);
+        CHECK_STR(adopted(&arena, cases[i].turn, true), cases[i].behind);
+    }
+}
+
+TEST(only_wordless_thoughts_of_google_are_signatures_of_calls)
+{
+    struct block call = {.kind = BLOCK_TOOL_CALL};
+    struct block thought = {.kind = BLOCK_THINKING, .signature = STR_INIT("s"), .next = &call};
+    struct block *first = &thought;
+
+    thought.signer = SIGNER_ANTHROPIC;
+    signatures_adopt(&first, false);
+    thought.signer = SIGNER_GOOGLE;
+    thought.text = STR("hm");
+    signatures_adopt(&first, false);
+    CHECK(first == &thought && !call.signature.n);
+}
+
 TEST(signatures_that_are_empty_are_foreign_to_anthropic_only)
 {
     CHECK(signatures_are_foreign(STR("{\"signature\":\"\"}"), SIGNER_ANTHROPIC));
