@@ -356,7 +356,7 @@ uninstall: ## remove what install put there
 
 .PHONY: clean
 clean: ## remove what was built (installed tools and libraries under build/ stay; `rm -r build` takes them, too)
-	rm -rf $(filter-out build/deps build/venv,$(wildcard build/*))
+	rm -rf $(filter-out build/deps build/venv%,$(wildcard build/*))
 
 .PHONY: help
 help: ## this list

@@ -1,6 +1,7 @@
-// The SDKs of Cohere, Mistral and Ollama for Node.js, to models of every vendor.
+// The SDKs of Cohere, Hugging Face, Mistral and Ollama for Node.js, to models of every vendor.
 import assert from "node:assert/strict";
 import test from "node:test";
+import { InferenceClient } from "@huggingface/inference";
 import { Mistral } from "@mistralai/mistralai";
 import { CohereClientV2, CohereError } from "cohere-ai";
 import { Ollama } from "ollama";
@@ -11,6 +12,7 @@ const tools = [{ type: "function", function: { name: "get_tide", description: "T
 const mistral = new Mistral({ serverURL: url, apiKey: key });
 const cohere = new CohereClientV2({ baseUrl: url, environment: url, token: key });
 const ollama = new Ollama({ host: url, headers: { authorization: `Bearer ${key}` } });
+const huggingface = new InferenceClient(key, { endpointUrl: `${url}/v1` });
 const once = { maxRetries: 0 };
 
 for (const model of vendors) {
@@ -58,6 +60,39 @@ for (const model of vendors) {
     const status = (code) => (e) => e instanceof CohereError && e.statusCode === code;
     await assert.rejects(cohere.chat({ model: `${model}-limited`, messages }, once), status(429));
     await assert.rejects(cohere.chat({ model: `${model}-refused`, messages }, once), status(400));
+  });
+
+  test(`huggingface > ${model}: a stream is the plain answer`, async () => {
+    const plain = await huggingface.chatCompletion({ model, messages });
+    assert.match(plain.choices[0].message.content, /^\[simulated\]/);
+    let text = "";
+    for await (const chunk of huggingface.chatCompletionStream({ model, messages })) text += chunk.choices[0]?.delta?.content ?? "";
+    assert.equal(text, plain.choices[0].message.content);
+    await assert.rejects(huggingface.chatCompletion({ model: `${model}-limited`, messages }), (e) => e.httpResponse.status === 429);
+  });
+
+  test(`huggingface > ${model}: agent of two rounds`, { skip: !forcing.includes(model) }, async () => {
+    const asked = [...messages];
+    for (const content of ["3.2 m", "4.1 m"]) {
+      const said = await huggingface.chatCompletion({ model, messages: asked, tools, tool_choice: "required" });
+      const [call] = said.choices[0].message.tool_calls;
+      assert.deepEqual(Object.keys(JSON.parse(call.function.arguments)).sort(), argumentNames);
+      asked.push(said.choices[0].message, { role: "tool", tool_call_id: call.id, content });
+    }
+    const final = await huggingface.chatCompletion({ model, messages: asked, tools, tool_choice: "none" });
+    assert.ok(final.choices[0].message.content);
+    assert.equal(final.choices[0].finish_reason, "stop");
+  });
+
+  test(`ollama > ${model}: results of tools are answered`, async () => {
+    // Nothing in this dialect forces a call, so the calls are given.
+    const asked = [...messages];
+    for (const content of ["3.2 m", "4.1 m"]) {
+      const call = { function: { name: "get_tide", arguments: { port: "Brest", metres: true } } };
+      asked.push({ role: "assistant", content: "", tool_calls: [call] }, { role: "tool", tool_name: "get_tide", content });
+      const { message } = await ollama.chat({ model, messages: asked, tools });
+      assert.ok(message.content || message.tool_calls?.length);
+    }
   });
 
   test(`ollama > ${model}: a stream is the plain answer, and errors`, async () => {
