@@ -1084,14 +1084,14 @@ TEST(anthropic_clients_may_move_the_signatures_of_calls)
          "assistant \n  call id=\"a\" name=\"f\" arguments=\"{}\"\n" TOLD("b",
                                                                           "B") "  thinking signature=\"C\" signer=3\n"},
     };
-    struct kit k CLEANUP(kit_release);
+    struct dialect_world w CLEANUP(world_release);
 
-    kit_init(&k, "anthropic", MESSAGES, "gemini");
+    world_init(&w, "anthropic", "gemini");
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct str body = arena_printf(
-            &k.arena, "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":[%s]}]}", cases[i].blocks);
-        CHECK_EQ(kit_read(&k, body.p), OK);
-        CHECK_HAS(kit_canon(&k, &k.q), cases[i].want);
+            &w.arena, "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":[%s]}]}", cases[i].blocks);
+        CHECK_EQ(world_read(&w, body.p), OK);
+        CHECK_HOLDS(canon_request(&w.q, &w.arena), cases[i].want);
     }
 #undef SIGNED
 #undef USED

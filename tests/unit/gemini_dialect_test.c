@@ -736,15 +736,15 @@ TEST(gemini_clients_hear_places_of_citations_in_bytes)
     struct str got = world_whole(&k, said, ARRAY_LEN(said));
     CHECK_HOLDS(got, chunks);
     CHECK_HOLDS(got, "\"groundingSupports\":[{\"segment\":{\"partIndex\":2,\"startIndex\":3,\"endIndex\":7},"
-                   "\"groundingChunkIndices\":[0]},{\"segment\":{\"partIndex\":2,\"endIndex\":8},"
-                   "\"groundingChunkIndices\":[1]},{\"segment\":{\"partIndex\":2,\"endIndex\":8},"
-                   "\"groundingChunkIndices\":[0]}]}");
+                     "\"groundingChunkIndices\":[0]},{\"segment\":{\"partIndex\":2,\"endIndex\":8},"
+                     "\"groundingChunkIndices\":[1]},{\"segment\":{\"partIndex\":2,\"endIndex\":8},"
+                     "\"groundingChunkIndices\":[0]}]}");
     got = world_stream(&k, said, ARRAY_LEN(said));
     CHECK_HOLDS(got, chunks);
     CHECK_HOLDS(got, "\"groundingSupports\":[{\"segment\":{\"startIndex\":6,\"endIndex\":10},"
-                   "\"groundingChunkIndices\":[0]},{\"segment\":{\"startIndex\":3,\"endIndex\":11},"
-                   "\"groundingChunkIndices\":[1]},{\"segment\":{\"startIndex\":3,\"endIndex\":11},"
-                   "\"groundingChunkIndices\":[0]}]}");
+                     "\"groundingChunkIndices\":[0]},{\"segment\":{\"startIndex\":3,\"endIndex\":11},"
+                     "\"groundingChunkIndices\":[1]},{\"segment\":{\"startIndex\":3,\"endIndex\":11},"
+                     "\"groundingChunkIndices\":[0]}]}");
 }
 
 TEST(gemini_words_for_a_blocked_prompt_are_a_refusal)
