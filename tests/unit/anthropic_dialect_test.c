@@ -1086,7 +1086,7 @@ TEST(anthropic_clients_may_move_the_signatures_of_calls)
     };
     struct dialect_world w CLEANUP(world_release);
 
-    world_init(&w, "anthropic", "gemini");
+    anthropic_init(&w, MESSAGES, "gemini");
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct str body = arena_printf(
             &w.arena, "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":[%s]}]}", cases[i].blocks);

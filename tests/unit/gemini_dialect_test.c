@@ -631,8 +631,8 @@ TEST(gemini_citations_of_a_second_part_have_no_place)
     struct dialect_world k CLEANUP(world_release);
 
     begin_openai(&k);
-    struct str got = world_relayed(
-        &k,
+    struct str got = world_answer(
+        &k, k.t.provider->name,
         "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"abc\"},{\"text\":\"def\"}]},\"finishReason\":\"STOP\","
         "\"groundingMetadata\":{\"groundingChunks\":[{\"web\":{\"uri\":\"https://w.example\"}},{\"web\":{\"uri\":"
         "\"https://v.example\"}}],\"groundingSupports\":[{\"segment\":{\"startIndex\":1,\"endIndex\":2},"
@@ -733,13 +733,13 @@ TEST(gemini_clients_hear_places_of_citations_in_bytes)
     struct dialect_world k CLEANUP(world_release);
 
     begin(&k, STREAM, "gemini");
-    struct str got = world_whole(&k, said, ARRAY_LEN(said));
+    struct str got = world_say_whole(&k, said, ARRAY_LEN(said));
     CHECK_HOLDS(got, chunks);
     CHECK_HOLDS(got, "\"groundingSupports\":[{\"segment\":{\"partIndex\":2,\"startIndex\":3,\"endIndex\":7},"
                      "\"groundingChunkIndices\":[0]},{\"segment\":{\"partIndex\":2,\"endIndex\":8},"
                      "\"groundingChunkIndices\":[1]},{\"segment\":{\"partIndex\":2,\"endIndex\":8},"
                      "\"groundingChunkIndices\":[0]}]}");
-    got = world_stream(&k, said, ARRAY_LEN(said));
+    got = world_say(&k, said, ARRAY_LEN(said));
     CHECK_HOLDS(got, chunks);
     CHECK_HOLDS(got, "\"groundingSupports\":[{\"segment\":{\"startIndex\":6,\"endIndex\":10},"
                      "\"groundingChunkIndices\":[0]},{\"segment\":{\"startIndex\":3,\"endIndex\":11},"

@@ -457,7 +457,8 @@ TEST(responses_a_provider_s_whole_answer_is_read)
             "{\"type\":\"output_text\",\"text\":\"Hi\",\"annotations\":[{\"type\":\"url_citation\",\"url\":\"u\"}]},"
             "{\"type\":\"refusal\",\"refusal\":\"No\"}]}]}",
             &a),
-        "start resp_1 m\nopen 0.0 redacted E by 1\nclose 0.0\nopen 0.1 opaque\nclose 0.1\nopen 0.2 text\ntext 0.2 Hi\n"
+        "start resp_1 m\nopen 0.0 redacted E by 1\nclose 0.0\nopen 0.1 opaque {\"type\":\"web_search_call\"}\nclose "
+        "0.1\nopen 0.2 text\ntext 0.2 Hi\n"
         "cites 0.2 u\nclose 0.2\nopen 0.3 refusal\ntext 0.3 No\nclose 0.3\nfinish 0 length \nend\n");
     CHECK_STR(world_answer_events("responses", "{}", &a), "! the provider's answer has no output");
 }
