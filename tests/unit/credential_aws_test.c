@@ -379,6 +379,13 @@ KIND_TEST(credential_aws_pods_prove_themselves_by_the_mounted_token)
     CHECK(sent(3, "\nauthorization: inline\n"));
 }
 
+KIND_TEST(credential_endpoints_without_a_path_are_asked_for_their_root)
+{
+    set_env("AWS_CONTAINER_CREDENTIALS_FULL_URI", BASE);
+    answer("GET / ", 200, "{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\",\"Expiration\":\"2027-01-01T00:00:00Z\"}");
+    CHECK_OK(get_any("aws"));
+}
+
 KIND_TEST(credential_aws_keys_in_json_must_be_whole)
 {
     static const struct {
@@ -391,6 +398,9 @@ KIND_TEST(credential_aws_keys_in_json_must_be_whole)
         {"{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\",\"Expiration\":\"2026-13-01T00:00:00Z\"}", "does not say"},
         {"{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\",\"Expiration\":\"2026-01-01T00:00:00\"}", "does not say"},
         {"{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\",\"Expiration\":\"2026-01-01T05:00:00+05:30\"}", "expired"}};
+    static const char *const no_times[] = {
+        "2027-00-01T00:00:00Z", "2027-01-00T00:00:00Z", "2027-01-32T00:00:00Z",      "2027-01-01T24:00:00Z",
+        "2027-01-01T00:60:00Z", "2027-01-01T00:00:61Z", "2027-01-01T00:00:00+24:00", "2027-01-01T00:00:00-01:60"};
 
     set_env("AWS_CONTAINER_CREDENTIALS_FULL_URI", BASE "/c");
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -398,6 +408,16 @@ KIND_TEST(credential_aws_keys_in_json_must_be_whole)
         answer("GET /c", 200, cases[i].body);
         CHECK_ERR(get_any("aws"), E_UPSTREAM);
         CHECK_SAYS(cases[i].why);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(no_times); i++) {
+        test_context("%s", no_times[i]);
+        forget_answers();
+        answer("GET /c", 200,
+               arena_printf(&world.arena, "{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\",\"Expiration\":\"%s\"}",
+                            no_times[i])
+                   .p);
+        CHECK_ERR(get_any("aws"), E_UPSTREAM);
+        CHECK_SAYS("does not say when the key expires");
     }
     forget_answers();
     answer("GET /c", 200,
