@@ -27,24 +27,43 @@ static bool is_name_byte(unsigned char c)
     return c > 0x20 && c < 0x7f && c != ':';
 }
 
+/* A block is sixteen bytes, half of one eight: of a text that is longer, the last ones are looked at twice. */
 #if defined(__SSE2__)
-static bool value_block(const char *p)
+static inline int bad_in_value(__m128i x)
 {
-    __m128i x = _mm_loadu_si128((const void *)p);
     __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x);
     __m128i tab = _mm_cmpeq_epi8(x, _mm_set1_epi8('\t'));
     __m128i del = _mm_cmpeq_epi8(x, _mm_set1_epi8(0x7f));
 
-    return _mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, control), del)) == 0;
+    return _mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, control), del));
+}
+
+static inline int good_in_name(__m128i x)
+{
+    __m128i printable = _mm_cmpgt_epi8(x, _mm_set1_epi8(0x20)); /* signed: false from 0x80 on */
+    __m128i bad = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8(':')), _mm_cmpeq_epi8(x, _mm_set1_epi8(0x7f)));
+
+    return _mm_movemask_epi8(_mm_andnot_si128(bad, printable));
+}
+
+static bool value_block(const char *p)
+{
+    return bad_in_value(_mm_loadu_si128((const void *)p)) == 0;
+}
+
+static bool value_half(const char *p)
+{
+    return (bad_in_value(_mm_loadl_epi64((const void *)p)) & 0xff) == 0;
 }
 
 static bool name_block(const char *p)
 {
-    __m128i x = _mm_loadu_si128((const void *)p);
-    __m128i printable = _mm_cmpgt_epi8(x, _mm_set1_epi8(0x20)); /* signed: false from 0x80 on */
-    __m128i bad = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8(':')), _mm_cmpeq_epi8(x, _mm_set1_epi8(0x7f)));
+    return good_in_name(_mm_loadu_si128((const void *)p)) == 0xffff;
+}
 
-    return _mm_movemask_epi8(_mm_andnot_si128(bad, printable)) == 0xffff;
+static bool name_half(const char *p)
+{
+    return (good_in_name(_mm_loadl_epi64((const void *)p)) & 0xff) == 0xff;
 }
 #elif defined(__aarch64__)
 static bool value_block(const char *p)
@@ -62,23 +81,50 @@ static bool name_block(const char *p)
 
     return vmaxvq_u8(vorrq_u8(bad, vceqq_u8(x, vdupq_n_u8(':')))) == 0;
 }
+
+static bool value_half(const char *p)
+{
+    uint8x8_t x = vld1_u8((const uint8_t *)p);
+    uint8x8_t control = vbic_u8(vclt_u8(x, vdup_n_u8(0x20)), vceq_u8(x, vdup_n_u8('\t')));
+
+    return vmaxv_u8(vorr_u8(control, vceq_u8(x, vdup_n_u8(0x7f)))) == 0;
+}
+
+static bool name_half(const char *p)
+{
+    uint8x8_t x = vld1_u8((const uint8_t *)p);
+    uint8x8_t bad = vorr_u8(vcle_u8(x, vdup_n_u8(0x20)), vcge_u8(x, vdup_n_u8(0x7f)));
+
+    return vmaxv_u8(vorr_u8(bad, vceq_u8(x, vdup_n_u8(':')))) == 0;
+}
 #else
-static bool value_block(const char *p)
+static bool all_are(bool (*fits)(unsigned char), const char *p, int n)
 {
     bool fine = true;
 
-    for (int i = 0; i < 16; i++)
-        fine &= is_value_byte((unsigned char)p[i]);
+    for (int i = 0; i < n; i++)
+        fine &= fits((unsigned char)p[i]);
     return fine;
+}
+
+static bool value_block(const char *p)
+{
+    return all_are(is_value_byte, p, 16);
+}
+
+static bool value_half(const char *p)
+{
+    return all_are(is_value_byte, p, 8);
 }
 
 static bool name_block(const char *p)
 {
-    bool fine = true;
+    return all_are(is_name_byte, p, 16);
+}
 
-    for (int i = 0; i < 16; i++)
-        fine &= is_name_byte((unsigned char)p[i]);
-    return fine;
+static bool name_half(const char *p)
+{
+    return all_are(is_name_byte, p, 8);
 }
 #endif
 
@@ -90,6 +136,8 @@ static bool is_value(struct str s)
                 return false;
         return value_block(s.p + s.n - 16);
     }
+    if (s.n >= 8)
+        return value_half(s.p) && value_half(s.p + s.n - 8);
     for (size_t i = 0; i < s.n; i++)
         if (!is_value_byte((unsigned char)s.p[i]))
             return false;
@@ -104,6 +152,8 @@ static bool is_name(struct str s)
                 return false;
         return name_block(s.p + s.n - 16);
     }
+    if (s.n >= 8)
+        return name_half(s.p) && name_half(s.p + s.n - 8);
     for (size_t i = 0; i < s.n; i++)
         if (!is_name_byte((unsigned char)s.p[i]))
             return false;

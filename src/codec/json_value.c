@@ -5,6 +5,8 @@
  * Numbers become doubles only in json_to_double(): counts of tokens and amounts of money stay exact.
  */
 #include "codec/json_scan.h"
+
+#include "base/json_plain.h"
 #include "codec/json_scan_int.h"
 
 #include <math.h>
@@ -261,12 +263,27 @@ struct str json_find_path(struct str value, const char *key, ...)
 }
 
 /* Index behind the string whose opening quote is at `at`. */
-static size_t behind_string(struct str s, size_t at)
+static inline size_t behind_string(struct str s, size_t at)
 {
-    for (at++; at < s.n && s.p[at] != '"'; at++)
-        at += s.p[at] == '\\';
-    return at < s.n ? at + 1 : s.n;
+    const char *p = s.p + at + 1, *end = s.p + s.n;
+
+    while (p < end) {
+        p = json_skip_plain(p, end, 0);
+        if (p == end)
+            break;
+        if (*p == '"')
+            return (size_t)(p + 1 - s.p);
+        p += *p == '\\' && end - p > 1 ? 2 : 1;
+    }
+    return s.n;
 }
+
+/* What a byte outside strings means to a walk that skips values. */
+enum outside { WITHIN, BETWEEN, OPENS, CLOSES, QUOTE };
+
+static const uint8_t outside[256] = {[','] = BETWEEN, [' '] = BETWEEN, ['\t'] = BETWEEN, ['\n'] = BETWEEN,
+                                     ['\r'] = BETWEEN, ['{'] = OPENS, ['['] = OPENS, ['}'] = CLOSES,
+                                     [']'] = CLOSES, ['"'] = QUOTE};
 
 /* Index behind the value that starts at `at`. */
 static size_t behind_value(struct str s, size_t at)
@@ -274,19 +291,30 @@ static size_t behind_value(struct str s, size_t at)
     size_t depth = 0;
 
     while (at < s.n) {
-        char c = s.p[at];
-        if (c == '"') {
-            at = behind_string(s, at);
+        switch ((enum outside)outside[(unsigned char)s.p[at]]) {
+        case WITHIN:
+            at++;
+            continue;
+        case BETWEEN:
             if (depth == 0)
                 return at;
+            at++;
             continue;
-        }
-        if (depth == 0 && (c == ',' || c == ']' || c == '}' || c == ' ' || c == '\t' || c == '\n' || c == '\r'))
-            return at;
-        at++;
-        if (c == '{' || c == '[')
+        case OPENS:
             depth++;
-        else if ((c == '}' || c == ']') && --depth == 0)
+            at++;
+            continue;
+        case CLOSES:
+            if (depth == 0)
+                return at;
+            at++;
+            depth--;
+            break;
+        case QUOTE:
+            at = behind_string(s, at);
+            break;
+        }
+        if (depth == 0)
             return at;
     }
     return at;

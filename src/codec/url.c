@@ -382,6 +382,23 @@ static char *normal_segment(struct str s, bool coded_slashes, char *to)
     return is_dots(start, (size_t)(to - start)) ? NULL : to;
 }
 
+/* Bytes of a path that normal_segment() has to look at. */
+static const bool is_odd[256] = {[0 ... ' '] = true, ['%'] = true, ['\\'] = true, [0x7f ... 0xff] = true};
+
+/* Is there nothing in `path`, which starts with '/', that would be changed or refused? Nearly every path is like that. */
+static bool is_plain_path(struct str path)
+{
+    unsigned char before = 0;
+
+    for (size_t i = 0; i < path.n; i++) {
+        unsigned char c = (unsigned char)path.p[i];
+        if (is_odd[c] || (before == '/' && (c == '/' || c == '.')))
+            return false;
+        before = c;
+    }
+    return true;
+}
+
 err_t url_normal_path(struct str path, bool coded_slashes, struct arena *arena, struct str *ret_path)
 {
     struct str rest = str_slice(path, 1, path.n);
@@ -389,6 +406,10 @@ err_t url_normal_path(struct str path, bool coded_slashes, struct arena *arena, 
 
     if (path.n == 0 || path.p[0] != '/')
         return fail(E_PARSE, "a path starts with '/'");
+    if (is_plain_path(path)) {
+        *ret_path = path;
+        return OK;
+    }
     TRY(arena_try(arena, path.n, &out));
     to = out;
     while (rest.p) {

@@ -32,32 +32,35 @@ static bool cut_prefix(struct str *path, struct str prefix)
 
 /* --- one row --- */
 
-/* Match `path` against a row's pattern from here on. {model} takes as much as it can, but at least one byte. */
-static bool matches(struct str pattern, struct str path, struct str *ret_model)
+/* Match `path` against a row's pattern from here on. {model} takes as much as it can, but at least one byte; {x} is one segment. */
+static bool matches(const char *pattern, struct str path, struct str *ret_model)
 {
     static const struct str model = STR_INIT("{model}"), any = STR_INIT("{x}");
+    size_t at = 0;
 
-    while (pattern.n) {
-        if (str_starts(pattern, any)) {
-            size_t end = str_find_char(path, '/');
-            if (!end)
+    for (; *pattern; pattern++) {
+        if (LIKELY(*pattern != '{')) {
+            if (at == path.n || *pattern != path.p[at])
                 return false;
-            pattern = str_slice(pattern, any.n, pattern.n);
-            path = str_slice(path, end, path.n);
-        } else if (str_starts(pattern, model)) {
-            struct str rest = str_slice(pattern, model.n, pattern.n);
+            at++;
+            continue;
+        }
+        path = str_slice(path, at, path.n);
+        at = 0;
+        struct str rest = str_from_c(pattern);
+        if (str_starts(rest, model)) {
+            rest = str_slice(rest, model.n, rest.n);
             if (path.n <= rest.n || !str_ends(path, rest))
                 return false;
             *ret_model = str_slice(path, 0, path.n - rest.n);
             return true;
-        } else {
-            if (!path.n || pattern.p[0] != path.p[0])
-                return false;
-            pattern = str_slice(pattern, 1, pattern.n);
-            path = str_slice(path, 1, path.n);
         }
+        at = str_find_char(path, '/');
+        if (!at)
+            return false;
+        pattern += any.n - 1;
     }
-    return !path.n;
+    return at == path.n;
 }
 
 /* --- all rows --- */
@@ -73,9 +76,7 @@ static void take_row(struct search *s, const struct dialect *d, const struct end
 {
     struct str model = STR_NONE;
 
-    if (s->ret->row && (s->ret->other || s->ret->dialect == d))
-        return;
-    if (!matches(str_from_c(row->path), s->path, &model))
+    if (!matches(row->path, s->path, &model))
         return;
     if (!str_eq(s->method, str_from_c(row->method))) {
         if (!s->wrong_method && !s->ret->row) { /* the first that has the path says what is allowed */
@@ -97,8 +98,13 @@ static void take_row(struct search *s, const struct dialect *d, const struct end
 
 static void look_in(struct search *s, const struct dialect *d)
 {
-    for (const struct endpoint_row *row = d ? d->client.endpoints : NULL; row && row->method; row++)
+    const struct endpoint *found = s->ret;
+
+    for (const struct endpoint_row *row = d ? d->client.endpoints : NULL; row && row->method; row++) {
+        if (found->row && (found->other || found->dialect == d)) /* of each dialect the first, and of two dialects */
+            return;
         take_row(s, d, row);
+    }
 }
 
 /* The dialect that a request to a path of several says it is of. NULL: none. */
