@@ -311,8 +311,10 @@ static inline void end_value(struct json_scan *s, const char *p)
     }
     s->member.at.to = offset_of(s, p);
     s->value_open = s->member_open = false;
-    s->complete = true;
     s->top.members++;
+    s->complete = s->member.watch >= 0 || !(s->flags & JSON_WATCHED_ONLY);
+    if (!s->complete)
+        buf_clear(&s->capture);
 }
 
 /* Keep the value's bytes [from, to) of this input, if its text will be wanted and is not too long for that. */
@@ -373,27 +375,36 @@ static inline const char *close_container(struct json_scan *s, const char *p)
 
 /* --- the states --- */
 
-static inline const char *in_string(struct json_scan *s, const char *p, const char *end)
+static inline const char *skip_plain(const struct json_scan *s, const char *p, const char *end)
 {
-    bool utf8 = s->flags & JSON_CHECK_UTF8;
+    return s->flags & JSON_CHECK_UTF8 ? json_skip_plain(p, end, JSON_PLAIN_ASCII) : json_skip_plain(p, end, 0);
+}
+
+/* The closing quote is at p. */
+static inline const char *end_string(struct json_scan *s, const char *p)
+{
+    if (!s->in_key)
+        end_value(s, p + 1);
+    else
+        s->state = COLON;
+    if (s->key_open)
+        end_key(s, p);
+    return p + 1;
+}
+
+static NOINLINE const char *in_string(struct json_scan *s, const char *p, const char *end)
+{
 
     while (p && p < end) {
         if (UNLIKELY(s->sub != PLAIN)) {
             p = in_escape(s, p, end);
             continue;
         }
-        p = json_skip_plain(p, end, utf8 ? JSON_PLAIN_ASCII : 0);
+        p = skip_plain(s, p, end);
         if (p == end)
             return p;
-        if (*p == '"') {
-            if (!s->in_key)
-                end_value(s, p + 1);
-            else
-                s->state = COLON;
-            if (s->key_open)
-                end_key(s, p);
-            return p + 1;
-        }
+        if (*p == '"')
+            return end_string(s, p);
         if (*p == '\\') {
             s->key_escaped = true;
             if (end - p > 1 && json_is_simple_escape((unsigned char)p[1])) {
@@ -413,10 +424,24 @@ static inline const char *in_string(struct json_scan *s, const char *p, const ch
     return p;
 }
 
+/* A string begins behind the quote at p: most are plain, and all there. */
+static inline const char *start_string(struct json_scan *s, const char *p, const char *end)
+{
+    p = skip_plain(s, p + 1, end);
+    if (LIKELY(p < end && *p == '"'))
+        return end_string(s, p);
+    s->state = IN_STRING;
+    return in_string(s, p, end);
+}
+
 static const char *in_literal(struct json_scan *s, const char *p, const char *end)
 {
     struct str word = literals[s->literal];
 
+    if (LIKELY(s->literal_at == 1 && (size_t)(end - p) >= word.n - 1 && memcmp(p, word.p + 1, word.n - 1) == 0)) {
+        end_value(s, p + word.n - 1);
+        return p + word.n - 1;
+    }
     while (p < end && s->literal_at < word.n) {
         if (*p != word.p[s->literal_at])
             return refuse(s, p, "invalid literal");
@@ -505,8 +530,7 @@ static inline const char *at_value(struct json_scan *s, const char *p, const cha
     case '"':
         start_value(s, p, JSON_STRING);
         s->in_key = false;
-        s->state = IN_STRING;
-        return in_string(s, p + 1, end);
+        return start_string(s, p, end);
     case '{':
         return open_container(s, p, true);
     case '[':
@@ -542,8 +566,7 @@ static inline const char *at_key(struct json_scan *s, const char *p, const char 
     if (s->depth == 1)
         start_key(s, p);
     s->in_key = true;
-    s->state = IN_STRING;
-    return in_string(s, p + 1, end);
+    return start_string(s, p, end);
 }
 
 static inline const char *at_after(struct json_scan *s, const char *p)
@@ -559,7 +582,7 @@ static inline const char *at_after(struct json_scan *s, const char *p)
 
 static inline const char *skip_blanks(const char *p, const char *end)
 {
-    while (p < end && is_blank((unsigned char)*p))
+    while (p < end && UNLIKELY((unsigned char)*p <= ' ') && is_blank((unsigned char)*p))
         p++;
     return p;
 }
@@ -728,11 +751,7 @@ bool json_valid(struct str doc, unsigned flags)
 {
     struct json_scan s CLEANUP(json_scan_release);
     struct json_member m;
-    enum json_scan_result r;
 
-    json_scan_init(&s, NULL, 0, 0, flags);
-    do
-        r = json_scan_next(&s, &doc, &m);
-    while (r == JSON_MEMBER);
-    return r == JSON_MORE && json_scan_end(&s) == JSON_DONE;
+    json_scan_init(&s, NULL, 0, 0, flags | JSON_WATCHED_ONLY);
+    return json_scan_next(&s, &doc, &m) == JSON_MORE && json_scan_end(&s) == JSON_DONE;
 }

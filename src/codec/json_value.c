@@ -293,7 +293,9 @@ static size_t behind_value(struct str s, size_t at)
     while (at < s.n) {
         switch ((enum outside)outside[(unsigned char)s.p[at]]) {
         case WITHIN:
-            at++;
+            do
+                at++;
+            while (at < s.n && outside[(unsigned char)s.p[at]] == WITHIN);
             continue;
         case BETWEEN:
             if (depth == 0)

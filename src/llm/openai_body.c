@@ -79,10 +79,8 @@ err_t openai_request_read(struct str doc, struct arena *arena, struct openai_req
     bool seen[ARRAY_LEN(request_watch)] = {false};
 
     *ret_param = STR_NONE;
-    json_scan_init(&scan, request_watch, ARRAY_LEN(request_watch), 0, JSON_LONE_SURROGATES);
+    json_scan_init(&scan, request_watch, ARRAY_LEN(request_watch), 0, JSON_LONE_SURROGATES | JSON_WATCHED_ONLY);
     while ((r = json_scan_next(&scan, &in, &m)) == JSON_MEMBER) {
-        if (m.watch < 0)
-            continue;
         *ret_param = request_watch[m.watch];
         if (seen[m.watch] && m.watch != WATCH_CHOICE) /* which decides nothing: the provider's business */
             return fail(E_PARSE, "'%.*s' is given twice", STR_ARG(request_watch[m.watch]));
@@ -118,12 +116,11 @@ static err_t usage_options(const struct openai_request *q, struct arena *arena, 
         return OK;
     }
     struct json_scan scan CLEANUP(json_scan_release);
-    json_scan_init(&scan, watch, ARRAY_LEN(watch), 0, JSON_LONE_SURROGATES);
-    while (json_scan_next(&scan, &in, &m) == JSON_MEMBER)
-        if (m.watch == 0) {
-            old = m;
-            found = true;
-        }
+    json_scan_init(&scan, watch, ARRAY_LEN(watch), 0, JSON_LONE_SURROGATES | JSON_WATCHED_ONLY);
+    while (json_scan_next(&scan, &in, &m) == JSON_MEMBER) {
+        old = m;
+        found = true;
+    }
     if (json_scan_end(&scan) != JSON_DONE)
         return json_scan_fail(&scan, q->options);
     struct json_edit edit = {.kind = found ? JSON_REPLACE : JSON_INSERT_LAST,
@@ -183,7 +180,7 @@ void openai_answer_init(struct openai_answer *a)
 {
     a->usage = (struct usage){0};
     a->broken = false;
-    json_scan_init(&a->scan, answer_watch, ARRAY_LEN(answer_watch), 0, JSON_LONE_SURROGATES);
+    json_scan_init(&a->scan, answer_watch, ARRAY_LEN(answer_watch), 0, JSON_LONE_SURROGATES | JSON_WATCHED_ONLY);
 }
 
 void openai_answer_release(struct openai_answer *a)
@@ -199,7 +196,7 @@ void openai_answer_feed(struct openai_answer *a, struct str piece)
     if (a->broken)
         return;
     while ((r = json_scan_next(&a->scan, &piece, &m)) == JSON_MEMBER)
-        if (m.watch == 0 && m.kind == JSON_OBJECT)
+        if (m.kind == JSON_OBJECT)
             usage_from_openai(m.value, &a->usage);
     a->broken = r == JSON_ERROR;
 }

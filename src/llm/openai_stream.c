@@ -45,10 +45,8 @@ static bool find_members(struct str data, const struct str *watch, size_t n, str
     enum json_scan_result r;
     struct str in = data;
 
-    json_scan_init(&scan, watch, n, 0, JSON_LONE_SURROGATES);
+    json_scan_init(&scan, watch, n, 0, JSON_LONE_SURROGATES | JSON_WATCHED_ONLY);
     while ((r = json_scan_next(&scan, &in, &m)) == JSON_MEMBER) {
-        if (m.watch < 0)
-            continue;
         f->has[m.watch] = true;
         f->at[m.watch] = m;
         f->text[m.watch] = json_span_str(data, m.at);

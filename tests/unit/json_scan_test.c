@@ -73,6 +73,15 @@ TEST(json_scan_finds_members_of_every_kind)
           "46 z null 50-54 -1 null\n55 a array 59-66 -1 (none)\n67 usage object 75-83 1 {\"x\":{}}\ndone 6 0-84 7");
 }
 
+TEST(json_scan_reports_watched_members_only_when_told_so)
+{
+    check_flags(STR("{\"a\":\"short\",\"model\":\"gpt\",\"b\":[1,2],\"c\":-12,\"usage\":{\"model\":1},\"d\":null}"), 0,
+                JSON_WATCHED_ONLY,
+                "13 model string 21-26 0 \"gpt\"\n45 usage object 53-64 1 {\"model\":1}\ndone 6 0-74 6");
+    check_flags(STR("{\"a\":1,\"b\":2}"), 0, JSON_WATCHED_ONLY, "done 6 0-13 2");
+    check_flags(STR("{\"a\":1,\"b\":02}"), 0, JSON_WATCHED_ONLY, "error at 12: ',' or '}' is expected");
+}
+
 TEST(json_scan_takes_blanks_everywhere)
 {
     check(" \t\r\n{ \"a\" : 1 , \"b\" : [ ] , \"model\" : { } } \n",
