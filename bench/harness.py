@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BENCH_BUILD", os.path.join(ROOT, "build"))
@@ -85,6 +86,9 @@ class Process:
                 total = int(re.search(r"^Rss:\s+(\d+)", f.read(), re.M).group(1)) * 1024
         return total
 
+    def check(self):
+        """After the load: was it the work that it should have been? Raises if not."""
+
     def stop(self):
         if self in running:
             running.remove(self)
@@ -144,9 +148,9 @@ def write(name, text):
 class Sim(Process):
     """The simulated provider, as upstream of plain requests."""
 
-    def __init__(self, cpu):
+    def __init__(self, cpu, answer_tokens=1):
         self.port = free_port()
-        scenario = write("scenario.yaml", 'models: {"*": {answer_tokens: 1}}\n')
+        scenario = write("scenario.yaml", f'models: {{"*": {{answer_tokens: {answer_tokens}}}}}\n')
         super().__init__(
             [CROSSDOCK, "sim", "--listen", f"127.0.0.1:{self.port}", "--scenario", scenario], cpu
         )
@@ -165,19 +169,22 @@ class Pacer(Process):
 class Crossdock(Process):
     """A gateway with everything on that a gateway does."""
 
+    provider = 'base_url: "http://127.0.0.1:{port}/v1"'
+
     def __init__(self, upstream, workers, cpu, wait=True):
         self.port = free_port()
-        log = os.path.join(folder, "access.log")
+        name = type(self).__name__.lower()  # of one kind there is one at a time: its configuration is watched
+        log = os.path.join(folder, f"{name}.log")
         if os.path.exists(log):
             os.unlink(log)
         config = write(
-            "crossdock.yaml",
+            f"{name}.yaml",
             f"""
 listen: 127.0.0.1:{self.port}
 workers: {workers}
 log: {{ format: json, access: "{log}" }}
 providers:
-  sim: {{ base_url: "http://127.0.0.1:{upstream}/v1", api_key: sk-upstream, max_connections: 50000, proxy: none }}
+  sim: {{ {self.provider.format(port=upstream)}, api_key: sk-upstream, max_connections: 50000, proxy: none }}
 models:
   chat:
     targets:
@@ -190,6 +197,22 @@ keys:
         super().__init__([CROSSDOCK, "serve", "--config", config], cpu)
         if wait:
             wait_for_port(self.port)
+
+    def metric(self, name):
+        """The sum of its series."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? ([0-9.e+]+)$", text, re.M))
+
+
+class Translating(Crossdock):
+    """The same, where the provider speaks Anthropic's dialect and the client OpenAI's."""
+
+    provider = 'dialect: anthropic, base_url: "http://127.0.0.1:{port}/anthropic/v1"'
+
+    def check(self):
+        if not self.metric("crossdock_translated_requests_total"):
+            raise RuntimeError("what was to be translated passed through")
 
 
 class Nginx(Process):

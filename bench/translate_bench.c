@@ -1,7 +1,7 @@
 /*
  * translate_bench.c - what translating costs: OpenAI's clients at Anthropic's models, against the same traffic passed through.
  *
- * One core; each case is timed in rounds and the best round counts. `translate_bench [name]` runs the cases whose name has that in it;
+ * One core; each case is timed in rounds, by the processor's time and not by the clock's, and the best round counts. `translate_bench [name]` runs the cases whose name has that in it;
  * `translate_bench --once name` does a case a hundred times and prints nothing, for a profiler that counts instructions.
  */
 #include "base/arena.h"
@@ -328,7 +328,7 @@ static double seconds(void)
 {
     struct timespec t;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
