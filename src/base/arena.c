@@ -59,6 +59,7 @@ void arena_clear(struct arena *a)
 {
     give_back_all(a);
     free_blocks(a, true);
+    a->count = 0;
 }
 
 void arena_release(struct arena *a)
@@ -93,6 +94,7 @@ void *arena_alloc(struct arena *a, size_t n)
         add_block(a, n);
     void *p = a->at;
     a->at += n;
+    a->count++;
     return p;
 }
 

@@ -22,6 +22,7 @@ struct arena {
     struct arena_hold *holds;   /* references to give back, newest first      */
     size_t used;                /* bytes in all blocks, for the limit         */
     size_t max;
+    unsigned count; /* allocations since it was cleared, so that tests can pin it */
 };
 
 /* An empty arena that takes at most `max` bytes from arena_try(). Allocates nothing yet. */

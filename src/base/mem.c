@@ -7,9 +7,17 @@
 #include <string.h>
 
 bool (*mem_limit_hook)(void);
+void (*mem_call_hook)(void);
+
+static inline void note_call(void)
+{
+    if (UNLIKELY(mem_call_hook != NULL))
+        mem_call_hook();
+}
 
 void *mem_alloc(size_t n)
 {
+    note_call();
     void *p = malloc(n ? n : 1);
     if (!p)
         die("out of memory: %zu bytes", n);
@@ -18,6 +26,7 @@ void *mem_alloc(size_t n)
 
 void *mem_zalloc(size_t count, size_t size)
 {
+    note_call();
     void *p = calloc(count ? count : 1, size ? size : 1);
     if (!p)
         die("out of memory: %zu x %zu bytes", count, size);
@@ -26,6 +35,7 @@ void *mem_zalloc(size_t count, size_t size)
 
 void *mem_realloc(void *p, size_t n)
 {
+    note_call();
     void *q = realloc(p, n ? n : 1);
     if (!q)
         die("out of memory: %zu bytes", n);

@@ -36,6 +36,9 @@ static inline bool mem_limit_strikes(void)
     return mem_limit_hook && mem_limit_hook();
 }
 
+/* For tests: told of each call to the allocator for memory. Set and NULL as above. */
+extern void (*mem_call_hook)(void);
+
 /* Zeroed object of a type. */
 #define NEW(type) ((type *)mem_zalloc(1, sizeof(type)))
 

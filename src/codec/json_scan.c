@@ -394,7 +394,6 @@ static inline const char *end_string(struct json_scan *s, const char *p)
 
 static NOINLINE const char *in_string(struct json_scan *s, const char *p, const char *end)
 {
-
     while (p && p < end) {
         if (UNLIKELY(s->sub != PLAIN)) {
             p = in_escape(s, p, end);

@@ -43,7 +43,7 @@ enum {
     JSON_CHECK_UTF8 = 1, /* strings must be valid UTF-8                                                             */
     JSON_LONE_SURROGATES = 2, /* accept "\ud83d" without its other half, as the grammar does and many providers' streams
                                * do; without it they are refused, as most parsers do                                    */
-    JSON_WATCHED_ONLY = 4, /* report watched members only; `top.members` counts all                                     */
+    JSON_WATCHED_ONLY = 4,    /* report watched members only; `top.members` counts all */
 };
 
 /* A span of the document: bytes [from, to), counted from its first byte. */

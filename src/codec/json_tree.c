@@ -73,7 +73,8 @@ static inline void end_cell(const struct parser *s, struct json_cell *cell)
 
 static inline void skip_blanks(struct parser *s)
 {
-    while (s->p < s->end && (*s->p == ' ' || *s->p == '\n' || *s->p == '\r' || *s->p == '\t'))
+    while (s->p < s->end && UNLIKELY((unsigned char)*s->p <= ' ') &&
+           (*s->p == ' ' || *s->p == '\n' || *s->p == '\r' || *s->p == '\t'))
         s->p++;
 }
 

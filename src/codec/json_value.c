@@ -281,9 +281,9 @@ static inline size_t behind_string(struct str s, size_t at)
 /* What a byte outside strings means to a walk that skips values. */
 enum outside { WITHIN, BETWEEN, OPENS, CLOSES, QUOTE };
 
-static const uint8_t outside[256] = {[','] = BETWEEN, [' '] = BETWEEN, ['\t'] = BETWEEN, ['\n'] = BETWEEN,
-                                     ['\r'] = BETWEEN, ['{'] = OPENS, ['['] = OPENS, ['}'] = CLOSES,
-                                     [']'] = CLOSES, ['"'] = QUOTE};
+static const uint8_t outside[256] = {
+    [','] = BETWEEN, [' '] = BETWEEN, ['\t'] = BETWEEN, ['\n'] = BETWEEN, ['\r'] = BETWEEN,
+    ['{'] = OPENS,   ['['] = OPENS,   ['}'] = CLOSES,   [']'] = CLOSES,   ['"'] = QUOTE};
 
 /* Index behind the value that starts at `at`. */
 static size_t behind_value(struct str s, size_t at)
