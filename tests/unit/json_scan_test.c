@@ -82,6 +82,31 @@ TEST(json_scan_reports_watched_members_only_when_told_so)
     check_flags(STR("{\"a\":1,\"b\":02}"), 0, JSON_WATCHED_ONLY, "error at 12: ',' or '}' is expected");
 }
 
+TEST(json_scan_keeps_the_parts_of_a_value_apart_from_those_of_one_before_it)
+{
+    static const struct str doc = STR_INIT(
+        "{\"a\":\"a short text\",\"model\":\"a model's name\",\"b\":1234567,\"usage\":{\"x\":[1,2,3]},\"d\":null}");
+
+    for (unsigned flags = 0; flags <= JSON_WATCHED_ONLY; flags += JSON_WATCHED_ONLY) {
+        struct buf whole CLEANUP(buf_release) = scan_cut(doc, doc.n, 1, 0, flags);
+        for (size_t size = 1; size < doc.n; size++) {
+            struct buf cut CLEANUP(buf_release) = scan_cut(doc, size, size, 0, flags);
+            test_context("pieces of %zu bytes", size);
+            CHECK(str_eq(buf_str(&cut), buf_str(&whole)));
+        }
+    }
+    test_context("%s", "");
+}
+
+TEST(json_scan_reads_literals_wherever_they_are_cut)
+{
+    check("[null,true,false]", "done 5 0-17 0");
+    check("[nuull]", "error at 3: invalid literal");
+    check("[ttrue]", "error at 2: invalid literal");
+    check("[nul]", "error at 4: invalid literal");
+    check("[tru", "error at 4: the document breaks off");
+}
+
 TEST(json_scan_takes_blanks_everywhere)
 {
     check(" \t\r\n{ \"a\" : 1 , \"b\" : [ ] , \"model\" : { } } \n",

@@ -212,7 +212,7 @@ TEST(translation_of_streamed_text_allocates_only_what_is_given_back_after_each_e
     translate_stream(&c, buf_str(&text), &s);
     CHECK(s.first > 0);
     CHECK_EQ(s.last, s.first); /* the request's own memory does not grow with its answer */
-    CHECK_EQ(s.scratch, 2); /* of one event */
+    CHECK_EQ(s.scratch, 2);    /* of one event */
     mem_call_hook = count_call;
     heap_calls = 0;
     translate_stream(&c, buf_str(&text), &s);
