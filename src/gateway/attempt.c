@@ -1,7 +1,7 @@
 /*
  * attempt.c - one try of a request at one deployment: send, wait for what can be judged, judge it.
  *
- * Nothing goes to the client here. A plain answer is held back until it is whole (up to a limit), a stream until its first bytes, so that
+ * Nothing goes to the client here. A plain answer is held back until it is whole (up to a limit), a stream until its first event, so that
  * a failure until then can still be mended by another deployment without the client seeing it.
  */
 #include "base/log.h"
@@ -274,16 +274,6 @@ static SUSPENDS err_t hold_plain(struct exchange *x, struct attempt *a)
     return valid ? OK : fail(E_PROTOCOL, "the provider's answer is not valid JSON");
 }
 
-/* Hold a stream until its first bytes. */
-static SUSPENDS err_t hold_stream(struct exchange *x, struct attempt *a)
-{
-    TRY(http_call_next(a->call, alarm_in(x, x->timeouts.between_bytes), &a->body));
-    if (!a->body.p)
-        return fail(E_EOF, "the provider ended its stream before the first event");
-    a->has_body = true;
-    return event_stream_peek(x, a);
-}
-
 static SUSPENDS err_t hold_error(struct exchange *x, struct attempt *a)
 {
     WITHIN(total_by(x));
@@ -318,7 +308,7 @@ static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a)
     a->is_stream = is_stream(x, head);
     if (!a->is_stream)
         return hold_plain(x, a);
-    return has_own_relay(x) ? hold_stream(x, a) : event_stream_hold(x, a);
+    return has_own_relay(x) ? stream_hold(x, a) : event_stream_hold(x, a);
 }
 
 /* Encode and send; *ret_sent is when our own work was done. */

@@ -6,19 +6,13 @@
  * an error, the provider's own or that it broke off, is told anew behind them, without the provider's secrets. OpenAI's own streams have a faster
  * way (stream_relay.c).
  */
-#include "codec/sse.h"
 #include "gateway/exchange.h"
 #include "gateway/stored.h"
 #include "gateway/thoughts.h"
 #include "llm/emulate.h"
-#include "llm/openai_stream.h"
 #include "rt/fiber.h"
-#include "rt/loop.h"
 
 enum { OUT_MAX = 64 * 1024 * 1024, SCRATCH_MAX = 256 * 1024 * 1024 };
-
-/* A silent stream is kept alive this often, in the form that its dialect allows. */
-#define KEEP_ALIVE (15 * NS_SEC)
 
 struct event_stream {
     struct exchange *x;
@@ -219,31 +213,12 @@ err_t event_stream_hold(struct exchange *x, struct attempt *a)
     return OK;
 }
 
-/* OpenAI's dialects: does the answer begin with an error, or with what is no event at all? */
-static bool begins_badly(const struct exchange *x, struct str piece)
+err_t event_stream_refuse(struct exchange *x, struct attempt *a, struct str event)
 {
-    struct openai_stream stream;
-    struct sse framer;
-    struct sse_event event;
-    bool bad;
-
-    sse_init(&framer, 0);
-    openai_stream_init(&stream, x->endpoint.dialect->provider.relay == RELAY_TYPED ? STREAM_RESPONSES : STREAM_CHAT,
-                       false);
-    bad = sse_next(&framer, &piece, &event) == SSE_EVENT && openai_stream_event(&stream, &event) == STREAM_FAILED;
-    sse_release(&framer);
-    return bad;
-}
-
-err_t event_stream_peek(struct exchange *x, struct attempt *a)
-{
-    const struct provider_side *p = &x->speaks->provider;
-
-    if (!begins_badly(x, a->body))
-        return OK;
     struct event_stream *s = begin(x, a);
-    TRY(p->reader_begin(s->reader, x->r->arena));
-    TRY(take_piece(s, a->body));
+
+    TRY(x->speaks->provider.reader_begin(s->reader, x->r->arena));
+    TRY(take_piece(s, arena_join(x->r->arena, event, STR("\n\n")))); /* one that is cut off may lack its blank line */
     if (s->error && !s->content)
         refuse(a, s->error);
     return OK;
@@ -265,27 +240,13 @@ static SUSPENDS err_t flush(struct event_stream *s)
     return OK;
 }
 
-/* The next piece; meanwhile the client hears that we are alive. */
-static SUSPENDS err_t next_piece(struct event_stream *s, struct str *ret_piece)
-{
-    ns_t by = alarm_in(s->x, s->x->timeouts.between_bytes);
-
-    for (;;) {
-        ns_t until = s->sign.n ? ns_min(by, ns_add(rt_now(), KEEP_ALIVE)) : by;
-        err_t e = http_call_next(s->a->call, until, ret_piece);
-        if (e != E_DEADLINE || until == by)
-            return e;
-        TRY(http_reply_write(s->x->r, &s->sign, 1));
-    }
-}
-
 static SUSPENDS err_t relay_pieces(struct event_stream *s)
 {
     struct str piece;
 
     while (!is_over(s)) {
         TRY(flush(s));
-        err_t e = next_piece(s, &piece);
+        err_t e = relay_next(s->x, s->a, s->sign, &piece);
         if (e == E_CANCELLED)
             return e;
         if (e == OK)

@@ -58,6 +58,7 @@ struct exchange {
     struct translation translation_;           /* see translation_of()                         */
     struct losses losses;                      /* of the attempt under way                     */
     struct translated *translated;             /* NULL: bytes pass through           */
+    struct stream_relay *relay;                /* the same where its dialect has its own relay */
     struct event_stream *events;               /* the stream that the attempt under way is answered with; NULL: none */
     const struct dialect *speaks;              /* what the attempt under way speaks to its provider */
     struct credential *credential;             /* that it was signed with or carries; NULL: a key, or none */
@@ -252,8 +253,8 @@ err_t batches_complete(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHEC
 /* Take in the first piece of a stream, so far as it can still be mended: an error before any content makes it a failed attempt (a->error set, or the
  * status and body of an error). */
 err_t event_stream_hold(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
-/* The same for a stream of OpenAI's dialects that has its own relay, whose first bytes are in a->body: is it an error and nothing else? */
-err_t event_stream_peek(struct exchange *x, struct attempt *a) MUST_CHECK;
+/* The first event of a stream that has its own relay is an error: a failed attempt likewise. */
+err_t event_stream_refuse(struct exchange *x, struct attempt *a, struct str event) MUST_CHECK;
 /* Hand the stream on: translated, or its own bytes with an eye on how it ends. */
 err_t relay_events(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 
@@ -264,7 +265,13 @@ err_t await_call_end(struct http_call *call) SUSPENDS MUST_CHECK;
 
 /* Hand a plain answer on to the client: of a model, or anything of a pass-through. */
 err_t relay_answer(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
+/* The same of a stream in OpenAI's dialects: take it in until its first event is whole, or has been waited for long enough. An error makes it a failed
+ * attempt. */
+err_t stream_hold(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
+/* Hand it on. */
 err_t relay_stream(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
+/* The next piece of a stream, as http_call_next(). Meanwhile the client hears `sign` now and then; empty: nothing. Between whole events only. */
+err_t relay_next(struct exchange *x, struct attempt *a, struct str sign, struct str *ret_piece) SUSPENDS MUST_CHECK;
 /* Hand a provider's error on: its status, type, code and words, without its secrets. */
 err_t relay_error(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 /* Provider's words without what is not the client's to see: credential, host, base URL. In the arena. */

@@ -3,6 +3,23 @@
  */
 #include "codec/json_scan.h"
 #include "gateway/exchange.h"
+#include "rt/loop.h"
+
+/* A silent stream is kept alive this often, in the form that its dialect allows. */
+#define KEEP_ALIVE (15 * NS_SEC)
+
+err_t relay_next(struct exchange *x, struct attempt *a, struct str sign, struct str *ret_piece)
+{
+    ns_t by = alarm_in(x, x->timeouts.between_bytes);
+
+    for (;;) {
+        ns_t until = sign.n ? ns_min(by, ns_add(rt_now(), KEEP_ALIVE)) : by;
+        err_t e = http_call_next(a->call, until, ret_piece);
+        if (e != E_DEADLINE || until == by)
+            return e;
+        TRY(http_reply_write(x->r, &sign, 1));
+    }
+}
 
 /* An answer too large to be held: on it goes, piece by piece, read on the way. */
 static SUSPENDS err_t relay_pieces(struct exchange *x, struct attempt *a)

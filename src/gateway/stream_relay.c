@@ -4,6 +4,8 @@
  * What one read brought leaves in one write: no event waits for another, and none is cut in two. Bytes are passed on in place; only
  * an event that began in an earlier read is copied. The stream ends with its terminal event, or with an explicit error event:
  * a break in the middle never looks like an end.
+ *
+ * Nothing goes out before the first event is whole: if it is an error, another deployment may do better.
  */
 #include "codec/json_scan.h"
 #include "codec/sse.h"
@@ -24,12 +26,25 @@ struct stream_relay {
     size_t count;
     struct buf carried; /* copy of an event that does not lie in `piece`   */
     bool over;          /* the client's answer has ended                   */
+    /* Of what is held until it is judged: */
+    struct buf before;      /* comments in front of the first event            */
+    struct str rest;        /* of `piece`, behind it                           */
+    struct sse_event first; /* if has_first                                    */
+    enum stream_verdict verdict;
+    bool has_first;
 };
 
-static void relay_release(struct stream_relay *s)
+/* So much, and for so long from its first byte on, is a stream held back while its first event is not whole. */
+enum { HELD_MAX = 64 * 1024 };
+#define HELD_TIME (5 * NS_SEC)
+
+static void relay_release(void *obj)
 {
+    struct stream_relay *s = obj;
+
     sse_release(&s->framer);
     buf_release(&s->carried);
+    buf_release(&s->before);
 }
 
 static SUSPENDS err_t flush(struct stream_relay *s)
@@ -133,11 +148,9 @@ static SUSPENDS err_t broke_off(struct stream_relay *s, err_t e)
     return end_with_error(s, late ? 504 : 502, message, late ? "stream_timeout" : "stream_interrupted");
 }
 
-static SUSPENDS err_t take_event(struct stream_relay *s, const struct sse_event *event)
+static SUSPENDS err_t take_judged(struct stream_relay *s, const struct sse_event *event, enum stream_verdict verdict)
 {
-    bool had_content = s->stream.content;
-
-    switch (openai_stream_event(&s->stream, event)) {
+    switch (verdict) {
     case STREAM_PASS:
         TRY(pass_event(s, &event->raw, 1));
         break;
@@ -149,18 +162,21 @@ static SUSPENDS err_t take_event(struct stream_relay *s, const struct sse_event 
     case STREAM_FAILED:
         return provider_failed(s);
     }
-    if (s->stream.content && !had_content)
+    if (s->stream.content)
         note_first_token(s->x);
     return OK;
 }
 
-/* Take one read apart and write what goes on. */
-static SUSPENDS err_t take_piece(struct stream_relay *s, struct str piece)
+static SUSPENDS err_t take_event(struct stream_relay *s, const struct sse_event *event)
+{
+    return take_judged(s, event, openai_stream_event(&s->stream, event));
+}
+
+/* Take what is left of one read apart and write what goes on. */
+static SUSPENDS err_t take_rest(struct stream_relay *s, struct str in)
 {
     struct sse_event event;
-    struct str in = piece;
 
-    s->piece = piece;
     for (;;) {
         switch (sse_next(&s->framer, &in, &event)) {
         case SSE_MORE:
@@ -182,7 +198,6 @@ static SUSPENDS err_t take_end(struct stream_relay *s)
     struct sse_event event;
     static const struct str blank = STR_INIT("\n\n");
 
-    s->piece = STR_NONE;
     if (sse_end(&s->framer, &event) == SSE_EVENT && event.has_data) {
         TRY(take_event(s, &event));
         if (s->over)
@@ -206,46 +221,123 @@ err_t await_call_end(struct http_call *call)
     return OK;
 }
 
+/* --- judging --- */
+
+static struct stream_relay *begin(struct exchange *x, struct attempt *a)
+{
+    struct stream_relay *s = arena_new(x->r->arena, struct stream_relay);
+    bool typed = x->endpoint.dialect->provider.relay == RELAY_TYPED;
+
+    *s = (struct stream_relay){.x = x, .a = a, .carried = BUF_INIT(CARRY_MAX), .before = BUF_INIT(CARRY_MAX)};
+    sse_init(&s->framer, 0);
+    openai_stream_init(&s->stream, typed ? STREAM_RESPONSES : STREAM_CHAT, asks_usage(x));
+    arena_hold(x->r->arena, s, relay_release);
+    return s;
+}
+
+/* The first event that says something, out of what has come; *ret_found is false while it is not whole. */
+static err_t find_first(struct stream_relay *s, bool *ret_found)
+{
+    struct sse_event event;
+
+    *ret_found = false;
+    while (sse_next(&s->framer, &s->rest, &event) == SSE_EVENT) {
+        if (event.has_data) {
+            s->first = event;
+            s->verdict = openai_stream_event(&s->stream, &event);
+            *ret_found = s->has_first = true;
+            return OK;
+        }
+        TRY(buf_add(&s->before, event.raw));
+    }
+    return OK;
+}
+
+/* The transport has ended without a whole event: what there is of one may still be an error. */
+static err_t judge_remains(struct stream_relay *s)
+{
+    struct sse_event event;
+    bool failed = sse_end(&s->framer, &event) == SSE_EVENT && event.has_data &&
+                  openai_stream_event(&s->stream, &event) == STREAM_FAILED;
+
+    if (failed)
+        TRY(event_stream_refuse(s->x, s->a, event.raw));
+    return s->a->refusal ? OK : fail(E_EOF, "the provider ended its stream before the first event");
+}
+
+err_t stream_hold(struct exchange *x, struct attempt *a)
+{
+    struct stream_relay *s = x->relay = begin(x, a);
+    ns_t give_up = NS_NEVER;
+    size_t held = 0;
+    bool found = false;
+
+    while (!found && held < HELD_MAX) {
+        ns_t by = alarm_in(x, x->timeouts.between_bytes);
+        err_t e = http_call_next(a->call, ns_min(by, give_up), &s->piece);
+        if (e == E_DEADLINE && give_up < by) {
+            s->piece = STR_NONE;
+            break;
+        }
+        TRY(e);
+        if (!s->piece.p)
+            return judge_remains(s);
+        s->rest = s->piece;
+        give_up = held ? give_up : ns_add(rt_now(), HELD_TIME);
+        held += s->piece.n;
+        TRY(find_first(s, &found));
+    }
+    a->has_body = true;
+    return s->has_first && s->verdict == STREAM_FAILED ? event_stream_refuse(x, a, s->first.raw) : OK;
+}
+
+/* --- handing on --- */
+
+/* What was held while it was judged. */
+static SUSPENDS err_t take_held(struct stream_relay *s)
+{
+    struct str before = buf_str(&s->before);
+
+    TRY(pass(s, before));
+    if (s->has_first)
+        TRY(take_judged(s, &s->first, s->verdict));
+    return s->over ? OK : take_rest(s, s->rest);
+}
+
 static SUSPENDS err_t relay_pieces(struct stream_relay *s)
 {
-    struct str piece = s->a->body;
+    struct str sign = s->x->endpoint.dialect->client.keep_alive;
 
-    for (;;) {
-        TRY(take_piece(s, piece));
-        if (s->over)
-            return s->stream.done ? await_call_end(s->a->call) : OK;
-        err_t e = http_call_next(s->a->call, alarm_in(s->x, s->x->timeouts.between_bytes), &piece);
+    TRY(take_held(s));
+    while (!s->over) {
+        err_t e = relay_next(s->x, s->a, sign, &s->piece);
         if (e == E_CANCELLED)
             return e;
         if (e != OK)
             return broke_off(s, e);
-        if (!piece.p)
+        if (!s->piece.p)
             return take_end(s);
+        TRY(take_rest(s, s->piece));
     }
+    return s->stream.done ? await_call_end(s->a->call) : OK;
 }
 
 err_t relay_stream(struct exchange *x, struct attempt *a)
 {
-    struct stream_relay *s = arena_new(x->r->arena, struct stream_relay);
+    struct stream_relay *s = x->relay;
     struct http_header *headers;
     struct http_reply reply = {.status = 200, .length = -1};
-    err_t e;
 
-    *s = (struct stream_relay){.x = x, .a = a, .carried = BUF_INIT(CARRY_MAX)};
-    sse_init(&s->framer, 0);
-    openai_stream_init(&s->stream, x->endpoint.dialect->provider.relay == RELAY_TYPED ? STREAM_RESPONSES : STREAM_CHAT,
-                       asks_usage(x));
     forward_answer_headers(x, a->call, &headers, &reply.count);
     reply.headers = headers;
     x->facts.stream = true;
     http_body_release(x->r); /* there will be no other attempt, and streams are long */
     x->request.doc = STR_NONE;
-    e = http_reply_begin(x->r, &reply);
+    err_t e = http_reply_begin(x->r, &reply);
     if (e == OK)
         e = relay_pieces(s);
     if (e == E_TOO_LARGE && !s->over)
         e = broke_off(s, e);
     a->usage = s->stream.usage;
-    relay_release(s);
     return e;
 }

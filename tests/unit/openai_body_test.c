@@ -143,6 +143,25 @@ TEST(an_answer_that_is_not_json_is_broken)
     }
 }
 
+TEST(usages_add_up_and_the_sum_is_known_if_both_are)
+{
+    struct usage sum = {1, 2, 3, 4, 5, 6, 7, 8, true}, more = {10, 20, 30, 40, 50, 60, 70, 80, true};
+
+    usage_add(&sum, &more);
+    CHECK_EQ(sum.input, 11);
+    CHECK_EQ(sum.output, 22);
+    CHECK_EQ(sum.cached_input, 33);
+    CHECK_EQ(sum.cache_write, 44);
+    CHECK_EQ(sum.cache_write_1h, 55);
+    CHECK_EQ(sum.reasoning, 66);
+    CHECK_EQ(sum.audio_input, 77);
+    CHECK_EQ(sum.audio_output, 88);
+    CHECK(sum.known);
+    more.known = false;
+    usage_add(&sum, &more);
+    CHECK(!sum.known);
+}
+
 TEST(responses_usage_has_other_names)
 {
     struct usage u = {0};
