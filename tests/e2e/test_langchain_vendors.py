@@ -106,8 +106,10 @@ class TestChat:
         assert final.text or final.tool_calls
 
     @pytest.mark.parametrize("client", CLIENTS)
-    def test_results_of_a_tool_are_answered(self, model):
+    def test_results_of_a_tool_are_answered(self, client, model, vendor):
         """Of a call that is given: nothing forces one here."""
+        if client is google and vendor == "gemini":
+            pytest.skip("Gemini takes only calls that it has signed, and its own clients' requests pass as they are")
         said = AIMessage("", tool_calls=[{"name": "get_tide", "args": {"port": "Brest"}, "id": "call00001"}])
         messages = [HumanMessage("What is the tide in Brest?"), said, get_tide.invoke(said.tool_calls[0])]
         final = model.bind_tools([get_tide]).invoke(messages)
