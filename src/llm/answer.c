@@ -118,7 +118,8 @@ static err_t start_block(struct answer_builder *b, const struct chat_event *e)
     block->custom = e->custom;
     block->signer = e->signer;
     block->of = e->of;
-    block->raw = arena_str(b->arena, e->raw);
+    if (e->raw.n)
+        block->raw = arena_str(b->arena, e->raw);
     if (e->media) {
         block->media = *e->media;
         block->media.data = arena_str(b->arena, e->media->data);
