@@ -19,6 +19,13 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* This holds here, by what the callers promise: for analysers and optimisers that cannot see it. */
+#define KNOWN(cond)                                                                                                    \
+    do {                                                                                                               \
+        if (!(cond))                                                                                                   \
+            __builtin_unreachable();                                                                                   \
+    } while (0)
+
 /*
  * The function may suspend the calling fiber: other fibers run before it returns, so nothing that they can
  * change holds across the call. `make check` fails when an unmarked function calls a marked one

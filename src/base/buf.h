@@ -69,6 +69,7 @@ static inline err_t buf_add(struct buf *b, struct str s)
     char *to = buf_reserve(b, s.n);
     if (!to)
         return buf_too_large(b);
+    KNOWN(s.p);
     memcpy(to, s.p, s.n);
     b->n += s.n;
     return OK;

@@ -40,7 +40,12 @@ static inline struct str str_from_c(const char *c)
 
 static inline bool str_eq(struct str a, struct str b)
 {
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+    if (a.n != b.n)
+        return false;
+    if (a.n == 0)
+        return true;
+    KNOWN(a.p && b.p);
+    return memcmp(a.p, b.p, a.n) == 0;
 }
 
 /* Equal but for ASCII case. */

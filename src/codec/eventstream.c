@@ -69,7 +69,7 @@ static void set_value(struct eventstream_header *h, struct str raw)
     case EVENTSTREAM_FALSE:
         return;
     case EVENTSTREAM_INT8:
-        h->number = (int8_t)raw.p[0];
+        h->number = (int64_t)(unsigned char)raw.p[0] - (raw.p[0] & 0x80 ? 0x100 : 0);
         return;
     case EVENTSTREAM_INT16:
         h->number = (int16_t)be16_get(raw.p);

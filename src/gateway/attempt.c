@@ -113,16 +113,14 @@ static err_t prepare_body(struct exchange *x, struct http_call_options *o)
 {
     struct str *parts;
 
-    if (x->form[0].n) {
+    if (x->form[0].n || x->endpoint.kind != ENDPOINT_OPERATION) {
         prepare_body_stream(x, o);
-    } else if (x->endpoint.kind == ENDPOINT_OPERATION && x->request.model.n) {
+    } else if (x->request.model.n) {
         TRY(openai_request_rewrite(&x->request, x->chosen->model, asks_usage(x), x->r->arena, &parts, &o->body_parts));
         o->body = parts;
-    } else if (x->endpoint.kind == ENDPOINT_OPERATION) {
+    } else {
         o->body = &x->request.doc;
         o->body_parts = x->request.doc.n ? 1 : 0;
-    } else {
-        prepare_body_stream(x, o);
     }
     return OK;
 }

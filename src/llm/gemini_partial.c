@@ -128,7 +128,7 @@ static err_t enter(struct gemini_args *a, struct value **at, struct str key, boo
 
 static err_t follow(struct gemini_args *a, struct str path, struct value **ret)
 {
-    struct str rest = str_slice(path, 1, path.n), key;
+    struct str rest = str_slice(path, 1, path.n), key = STR_NONE;
     struct value *at = &a->root;
     size_t depth = 0;
     bool in_array;

@@ -303,10 +303,13 @@ static void add_deployments(struct import *im, struct made_model *to, const stru
     for (const struct made_target *t = from->targets; t; t = t->next)
         if (t->weight)
             add_fallback(im, to, t->deployment, at);
-    for (double order = next_order(from, -1); order < INFINITY; order = next_order(from, order))
+    double order = next_order(from, -1);
+    while (order < INFINITY) {
         for (const struct made_target *t = from->targets; t; t = t->next)
             if (!t->weight && t->order == order)
                 add_fallback(im, to, t->deployment, at);
+        order = next_order(from, order);
+    }
 }
 
 /* A model to fall back to: one of the list, or one at a provider that serves all of its models. */

@@ -63,7 +63,7 @@ static struct str key_url(const struct credential_fetch *f, struct str folder, s
 
 static SUSPENDS err_t fetch(struct credential_fetch *f, struct credential_grant *ret)
 {
-    struct str base = base_url(f), session, role;
+    struct str base = base_url(f), session, role = STR_NONE;
 
     if (str_eq_nocase(fetch_env(f, "AWS_EC2_METADATA_DISABLED"), STR("true")))
         return fail(E_NOT_FOUND, "AWS_EC2_METADATA_DISABLED is true");
