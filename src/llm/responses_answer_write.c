@@ -90,6 +90,8 @@ static void put_echoed(struct json_out *o, const struct chat_request *q)
 {
     struct json_node root = q && q->document ? json_tree_root(q->document) : JSON_ABSENT;
 
+    /* Of OpenAI's own platform; null says that none applied, which is so with every provider behind this writer. */
+    json_member_null(o, STR("access_programs"));
     json_member_bool(o, STR("background"), false);
     for (size_t i = 0; i < ARRAY_LEN(echoed); i++) {
         struct json_node said = json_node_get(root, echoed[i].key);

@@ -201,7 +201,9 @@ static void write_usage(const struct response *r, struct buf *to)
 
 err_t response_write(const struct response *r, const char *status, bool whole, struct buf *to)
 {
-    buf_addf(to, "{\"id\":\"%s\",\"object\":\"response\",\"created_at\":%lld,\"status\":\"%s\",\"background\":%s,",
+    buf_addf(to,
+             "{\"id\":\"%s\",\"object\":\"response\",\"created_at\":%lld,\"access_programs\":null,\"status\":\"%s\","
+             "\"background\":%s,",
              r->id, (long long)r->mark.created, status, r->request->background ? "true" : "false");
     if (whole && !r->incomplete)
         buf_addf(to, "\"completed_at\":%lld,", (long long)r->mark.created);

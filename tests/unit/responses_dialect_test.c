@@ -348,6 +348,7 @@ TEST(responses_a_whole_answer_has_every_required_member)
                                            "created_at",
                                            "completed_at",
                                            "status",
+                                           "access_programs",
                                            "background",
                                            "error",
                                            "incomplete_details",

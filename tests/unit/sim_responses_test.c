@@ -274,6 +274,7 @@ TEST(sim_the_object_has_every_key_of_the_reference)
         "created_at",
         "completed_at",
         "status",
+        "access_programs",
         "background",
         "error",
         "incomplete_details",
