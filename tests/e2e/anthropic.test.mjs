@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
-import { argumentNames, forcing, key, parameters, question, url, vendors } from "./vendors.mjs";
+import { argumentNames, forcing, key, parameters, question, results, url, vendors } from "./vendors.mjs";
 
 const client = new Anthropic({ baseURL: url, apiKey: key, maxRetries: 0 });
 const messages = [{ role: "user", content: question }];
@@ -20,16 +20,16 @@ for (const model of vendors) {
     assert.equal(final.stop_reason, "end_turn");
   });
 
-  test(`anthropic > ${model}: agent, streamed`, { skip: !forcing.includes(model) }, async () => {
-    const first = await client.messages.stream({ model, max_tokens: 500, messages, tools, tool_choice: { type: "any" } }).finalMessage();
-    const use = first.content.find((block) => block.type === "tool_use");
-    assert.deepEqual(Object.keys(use.input).sort(), argumentNames);
-    const more = [
-      { role: "assistant", content: first.content },
-      { role: "user", content: [{ type: "tool_result", tool_use_id: use.id, content: "3.2 m" }] },
-    ];
-    const final = await client.messages.create({ model, max_tokens: 500, messages: [...messages, ...more], tools, tool_choice: { type: "none" } });
-    assert.ok(textOf(final));
+  test(`anthropic > ${model}: agent of two rounds, streamed`, { skip: !forcing.includes(model) }, async () => {
+    const asked = [...messages];
+    for (const content of results) {
+      const said = await client.messages.stream({ model, max_tokens: 500, messages: asked, tools, tool_choice: { type: "any" } }).finalMessage();
+      const use = said.content.find((block) => block.type === "tool_use");
+      assert.deepEqual(Object.keys(use.input).sort(), argumentNames);
+      asked.push({ role: "assistant", content: said.content }, { role: "user", content: [{ type: "tool_result", tool_use_id: use.id, content }] });
+    }
+    const final = await client.messages.create({ model, max_tokens: 500, messages: asked, tools, tool_choice: { type: "none" } });
+    assert.ok(textOf(final).includes(results.at(-1)));
     assert.equal(final.stop_reason, "end_turn");
   });
 

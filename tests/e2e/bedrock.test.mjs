@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { BedrockRuntimeClient, ConverseCommand, ConverseStreamCommand } from "@aws-sdk/client-bedrock-runtime";
-import { argumentNames, aws, forcing, key, parameters, question, url, vendors } from "./vendors.mjs";
+import { argumentNames, aws, forcing, key, parameters, question, results, url, vendors } from "./vendors.mjs";
 
 const shared = { endpoint: url, region: "eu-west-1", maxAttempts: 1 };
 const client = new BedrockRuntimeClient({ ...shared, credentials: aws });
 after(() => client.destroy());
 const messages = [{ role: "user", content: [{ text: question }] }];
 const tools = [{ toolSpec: { name: "get_tide", description: "Tide height", inputSchema: { json: parameters } } }];
-const textOf = (message) => message.content.map((block) => block.text ?? "").join("");
+const textOf = ({ content }) => content.map((block) => block.text ?? textOf(block.citationsContent ?? { content: [] })).join("");
 const converse = (input) => client.send(new ConverseCommand({ messages, ...input }));
 
 for (const modelId of vendors) {
@@ -27,14 +27,19 @@ for (const modelId of vendors) {
     assert.deepEqual(reasons, ["end_turn"]);
   });
 
-  test(`bedrock > ${modelId}: agent`, { skip: !forcing.includes(modelId) }, async () => {
-    const first = await converse({ modelId, toolConfig: { tools, toolChoice: { any: {} } } });
-    assert.equal(first.stopReason, "tool_use");
-    const { toolUse } = first.output.message.content.find((block) => block.toolUse);
-    assert.deepEqual(Object.keys(toolUse.input).sort(), argumentNames);
-    const result = { role: "user", content: [{ toolResult: { toolUseId: toolUse.toolUseId, content: [{ text: "3.2 m" }] } }] };
-    const final = await converse({ modelId, messages: [...messages, first.output.message, result], toolConfig: { tools } });
-    assert.ok(final.output.message.content.length > 0);
+  test(`bedrock > ${modelId}: agent of two rounds`, { skip: !forcing.includes(modelId) }, async () => {
+    const asked = [...messages];
+    for (const text of results) {
+      const said = await converse({ modelId, messages: asked, toolConfig: { tools, toolChoice: { any: {} } } });
+      assert.equal(said.stopReason, "tool_use");
+      const { toolUse } = said.output.message.content.find((block) => block.toolUse);
+      assert.deepEqual(Object.keys(toolUse.input).sort(), argumentNames);
+      const result = { toolResult: { toolUseId: toolUse.toolUseId, content: [{ text }] } };
+      asked.push(said.output.message, { role: "user", content: [result] });
+    }
+    const final = await converse({ modelId, messages: asked, toolConfig: { tools } });
+    assert.equal(final.stopReason, "end_turn");
+    assert.ok(textOf(final.output.message).includes(results.at(-1)));
   });
 
   test(`bedrock > ${modelId}: errors have their class`, async () => {

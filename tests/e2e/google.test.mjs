@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ApiError, FunctionCallingConfigMode, GoogleGenAI, Type } from "@google/genai";
-import { argumentNames, forcing, key, question, url, vendors } from "./vendors.mjs";
+import { argumentNames, forcing, key, question, results, url, vendors } from "./vendors.mjs";
 
 const connect = (apiKey) => new GoogleGenAI({ apiKey, httpOptions: { baseUrl: url } });
 const client = connect(key);
@@ -28,16 +28,16 @@ for (const model of vendors) {
     assert.deepEqual(reasons, ["STOP"]);
   });
 
-  test(`google > ${model}: agent in a chat`, { skip: !forcing.includes(model) }, async () => {
+  test(`google > ${model}: agent of two rounds in a chat`, { skip: !forcing.includes(model) }, async () => {
     const chat = client.chats.create({ model, config: forced(FunctionCallingConfigMode.ANY) });
-    const first = await chat.sendMessage({ message: question });
-    const [call] = first.functionCalls;
-    assert.deepEqual(Object.keys(call.args).sort(), argumentNames);
-    const final = await chat.sendMessage({
-      message: [{ functionResponse: { id: call.id, name: call.name, response: { output: "3.2 m" } } }],
-      config: forced(FunctionCallingConfigMode.NONE),
-    });
-    assert.ok(final.text);
+    let message = question;
+    for (const output of results) {
+      const [call] = (await chat.sendMessage({ message })).functionCalls;
+      assert.deepEqual(Object.keys(call.args).sort(), argumentNames);
+      message = [{ functionResponse: { id: call.id, name: call.name, response: { output } } }];
+    }
+    const final = await chat.sendMessage({ message, config: forced(FunctionCallingConfigMode.NONE) });
+    assert.ok(final.text.includes(results.at(-1)));
     assert.equal(final.functionCalls, undefined);
   });
 

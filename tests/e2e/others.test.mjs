@@ -5,7 +5,7 @@ import { InferenceClient } from "@huggingface/inference";
 import { Mistral } from "@mistralai/mistralai";
 import { CohereClientV2, CohereError } from "cohere-ai";
 import { Ollama } from "ollama";
-import { argumentNames, forcing, key, parameters, question, url, vendors } from "./vendors.mjs";
+import { argumentNames, forcing, key, parameters, question, results, url, vendors } from "./vendors.mjs";
 
 const messages = [{ role: "user", content: question }];
 const tools = [{ type: "function", function: { name: "get_tide", description: "Tide height", parameters } }];
@@ -14,6 +14,7 @@ const cohere = new CohereClientV2({ baseUrl: url, environment: url, token: key }
 const ollama = new Ollama({ host: url, headers: { authorization: `Bearer ${key}` } });
 const huggingface = new InferenceClient(key, { endpointUrl: `${url}/v1` });
 const once = { maxRetries: 0 };
+const textOf = ({ content }) => (typeof content === "string" ? content : content.map((part) => part.text ?? "").join(""));
 
 for (const model of vendors) {
   test(`mistral > ${model}: a stream is the plain answer`, async () => {
@@ -24,18 +25,26 @@ for (const model of vendors) {
     assert.equal(text, plain.choices[0].message.content);
   });
 
-  test(`mistral > ${model}: agent, and an error`, { skip: !forcing.includes(model) }, async () => {
-    const first = await mistral.chat.complete({ model, messages, tools, toolChoice: "required" });
-    const [call] = first.choices[0].message.toolCalls;
-    const more = [first.choices[0].message, { role: "tool", toolCallId: call.id, name: "get_tide", content: "3.2 m" }];
-    const final = await mistral.chat.complete({ model, messages: [...messages, ...more], tools, toolChoice: "none" });
-    assert.ok(final.choices[0].message.content);
+  test(`mistral > ${model}: agent of two rounds`, { skip: !forcing.includes(model) }, async () => {
+    const asked = [...messages];
+    for (const content of results) {
+      const said = await mistral.chat.complete({ model, messages: asked, tools, toolChoice: "required" });
+      const [call] = said.choices[0].message.toolCalls;
+      const given = call.function.arguments;
+      assert.deepEqual(Object.keys(typeof given === "string" ? JSON.parse(given) : given).sort(), argumentNames);
+      asked.push(said.choices[0].message, { role: "tool", toolCallId: call.id, name: "get_tide", content });
+    }
+    const final = await mistral.chat.complete({ model, messages: asked, tools, toolChoice: "none" });
+    assert.ok(textOf(final.choices[0].message).includes(results.at(-1)));
+    assert.equal(final.choices[0].finishReason, "stop");
+  });
+
+  test(`mistral > ${model}: an error has its status`, async () => {
     await assert.rejects(mistral.chat.complete({ model: `${model}-limited`, messages }), { statusCode: 429 });
   });
 
   test(`cohere > ${model}: a stream is the plain answer`, async () => {
     const plain = await cohere.chat({ model, messages }, once);
-    const textOf = (message) => message.content.map((part) => part.text ?? "").join("");
     assert.match(textOf(plain.message), /^\[simulated\]/);
     let text = "";
     let last;
@@ -48,15 +57,20 @@ for (const model of vendors) {
     assert.equal(last.delta.finishReason, "COMPLETE");
   });
 
-  test(`cohere > ${model}: agent, and errors`, { skip: !forcing.includes(model) }, async () => {
-    const first = await cohere.chat({ model, messages, tools, toolChoice: "REQUIRED" }, once);
-    const [call] = first.message.toolCalls;
-    assert.deepEqual(Object.keys(JSON.parse(call.function.arguments)).sort(), argumentNames);
-    const more = [
-      { role: "assistant", toolCalls: first.message.toolCalls, toolPlan: first.message.toolPlan },
-      { role: "tool", toolCallId: call.id, content: "3.2 m" },
-    ];
-    assert.ok((await cohere.chat({ model, messages: [...messages, ...more], tools }, once)).message);
+  test(`cohere > ${model}: agent of two rounds`, { skip: !forcing.includes(model) }, async () => {
+    const asked = [...messages];
+    for (const content of results) {
+      const { message } = await cohere.chat({ model, messages: asked, tools, toolChoice: "REQUIRED" }, once);
+      const [call] = message.toolCalls;
+      assert.deepEqual(Object.keys(JSON.parse(call.function.arguments)).sort(), argumentNames);
+      asked.push({ role: "assistant", toolCalls: message.toolCalls, toolPlan: message.toolPlan }, { role: "tool", toolCallId: call.id, content });
+    }
+    const final = await cohere.chat({ model, messages: asked, tools, toolChoice: "NONE" }, once);
+    assert.ok(textOf(final.message).includes(results.at(-1)));
+    assert.equal(final.finishReason, "COMPLETE");
+  });
+
+  test(`cohere > ${model}: errors have their status`, async () => {
     const status = (code) => (e) => e instanceof CohereError && e.statusCode === code;
     await assert.rejects(cohere.chat({ model: `${model}-limited`, messages }, once), status(429));
     await assert.rejects(cohere.chat({ model: `${model}-refused`, messages }, once), status(400));
@@ -73,7 +87,7 @@ for (const model of vendors) {
 
   test(`huggingface > ${model}: agent of two rounds`, { skip: !forcing.includes(model) }, async () => {
     const asked = [...messages];
-    for (const content of ["3.2 m", "4.1 m"]) {
+    for (const content of results) {
       const said = await huggingface.chatCompletion({ model, messages: asked, tools, tool_choice: "required" });
       const [call] = said.choices[0].message.tool_calls;
       assert.deepEqual(Object.keys(JSON.parse(call.function.arguments)).sort(), argumentNames);
@@ -87,7 +101,7 @@ for (const model of vendors) {
   test(`ollama > ${model}: results of tools are answered`, async () => {
     // Nothing in this dialect forces a call, so the calls are given.
     const asked = [...messages];
-    for (const content of ["3.2 m", "4.1 m"]) {
+    for (const content of results) {
       const call = { function: { name: "get_tide", arguments: { port: "Brest", metres: true } } };
       asked.push({ role: "assistant", content: "", tool_calls: [call] }, { role: "tool", tool_name: "get_tide", content });
       const { message } = await ollama.chat({ model, messages: asked, tools });

@@ -144,16 +144,26 @@ class TestResponses:
         deltas = "".join(e.delta for e in events if e.type == "response.output_text.delta")
         assert deltas == final.output_text == plain.output_text
 
-    def test_agent(self, client, vendor):
+    @pytest.mark.parametrize("history", ["whole", "previous"])
+    def test_agent_of_two_rounds(self, client, vendor, history):
         needs_forcing(vendor)
-        asked = [{"role": "user", "content": "What is the tide in Brest?"}]
-        first = client.responses.create(model=vendor, input=asked, tools=[RESPONSES_TOOL], tool_choice="required")
-        call = next(item for item in first.output if item.type == "function_call")
-        assert set(json.loads(call.arguments)) == {"port", "metres"}
-        asked += [item.to_dict() for item in first.output]
-        asked.append({"type": "function_call_output", "call_id": call.call_id, "output": "3.2 m"})
-        final = client.responses.create(model=vendor, input=asked, tools=[RESPONSES_TOOL], tool_choice="none")
-        assert final.output_text and final.status == "completed"
+        if (vendor, history) == ("openai", "previous"):
+            pytest.skip("a provider of this API keeps its own; the simulated one does so for each event loop apart")
+        new = [{"role": "user", "content": "What is the tide in Brest?"}]
+        asked, previous = [], {}
+        for result in ("3.2 m", "4.1 m"):
+            asked = asked + new if history == "whole" else new
+            said = client.responses.create(model=vendor, input=asked, tools=[RESPONSES_TOOL], tool_choice="required", **previous)
+            call = next(item for item in said.output if item.type == "function_call")
+            assert set(json.loads(call.arguments)) == {"port", "metres"}
+            new = [{"type": "function_call_output", "call_id": call.call_id, "output": result}]
+            if history == "whole":
+                asked = asked + [item.to_dict() for item in said.output]
+            else:
+                previous = {"previous_response_id": said.id}
+        asked = asked + new if history == "whole" else new
+        final = client.responses.create(model=vendor, input=asked, tools=[RESPONSES_TOOL], tool_choice="none", **previous)
+        assert final.status == "completed" and "4.1 m" in final.output_text
 
     def test_an_item_can_be_referred_to_by_its_id(self, client, vendor):
         needs_forcing(vendor)
