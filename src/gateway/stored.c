@@ -181,19 +181,21 @@ void stored_keep_stream(struct exchange *x, struct str events)
 
 /* --- by id --- */
 
-static SUSPENDS err_t serve_items(struct exchange *x, struct str items)
+static SUSPENDS err_t serve_items(struct exchange *x, struct str id, struct str items)
 {
-    struct buf body CLEANUP(buf_release) = BUF_INIT(STORED_MAX);
+    struct buf body CLEANUP(buf_release) = BUF_INIT(STORED_MAX), listed CLEANUP(buf_release) = BUF_INIT(STORED_MAX);
     struct json_out o = json_out_to(&body);
     const struct json_tree *tree;
     struct arena *a = x->r->arena;
 
     TRY(json_tree_parse(a, items, &tree));
+    TRY(responses_list_items(a, json_tree_root(tree), id, &listed));
+    TRY(json_tree_parse(a, buf_str(&listed), &tree));
     struct json_node list = json_tree_root(tree);
     size_t n = json_node_count(list);
     json_open(&o, '{');
     json_member_str(&o, STR("object"), STR("list"));
-    json_member_raw(&o, STR("data"), items);
+    json_member_raw(&o, STR("data"), buf_str(&listed));
     json_member_str(&o, STR("first_id"), json_get_text(json_node_at(list, 0), STR("id"), a));
     json_member_str(&o, STR("last_id"), json_get_text(json_node_at(list, n ? n - 1 : 0), STR("id"), a));
     json_member_bool(&o, STR("has_more"), false);
@@ -254,7 +256,7 @@ err_t stored_serve(struct exchange *x, bool *ret_served)
         return serve_deletion(x, id, object);
     if (str_eq(rest, STR("input_items")) && str_eq(method, STR("GET"))) {
         TRY(get(x, "input", id, &items));
-        return serve_items(x, items);
+        return serve_items(x, id, items);
     }
     struct api_error error = {.status = 400, .message = STR("This response is complete: there is nothing to cancel.")};
     return reply_error(x, &error);

@@ -30,5 +30,15 @@ err_t responses_conversation(struct arena *arena, struct str stored, struct json
  */
 err_t responses_items_to_store(struct arena *arena, struct json_node input, struct str response, struct buf *to)
     MUST_CHECK;
+/*
+ * The stored items of an input as the API lists them, appended to `to` as one JSON array: what may be left out when an item is sent (its type, id
+ * and status, and that content is a list of parts) is there. An id that is made up here is always the same for the same place.
+ *
+ * items     an array, from responses_conversation()
+ * response  the id of the response
+ *
+ * Errors: E_TOO_LARGE.
+ */
+err_t responses_list_items(struct arena *arena, struct json_node items, struct str response, struct buf *to) MUST_CHECK;
 
 #endif

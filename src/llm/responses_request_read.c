@@ -402,3 +402,71 @@ err_t responses_items_to_store(struct arena *arena, struct json_node input, stru
     TRY(joined(arena, STR_NONE, input, &items));
     return joined(arena, arena_str(arena, buf_str(&items)), json_node_get(json_tree_root(tree), STR("output")), to);
 }
+
+/* --- listing --- */
+
+static struct str made_id(struct arena *arena, struct str type, struct str response, size_t index)
+{
+    struct str prefix = str_eq(type, STR("message"))                ? STR("msg")
+                        : str_eq(type, STR("function_call"))        ? STR("fc")
+                        : str_eq(type, STR("function_call_output")) ? STR("fco")
+                                                                    : STR("item");
+
+    return arena_printf(arena, "%.*s_%.*s_%zu", STR_ARG(prefix), STR_ARG(response), index);
+}
+
+static bool has_status(struct str type)
+{
+    return str_eq(type, STR("message")) || str_starts(type, STR("function_call"));
+}
+
+static void put_text_as_part(struct json_out *o, struct json_node text, bool said)
+{
+    json_member_open(o, STR("content"), '[');
+    json_open(o, '{');
+    json_member_str(o, STR("type"), said ? STR("output_text") : STR("input_text"));
+    json_member_raw(o, STR("text"), json_node_raw(text));
+    if (said)
+        json_member_raw(o, STR("annotations"), STR("[]"));
+    json_close(o, '}');
+    json_close(o, ']');
+}
+
+static void put_listed(struct json_out *o, struct arena *arena, struct json_node item, struct str response,
+                       size_t index)
+{
+    struct json_node content = json_node_get(item, STR("content"));
+    struct str type = json_get_text(item, STR("type"), arena);
+
+    type = type.n ? type : STR("message");
+    json_open(o, '{');
+    json_member_str(o, STR("type"), type);
+    if (!json_node_is_set(json_node_get(item, STR("id"))))
+        json_member_str(o, STR("id"), made_id(arena, type, response, index));
+    if (has_status(type) && !json_node_is_set(json_node_get(item, STR("status"))))
+        json_member_str(o, STR("status"), STR("completed"));
+    if (json_node_is(content, JSON_STRING))
+        put_text_as_part(o, content, json_node_text_is(json_node_get(item, STR("role")), STR("assistant")));
+    JSON_EACH(w, item) {
+        bool done = json_walk_key_is(&w, STR("type")) || !json_node_is_set(w.value) ||
+                    (json_walk_key_is(&w, STR("content")) && json_node_is(content, JSON_STRING));
+        if (done)
+            continue;
+        struct str quoted = json_node_raw(w.key);
+        json_key_raw(o, str_slice(quoted, 1, quoted.n - 1));
+        json_put_raw(o, json_node_raw(w.value));
+    }
+    json_close(o, '}');
+}
+
+err_t responses_list_items(struct arena *arena, struct json_node items, struct str response, struct buf *to)
+{
+    struct json_out o = json_out_to(to);
+    size_t index = 0;
+
+    json_open(&o, '[');
+    JSON_EACH(w, items)
+        put_listed(&o, arena, w.value, response, index++);
+    json_close(&o, ']');
+    return buf_status(to);
+}

@@ -586,3 +586,42 @@ TEST(responses_a_conversation_is_stored_and_continued)
     CHECK_OK(responses_conversation(&a, STR_NONE, json_tree_root(second), &next));
     CHECK_STR(buf_str(&next), "[{\"role\":\"user\",\"content\":\"more\"}]");
 }
+
+static void list_items(struct arena *a, const char *items, struct buf *to)
+{
+    const struct json_tree *tree;
+
+    buf_clear(to);
+    CHECK_OK(json_tree_parse(a, str_from_c(items), &tree));
+    CHECK_OK(responses_list_items(a, json_tree_root(tree), STR("resp_1"), to));
+}
+
+TEST(responses_items_are_listed_with_what_may_be_left_out_when_they_are_sent)
+{
+    struct arena a CLEANUP(arena_release);
+    struct buf to CLEANUP(buf_release) = BUF_INIT(1 << 20);
+
+    arena_init(&a, 1 << 20);
+    list_items(
+        &a, "[{\"role\":\"user\",\"content\":\"Hi \\u00e9\"},{\"role\":\"assistant\",\"content\":\"Ha\",\"id\":null}]",
+        &to);
+    CHECK_STR(
+        buf_str(&to),
+        "[{\"type\":\"message\",\"id\":\"msg_resp_1_0\",\"status\":\"completed\",\"content\":[{\"type\":\"input_text\","
+        "\"text\":\"Hi \\u00e9\"}],\"role\":\"user\"},"
+        "{\"type\":\"message\",\"id\":\"msg_resp_1_1\",\"status\":\"completed\",\"content\":[{\"type\":\"output_text\","
+        "\"text\":\"Ha\",\"annotations\":[]}],\"role\":\"assistant\"}]");
+    list_items(&a, "[{\"type\":\"function_call\",\"name\":\"f\"},{\"type\":\"function_call_output\",\"output\":\"3\"}]",
+               &to);
+    CHECK_STR(buf_str(&to),
+              "[{\"type\":\"function_call\",\"id\":\"fc_resp_1_0\",\"status\":\"completed\",\"name\":\"f\"},"
+              "{\"type\":\"function_call_output\",\"id\":\"fco_resp_1_1\",\"status\":\"completed\",\"output\":\"3\"}]");
+    static const char whole[] =
+        "[{\"type\":\"message\",\"id\":\"msg_1\",\"status\":\"incomplete\",\"content\":[],\"a\\u0022\":1}]";
+    list_items(&a, whole, &to);
+    CHECK_STR(buf_str(&to), whole);
+    list_items(&a, "[{\"type\":\"reasoning\",\"summary\":[]}]", &to);
+    CHECK_STR(buf_str(&to), "[{\"type\":\"reasoning\",\"id\":\"item_resp_1_0\",\"summary\":[]}]");
+    list_items(&a, "[]", &to);
+    CHECK_STR(buf_str(&to), "[]");
+}
