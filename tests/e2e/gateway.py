@@ -35,6 +35,8 @@ VENDORS = {
     "ollama": "llama-sim",
     "bedrock": "anthropic.claude-sim-v1:0",
 }
+# Vendors that only some of the tests ask: this one does not look at the model's name, so it cannot be told to fail.
+MORE_VENDORS = {"tgi": "tgi-sim"}
 # Those that can be told to call a tool; Ollama has no such thing, and its simulator then answers with text.
 FORCING = [vendor for vendor in VENDORS if vendor != "ollama"]
 # Models that fail, one of each kind for each vendor: "openai-limited", ...
@@ -152,12 +154,13 @@ class Vendors:
 
     def config(self, scenario):
         models = {v: {"targets": [f"{v}/{name}"]} for v, name in VENDORS.items()}
+        models |= {v: {"targets": [f"{v}/{name}"]} for v, name in MORE_VENDORS.items()}
         models |= {f"{v}-{fault}": {"targets": [f"{v}/{fault}"]} for v in VENDORS for fault in FAULTS}
         models[CODED] = models["bedrock"]
         return {
             "listen": "127.0.0.1:0",
             "workers": 2,
-            "providers": {v: {"dialect": v, "simulate": scenario} for v in VENDORS},
+            "providers": {v: {"dialect": v, "simulate": scenario} for v in [*VENDORS, *MORE_VENDORS]},
             "models": models,
             "keys": [{"name": "tests", "hash": "sha256:" + hashlib.sha256(KEY.encode()).hexdigest()} | AWS_KEY],
         }
