@@ -176,7 +176,7 @@ static err_t set_scalar(struct gemini_args *a, struct value *v, struct str raw)
 
 static err_t add_piece(struct gemini_args *a, struct json_node piece)
 {
-    struct value *v;
+    struct value *v = NULL;
 
     TRY(follow(a, gemini_text(piece, "jsonPath", a->arena), &v));
     JSON_EACH(w, piece) {

@@ -18,6 +18,7 @@
 #include "sim/surface.h"
 
 #include <assert.h>
+#include <inttypes.h>
 
 enum { WRITE_MAX = 16 * 1024 };
 
@@ -38,7 +39,7 @@ void sim_head_add_id(struct sim_head *h, struct str name, const char *prefix, ui
 void sim_head_add_span(struct sim_head *h, struct arena *a, struct str name, ns_t span, ns_t unit)
 {
     if (span > 0)
-        sim_head_add(h, name, arena_printf(a, "%lld", (long long)((span - 1) / unit + 1)));
+        sim_head_add(h, name, arena_printf(a, "%" PRId64, (span - 1) / unit + 1));
 }
 
 /* `why`: NULL for an answer. */

@@ -101,7 +101,7 @@ static err_t enter(struct sim_turn *t, bool *ret_old)
 static err_t dated_chat_endpoint(struct sim_turn *t) SUSPENDS;
 static err_t dated_chat_endpoint(struct sim_turn *t)
 {
-    bool old;
+    bool old = false;
 
     TRY(enter(t, &old));
     return lookalike_chat(t, old ? &old_style : &style);
@@ -110,7 +110,7 @@ static err_t dated_chat_endpoint(struct sim_turn *t)
 static err_t dated_completions_endpoint(struct sim_turn *t) SUSPENDS;
 static err_t dated_completions_endpoint(struct sim_turn *t)
 {
-    bool old;
+    bool old = false;
 
     TRY(enter(t, &old));
     return completions_endpoint(t);
@@ -119,7 +119,7 @@ static err_t dated_completions_endpoint(struct sim_turn *t)
 static err_t dated_embeddings_endpoint(struct sim_turn *t) SUSPENDS;
 static err_t dated_embeddings_endpoint(struct sim_turn *t)
 {
-    bool old;
+    bool old = false;
 
     TRY(enter(t, &old));
     return embeddings_endpoint(t);
