@@ -343,6 +343,7 @@ TEST(tgi_a_whole_answer_is_an_object_or_below_the_root_a_list)
     CHECK_STR(world_answer(&w, "openai", answer),
               "{\"generated_text\":\"Once upon\",\"details\":{\"finish_reason\":\"length\",\"generated_tokens\":2,"
               "\"seed\":7,\"prefill\":[],\"tokens\":[],\"input_length\":4}}");
+    world_release(&w);
     tgi_world(&w, "tgi", "openai", "/");
     (void)world_translate(&w, "{" HI "}");
     CHECK_STR(world_answer(&w, "openai", answer), "[{\"generated_text\":\" upon\"}]");
