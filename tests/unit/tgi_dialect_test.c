@@ -64,9 +64,11 @@ TEST(tgi_the_path_says_whether_it_streams_and_the_root_asks_the_body)
     tgi_world(&w, "tgi", "openai", "/generate");
     CHECK_OK(world_read(&w, "{" HI ",\"stream\":true}"));
     CHECK(!w.q.stream);
+    world_release(&w);
     tgi_world(&w, "tgi", "openai", "/generate_stream");
     CHECK_OK(world_read(&w, "{" HI "}"));
     CHECK(w.q.stream);
+    world_release(&w);
     tgi_world(&w, "tgi", "openai", "/");
     CHECK_OK(world_read(&w, "{" HI "}"));
     CHECK(!w.q.stream);
