@@ -316,7 +316,9 @@ static err_t serve(struct sim_turn *t)
 
     if (!str_eq(t->r->head.path, STR("/v1/chat/completions")) || !str_eq(t->r->head.method, STR("POST")))
         TRY(sim_surface_find(t, &endpoint));
-    TRY((t->surface->check_key ? t->surface : &sim_surface_openai)->check_key(t));
+    const struct sim_surface *keeper = t->surface->check_key ? t->surface : &sim_surface_openai;
+    KNOWN(keeper->check_key);
+    TRY(keeper->check_key(t));
     return endpoint(t);
 }
 
