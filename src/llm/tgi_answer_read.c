@@ -220,6 +220,26 @@ static err_t read_token(struct tgi_reader *r, struct json_node root, struct aren
 
 /* --- streams --- */
 
+/* On its way from the reader of chat completions: does it end the stream? */
+struct chat_ear {
+    struct tgi_reader *r;
+    const struct chat_sink *sink;
+};
+
+static err_t hear_chat(void *ctx, const struct chat_event *e)
+{
+    struct chat_ear *ear = ctx;
+
+    ear->r->over |= e->kind == CHAT_ERROR || e->kind == CHAT_END;
+    return chat_tell(ear->sink, e);
+}
+
+static err_t read_chat(struct tgi_reader *r, const struct frame *f, struct arena *scratch, const struct chat_sink *sink)
+{
+    struct chat_ear ear = {r, sink};
+    return openai_reader_frame(r->chat, f, scratch, &(struct chat_sink){hear_chat, &ear});
+}
+
 err_t tgi_reader_begin(void *state, struct arena *arena)
 {
     struct tgi_reader *r = state;
@@ -241,7 +261,7 @@ static err_t read_json(struct tgi_reader *r, const struct frame *f, struct json_
         return tell_their_error(r, root, scratch, sink);
     if (r->form == FORM_UNKNOWN)
         r->form = is_token(root) ? FORM_TOKENS : FORM_CHAT;
-    return r->form == FORM_CHAT ? openai_reader_frame(r->chat, f, scratch, sink) : read_token(r, root, scratch, sink);
+    return r->form == FORM_CHAT ? read_chat(r, f, scratch, sink) : read_token(r, root, scratch, sink);
 }
 
 err_t tgi_reader_frame(void *state, const struct frame *f, struct arena *scratch, const struct chat_sink *sink)
@@ -253,7 +273,7 @@ err_t tgi_reader_frame(void *state, const struct frame *f, struct arena *scratch
     if (r->over || !data.n)
         return OK;
     if (r->form == FORM_CHAT && str_find(data, STR("\"error\"")) == data.n) /* by far the most */
-        return openai_reader_frame(r->chat, f, scratch, sink);
+        return read_chat(r, f, scratch, sink);
     err_t e = json_tree_parse(scratch, data, &tree);
     if (e == OK)
         return read_json(r, f, json_tree_root(tree), scratch, sink);
