@@ -30,6 +30,12 @@ MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2) --output-sync=target
 endif
 endif
 
+# Goals that hand over to makes of their own take turns: two of those would write the same objects and the same library at once.
+HANDING_OVER := check clang asan ubsan tsan cover unit golden conformance sim fault fuzz e2e test
+ifneq ($(filter $(HANDING_OVER),$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
+
 # ---- sources ------------------------------------------------------------------------------------------------------
 
 SOURCES := $(sort $(wildcard src/*/*.c src/*/*/*.c))
