@@ -227,6 +227,15 @@ TEST(tgi_a_stream_that_breaks_off_or_errs_is_an_error)
                                     &w.arena),
                 "text 0.0 a\nerror 12 500 boom\n");
     CHECK_HOLDS(world_stream_events("tgi", OC("\"content\":\"a\""), &w.arena), "error 12");
+    /* ended once, by its first event that cannot be read; a second, or an error, is not heard any more */
+    struct str twice = world_stream_events("tgi",
+                                           OC("\"content\":\"a\"") "data: {\"choices\"\n\n"
+                                                                   "data: {\"error\"\n\n"
+                                                                   "data: {\"error\":\"boom\"}\n\n",
+                                           &w.arena);
+    CHECK_HOLDS(twice, "\nerror 12 ");
+    CHECK_LACKS(twice, "boom");
+    CHECK_LACKS(twice, "an event after the end");
 }
 
 TEST(tgi_the_chat_route_s_stream_is_read_as_openai_s_with_arguments_as_objects)
