@@ -1,0 +1,72 @@
+/*
+ * latency.h - how fast a deployment answers: smoothed estimates, and percentiles. Pure.
+ *
+ * Two estimates per deployment: time to first token per unit of uncached input (latency_units()), and time per output
+ * token. Both are struct latency; samples and results are nanoseconds. struct latency_digest keeps the distribution of
+ * what it is given, for percentiles.
+ */
+#ifndef POLICY_LATENCY_H
+#define POLICY_LATENCY_H
+
+#include "base/time.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Input that a request is as slow as if it had: its uncached tokens and a constant, because even an empty prompt waits
+ * for the network, the queue and the first step. So short and long prompts teach and are told the same estimate.
+ */
+enum { LATENCY_BASE_UNITS = 500 };
+static inline double latency_units(uint64_t uncached_tokens)
+{
+    return (double)(uncached_tokens + LATENCY_BASE_UNITS);
+}
+
+struct latency_rules {
+    ns_t tau;   /* a sample's weight falls to 1/e in this time; > 0                                      */
+    ns_t fresh; /* after so long without a sample the estimate begins to sink: halved every `fresh`; > 0 */
+    ns_t stale; /* after so long it is no longer known                                                   */
+};
+
+/* 10 s; sinking after 20 s, unknown after two minutes. */
+extern const struct latency_rules latency_rules_usual;
+
+/* Zeroed: nothing is known. */
+struct latency {
+    double mean;      /* nanoseconds per unit; 0: unknown */
+    double deviation; /* mean absolute                    */
+    ns_t at;          /* of the last sample               */
+    bool outlier;     /* it was slower than noise explains */
+};
+
+/* Take in a sample >= 0. The second in a row that is slower than noise explains is believed at once; the others are
+ * averaged. */
+void latency_add(struct latency *l, const struct latency_rules *rules, double sample, ns_t now);
+/*
+ * The estimate; 0: not known. `waiting`: a request that has been waiting for its first token for so long, in the
+ * estimate's unit: the deployment is at least that slow, though no sample says so yet; 0: none.
+ */
+double latency_read(const struct latency *l, const struct latency_rules *rules, double waiting, ns_t now);
+
+/* 64 buckets, each 2^(1/4) times as wide as the one before: 1 ms to a minute within 19 %, less by interpolation. */
+enum { LATENCY_BUCKETS = 64 };
+
+/* The distribution of what was seen lately; counts are halved every half life. Zeroed: empty. */
+struct latency_digest {
+    uint32_t counts_[LATENCY_BUCKETS]; /* of 256 per sample */
+    uint64_t total_;
+    ns_t halved_;
+};
+
+void latency_digest_add(struct latency_digest *d, ns_t half_life, ns_t sample, ns_t now);
+/* The value that a share `q` (0 to 1) of the samples does not exceed; 0 if they weigh less than `least` samples. */
+ns_t latency_digest_quantile(const struct latency_digest *d, double q, unsigned least);
+
+/*
+ * Share of its traffic that a deployment takes which came back at `since`: from `least` (0 to 1), rising linearly to 1
+ * at since + window. 1 if window is 0. Envoy's slow start, with aggression 1.
+ */
+double slow_start(ns_t since, ns_t window, double least, ns_t now);
+
+#endif
