@@ -42,7 +42,8 @@ SOURCES := $(sort $(wildcard src/*/*.c src/*/*/*.c))
 ASSEMBLY := $(sort $(wildcard src/rt/*.S))
 
 # Registries: kind:folder below src/:header. scripts/gen-catalog finds the entries in the folder.
-CATALOGS := dialect:llm/dialect:llm/dialect.h sim_surface:sim/surface:sim/surface.h credential_kind:credential/kind:credential/kind.h
+CATALOGS := dialect:llm/dialect:llm/dialect.h sim_surface:sim/surface:sim/surface.h credential_kind:credential/kind:credential/kind.h \
+	strategy:policy/strategy:policy/strategy.h
 LIVE_CATALOGS := $(foreach c,$(CATALOGS),$(if $(wildcard src/$(word 2,$(subst :, ,$c))/*.c),$c))
 CATALOG_SOURCES := $(foreach c,$(LIVE_CATALOGS),build/gen/$(word 1,$(subst :, ,$c))_catalog.c)
 

@@ -22,11 +22,10 @@ static uint64_t rotate(uint64_t x, int by)
 
 static uint64_t splitmix(uint64_t *state)
 {
-    uint64_t z = (*state += 0x9e3779b97f4a7c15U);
+    uint64_t z = prng_scatter(*state);
 
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
+    *state += 0x9e3779b97f4a7c15U;
+    return z;
 }
 
 void prng_seed(struct prng *p, uint64_t seed)

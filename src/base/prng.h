@@ -20,6 +20,15 @@ struct prng {
     uint64_t s[4]; /* never all zero once seeded */
 };
 
+/* A bijection that scatters: close numbers give unrelated ones. A hash of 64 bits; splitmix64's step. */
+static inline uint64_t prng_scatter(uint64_t x)
+{
+    x += 0x9e3779b97f4a7c15U;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
+    return x ^ (x >> 31);
+}
+
 /* Start the stream of `seed`. Any seed is fit, 0 too; close seeds give unrelated streams. */
 void prng_seed(struct prng *p, uint64_t seed);
 /* A generator of its own, seeded from one draw of `p`: for a part that shall not shift the draws of the others. */

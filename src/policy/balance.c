@@ -9,21 +9,14 @@
  */
 #include "policy/balance.h"
 
+#include "base/prng.h"
+
 static unsigned weight_at(const struct balance_weights *w, size_t i)
 {
     return *(const unsigned *)(const void *)((const char *)w->first + i * w->stride);
 }
 
-static uint64_t scatter(uint64_t x)
-{
-    x += 0x9e3779b97f4a7c15U;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
-    return x ^ (x >> 31);
-}
-
-/* Uniform in [0, sum); sum > 0. */
-static uint64_t ticket(uint64_t draw, uint64_t sum)
+uint64_t balance_ticket(uint64_t draw, uint64_t sum)
 {
     uint64_t refused = -sum % sum; /* 2^64 mod sum */
 
@@ -31,7 +24,7 @@ static uint64_t ticket(uint64_t draw, uint64_t sum)
         unsigned __int128 product = (unsigned __int128)draw * sum;
         if ((uint64_t)product >= refused)
             return (uint64_t)(product >> 64);
-        draw = scatter(draw);
+        draw = prng_scatter(draw);
     }
 }
 
@@ -47,7 +40,7 @@ struct balance_decision balance_weighted(struct balance_weights weights, const b
     }
     if (d.weight_sum == 0)
         return d;
-    uint64_t left = ticket(draw, d.weight_sum);
+    uint64_t left = balance_ticket(draw, d.weight_sum);
     for (size_t i = 0; i < weights.count; i++) {
         unsigned weight = weight_at(&weights, i);
         if (excluded && excluded[i])

@@ -21,6 +21,12 @@ struct balance_weights {
 
 #define BALANCE_NONE SIZE_MAX
 
+/*
+ * A number in [0, sum) out of 64 uniform random bits, each equally likely but for less than `sum` draws in 2^64, which
+ * are replaced by another one that they determine; sum > 0.
+ */
+uint64_t balance_ticket(uint64_t draw, uint64_t sum);
+
 struct balance_decision {
     size_t chosen;       /* index, or BALANCE_NONE: all are excluded */
     double probability;  /* that this one is chosen, given the exclusions */
