@@ -1,0 +1,95 @@
+/*
+ * ratelimit.h - what a credential may still send: learned limits, parking, retirement, rotation. Pure.
+ *
+ * struct rate_credential is what is known about one credential of a provider. It is fed with what is sent and with what
+ * answers tell (rate_headers.h), and says before each request whether the provider would refuse it, so that the 429 is not
+ * fetched. What an answer does not tell is not limited.
+ */
+#ifndef POLICY_RATELIMIT_H
+#define POLICY_RATELIMIT_H
+
+#include "base/time.h"
+#include "policy/cause.h"
+#include "policy/rate_headers.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct rate_rules {
+    ns_t park,
+        park_max; /* after a 429 that does not say for how long: `park`, twice as long each time in a row, up to park_max */
+    ns_t quota;    /* after spent quota, likewise                                                    */
+    ns_t hint_max; /* a longer rest that the provider names is cut to this                           */
+};
+
+/* 2 s to a minute; quota 5 minutes; hints up to a day. */
+extern const struct rate_rules rate_rules_usual;
+
+/* What a request needs; estimates will do. */
+struct rate_need {
+    uint64_t input_tokens, output_tokens;
+};
+
+enum rate_state { RATE_OPEN, RATE_PARKED, RATE_RETIRED };
+
+/* One learned limit. */
+struct rate_account {
+    struct rate_window window; /* as told last; its `remaining` less what was sent since                    */
+    ns_t learned;              /* when                                                                      */
+    ns_t told;                 /* the same, or its last reset since                                         */
+    uint64_t told_remaining;
+    ns_t length;  /* from being told to its reset, as told last                               */
+    bool refills; /* it grows all the time, as a token bucket does, and not at its reset only  */
+    bool fixed;   /* it was taken for a bucket, and that was a mistake                         */
+};
+
+/* Zeroed: open, nothing known. Retirement ends by zeroing it, when the credential was replaced. */
+struct rate_credential {
+    enum rate_state state;
+    enum cause why;    /* of parked and retired            */
+    ns_t since, until; /* until: of parked                 */
+    unsigned parks;    /* in a row                         */
+    unsigned account_count;
+    struct rate_account accounts[RATE_WINDOWS_MAX];
+    uint64_t sent_[RATE_WHATS]; /* all that was ever sent  */
+};
+
+/* What a request that is under way remembers, so that its answer can be told from the answers of others. */
+struct rate_stamp {
+    uint64_t sent[RATE_WHATS]; /* by then, itself included */
+    ns_t at;
+};
+
+enum rate_answer {
+    RATE_ALLOWED,
+    RATE_WAIT,  /* parked, or a limit has too little left: not before `at`   */
+    RATE_NEVER, /* retired, or the request is larger than the whole limit     */
+};
+
+struct rate_verdict {
+    enum rate_answer answer;
+    ns_t at;     /* of RATE_WAIT: when it may do; else undefined        */
+    int account; /* that is in the way; -1: none, the credential itself */
+};
+
+/* Would the provider take the request? Ends a rest whose time is over. */
+struct rate_verdict rate_gate(struct rate_credential *c, const struct rate_need *need, ns_t now);
+/* It is sent. */
+struct rate_stamp rate_sent(struct rate_credential *c, const struct rate_need *need, ns_t now) MUST_CHECK;
+/*
+ * Its answer's head is there, or will never be. `reading`: what its headers told; NULL: no answer. Parks the credential
+ * on CAUSE_RATE_LIMITED and CAUSE_QUOTA, retires it on CAUSE_AUTH; true if that is new, for an alarm.
+ */
+bool rate_answered(struct rate_credential *c, const struct rate_rules *rules, const struct rate_stamp *stamp,
+                   enum cause cause, const struct rate_reading *reading, ns_t now);
+/* The least share that any limit has left, 0 to 1; 1 if no limit is known, 0 if it may not be used now. */
+double rate_headroom(struct rate_credential *c, ns_t now);
+/*
+ * Which of `n` credentials takes the request: one of those that may, drawn in proportion to their headroom. SIZE_MAX if
+ * none may; *ret_at then tells when one may do, NS_NEVER: none ever.
+ */
+size_t rate_choose(struct rate_credential *credentials, size_t n, const struct rate_need *need, uint64_t draw, ns_t now,
+                   ns_t *ret_at);
+
+#endif
