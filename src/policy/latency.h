@@ -23,6 +23,18 @@ static inline double latency_units(uint64_t uncached_tokens)
     return (double)(uncached_tokens + LATENCY_BASE_UNITS);
 }
 
+/* A time to first token as if the prompt had been empty, so that times of different prompts go into one distribution; and
+ * back again. */
+static inline ns_t latency_of_base(ns_t first_token, uint64_t uncached_tokens)
+{
+    return (ns_t)((double)first_token * LATENCY_BASE_UNITS / latency_units(uncached_tokens));
+}
+static inline ns_t latency_from_base(ns_t base, uint64_t uncached_tokens)
+{
+    double span = (double)base * latency_units(uncached_tokens) / LATENCY_BASE_UNITS;
+    return span < (double)NS_NEVER ? (ns_t)span : NS_NEVER;
+}
+
 struct latency_rules {
     ns_t tau;   /* a sample's weight falls to 1/e in this time; > 0                                      */
     ns_t fresh; /* after so long without a sample the estimate begins to sink: halved every `fresh`; > 0 */
