@@ -7,6 +7,10 @@
  * the table of causes, so that limits and clients' mistakes never count; the return is by few real requests and a slow
  * start, so that a deployment that has just come up is not met by everybody at once; and slowness counts.
  *
+ * The share that may be out is large by default, because a provider's outage takes all of its deployments, and each that
+ * stays in use costs every request that meets it an attempt. What remains is protected from the crowd by limits and queues,
+ * not by dead peers.
+ *
  * Invariants: with `out` told truly, never more than the stated share of peers is out; an ejection lasts at least `eject`
  * and at most `eject_max`; while probing, at most `probes` requests are under way; news of attempts that were sent before
  * the last ejection change nothing.
@@ -34,7 +38,7 @@ const struct outlier_rules outlier_rules_usual = {
     .eject = 5 * NS_SEC,
     .eject_max = 300 * NS_SEC,
     .forgive = 60 * NS_SEC,
-    .share_max = 500,
+    .share_max = 800,
     .probes = 1,
     .successes = 2,
     .start = 30 * NS_SEC,
@@ -158,10 +162,16 @@ double outlier_share(const struct outlier *o, const struct outlier_rules *rules,
     return o->state == OUTLIER_PROBING ? rules->start_least : 1;
 }
 
-unsigned outlier_sent(struct outlier *o, ns_t now)
+struct outlier_stamp outlier_sent(struct outlier *o, ns_t now)
 {
     o->probes_out_ += outlier_at(o, now) == OUTLIER_PROBING;
-    return o->life_;
+    return (struct outlier_stamp){o->life_, ++o->number_};
+}
+
+/* Was a sent after b? Numbers wrap round. */
+static bool after(unsigned a, unsigned b)
+{
+    return (int)(a - b) > 0;
 }
 
 static void count(struct outlier *o, const struct outlier_rules *rules, bool ill, ns_t now)
@@ -193,15 +203,19 @@ static bool has_share_of_failures(const struct outlier *o, const struct outlier_
     return rules->share && good + ill >= rules->volume && ill * 1000 >= (good + ill) * rules->share;
 }
 
-static void ended_well(struct outlier *o, const struct outlier_rules *rules, ns_t now)
+static void ended_well(struct outlier *o, const struct outlier_rules *rules, struct outlier_stamp stamp, ns_t now)
 {
-    o->consecutive_ = 0;
+    if (after(stamp.number, o->ill_number_)) /* a long answer that began before the failures does not end their row */
+        o->consecutive_ = 0;
     if (o->state == OUTLIER_PROBING && ++o->successes_ >= rules->successes)
         enter(o, OUTLIER_STARTING, OUTLIER_TRUSTED, now, ns_add(now, rules->start));
 }
 
-static void ended_ill(struct outlier *o, const struct outlier_rules *rules, const struct outlier_peers *peers, ns_t now)
+static void ended_ill(struct outlier *o, const struct outlier_rules *rules, const struct outlier_peers *peers,
+                      struct outlier_stamp stamp, ns_t now)
 {
+    if (after(stamp.number, o->ill_number_))
+        o->ill_number_ = stamp.number;
     o->consecutive_++;
     if (o->state == OUTLIER_PROBING)
         eject(o, rules, OUTLIER_PROBE, now); /* it was out already: the share of its group does not change */
@@ -212,24 +226,24 @@ static void ended_ill(struct outlier *o, const struct outlier_rules *rules, cons
 }
 
 void outlier_ended(struct outlier *o, const struct outlier_rules *rules, const struct outlier_peers *peers,
-                   unsigned life, enum cause cause, ns_t now)
+                   struct outlier_stamp stamp, enum cause cause, ns_t now)
 {
     enum cause_health health = cause_meaning(cause)->health;
 
     outlier_at(o, now);
     if (health == CAUSE_HEALTH_ILL)
         o->last_ill = cause;
-    if (life != o->life_)
+    if (stamp.life != o->life_)
         return;
     o->probes_out_ -= o->probes_out_ > 0;
     if (health == CAUSE_HEALTH_NONE)
         return;
     count(o, rules, health == CAUSE_HEALTH_ILL, now);
     if (health == CAUSE_HEALTH_ILL) {
-        ended_ill(o, rules, peers, now);
+        ended_ill(o, rules, peers, stamp, now);
         return;
     }
-    ended_well(o, rules, now);
+    ended_well(o, rules, stamp, now);
     o->withheld = o->withheld && (o->slow_since_ || has_share_of_failures(o, rules));
 }
 

@@ -34,8 +34,8 @@ struct outlier_rules {
     double start_least;    /* share that it begins with, (0, 1]                                      */
 };
 
-/* 5 in a row, half of at least 10 in 10 s, 5 times slower than the peers for 10 s; out for 5 s to 5 minutes, at most half
- * of the peers; one probe at a time, two to be trusted, 30 s of slow start. */
+/* 5 in a row, half of at least 10 in 10 s, 5 times slower than the peers for 10 s; out for 5 s to 5 minutes, at most four
+ * fifths of the peers; one probe at a time, two to be trusted, 30 s of slow start. */
 extern const struct outlier_rules outlier_rules_usual;
 
 enum outlier_state { OUTLIER_IN_USE, OUTLIER_EJECTED, OUTLIER_PROBING, OUTLIER_STARTING, OUTLIER_STATES };
@@ -61,7 +61,7 @@ struct outlier {
     unsigned ejections;  /* not yet forgotten                                                    */
     enum cause last_ill; /* the failure that was seen last                                       */
     bool withheld;       /* it is ill, but enough of its peers are out: it stays in use (panic)             */
-    unsigned life_, consecutive_, probes_out_, successes_;
+    unsigned life_, number_, ill_number_, consecutive_, probes_out_, successes_;
     ns_t slow_since_; /* 0: it is not slow */
     bool window_begun_;
     ns_t slot_;
@@ -81,12 +81,15 @@ enum outlier_state outlier_at(struct outlier *o, ns_t now);
 bool outlier_admits(struct outlier *o, const struct outlier_rules *rules, ns_t now);
 /* Share of its weight for now, (0, 1]. */
 double outlier_share(const struct outlier *o, const struct outlier_rules *rules, ns_t now);
-/* An attempt is sent there. Returns what outlier_ended() wants to be told, so that late news of an earlier life is told from
- * a probe's. Each outlier_sent() needs one outlier_ended(). */
-unsigned outlier_sent(struct outlier *o, ns_t now) MUST_CHECK;
+/* What an attempt takes along, so that late news are told from new ones. */
+struct outlier_stamp {
+    unsigned life, number;
+};
+/* An attempt is sent there. Each outlier_sent() needs one outlier_ended(). */
+struct outlier_stamp outlier_sent(struct outlier *o, ns_t now) MUST_CHECK;
 /* The attempt has ended. */
 void outlier_ended(struct outlier *o, const struct outlier_rules *rules, const struct outlier_peers *peers,
-                   unsigned life, enum cause cause, ns_t now);
+                   struct outlier_stamp stamp, enum cause cause, ns_t now);
 /* Its time to first token is estimated anew, in any unit that the peers' median has, too. */
 void outlier_slow(struct outlier *o, const struct outlier_rules *rules, const struct outlier_peers *peers,
                   double estimate, ns_t now);
