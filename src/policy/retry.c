@@ -12,7 +12,7 @@
  * one does not multiply anything, and must not end because too many do it; when everything fails, nothing is given
  * back, and the bound is
  *
- *     retries <= share * requests + floor * (seconds in which share * requests was less) + ten seconds' floor.
+ *     retries <= share * requests + floor * (seconds in which share * requests was less) + ten.
  *
  * Does not: keep deadlines or cancel; hedges have an account of their own (hedge.h).
  */
@@ -22,6 +22,9 @@
 #include <stddef.h>
 
 enum { ONE = 1000 }; /* a retry, in the account's unit */
+
+/* Of a new account: who starts when a deployment is down needs some at once. */
+enum { FIRST = 10 * ONE };
 
 const struct retry_rules retry_rules_usual = {
     .attempts = 3, .base = 250 * NS_MS, .cap = 8 * NS_SEC, .hint_max = 30 * NS_SEC};
@@ -132,20 +135,21 @@ static void next_slot(struct retry_budget *b, const struct retry_budget_rules *r
     b->slot_ += NS_SEC;
 }
 
-static void begin(struct retry_budget *b, const struct retry_budget_rules *rules, ns_t now)
+/* As if every second so far had earned as much. */
+static void begin(struct retry_budget *b, uint64_t each, ns_t now)
 {
     *b = (struct retry_budget){.begun_ = true, .slot_ = now};
-    for (size_t i = 1; i < RETRY_BUDGET_SLOTS; i++)
-        b->earned_[i] = rules->floor;
+    for (size_t i = 0; i < RETRY_BUDGET_SLOTS; i++)
+        b->earned_[i] = each;
     b->balance_ = sum(b);
 }
 
 static void advance(struct retry_budget *b, const struct retry_budget_rules *rules, ns_t now)
 {
-    if (!b->begun_ || now - b->slot_ > 2 * RETRY_BUDGET_SLOTS * NS_SEC) {
-        begin(b, rules, now); /* after a long silence only the floor is left, whatever there was */
-        return;
-    }
+    if (!b->begun_)
+        begin(b, FIRST / RETRY_BUDGET_SLOTS, now);
+    if (now - b->slot_ > 2 * RETRY_BUDGET_SLOTS * NS_SEC)
+        begin(b, rules->floor, now); /* after a long silence only the floor is left, whatever there was */
     while (now - b->slot_ >= NS_SEC)
         next_slot(b, rules);
 }

@@ -77,7 +77,7 @@ struct retry_budget_rules {
     unsigned floor; /* retries per 1,000 seconds that a route with hardly any traffic has, too   */
 };
 
-/* 15 % of the requests, and three in ten seconds at least. */
+/* 15 % of the requests, and three in ten seconds at least. A new account has ten to begin with. */
 extern const struct retry_budget_rules retry_budget_usual;
 
 enum { RETRY_BUDGET_SLOTS = 10 }; /* of one second each: what was not used in that time is gone */
