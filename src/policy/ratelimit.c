@@ -54,12 +54,12 @@ static void pass_reset(struct rate_account *a, ns_t now)
 {
     struct rate_window *w = &a->window;
 
-    if (!w->has_reset || now < w->reset)
+    if (w->has_reset && now < w->reset)
         return;
-    if (now - a->learned > BELIEVED) {
+    if (now - a->learned > BELIEVED)
         w->has_limit = w->has_remaining = w->has_reset = false;
+    if (!w->has_reset)
         return;
-    }
     w->has_remaining = w->has_limit;
     w->remaining = a->told_remaining = w->limit;
     a->told = w->reset;
@@ -163,17 +163,19 @@ static bool shows_growth(const struct rate_account *a, const struct rate_window 
     return same_window && stamp->at >= a->told && w->remaining > a->told_remaining;
 }
 
-static void learn(struct rate_credential *c, const struct rate_window *told, const struct rate_stamp *stamp, ns_t now)
+static void learn(struct rate_credential *c, const struct rate_rules *rules, const struct rate_window *told,
+                  const struct rate_stamp *stamp, ns_t now)
 {
-    struct rate_account *a = account_of(c, told);
+    struct rate_account *a = told->has_remaining ? account_of(c, told) : NULL;
     struct rate_window w = *told;
 
-    if (!a || !w.has_remaining)
+    if (!a)
         return;
     if (!w.has_reset) { /* at the latest, then */
         w.has_reset = true;
         w.reset = ns_add(now, w.span ? w.span : ASSUMED_SPAN);
     }
+    w.reset = ns_min(w.reset, ns_add(now, rules->hint_max));
     if (w.reset <= now)
         w.remaining = w.has_limit ? w.limit : w.remaining; /* it is full by now */
     if (!a->fixed && shows_growth(a, &w, stamp, now))
@@ -230,7 +232,7 @@ bool rate_answered(struct rate_credential *c, const struct rate_rules *rules, co
 
     end_rest(c, now);
     for (unsigned i = 0; reading && i < reading->count; i++)
-        learn(c, &reading->windows[i], stamp, now);
+        learn(c, rules, &reading->windows[i], stamp, now);
     if (c->state == RATE_RETIRED)
         return false;
     switch (cause_meaning(cause)->key) {

@@ -20,7 +20,7 @@ struct rate_rules {
     ns_t park,
         park_max; /* after a 429 that does not say for how long: `park`, twice as long each time in a row, up to park_max */
     ns_t quota;    /* after spent quota, likewise                                                    */
-    ns_t hint_max; /* a longer rest that the provider names is cut to this                           */
+    ns_t hint_max; /* a longer rest, or a later reset, that the provider names is cut to this */
 };
 
 /* 2 s to a minute; quota 5 minutes; hints up to a day. */

@@ -119,6 +119,39 @@ TEST(ratelimit_rests_for_a_minute_at_most_where_no_reset_is_told)
     CHECK_EQ(rate_gate(&c, &small, 2 * NS_SEC).at, 3602 * NS_SEC);
 }
 
+/* Of a month's quota, say, or of nonsense: once a day it is tried again. */
+TEST(ratelimit_believes_in_no_reset_that_is_more_than_a_day_away)
+{
+    struct rate_credential c = {0};
+    struct rate_reading r = told(RATE_REQUESTS, 0, 0, NS_NEVER);
+
+    answer(&c, CAUSE_OK, &r, NS_SEC);
+    CHECK_EQ(rate_gate(&c, &small, 86400 * NS_SEC).answer, RATE_NEVER);
+    CHECK_EQ(rate_gate(&c, &small, 86401 * NS_SEC).answer, RATE_ALLOWED);
+}
+
+TEST(ratelimit_keeps_no_account_of_a_limit_that_does_not_say_what_is_left)
+{
+    struct rate_credential c = {0};
+    struct rate_reading r = told(RATE_REQUESTS, 10, 0, 60 * NS_SEC);
+
+    r.windows[0].has_remaining = false;
+    for (int i = 0; i < 20; i++)
+        answer(&c, CAUSE_OK, &r, NS_SEC);
+    CHECK_EQ(c.account_count, 0);
+    CHECK_EQ(rate_gate(&c, &small, NS_SEC).answer, RATE_ALLOWED);
+}
+
+TEST(ratelimit_forgets_a_limit_whose_reset_is_over_and_does_not_come_again)
+{
+    struct rate_credential c = {0};
+    struct rate_reading r = told(RATE_TOKENS, 10, 10, NS_SEC);
+
+    answer(&c, CAUSE_OK, &r, NS_SEC);
+    CHECK_EQ(rate_gate(&c, &small, 600 * NS_SEC).answer, RATE_NEVER);
+    CHECK_EQ(rate_gate(&c, &small, 602 * NS_SEC).answer, RATE_ALLOWED);
+}
+
 TEST(ratelimit_parks_until_the_provider_says)
 {
     struct rate_credential c = {0};
