@@ -93,7 +93,7 @@ static ns_t enough_at(const struct rate_account *a, uint64_t cost)
     uint64_t grows = less(w->limit, a->told_remaining), missing = less(cost, w->remaining);
     if (!a->refills || grows == 0 || missing >= grows)
         return w->reset;
-    return a->told + (ns_t)((double)(w->reset - a->told) * ((double)missing / (double)grows)) + 1;
+    return a->told + (ns_t)((double)(w->reset - a->told) * ((double)missing / (double)grows)) + NS_MS; /* rounding */
 }
 
 static void end_rest(struct rate_credential *c, ns_t now)
@@ -206,13 +206,15 @@ static void park(struct rate_credential *c, const struct rate_rules *rules, enum
     ns_t first = cause == CAUSE_QUOTA ? rules->quota : rules->park;
     ns_t most = cause == CAUSE_QUOTA ? rules->hint_max : rules->park_max;
     ns_t told = !reading ? 0 : reading->has_retry ? reading->retry_at : spent_until(reading);
-    ns_t span = c->parks >= 32 || first > (most >> c->parks) ? most : first << c->parks;
+    bool again = c->state == RATE_PARKED; /* refused, too, but under way before: counts as one */
+    unsigned doublings = again ? c->parks - 1 : c->parks;
+    ns_t span = doublings >= 32 || first > (most >> doublings) ? most : first << doublings;
 
     if (told > now)
         span = ns_min(told - now, rules->hint_max);
     ns_t until = ns_add(now, span);
-    c->until = c->state == RATE_PARKED && c->until > until ? c->until : until;
-    if (c->state != RATE_PARKED) { /* refusals of requests that were under way already count once */
+    c->until = again && c->until > until ? c->until : until;
+    if (!again) {
         c->parks++;
         c->since = now;
     }

@@ -128,6 +128,27 @@ TEST(fair_queue_serves_the_urgent_first_but_starves_nobody)
     drain(&q);
 }
 
+TEST(fair_queue_owes_nothing_to_who_has_left)
+{
+    struct fair_queue q;
+    struct fair_flow a = {.weight = 1}, b = {.weight = 1};
+    struct fair_entry gone = {.tokens = 1000, .level = 1, .start_by = NS_NEVER};
+    uint64_t tokens, before = 0;
+
+    fair_queue_init(&q, 0);
+    for (int i = 0; i < 50; i++)
+        fair_queue_push(&q, usual, &a, entry(1000, 0), 0);
+    fair_queue_push(&q, usual, &b, &gone, 0);
+    for (int i = 0; i < 19; i++) /* one more, and it would be its turn */
+        CHECK(pop_flow(&q, 0, &tokens) == &a);
+    fair_queue_remove(&q, &gone);
+    fair_queue_push(&q, usual, &b, entry(1000, 1), 0);
+    while (pop_flow(&q, 0, &tokens) == &a)
+        before++;
+    CHECK_EQ(before, 20);
+    drain(&q);
+}
+
 TEST(fair_queue_makes_a_flow_pay_for_what_it_really_took)
 {
     struct fair_queue q;
@@ -208,6 +229,10 @@ TEST(fair_queue_estimates_the_wait_and_refuses_who_would_be_too_late)
     CHECK_LT(fair_queue_wait(&q, &small, 1), NS_SEC); /* its share is half, and it has nothing before it */
     CHECK_LT(fair_queue_wait(&q, &crowd, 0), NS_SEC);
     CHECK_GT(fair_queue_wait(&q, &small, 2), 9 * NS_SEC);
+    for (int i = 0; i < 20; i++)
+        fair_queue_push(&q, usual, &small, entry(1000, 1), now);
+    CHECK_GT(fair_queue_wait(&q, &small, 1), 3500 * NS_MS); /* twice its own 20,000 tokens, for the crowd has half */
+    CHECK_LT(fair_queue_wait(&q, &small, 1), 4500 * NS_MS);
     e.start_by = now + 5 * NS_SEC;
     e.level = 1;
     CHECK_EQ(fair_queue_push(&q, usual, &crowd, &e, now), FAIR_TOO_LATE);

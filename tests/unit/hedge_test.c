@@ -147,4 +147,9 @@ TEST(hedge_account_lets_free_requests_be_hedged)
         taken += hedge_take(&a, usual, 0);
     }
     CHECK_EQ(taken, 20);
+    for (int i = 0; i < 10000; i++)
+        hedge_request(&a, usual, 0);
+    for (taken = 0; hedge_take(&a, usual, 0); taken++) {
+    }
+    CHECK_EQ(taken, 10);
 }

@@ -205,6 +205,33 @@ TEST(outlier_ignores_late_news_from_before_its_ejection)
     CHECK_EQ(o.state, OUTLIER_PROBING);
 }
 
+TEST(outlier_window_slides)
+{
+    struct outlier o = {0};
+
+    attempt(&o, &three, CAUSE_OK, 0);
+    for (int i = 0; i < 6; i++) { /* the first window's time is over in the middle of it */
+        ns_t now = (i < 4 ? 95 : 105) * NS_SEC / 10;
+        attempt(&o, &three, CAUSE_OK, now);
+        attempt(&o, &three, CAUSE_EMPTY, now);
+    }
+    CHECK_EQ(o.state, OUTLIER_EJECTED);
+}
+
+TEST(outlier_may_eject_one_of_two_whatever_the_share)
+{
+    struct outlier_rules tenth = *usual;
+    struct outlier_peers two = {.count = 2}, one = {.count = 1};
+    struct outlier o = {0};
+
+    tenth.share_max = 100;
+    for (int i = 0; i < 5; i++)
+        outlier_ended(&o, &tenth, &one, outlier_sent(&o, 0), CAUSE_CONNECT, 0);
+    CHECK_EQ(o.state, OUTLIER_IN_USE);
+    outlier_ended(&o, &tenth, &two, outlier_sent(&o, 0), CAUSE_CONNECT, 0);
+    CHECK_EQ(o.state, OUTLIER_EJECTED);
+}
+
 TEST(outlier_stays_in_use_when_enough_of_its_peers_are_out)
 {
     struct outlier o = {0}, alone = {0};

@@ -126,8 +126,9 @@ TEST(price_saturates_and_a_model_without_price_is_free)
     CHECK_EQ(price_of(&p, &t, PRICE_BATCH), UINT64_MAX);
     CHECK_EQ(price_of(&p, &t, PRICE_PRIORITY), UINT64_MAX);
     struct price_step dear[] = {{0, PLAIN(UINT64_MAX - 1, UINT64_MAX - 1)}};
-    p = (struct price){dear, 1, {0}};
+    p = (struct price){dear, 1, {[PRICE_FLEX] = 16}}; /* a power of two: products that wrapped would be nothing */
     CHECK_EQ(price_of(&p, &t, PRICE_STANDARD), UINT64_MAX);
+    CHECK_EQ(price_of(&p, &t, PRICE_FLEX), UINT64_MAX);
     t = (struct price_tokens){.input = 1000000};
     CHECK_EQ(price_of(&p, &t, PRICE_STANDARD), UINT64_MAX - 1);
     p = (struct price){NULL, 0, {0}};

@@ -194,6 +194,69 @@ TEST(ratelimit_parks_longer_each_time_where_nothing_is_said)
     CHECK_EQ(c.why, CAUSE_QUOTA);
 }
 
+TEST(ratelimit_counts_refusals_of_what_was_under_way_once)
+{
+    struct rate_credential c = {0};
+    struct rate_stamp early = rate_sent(&c, &small, 0);
+
+    answer(&c, CAUSE_RATE_LIMITED, NULL, NS_SEC);
+    answer(&c, CAUSE_RATE_LIMITED, NULL, NS_SEC);
+    CHECK_EQ(c.until, 3 * NS_SEC);
+    CHECK_EQ(c.parks, 1);
+    rate_answered(&c, usual, &early, CAUSE_OK, NULL, 2 * NS_SEC); /* sent before: proves nothing */
+    answer(&c, CAUSE_RATE_LIMITED, NULL, 4 * NS_SEC);
+    CHECK_EQ(c.until, 8 * NS_SEC);
+}
+
+TEST(ratelimit_tells_limits_of_different_spans_apart)
+{
+    struct rate_credential c = {0};
+    struct rate_reading r = told(RATE_REQUESTS, 10, 5, 60 * NS_SEC);
+
+    r.windows[1] = r.windows[0];
+    r.windows[0].span = 60 * NS_SEC;
+    r.windows[1].span = 86400 * NS_SEC;
+    r.windows[1].remaining = 0;
+    r.windows[1].reset = 9000 * NS_SEC;
+    r.count = 2;
+    answer(&c, CAUSE_OK, &r, 0);
+    answer(&c, CAUSE_OK, &r, 0);
+    CHECK_EQ(c.account_count, 2);
+    CHECK_EQ(rate_gate(&c, &small, 0).at, 9000 * NS_SEC);
+}
+
+TEST(ratelimit_believes_a_bucket_until_a_429)
+{
+    struct rate_credential c = {0};
+    struct rate_reading r = told(RATE_REQUESTS, 60, 10, 50 * NS_SEC);
+
+    answer(&c, CAUSE_OK, &r, 0);
+    struct rate_stamp old = rate_sent(&c, &small, 0);
+    r = told(RATE_REQUESTS, 60, 11, 50 * NS_SEC);
+    answer(&c, CAUSE_OK, &r, NS_SEC); /* sent later, and more is left: it fills */
+    CHECK(c.accounts[0].refills);
+    for (int i = 0; i < 11; i++)
+        (void)!rate_sent(&c, &small, NS_SEC).at;
+    struct rate_verdict v = rate_gate(&c, &small, NS_SEC);
+    CHECK_EQ(v.answer, RATE_WAIT);
+    CHECK_LE(v.at, 2 * NS_SEC + NS_MS); /* 49 in 49 s */
+    CHECK_EQ(rate_gate(&c, &small, v.at).answer, RATE_ALLOWED);
+    r = told(RATE_REQUESTS, 60, 0, 50 * NS_SEC);
+    answer(&c, CAUSE_RATE_LIMITED, &r, 2 * NS_SEC);
+    CHECK(!c.accounts[0].refills);
+    r = told(RATE_REQUESTS, 60, 30, 99 * NS_SEC);
+    answer(&c, CAUSE_OK, &r, 51 * NS_SEC);
+    r = told(RATE_REQUESTS, 60, 35, 99 * NS_SEC);
+    answer(&c, CAUSE_OK, &r, 52 * NS_SEC);
+    CHECK(!c.accounts[0].refills);
+    c = (struct rate_credential){0};
+    r = told(RATE_REQUESTS, 60, 10, 50 * NS_SEC);
+    answer(&c, CAUSE_OK, &r, NS_SEC);
+    r.windows[0].remaining = 15; /* of a request that was sent before: late, not more */
+    rate_answered(&c, usual, &old, CAUSE_OK, &r, 2 * NS_SEC);
+    CHECK(!c.accounts[0].refills);
+}
+
 TEST(ratelimit_retires_a_credential_that_is_refused)
 {
     struct rate_credential c = {0};

@@ -334,6 +334,39 @@ TEST(strategy_least_latency_prefers_the_faster_and_lets_load_decide_between_equa
     CHECK_EQ(strategy_choose(named("least-latency"), &ask).chosen, 1);
 }
 
+TEST(strategy_least_latency_does_not_tell_apart_what_differs_by_noise)
+{
+    unsigned times[2] = {0};
+
+    fill(2);
+    pool.all[0].time_per_unit = 1.1e6;
+    for (uint64_t draw = 0; draw < 1000; draw++) {
+        struct strategy_ask ask = ask_pool(prng_scatter(draw));
+        struct strategy_decision d = strategy_choose(named("least-latency"), &ask);
+        CHECK(d.probability == 0.5);
+        times[d.chosen]++;
+    }
+    CHECK_GT(times[0], 400);
+    CHECK_GT(times[1], 400);
+}
+
+TEST(strategy_least_busy_draws_among_equals)
+{
+    unsigned times[4] = {0};
+
+    fill(5);
+    pool.all[4].in_flight_tokens = 1;
+    for (uint64_t draw = 0; draw < 4000; draw++) {
+        struct strategy_ask ask = ask_pool(prng_scatter(draw));
+        struct strategy_decision d = strategy_choose(named("least-busy"), &ask);
+        CHECK_LT(d.chosen, 4);
+        CHECK(d.probability == 0.25);
+        times[d.chosen]++;
+    }
+    for (size_t i = 0; i < 4; i++)
+        CHECK_GT(times[i], 850);
+}
+
 TEST(strategy_least_latency_knows_that_a_cached_prompt_is_short)
 {
     fill(2);
@@ -352,12 +385,13 @@ TEST(strategy_least_latency_knows_that_a_cached_prompt_is_short)
 TEST(strategy_least_latency_touches_two_of_a_thousand)
 {
     fill(1000);
-    for (uint64_t draw = 0; draw < 100; draw++) {
+    for (uint64_t draw = 0; draw < 5000; draw++) { /* the same is drawn twice in one of a thousand */
         struct strategy_ask ask = ask_pool(prng_scatter(draw));
         pool.reads = 0;
         struct strategy_decision d = strategy_choose(named("least-latency"), &ask);
         CHECK_LE(pool.reads, 4);
         CHECK_EQ(d.examined, pool.reads);
+        CHECK_NE(d.seen[0].index, d.seen[d.seen_count - 1].index);
         pool.reads = 0;
         d = strategy_choose(named("least-busy"), &ask);
         CHECK_EQ(pool.reads, 16);

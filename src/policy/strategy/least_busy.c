@@ -54,8 +54,7 @@ static bool consider_some(struct least *least, const struct strategy_ask *ask, s
         size_t i = strategy_sample(ask, d, p, NEEDS_LOAD, &c);
         if (i == STRATEGY_NONE)
             return false;
-        if (i != least->index) /* drawn twice, it is no equal of itself */
-            consider(least, d, p, i, load(ask, &c));
+        consider(least, d, p, i, load(ask, &c));
     }
     return true;
 }
