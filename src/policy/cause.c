@@ -41,7 +41,7 @@ static const struct cause_meaning meanings[CAUSES] = {
                             AGAIN_HERE | AGAIN_OTHER_KEY | AGAIN_ELSEWHERE, CAUSE_HEALTH_GOOD, CAUSE_KEY_PARK,
                             FALLBACK_RATE_LIMIT, .waits_long = true},
     [CAUSE_QUOTA] = {"quota", "the account's quota is spent", AGAIN_OTHER_KEY | AGAIN_ELSEWHERE, CAUSE_HEALTH_GOOD,
-                     CAUSE_KEY_PARK, FALLBACK_RATE_LIMIT},
+                     .key = CAUSE_KEY_PARK, .fallback = FALLBACK_RATE_LIMIT},
     [CAUSE_AUTH] = {"auth", "the provider does not accept the credential", AGAIN_OTHER_KEY | AGAIN_ELSEWHERE,
                     .key = CAUSE_KEY_RETIRE, .fallback = FALLBACK_ANY},
     [CAUSE_NOT_FOUND] = {"not_found", "the provider does not know the model or the path", AGAIN_ELSEWHERE,

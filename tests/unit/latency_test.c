@@ -53,8 +53,7 @@ TEST(latency_of_equal_replicas_looks_equal_under_noise)
             latency_add(&b, usual, prng_lognormal(&p, 400, 0.3), now);
         }
         double ra = latency_read(&a, usual, 0, now), rb = latency_read(&b, usual, 0, now);
-        CHECK(ra > 250 && ra < 800);
-        unequal += !near(ra, rb, 0.15);
+        unequal += !near(ra, rb, 0.15) || !near(ra, 420, 0.2);
     }
     CHECK_LT(unequal, rounds / 10);
 }

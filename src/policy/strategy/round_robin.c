@@ -42,7 +42,7 @@ static void choose(const struct strategy_ask *ask, struct strategy_decision *d)
             strategy_tally_add(&tally, i, weight);
             common = weight == common ? common : common_factor(weight, common);
         }
-    if (tally.sum == 0)
+    if (common == 0) /* all are excluded: weights are not 0 */
         return;
     uint64_t round = tally.sum / common;
     uint64_t left = (uint64_t)((unsigned __int128)(ask->turn % round) * stride_of(round) % round) * common;
