@@ -1,5 +1,5 @@
 /*
- * writer.c - lines from loops to a file, through rings and one thread.
+ * writer.c - lines from loops to a sink, through rings and one thread.
  *
  * Idea. Each loop is the only producer of a ring of bytes, the thread the only consumer: no lock, no allocation, one copy. Lines lie end
  * to end, so the thread writes many with one call, straight from the ring. Whole lines only are published, so it may stop
@@ -12,7 +12,7 @@
  *
  * Threads without a loop share one ring, under a lock.
  *
- * Not here: what a line says (base/log, observe/).
+ * Not here: where lines end up (writer_file.c, store/segments), what a line says (base/log, observe/).
  */
 #include "rt/writer.h"
 
@@ -45,14 +45,12 @@ struct ring {
 };
 
 struct writer {
-    const struct seams *seams;
-    char *path;
-    int h;
-    bool is_stream; /* stdout, stderr: neither reopened nor closed */
-    bool is_direct; /* simulation: no thread                       */
+    const struct writer_sink *sink;
+    void *ctx;
+    bool is_direct; /* simulation: no thread */
     atomic_bool reopen, stopping;
     _Atomic int state;     /* enum state */
-    _Atomic uint64_t lost; /* lines that the disk refused */
+    _Atomic uint64_t lost; /* lines that the sink could not keep */
     sem_t wake;
     pthread_t thread;
     pthread_mutex_t shared_lock; /* producers of the last ring */
@@ -63,39 +61,19 @@ struct writer {
 
 static void reopen_if_asked(struct writer *w)
 {
-    const struct seams *s = w->seams;
-
-    if (!atomic_exchange(&w->reopen, false) || w->is_stream)
-        return;
-    int h = s->disk->open(s->ctx, w->path, DISK_WRITE | DISK_CREATE | DISK_APPEND);
-    if (h < 0)
-        return;
-    s->disk->close(s->ctx, w->h);
-    w->h = h;
+    if (atomic_exchange(&w->reopen, false) && w->sink->reopen)
+        w->sink->reopen(w->ctx);
 }
 
-static uint64_t count_lines(const char *p, size_t n)
+static void hand_over(struct writer *w, const char *p, size_t n)
 {
-    uint64_t lines = 0;
-    for (size_t i = 0; i < n; i++)
-        lines += p[i] == '\n';
-    return lines;
+    (void)atomic_fetch_add(&w->lost, w->sink->write(w->ctx, p, n));
 }
 
-/* Write `n` bytes, or count the lines that could not be. */
-static void write_bytes(struct writer *w, const char *p, size_t n)
+static void flush(struct writer *w)
 {
-    const struct seams *s = w->seams;
-
-    while (n > 0) {
-        ssize_t put = s->disk->pwrite(s->ctx, w->h, p, n, DISK_HERE);
-        if (put <= 0) {
-            (void)atomic_fetch_add(&w->lost, count_lines(p, n));
-            return;
-        }
-        p += put;
-        n -= (size_t)put;
-    }
+    if (w->sink->flush)
+        (void)atomic_fetch_add(&w->lost, w->sink->flush(w->ctx));
 }
 
 static bool drain_ring(struct writer *w, struct ring *r)
@@ -109,7 +87,7 @@ static bool drain_ring(struct writer *w, struct ring *r)
     while (tail != head) {
         size_t at = tail % RING_BYTES;
         size_t n = head - tail < RING_BYTES - at ? head - tail : RING_BYTES - at;
-        write_bytes(w, r->bytes + at, n);
+        hand_over(w, r->bytes + at, n);
         tail += n;
     }
     atomic_store_explicit(&r->tail, tail, memory_order_release);
@@ -125,6 +103,8 @@ static bool drain(struct writer *w)
         if (r && drain_ring(w, r))
             found = true;
     }
+    if (found)
+        flush(w);
     return found;
 }
 
@@ -238,7 +218,8 @@ static bool put_direct(struct writer *w, struct str line)
     uint64_t lost = atomic_load(&w->lost);
 
     reopen_if_asked(w);
-    write_bytes(w, line.p, line.n);
+    hand_over(w, line.p, line.n);
+    flush(w);
     return atomic_load(&w->lost) == lost;
 }
 
@@ -284,20 +265,7 @@ uint64_t writer_dropped(const struct writer *w)
 
 /* ---- life ---- */
 
-static err_t open_target(struct writer *w, const char *path)
-{
-    const struct seams *s = w->seams;
-
-    w->is_stream = strcmp(path, "stdout") == 0 || strcmp(path, "stderr") == 0;
-    if (w->is_stream) {
-        w->h = strcmp(path, "stdout") == 0 ? 1 : 2;
-        return OK;
-    }
-    w->h = s->disk->open(s->ctx, path, DISK_WRITE | DISK_CREATE | DISK_APPEND);
-    return w->h < 0 ? fail(E_IO, "cannot open %s: %s", path, strerrordesc_np(-w->h)) : OK;
-}
-
-static err_t start_thread(struct writer *w)
+static err_t start_thread(struct writer *w, const char *name)
 {
     sigset_t all, before;
 
@@ -308,36 +276,30 @@ static err_t start_thread(struct writer *w)
     int e = pthread_create(&w->thread, NULL, writer_main, w);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (e != 0)
-        return fail(E_IO, "cannot start a thread to write %s: %s", w->path, strerrordesc_np(e));
-    (void)pthread_setname_np(w->thread, "writer");
+        return fail(E_IO, "cannot start the thread '%s': %s", name, strerrordesc_np(e));
+    (void)pthread_setname_np(w->thread, name);
     return OK;
 }
 
 static void writer_free(struct writer *w)
 {
-    if (!w->is_stream && w->h >= 0)
-        w->seams->disk->close(w->seams->ctx, w->h);
     for (unsigned i = 0; i < RINGS; i++)
         mem_free(atomic_load(&w->rings[i]));
     (void)sem_destroy(&w->wake);
     (void)pthread_mutex_destroy(&w->shared_lock);
-    mem_free(w->path);
     mem_free(w);
 }
 
-err_t writer_open(const char *path, struct writer **ret)
+err_t writer_start(const char *name, const struct writer_sink *sink, void *ctx, struct writer **ret)
 {
     struct writer *w = NEW(struct writer);
 
-    w->seams = loop_seams();
-    w->is_direct = w->seams->simulated;
-    w->path = mem_dup(path, strlen(path));
-    w->h = -1;
+    w->sink = sink;
+    w->ctx = ctx;
+    w->is_direct = loop_seams()->simulated;
     (void)sem_init(&w->wake, 0, 0);
     (void)pthread_mutex_init(&w->shared_lock, NULL);
-    err_t e = open_target(w, path);
-    if (e == OK)
-        e = start_thread(w);
+    err_t e = start_thread(w, name);
     if (e != OK) {
         writer_free(w);
         return e;
@@ -355,5 +317,6 @@ void writer_close(struct writer *w)
         (void)sem_post(&w->wake);
         (void)pthread_join(w->thread, NULL);
     }
+    w->sink->close(w->ctx);
     writer_free(w);
 }
