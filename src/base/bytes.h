@@ -38,6 +38,12 @@ static inline void be32_put(char *to, uint32_t v)
     memcpy(to, &v, sizeof v);
 }
 
+static inline void be64_put(char *to, uint64_t v)
+{
+    v = __builtin_bswap64(v);
+    memcpy(to, &v, sizeof v);
+}
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the functions above swap");
 
 #endif

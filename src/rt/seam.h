@@ -90,6 +90,7 @@ struct disk_ops {
     int (*stat)(void *ctx, const char *path, struct disk_stat *ret);
     int (*rename)(void *ctx, const char *from, const char *to);
     int (*remove)(void *ctx, const char *path);
+    int (*make_dir)(void *ctx, const char *path); /* one level, mode 0750; 0 also if it is there */
     void (*close)(void *ctx, int h);
     /* Names in a directory, without "." and "..", NUL-separated into `to`; returns bytes used or -ENOSPC. */
     ssize_t (*list)(void *ctx, const char *path, char *to, size_t cap);

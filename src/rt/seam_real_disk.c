@@ -86,6 +86,11 @@ static int real_remove(void *ctx UNUSED, const char *path)
     return unlink(path) == 0 ? 0 : -errno;
 }
 
+static int real_make_dir(void *ctx UNUSED, const char *path)
+{
+    return mkdir(path, 0750) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
 static void real_close(void *ctx UNUSED, int h)
 {
     (void)close(h);
@@ -129,6 +134,7 @@ const struct disk_ops disk_real = {
     .stat = real_stat,
     .rename = real_rename,
     .remove = real_remove,
+    .make_dir = real_make_dir,
     .close = real_close,
     .list = real_list,
 };

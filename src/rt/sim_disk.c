@@ -296,6 +296,11 @@ static int disk_remove(void *ctx, const char *path)
     return 0;
 }
 
+static int disk_make_dir(void *ctx, const char *path UNUSED)
+{
+    return struck(ctx, true); /* a file's path makes it */
+}
+
 static void disk_close(void *ctx, int h)
 {
     struct sim_world *w = ctx;
@@ -375,6 +380,7 @@ const struct disk_ops sim_disk_ops = {
     .rename = disk_rename,
     .remove = disk_remove,
     .close = disk_close,
+    .make_dir = disk_make_dir,
     .list = disk_list,
 };
 

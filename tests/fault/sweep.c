@@ -267,6 +267,7 @@ static const struct seams *wrap(const struct seams *inner)
                              .stat = f_stat,
                              .rename = f_rename,
                              .remove = f_remove,
+                             .make_dir = inner->disk->make_dir,
                              .close = inner->disk->close,
                              .list = f_list};
     outer = *inner;
