@@ -1,0 +1,356 @@
+/*
+ * record.c - structs to bytes and back, to JSON, by a table.
+ *
+ * Not here: which structs there are (facts_log.c), where records are kept (store/segments).
+ */
+#include "observe/record.h"
+
+#include "base/bytes.h"
+#include "codec/json_out.h"
+
+#include <string.h>
+
+enum { HEAD = 5, VARINT_MAX = 10, LIST_MAX = 4096 };
+
+/* --- writing --- */
+
+static void put_varint(struct buf *to, uint64_t v)
+{
+    char *p = buf_reserve(to, VARINT_MAX);
+
+    if (!p)
+        return; /* the buf remembers */
+    char *at = p;
+    for (; v >= 0x80; v >>= 7)
+        *at++ = (char)(v | 0x80);
+    *at++ = (char)v;
+    to->n += (size_t)(at - p);
+}
+
+static uint64_t zigzag(int64_t v)
+{
+    return (uint64_t)v << 1 ^ (uint64_t)(v >> 63);
+}
+
+static uint32_t float_bits(double d)
+{
+    float f = (float)d;
+    uint32_t bits;
+
+    memcpy(&bits, &f, sizeof bits);
+    return bits;
+}
+
+static void put_fields(const struct record_type *t, const char *facts, struct buf *to);
+
+static void put_list(const struct record_field *f, const char *facts, struct buf *to)
+{
+    const char *items;
+    size_t count;
+
+    memcpy(&items, facts + f->offset, sizeof items);
+    memcpy(&count, facts + f->count_offset, sizeof count);
+    count = count < LIST_MAX ? count : LIST_MAX;
+    put_varint(to, count);
+    for (size_t i = 0; i < count; i++) {
+        char *room = buf_reserve(to, 2);
+        size_t at = to->n;
+        to->n += room ? 2 : 0;
+        put_fields(f->items, items + i * f->items->size, to);
+        if (!to->overflow && to->n - at - 2 <= UINT16_MAX)
+            be16_put(to->p + at, (uint16_t)(to->n - at - 2));
+        else
+            to->overflow = true; /* an item is too long */
+    }
+}
+
+/* Any whole number or truth as 64 bits. */
+static int64_t number_of(const struct record_field *f, const char *facts)
+{
+    const char *at = facts + f->offset;
+    int64_t wide;
+    int narrow;
+    unsigned natural;
+    bool truth;
+
+    switch (f->kind) {
+    case RECORD_U64:
+    case RECORD_I64:
+        memcpy(&wide, at, sizeof wide);
+        return wide;
+    case RECORD_UINT:
+        memcpy(&natural, at, sizeof natural);
+        return natural;
+    case RECORD_INT:
+    case RECORD_ENUM:
+        memcpy(&narrow, at, sizeof narrow);
+        return narrow;
+    case RECORD_BOOL:
+        memcpy(&truth, at, sizeof truth);
+        return truth;
+    case RECORD_FLOAT:
+    case RECORD_STR:
+    case RECORD_LIST:
+        break;
+    }
+    return 0;
+}
+
+static bool is_signed(enum record_kind kind)
+{
+    return kind == RECORD_I64 || kind == RECORD_INT || kind == RECORD_ENUM;
+}
+
+static void put_field(const struct record_field *f, const char *facts, struct buf *to)
+{
+    struct str text;
+    double real;
+
+    if (f->kind == RECORD_STR) {
+        memcpy(&text, facts + f->offset, sizeof text);
+        put_varint(to, text.n);
+        (void)buf_add(to, text);
+    } else if (f->kind == RECORD_FLOAT) {
+        memcpy(&real, facts + f->offset, sizeof real);
+        put_varint(to, float_bits(real));
+    } else if (f->kind == RECORD_LIST) {
+        put_list(f, facts, to);
+    } else {
+        int64_t n = number_of(f, facts);
+        put_varint(to, is_signed(f->kind) ? zigzag(n) : (uint64_t)n);
+    }
+}
+
+static void put_fields(const struct record_type *t, const char *facts, struct buf *to)
+{
+    put_varint(to, t->field_count);
+    for (size_t i = 0; i < t->field_count; i++)
+        put_field(&t->fields[i], facts, to);
+}
+
+err_t record_write(const struct record_type *t, const void *facts, struct buf *to)
+{
+    size_t at = to->n;
+    char *head = buf_reserve(to, HEAD);
+
+    if (!head)
+        return buf_status(to);
+    head[4] = (char)t->id;
+    to->n += HEAD;
+    put_fields(t, facts, to);
+    TRY(buf_status(to));
+    be32_put(to->p + at, (uint32_t)(to->n - at));
+    return OK;
+}
+
+/* --- reading --- */
+
+struct reading {
+    struct str rest;
+    struct arena *arena;
+    bool bad;
+};
+
+static uint64_t take_varint(struct reading *r)
+{
+    uint64_t v = 0;
+
+    for (unsigned i = 0; i < r->rest.n && i < VARINT_MAX; i++) {
+        unsigned char c = (unsigned char)r->rest.p[i];
+        v |= (uint64_t)(c & 0x7f) << (7 * i);
+        if (c < 0x80) {
+            r->rest = str_slice(r->rest, i + 1, r->rest.n);
+            return v;
+        }
+    }
+    r->bad = true;
+    return 0;
+}
+
+static struct str take_text(struct reading *r)
+{
+    uint64_t n = take_varint(r);
+
+    if (r->bad || n > r->rest.n) {
+        r->bad = true;
+        return STR_NONE;
+    }
+    struct str text = str_slice(r->rest, 0, n);
+    r->rest = str_slice(r->rest, n, r->rest.n);
+    return text;
+}
+
+static void take_fields(const struct record_type *t, struct reading *r, char *ret);
+
+static void take_item(const struct record_type *t, struct reading *r, char *ret)
+{
+    size_t n = r->rest.n >= 2 ? be16_get(r->rest.p) : SIZE_MAX - 2;
+
+    if (2 + n > r->rest.n) {
+        r->bad = true;
+        return;
+    }
+    struct reading item = {.rest = str_slice(r->rest, 2, 2 + n), .arena = r->arena};
+    take_fields(t, &item, ret);
+    r->bad = item.bad;
+    r->rest = str_slice(r->rest, 2 + n, r->rest.n);
+}
+
+static void take_list(const struct record_field *f, struct reading *r, char *ret)
+{
+    uint64_t count = take_varint(r);
+    char *items = NULL;
+
+    if (r->bad || count > LIST_MAX || count > r->rest.n) { /* an item takes more than a byte */
+        r->bad = true;
+        return;
+    }
+    size_t n = count;
+    if (n)
+        items = arena_zalloc(r->arena, n * f->items->size);
+    for (size_t i = 0; i < n && !r->bad; i++)
+        take_item(f->items, r, items + i * f->items->size);
+    memcpy(ret + f->offset, &items, sizeof items);
+    memcpy(ret + f->count_offset, &n, sizeof n);
+}
+
+static void set_number(const struct record_field *f, uint64_t bits, char *ret)
+{
+    int64_t wide = is_signed(f->kind) ? (int64_t)(bits >> 1) ^ -(int64_t)(bits & 1) : (int64_t)bits;
+    int narrow = (int)wide;
+    unsigned natural = (unsigned)wide;
+    bool truth = wide != 0;
+
+    switch (f->kind) {
+    case RECORD_U64:
+    case RECORD_I64:
+        memcpy(ret + f->offset, &wide, sizeof wide);
+        break;
+    case RECORD_UINT:
+        memcpy(ret + f->offset, &natural, sizeof natural);
+        break;
+    case RECORD_INT:
+    case RECORD_ENUM:
+        memcpy(ret + f->offset, &narrow, sizeof narrow);
+        break;
+    case RECORD_BOOL:
+        memcpy(ret + f->offset, &truth, sizeof truth);
+        break;
+    case RECORD_FLOAT:
+    case RECORD_STR:
+    case RECORD_LIST:
+        break;
+    }
+}
+
+static void take_field(const struct record_field *f, struct reading *r, char *ret)
+{
+    if (f->kind == RECORD_STR) {
+        struct str text = take_text(r);
+        memcpy(ret + f->offset, &text, sizeof text);
+    } else if (f->kind == RECORD_FLOAT) {
+        uint32_t bits = (uint32_t)take_varint(r);
+        float f32;
+        memcpy(&f32, &bits, sizeof f32);
+        double real = (double)f32;
+        memcpy(ret + f->offset, &real, sizeof real);
+    } else if (f->kind == RECORD_LIST) {
+        take_list(f, r, ret);
+    } else {
+        set_number(f, take_varint(r), ret);
+    }
+}
+
+/* Fields behind those that this table knows are left out. */
+static void take_fields(const struct record_type *t, struct reading *r, char *ret)
+{
+    uint64_t count = take_varint(r);
+
+    for (size_t i = 0; i < count && i < t->field_count && !r->bad; i++)
+        take_field(&t->fields[i], r, ret);
+}
+
+int record_type_of(struct str record)
+{
+    return record.n > HEAD && be32_get(record.p) == record.n ? (unsigned char)record.p[4] : -1;
+}
+
+err_t record_read(const struct record_type *t, struct str record, struct arena *arena, void *ret)
+{
+    struct reading r = {.rest = str_slice(record, HEAD, record.n), .arena = arena};
+
+    if (record_type_of(record) != t->id)
+        return fail(E_PROTOCOL, "this is no record of type '%s'", t->name);
+    memset(ret, 0, t->size);
+    take_fields(t, &r, ret);
+    return r.bad ? fail(E_PROTOCOL, "a record of type '%s' is damaged", t->name) : OK;
+}
+
+/* --- JSON --- */
+
+static void tell_fields(const struct record_type *t, const char *facts, struct json_out *o);
+
+static void tell_list(const struct record_field *f, const char *facts, struct json_out *o)
+{
+    const char *items;
+    size_t count;
+
+    memcpy(&items, facts + f->offset, sizeof items);
+    memcpy(&count, facts + f->count_offset, sizeof count);
+    json_open(o, '[');
+    for (size_t i = 0; i < count; i++)
+        tell_fields(f->items, items + i * f->items->size, o);
+    json_close(o, ']');
+}
+
+static void tell_field(const struct record_field *f, const char *facts, struct json_out *o)
+{
+    struct str text;
+    double real;
+
+    switch (f->kind) {
+    case RECORD_U64:
+    case RECORD_UINT:
+        json_put_u64(o, (uint64_t)number_of(f, facts));
+        break;
+    case RECORD_I64:
+    case RECORD_INT:
+        json_put_i64(o, number_of(f, facts));
+        break;
+    case RECORD_BOOL:
+        json_put_bool(o, number_of(f, facts) != 0);
+        break;
+    case RECORD_ENUM:
+        json_put_str(o, str_from_c(f->word((int)number_of(f, facts))));
+        break;
+    case RECORD_FLOAT:
+        memcpy(&real, facts + f->offset, sizeof real);
+        json_put_double(o, real);
+        break;
+    case RECORD_STR:
+        memcpy(&text, facts + f->offset, sizeof text);
+        json_put_str(o, text);
+        break;
+    case RECORD_LIST:
+        tell_list(f, facts, o);
+        break;
+    }
+}
+
+static void tell_fields(const struct record_type *t, const char *facts, struct json_out *o)
+{
+    json_open(o, '{');
+    for (size_t i = 0; i < t->field_count; i++) {
+        json_key(o, str_from_c(t->fields[i].name));
+        tell_field(&t->fields[i], facts, o);
+    }
+    json_close(o, '}');
+}
+
+err_t record_json(const struct record_type *t, const void *facts, struct buf *to)
+{
+    struct json_out o = {.to = to};
+
+    tell_fields(t, facts, &o);
+    return buf_status(to);
+}

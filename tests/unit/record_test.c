@@ -1,0 +1,148 @@
+/* record_test.c - structs to bytes and back: every kind of field, other versions of a table, damage. */
+#include "observe/record.h"
+
+#include "base/bytes.h"
+#include "test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct part {
+    struct str name;
+    double score;
+};
+struct whole {
+    uint64_t big;
+    int64_t span;
+    unsigned count;
+    int code;
+    bool yes;
+    double share;
+    struct str name;
+    int fruit;
+    struct part *parts;
+    size_t part_count;
+};
+
+static const char *fruit_name(int fruit)
+{
+    return fruit == 1 ? "pear" : "apple";
+}
+
+static const struct record_field part_fields[] = {
+    RECORD_FIELD(struct part, name, RECORD_STR, "name"),
+    RECORD_FIELD(struct part, score, RECORD_FLOAT, "score"),
+};
+static const struct record_type part_type = {
+    .name = "part", .fields = part_fields, .field_count = 2, .size = sizeof(struct part)};
+static const struct record_type short_part_type = {
+    .name = "part", .fields = part_fields, .field_count = 1, .size = sizeof(struct part)};
+
+#define FIELDS(parts_type)                                                                                             \
+    {                                                                                                                  \
+        RECORD_FIELD(struct whole, big, RECORD_U64, "big"),                                                            \
+        RECORD_FIELD(struct whole, span, RECORD_I64, "span"),                                                          \
+        RECORD_FIELD(struct whole, count, RECORD_UINT, "count"),                                                       \
+        RECORD_FIELD(struct whole, code, RECORD_INT, "code"),                                                          \
+        RECORD_FIELD(struct whole, yes, RECORD_BOOL, "yes"),                                                           \
+        RECORD_FIELD(struct whole, share, RECORD_FLOAT, "share"),                                                      \
+        {.name = "parts",                                                                                              \
+         .kind = RECORD_LIST,                                                                                          \
+         .offset = offsetof(struct whole, parts),                                                                      \
+         .items = &(parts_type),                                                                                       \
+         .count_offset = offsetof(struct whole, part_count)},                                                          \
+        RECORD_FIELD(struct whole, name, RECORD_STR, "name"),                                                          \
+        {.name = "fruit", .kind = RECORD_ENUM, .offset = offsetof(struct whole, fruit), .word = fruit_name},           \
+    }
+static const struct record_field whole_fields[] = FIELDS(part_type), old_fields[] = FIELDS(short_part_type);
+enum { FIELD_COUNT = 9 };
+static const struct record_type whole_type = {
+    .id = 7, .name = "whole", .fields = whole_fields, .field_count = FIELD_COUNT, .size = sizeof(struct whole)};
+static const struct record_type old_type = {
+    .id = 7, .name = "whole", .fields = old_fields, .field_count = FIELD_COUNT - 1, .size = sizeof(struct whole)};
+
+static struct part parts[] = {{STR_INIT("a"), 0.5}, {STR_INIT("b\"c"), -2}};
+static const struct whole sample = {.big = UINT64_MAX,
+                                    .span = INT64_MIN,
+                                    .count = 4000000000u,
+                                    .code = -5,
+                                    .yes = true,
+                                    .share = 0.25,
+                                    .name = STR_INIT("n"),
+                                    .fruit = 1,
+                                    .parts = parts,
+                                    .part_count = 2};
+
+TEST(record_gives_back_every_kind_of_field)
+{
+    struct arena a CLEANUP(arena_release);
+    struct buf b CLEANUP(buf_release) = BUF_INIT(4096), json CLEANUP(buf_release) = BUF_INIT(4096);
+    struct whole got;
+
+    arena_init(&a, 1 << 20);
+    CHECK_OK(record_write(&whole_type, &sample, &b));
+    CHECK_EQ(record_type_of(buf_str(&b)), 7);
+    CHECK_EQ(be32_get(b.p), b.n);
+    CHECK_OK(record_read(&whole_type, buf_str(&b), &a, &got));
+    CHECK(got.big == sample.big && got.span == sample.span && got.count == sample.count && got.code == -5 && got.yes);
+    CHECK(got.share == 0.25 && got.fruit == 1 && got.part_count == 2 && got.parts[1].score == -2);
+    CHECK_STR(got.name, "n");
+    CHECK_STR(got.parts[1].name, "b\"c");
+    CHECK_OK(record_json(&whole_type, &got, &json));
+    CHECK_STR(buf_str(&json),
+              "{\"big\":18446744073709551615,\"span\":-9223372036854775808,\"count\":4000000000,\"code\":-5,"
+              "\"yes\":true,\"share\":0.25,\"parts\":[{\"name\":\"a\",\"score\":0.5},{\"name\":\"b\\\"c\",\"score\":"
+              "-2}],\"name\":\"n\",\"fruit\":\"pear\"}");
+}
+
+TEST(record_tables_may_grow)
+{
+    struct arena a CLEANUP(arena_release);
+    struct buf b CLEANUP(buf_release) = BUF_INIT(4096);
+    struct whole got;
+
+    arena_init(&a, 1 << 20);
+    CHECK_OK(record_write(&old_type, &sample, &b)); /* old writer, new reader */
+    CHECK_OK(record_read(&whole_type, buf_str(&b), &a, &got));
+    CHECK(got.fruit == 0 && got.part_count == 2 && got.parts[0].score == 0);
+    CHECK_STR(got.name, "n");
+    buf_clear(&b);
+    CHECK_OK(record_write(&whole_type, &sample, &b)); /* new writer, old reader */
+    CHECK_OK(record_read(&old_type, buf_str(&b), &a, &got));
+    CHECK_STR(got.parts[1].name, "b\"c");
+    CHECK_STR(got.name, "n");
+    CHECK(got.parts[1].score == 0 && got.fruit == 0);
+}
+
+TEST(record_that_is_damaged_is_refused_or_read_but_never_beyond_its_end)
+{
+    struct arena a CLEANUP(arena_release);
+    struct buf b CLEANUP(buf_release) = BUF_INIT(4096);
+    struct whole got;
+    size_t refused = 0;
+
+    arena_init(&a, 64 << 20);
+    CHECK_OK(record_write(&whole_type, &sample, &b));
+    for (size_t n = 0; n < b.n; n++) { /* cut: the pieces are copied to blocks of their own size */
+        char *piece = malloc(n ? n : 1);
+        memcpy(piece, b.p, n);
+        if (n > 4)
+            be32_put(piece, (uint32_t)n);
+        CHECK_ERR(record_read(&whole_type, str_of(piece, n), &a, &got), E_PROTOCOL);
+        free(piece);
+    }
+    for (size_t at = 5; at < b.n; at++)
+        for (unsigned bit = 0; bit < 8; bit++) {
+            b.p[at] = (char)(b.p[at] ^ (1 << bit));
+            refused += record_read(&whole_type, buf_str(&b), &a, &got) != OK;
+            b.p[at] = (char)(b.p[at] ^ (1 << bit));
+        }
+    CHECK(refused > 20);
+}
+
+TEST(record_too_long_for_its_buffer_is_not_written)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(40);
+
+    CHECK_ERR(record_write(&whole_type, &sample, &b), E_TOO_LARGE);
+}
