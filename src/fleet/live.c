@@ -1,0 +1,423 @@
+/*
+ * live.c - folding events of attempts into what decisions read.
+ *
+ * Idea. The policies' states (policy/outlier.h, latency.h, retry.h) are plain structs; one lock per deployment or route makes an event one step. After
+ * each step the few figures that decisions need are published as single words, so that reading a thousand deployments takes no lock. What changes by time
+ * alone (an ejection ends, a probe may be sent, traffic rises again) is published as instants, and the reader compares.
+ *
+ * The lock is held for some hundred nanoseconds and never across anything that waits, so a loop that meets it spins.
+ *
+ * Peers of a deployment are summed up per route, at most every REFRESH: exact figures of a moment ago are as good, and the cost does not grow with the
+ * number of requests.
+ */
+#include "fleet/live.h"
+
+#include "base/map.h"
+#include "base/mem.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#define REFRESH (100 * NS_MS)
+#define DIGEST_HALF_LIFE (60 * NS_SEC)
+
+enum { PEERS_MAX = 64 /* of a large route, so many are looked at for the median */, DIGEST_LEAST = 20 };
+
+struct spin {
+    atomic_flag taken;
+};
+
+struct live_deployment {
+    struct live *live;
+    char *name;
+    size_t name_n;
+    _Atomic unsigned refs;
+
+    /* published */
+    _Atomic int state; /* enum outlier_state */
+    _Atomic ns_t until, since;
+    _Atomic bool probe_free;
+    _Atomic unsigned in_flight;
+    _Atomic uint64_t in_flight_tokens;
+    _Atomic double per_unit, per_token; /* as of the last sample */
+    _Atomic ns_t sampled;
+
+    struct spin lock;
+    /* under the lock */
+    struct outlier outlier;
+    struct latency first, token;
+    struct latency_digest digest;
+    uint64_t sent, causes[CAUSES];
+};
+
+struct live_route {
+    struct live *live;
+    char *name;
+    size_t name_n;
+    _Atomic unsigned refs;
+    _Atomic uint64_t turn;
+
+    struct spin lock;
+    /* under the lock */
+    struct retry_budget budget;
+    struct live_deployment **deployments;
+    size_t count;
+    struct outlier_peers peers; /* all of them, with the median over all */
+    ns_t refreshed;
+};
+
+struct live {
+    struct spin lock;
+    struct map deployments, routes; /* by name */
+};
+
+static void spin_take(struct spin *s)
+{
+    while (atomic_flag_test_and_set_explicit(&s->taken, memory_order_acquire))
+        ;
+}
+
+static void spin_free(struct spin *s)
+{
+    atomic_flag_clear_explicit(&s->taken, memory_order_release);
+}
+
+/* --- life --- */
+
+struct live *live_new(void)
+{
+    return NEW(struct live);
+}
+
+void live_free(struct live *l)
+{
+    if (!l)
+        return;
+    map_release(&l->deployments);
+    map_release(&l->routes);
+    mem_free(l);
+}
+
+struct live_deployment *live_deployment_ref(struct live *l, struct str name)
+{
+    spin_take(&l->lock);
+    struct live_deployment *d = map_get(&l->deployments, name);
+    if (!d) {
+        d = NEW(struct live_deployment);
+        d->live = l;
+        d->name = mem_dup(name.p, name.n);
+        d->name_n = name.n;
+        d->probe_free = true;
+        map_put(&l->deployments, str_of(d->name, name.n), d);
+    }
+    atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed);
+    spin_free(&l->lock);
+    return d;
+}
+
+void live_deployment_unref(struct live_deployment *d)
+{
+    if (!d)
+        return;
+    struct live *l = d->live;
+    spin_take(&l->lock);
+    bool last = atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) == 1;
+    if (last)
+        map_remove(&l->deployments, str_of(d->name, d->name_n));
+    spin_free(&l->lock);
+    if (!last)
+        return;
+    mem_free(d->name);
+    mem_free(d);
+}
+
+struct live_route *live_route_ref(struct live *l, struct str name)
+{
+    spin_take(&l->lock);
+    struct live_route *r = map_get(&l->routes, name);
+    if (!r) {
+        r = NEW(struct live_route);
+        r->live = l;
+        r->name = mem_dup(name.p, name.n);
+        r->name_n = name.n;
+        map_put(&l->routes, str_of(r->name, name.n), r);
+    }
+    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+    spin_free(&l->lock);
+    return r;
+}
+
+void live_route_unref(struct live_route *r)
+{
+    if (!r)
+        return;
+    struct live *l = r->live;
+    spin_take(&l->lock);
+    bool last = atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1;
+    if (last)
+        map_remove(&l->routes, str_of(r->name, r->name_n));
+    spin_free(&l->lock);
+    if (!last)
+        return;
+    mem_free(r->deployments);
+    mem_free(r->name);
+    mem_free(r);
+}
+
+/* --- what decisions read --- */
+
+static void publish(struct live_deployment *d, const struct live_rules *rules, ns_t now)
+{
+    struct outlier ahead = d->outlier;
+
+    atomic_store_explicit(&d->state, (int)d->outlier.state, memory_order_relaxed);
+    atomic_store_explicit(&d->since, d->outlier.since, memory_order_relaxed);
+    atomic_store_explicit(&d->until, d->outlier.until, memory_order_relaxed);
+    /* whether a probe may be sent, now or when the ejection ends */
+    ns_t then = d->outlier.state == OUTLIER_EJECTED ? d->outlier.until : now;
+    atomic_store_explicit(&d->probe_free, outlier_admits(&ahead, &rules->outlier, then), memory_order_relaxed);
+    atomic_store_explicit(&d->per_unit, d->first.mean, memory_order_relaxed);
+    atomic_store_explicit(&d->per_token, d->token.mean, memory_order_relaxed);
+    atomic_store_explicit(&d->sampled, d->first.at, memory_order_relaxed);
+}
+
+static enum exclusion exclusion_of(const struct live_deployment *d, ns_t now)
+{
+    int state = atomic_load_explicit(&d->state, memory_order_relaxed);
+
+    switch ((enum outlier_state)state) {
+    case OUTLIER_IN_USE:
+    case OUTLIER_STARTING:
+        return EXCLUDED_NOT;
+    case OUTLIER_EJECTED:
+        if (now < atomic_load_explicit(&d->until, memory_order_relaxed))
+            return EXCLUDED_EJECTED;
+        break;
+    case OUTLIER_PROBING:
+    case OUTLIER_STATES:
+        break;
+    }
+    return atomic_load_explicit(&d->probe_free, memory_order_relaxed) ? EXCLUDED_NOT : EXCLUDED_PROBING;
+}
+
+static double share_of(const struct live_deployment *d, const struct live_rules *rules, ns_t now)
+{
+    const struct outlier_rules *o = &rules->outlier;
+
+    switch ((enum outlier_state)atomic_load_explicit(&d->state, memory_order_relaxed)) {
+    case OUTLIER_STARTING:
+        return slow_start(atomic_load_explicit(&d->since, memory_order_relaxed), o->start, o->start_least, now);
+    case OUTLIER_EJECTED: /* it is over, or nobody asks */
+    case OUTLIER_PROBING:
+        return o->start_least;
+    case OUTLIER_IN_USE:
+    case OUTLIER_STATES:
+        break;
+    }
+    return 1;
+}
+
+void live_read(const struct live_deployment *d, const struct live_rules *rules, unsigned needs, ns_t now,
+               struct strategy_candidate *to)
+{
+    to->excluded = exclusion_of(d, now);
+    to->slow_start = share_of(d, rules, now);
+    if (needs & NEEDS_LOAD) {
+        to->in_flight = atomic_load_explicit(&d->in_flight, memory_order_relaxed);
+        to->in_flight_tokens = atomic_load_explicit(&d->in_flight_tokens, memory_order_relaxed);
+    }
+    if (needs & NEEDS_LATENCY) {
+        ns_t at = atomic_load_explicit(&d->sampled, memory_order_relaxed);
+        struct latency first = {.mean = atomic_load_explicit(&d->per_unit, memory_order_relaxed), .at = at};
+        struct latency token = {.mean = atomic_load_explicit(&d->per_token, memory_order_relaxed), .at = at};
+        to->time_per_unit = latency_read(&first, &rules->latency, 0, now);
+        to->time_per_token = latency_read(&token, &rules->latency, 0, now);
+    }
+}
+
+/* --- an attempt --- */
+
+enum exclusion live_send(struct live_deployment *d, const struct live_rules *rules, uint64_t input_tokens,
+                         uint64_t output_tokens, ns_t now, struct live_attempt *ret)
+{
+    enum exclusion why = EXCLUDED_NOT;
+
+    *ret = (struct live_attempt){.sent = now, .input_tokens = input_tokens, .tokens = input_tokens + output_tokens};
+    spin_take(&d->lock);
+    if (outlier_admits(&d->outlier, &rules->outlier, now)) {
+        ret->deployment = d;
+        ret->stamp = outlier_sent(&d->outlier, now);
+        d->sent++;
+    } else {
+        why = d->outlier.state == OUTLIER_EJECTED ? EXCLUDED_EJECTED : EXCLUDED_PROBING;
+    }
+    publish(d, rules, now);
+    spin_free(&d->lock);
+    if (why == EXCLUDED_NOT) {
+        atomic_fetch_add_explicit(&d->in_flight, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&d->in_flight_tokens, ret->tokens, memory_order_relaxed);
+    }
+    return why;
+}
+
+void live_first_token(struct live_attempt *a, const struct live_rules *rules, uint64_t cached, ns_t now)
+{
+    struct live_deployment *d = a->deployment;
+    uint64_t uncached = a->input_tokens > cached ? a->input_tokens - cached : 0;
+    ns_t took = now - a->sent;
+
+    if (!d || a->first)
+        return;
+    a->first = now;
+    spin_take(&d->lock);
+    latency_add(&d->first, &rules->latency, (double)took / latency_units(uncached), now);
+    latency_digest_add(&d->digest, DIGEST_HALF_LIFE, latency_of_base(took, uncached), now);
+    publish(d, rules, now);
+    spin_free(&d->lock);
+}
+
+/* --- peers --- */
+
+/* Sum up a route's deployments. Under the route's lock. */
+static void refresh(struct live_route *r, ns_t now)
+{
+    double times[PEERS_MAX];
+    size_t measured = 0;
+    struct outlier_peers all = {.count = (unsigned)r->count};
+
+    for (size_t i = 0; i < r->count; i++) {
+        const struct live_deployment *d = r->deployments[i];
+        enum outlier_state state = (enum outlier_state)atomic_load_explicit(&d->state, memory_order_relaxed);
+        double time = atomic_load_explicit(&d->per_unit, memory_order_relaxed);
+        all.out += state == OUTLIER_EJECTED || state == OUTLIER_PROBING;
+        if (time > 0 && measured < PEERS_MAX)
+            times[measured++] = time;
+    }
+    all.measured = (unsigned)measured;
+    all.median = outlier_median(times, measured);
+    r->peers = all;
+    r->refreshed = now;
+}
+
+/* The peers of `d`, which counts as one of them, but not as one to be compared with. */
+static struct outlier_peers peers_of(struct live_route *r, const struct live_deployment *d, ns_t now)
+{
+    struct outlier_peers peers = {.count = 1};
+
+    if (!r)
+        return peers;
+    spin_take(&r->lock);
+    if (!r->refreshed || now - r->refreshed >= REFRESH)
+        refresh(r, now);
+    peers = r->peers;
+    spin_free(&r->lock);
+    if (peers.measured && atomic_load_explicit(&d->per_unit, memory_order_relaxed) > 0)
+        peers.measured--;
+    return peers;
+}
+
+static void expire_peers(struct live_route *r)
+{
+    if (!r)
+        return;
+    spin_take(&r->lock);
+    r->refreshed = 0;
+    spin_free(&r->lock);
+}
+
+void live_end(struct live_attempt *a, struct live_route *route, const struct live_rules *rules, enum cause cause,
+              uint64_t output, ns_t last, ns_t now)
+{
+    struct live_deployment *d = a->deployment;
+
+    if (!d)
+        return;
+    struct outlier_peers peers = peers_of(route, d, now);
+    spin_take(&d->lock);
+    enum outlier_state before = d->outlier.state;
+    outlier_ended(&d->outlier, &rules->outlier, &peers, a->stamp, cause, now);
+    if (a->first && d->outlier.state == OUTLIER_IN_USE)
+        outlier_slow(&d->outlier, &rules->outlier, &peers, latency_read(&d->first, &rules->latency, 0, now), now);
+    if (a->first && output > 1 && last > a->first)
+        latency_add(&d->token, &rules->latency, (double)(last - a->first) / (double)(output - 1), now);
+    d->causes[cause]++;
+    bool changed = d->outlier.state != before;
+    publish(d, rules, now);
+    spin_free(&d->lock);
+    atomic_fetch_sub_explicit(&d->in_flight, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&d->in_flight_tokens, a->tokens, memory_order_relaxed);
+    if (changed) /* who is judged next must know how many are out */
+        expire_peers(route);
+    a->deployment = NULL;
+}
+
+/* --- a route --- */
+
+void live_route_set(struct live_route *r, struct live_deployment *const *deployments, size_t count)
+{
+    struct live_deployment **copy = mem_alloc((count + 1) * sizeof *copy);
+
+    for (size_t i = 0; i < count; i++)
+        copy[i] = deployments[i];
+    spin_take(&r->lock);
+    struct live_deployment **old = r->deployments;
+    r->deployments = copy;
+    r->count = count;
+    r->refreshed = 0;
+    spin_free(&r->lock);
+    mem_free(old);
+}
+
+uint64_t live_route_turn(struct live_route *r)
+{
+    return atomic_fetch_add_explicit(&r->turn, 1, memory_order_relaxed);
+}
+
+void live_route_request(struct live_route *r, const struct live_rules *rules, ns_t now)
+{
+    spin_take(&r->lock);
+    retry_budget_request(&r->budget, &rules->budget, now);
+    spin_free(&r->lock);
+}
+
+bool live_route_may_retry(struct live_route *r, const struct live_rules *rules, ns_t now)
+{
+    spin_take(&r->lock);
+    bool may = retry_budget_allows(&r->budget, &rules->budget, now);
+    spin_free(&r->lock);
+    return may;
+}
+
+bool live_route_take_retry(struct live_route *r, const struct live_rules *rules, ns_t now)
+{
+    spin_take(&r->lock);
+    bool taken = retry_budget_take(&r->budget, &rules->budget, now);
+    spin_free(&r->lock);
+    return taken;
+}
+
+void live_route_return_retry(struct live_route *r, const struct live_rules *rules, ns_t now)
+{
+    spin_take(&r->lock);
+    retry_budget_return(&r->budget, &rules->budget, now);
+    spin_free(&r->lock);
+}
+
+/* --- for people --- */
+
+void live_report(struct live_deployment *d, const struct live_rules *rules, ns_t now, struct live_report *ret)
+{
+    spin_take(&d->lock);
+    (void)outlier_at(&d->outlier, now);
+    publish(d, rules, now);
+    *ret = (struct live_report){.health = d->outlier,
+                                .sent = d->sent,
+                                .first_token_per_unit = latency_read(&d->first, &rules->latency, 0, now),
+                                .per_token = latency_read(&d->token, &rules->latency, 0, now),
+                                .p50 = latency_digest_quantile(&d->digest, 0.5, DIGEST_LEAST),
+                                .p95 = latency_digest_quantile(&d->digest, 0.95, DIGEST_LEAST)};
+    memcpy(ret->causes, d->causes, sizeof ret->causes);
+    spin_free(&d->lock);
+    ret->in_flight = atomic_load_explicit(&d->in_flight, memory_order_relaxed);
+    ret->in_flight_tokens = atomic_load_explicit(&d->in_flight_tokens, memory_order_relaxed);
+}

@@ -1,0 +1,90 @@
+/*
+ * live.h - how deployments fare: what attempts have taught, folded into the state that decisions read.
+ *
+ * One per process, shared by all loops, and older than any configuration: a deployment keeps what is known of it when the configuration is
+ * loaded anew. Nothing here suspends, allocates on a request's way, or knows the time: it is handed in.
+ *
+ * Consistency: events are folded one at a time, under a short lock per deployment or route. Decisions read without a lock what the last event of each
+ * deployment published, each figure for itself: two figures may be of moments a few microseconds apart, never of a half-folded event. Admission is
+ * decided anew, under the lock, when an attempt is sent (live_send), so a race between decisions cannot send two probes where one is allowed.
+ */
+#ifndef FLEET_LIVE_H
+#define FLEET_LIVE_H
+
+#include "policy/latency.h"
+#include "policy/outlier.h"
+#include "policy/retry.h"
+#include "policy/strategy.h"
+
+struct live;
+struct live_deployment;
+struct live_route;
+
+struct live_rules {
+    struct outlier_rules outlier;
+    struct latency_rules latency;
+    struct retry_budget_rules budget;
+};
+
+struct live *live_new(void);
+/* Nobody holds a deployment or route of it any more. */
+void live_free(struct live *l);
+
+/* The state of the deployment, or route, of that name, new if there was none. Counted, from any thread; looks up under a lock: when a configuration is
+ * loaded, not while requests wait. */
+struct live_deployment *live_deployment_ref(struct live *l, struct str name);
+void live_deployment_unref(struct live_deployment *d);
+struct live_route *live_route_ref(struct live *l, struct str name);
+void live_route_unref(struct live_route *r);
+
+/* --- an attempt --- */
+
+/* What an attempt takes along from live_send() to live_end(). */
+struct live_attempt {
+    struct live_deployment *deployment; /* NULL: none is under way */
+    struct outlier_stamp stamp;
+    ns_t sent;
+    uint64_t input_tokens, tokens; /* estimated: of its input, and all together */
+    ns_t first;                    /* when its first token came; 0: not yet */
+};
+
+/* An attempt is about to be sent: count it in. EXCLUDED_NOT, or why it may not be after all. */
+enum exclusion live_send(struct live_deployment *d, const struct live_rules *rules, uint64_t input_tokens,
+                         uint64_t output_tokens, ns_t now, struct live_attempt *ret) MUST_CHECK;
+/* Its first token is there. `cached`: input tokens that were in the provider's cache, if that is known by now. */
+void live_first_token(struct live_attempt *a, const struct live_rules *rules, uint64_t cached, ns_t now);
+/* It has ended. `output`: tokens of its answer; `last`: when the last of them came. `route` tells its peers. */
+void live_end(struct live_attempt *a, struct live_route *route, const struct live_rules *rules, enum cause cause,
+              uint64_t output, ns_t last, ns_t now);
+
+/* --- a route --- */
+
+/* Its deployments: who is judged together. At a configuration's load; the array is copied, the deployments are not counted: the caller holds them for as
+ * long as the route has them. */
+void live_route_set(struct live_route *r, struct live_deployment *const *deployments, size_t count);
+/* The number of this decision, from 0. */
+uint64_t live_route_turn(struct live_route *r);
+/* A request came. */
+void live_route_request(struct live_route *r, const struct live_rules *rules, ns_t now);
+bool live_route_may_retry(struct live_route *r, const struct live_rules *rules, ns_t now);
+/* Take a retry's price, if it is there; and give it back when the retry has succeeded. */
+bool live_route_take_retry(struct live_route *r, const struct live_rules *rules, ns_t now) MUST_CHECK;
+void live_route_return_retry(struct live_route *r, const struct live_rules *rules, ns_t now);
+
+/* --- reading --- */
+
+/* What strategies ask of a deployment; fills what is known here: exclusion, slow start, load, latency. Weight, tier, id and cost are the caller's. */
+void live_read(const struct live_deployment *d, const struct live_rules *rules, unsigned needs, ns_t now,
+               struct strategy_candidate *to);
+
+/* For people and metrics: one deployment, as of now, consistent in itself. */
+struct live_report {
+    struct outlier health;
+    unsigned in_flight;
+    uint64_t in_flight_tokens, sent, causes[CAUSES];
+    double first_token_per_unit, per_token; /* ns; 0: unknown */
+    ns_t p50, p95;                          /* of times to first token; 0: unknown */
+};
+void live_report(struct live_deployment *d, const struct live_rules *rules, ns_t now, struct live_report *ret);
+
+#endif

@@ -1,0 +1,223 @@
+/* live_test.c - folded state of deployments: what decisions read after events, also of several threads. */
+#include "fleet/live.h"
+
+#include "base/mem.h"
+#include "rt/threads.h"
+#include "test.h"
+
+static struct live_rules rules(void)
+{
+    return (struct live_rules){
+        .outlier = outlier_rules_usual, .latency = latency_rules_usual, .budget = retry_budget_usual};
+}
+
+struct fleet {
+    struct live *live;
+    struct live_rules rules;
+    struct live_deployment *d[3];
+    struct live_route *route;
+    ns_t now;
+};
+
+static void fleet_open(struct fleet *f)
+{
+    static const char *const names[] = {"p/a", "p/b", "p/c"};
+
+    *f = (struct fleet){.live = live_new(), .rules = rules(), .now = 1000 * NS_SEC};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        f->d[i] = live_deployment_ref(f->live, str_from_c(names[i]));
+    f->route = live_route_ref(f->live, STR("chat"));
+    live_route_set(f->route, f->d, ARRAY_LEN(names));
+}
+
+static void fleet_close(struct fleet *f)
+{
+    for (size_t i = 0; i < ARRAY_LEN(f->d); i++)
+        live_deployment_unref(f->d[i]);
+    live_route_unref(f->route);
+    live_free(f->live);
+}
+
+/* One whole attempt at deployment `i`. */
+static enum exclusion attempt(struct fleet *f, size_t i, enum cause cause, ns_t first_token)
+{
+    struct live_attempt a;
+    enum exclusion why = live_send(f->d[i], &f->rules, 500, 100, f->now, &a);
+
+    if (why != EXCLUDED_NOT)
+        return why;
+    f->now += first_token;
+    if (cause == CAUSE_OK)
+        live_first_token(&a, &f->rules, 0, f->now);
+    f->now += NS_SEC;
+    live_end(&a, f->route, &f->rules, cause, 101, f->now, f->now);
+    return EXCLUDED_NOT;
+}
+
+static struct strategy_candidate seen(const struct fleet *f, size_t i)
+{
+    struct strategy_candidate c = {.weight = 1};
+    live_read(f->d[i], &f->rules, NEEDS_LOAD | NEEDS_LATENCY, f->now, &c);
+    return c;
+}
+
+TEST(live_tells_what_a_deployment_took)
+{
+    struct fleet f;
+
+    fleet_open(&f);
+    CHECK(seen(&f, 0).time_per_unit == 0 && seen(&f, 0).slow_start == 1);
+    CHECK_EQ(attempt(&f, 0, CAUSE_OK, 100 * NS_MS), EXCLUDED_NOT);
+    struct strategy_candidate c = seen(&f, 0);
+    CHECK(c.time_per_unit > 99e3 && c.time_per_unit < 101e3); /* 100 ms over 500 + 500 units */
+    CHECK(c.time_per_token > 9.9e6 && c.time_per_token < 10.1e6);
+    CHECK_EQ(c.in_flight, 0);
+    CHECK_EQ(seen(&f, 1).time_per_unit == 0, true);
+    fleet_close(&f);
+}
+
+TEST(live_counts_what_is_under_way)
+{
+    struct fleet f;
+    struct live_attempt a, b;
+
+    fleet_open(&f);
+    CHECK_EQ(live_send(f.d[0], &f.rules, 10, 5, f.now, &a), EXCLUDED_NOT);
+    CHECK_EQ(live_send(f.d[0], &f.rules, 20, 5, f.now, &b), EXCLUDED_NOT);
+    CHECK_EQ(seen(&f, 0).in_flight, 2);
+    CHECK_EQ(seen(&f, 0).in_flight_tokens, 40);
+    live_end(&a, f.route, &f.rules, CAUSE_CANCELLED, 0, 0, f.now);
+    live_end(&a, f.route, &f.rules, CAUSE_CANCELLED, 0, 0, f.now); /* ended once is ended */
+    CHECK_EQ(seen(&f, 0).in_flight, 1);
+    live_end(&b, NULL, &f.rules, CAUSE_OK, 3, f.now, f.now);
+    CHECK_EQ(seen(&f, 0).in_flight_tokens, 0);
+    struct live_report r;
+    live_report(f.d[0], &f.rules, f.now, &r);
+    CHECK(r.sent == 2 && r.causes[CAUSE_CANCELLED] == 1 && r.causes[CAUSE_OK] == 1);
+    fleet_close(&f);
+}
+
+TEST(live_takes_out_who_is_ill_and_lets_one_probe_through)
+{
+    struct fleet f;
+    struct live_attempt probe, second;
+
+    fleet_open(&f);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(attempt(&f, 0, CAUSE_SERVER_ERROR, 0), EXCLUDED_NOT);
+    CHECK_EQ(seen(&f, 0).excluded, EXCLUDED_EJECTED);
+    CHECK_EQ(attempt(&f, 0, CAUSE_OK, 0), EXCLUDED_EJECTED);
+    f.now += 5 * NS_SEC;
+    CHECK_EQ(seen(&f, 0).excluded, EXCLUDED_NOT); /* nothing happened but time */
+    CHECK_EQ(live_send(f.d[0], &f.rules, 1, 1, f.now, &probe), EXCLUDED_NOT);
+    CHECK_EQ(seen(&f, 0).excluded, EXCLUDED_PROBING);
+    CHECK_EQ(live_send(f.d[0], &f.rules, 1, 1, f.now, &second), EXCLUDED_PROBING);
+    CHECK(second.deployment == NULL);
+    live_end(&probe, f.route, &f.rules, CAUSE_OK, 1, f.now, f.now);
+    CHECK_EQ(attempt(&f, 0, CAUSE_OK, NS_MS), EXCLUDED_NOT);
+    struct strategy_candidate c = seen(&f, 0);
+    CHECK(c.excluded == EXCLUDED_NOT && c.slow_start < 0.2);
+    f.now += 15 * NS_SEC;
+    CHECK(seen(&f, 0).slow_start > 0.4 && seen(&f, 0).slow_start < 0.7);
+    fleet_close(&f);
+}
+
+TEST(live_does_not_take_out_for_limits_or_clients_errors)
+{
+    struct fleet f;
+
+    fleet_open(&f);
+    for (int i = 0; i < 50; i++)
+        CHECK_EQ(attempt(&f, 0, i % 2 ? CAUSE_RATE_LIMITED : CAUSE_CLIENT_ERROR, 0), EXCLUDED_NOT);
+    CHECK_EQ(seen(&f, 0).excluded, EXCLUDED_NOT);
+    fleet_close(&f);
+}
+
+TEST(live_takes_out_who_is_much_slower_than_its_peers)
+{
+    struct fleet f;
+    unsigned out = 0;
+
+    fleet_open(&f);
+    for (int i = 0; i < 30; i++) {
+        (void)attempt(&f, 1, CAUSE_OK, 100 * NS_MS);
+        (void)attempt(&f, 2, CAUSE_OK, 120 * NS_MS);
+        out += attempt(&f, 0, CAUSE_OK, 2500 * NS_MS) != EXCLUDED_NOT;
+    }
+    CHECK(out > 0);
+    CHECK_EQ(seen(&f, 1).excluded, EXCLUDED_NOT);
+    fleet_close(&f);
+}
+
+TEST(live_state_outlives_a_configuration_that_is_replaced)
+{
+    struct fleet f;
+
+    fleet_open(&f);
+    for (int i = 0; i < 5; i++)
+        (void)attempt(&f, 0, CAUSE_CONNECT, 0);
+    struct live_deployment *again = live_deployment_ref(f.live, STR("p/a")); /* the next one names it, too */
+    CHECK(again == f.d[0]);
+    live_deployment_unref(f.d[0]);
+    CHECK_EQ(seen(&f, 0).excluded, EXCLUDED_EJECTED);
+    live_deployment_unref(again); /* nobody names it any more */
+    f.d[0] = live_deployment_ref(f.live, STR("p/a"));
+    CHECK_EQ(seen(&f, 0).excluded, EXCLUDED_NOT);
+    fleet_close(&f);
+}
+
+TEST(live_retries_have_a_budget_per_route)
+{
+    struct fleet f;
+    unsigned taken = 0;
+
+    fleet_open(&f);
+    for (int i = 0; i < 1000; i++) {
+        live_route_request(f.route, &f.rules, f.now);
+        taken += live_route_take_retry(f.route, &f.rules, f.now);
+        f.now += NS_MS;
+    }
+    CHECK(taken >= 100 && taken <= 170);
+    CHECK(live_route_turn(f.route) == 0 && live_route_turn(f.route) == 1);
+    fleet_close(&f);
+}
+
+/* --- several threads at once --- */
+
+enum { THREADS = 3, ROUNDS = 20000 };
+static struct fleet shared;
+
+static err_t hammer(unsigned index, void *ctx UNUSED)
+{
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct live_attempt a;
+        ns_t now = shared.now + i * NS_MS;
+        struct strategy_candidate c = {.weight = 1};
+        size_t which = (i + index) % 3;
+        live_read(shared.d[which], &shared.rules, NEEDS_LOAD | NEEDS_LATENCY, now, &c);
+        if (live_send(shared.d[which], &shared.rules, 10, 10, now, &a) != EXCLUDED_NOT)
+            continue;
+        live_first_token(&a, &shared.rules, 0, now + NS_MS);
+        live_end(&a, shared.route, &shared.rules, i % 7 ? CAUSE_OK : CAUSE_SERVER_ERROR, 10, now + 2 * NS_MS,
+                 now + 2 * NS_MS);
+    }
+    return OK;
+}
+
+TEST(live_counts_come_out_even_with_several_threads)
+{
+    uint64_t sent = 0, ended = 0;
+
+    fleet_open(&shared);
+    CHECK_OK(threads_run(THREADS, hammer, NULL));
+    for (size_t i = 0; i < ARRAY_LEN(shared.d); i++) {
+        struct live_report r;
+        live_report(shared.d[i], &shared.rules, shared.now + ROUNDS * NS_MS, &r);
+        CHECK(r.in_flight == 0 && r.in_flight_tokens == 0);
+        sent += r.sent;
+        for (int c = 0; c < CAUSES; c++)
+            ended += r.causes[c];
+    }
+    CHECK(sent == ended && sent > ROUNDS);
+    fleet_close(&shared);
+}
