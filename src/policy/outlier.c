@@ -157,9 +157,8 @@ bool outlier_admits(struct outlier *o, const struct outlier_rules *rules, ns_t n
 
 double outlier_share(const struct outlier *o, const struct outlier_rules *rules, ns_t now)
 {
-    if (o->state == OUTLIER_STARTING)
-        return slow_start(o->since, rules->start, rules->start_least, now);
-    return o->state == OUTLIER_PROBING ? rules->start_least : 1;
+    /* Probes are few by their number: with little weight besides they would not come at all where strategies take the best. */
+    return o->state == OUTLIER_STARTING ? slow_start(o->since, rules->start, rules->start_least, now) : 1;
 }
 
 struct outlier_stamp outlier_sent(struct outlier *o, ns_t now)

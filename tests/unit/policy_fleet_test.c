@@ -809,8 +809,10 @@ static void first_comes_back(struct world *x)
 TEST(policy_fleet_does_not_rush_at_a_deployment_that_is_back)
 {
     for (uint64_t k = 0; k < test_rounds(5); k++) {
-        test_context("seed %llu", (unsigned long long)(test_seed() + k));
-        begin(test_seed() + k, 3, 60, "weighted");
+        static const char *const strategies[] = {"weighted", "least-busy", "least-latency", "sticky", "round-robin"};
+        const char *strategy = strategies[k % ARRAY_LEN(strategies)];
+        test_context("seed %llu, %s", (unsigned long long)(test_seed() + k), strategy);
+        begin(test_seed() + k, 3, 60, strategy);
         back_most = 0;
         w.until = SECONDS(300);
         w.fleet[0].cause = CAUSE_CONNECT;
