@@ -157,7 +157,7 @@ bool outlier_admits(struct outlier *o, const struct outlier_rules *rules, ns_t n
 
 double outlier_share(const struct outlier *o, const struct outlier_rules *rules, ns_t now)
 {
-    /* Probes are few by their number: with little weight besides they would not come at all where strategies take the best. */
+    /* Probes are few by their number: with little weight besides, strategies that take the best would send none. */
     return o->state == OUTLIER_STARTING ? slow_start(o->since, rules->start, rules->start_least, now) : 1;
 }
 

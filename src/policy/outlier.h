@@ -95,7 +95,7 @@ void outlier_slow(struct outlier *o, const struct outlier_rules *rules, const st
                   double estimate, ns_t now);
 /* The middle one of `n` values, which are put in order; 0 if there are none. */
 double outlier_median(double *values, size_t n);
-/* "ejected", "5 failures in a row" without the number, ...; static. */
+/* "ejected", ...; "failures in a row", ...: for people; static. */
 const char *outlier_state_name(enum outlier_state s) PURE;
 const char *outlier_reason_words(enum outlier_reason r) PURE;
 

@@ -3,14 +3,20 @@
  *
  * There is no standard that providers keep to. Understood are, in any mixture:
  *
- *     x-ratelimit-{limit,remaining,reset}-{requests,tokens}      OpenAI, Azure, Groq, xAI; with -prompt, -generated: Fireworks
- *     x-ratelimit-{limit,remaining,reset}[-{req,tokens}-{minute,hour,day,month}]   Mistral, Cerebras, OpenRouter
- *     [x-]ratelimitbysize-..., x-tokenlimit-...                  older Mistral, Together
+ *     x-ratelimit-{limit,remaining,reset}-{requests,tokens}
+ *         OpenAI, Azure, Groq, xAI; with -prompt and -generated Fireworks
+ *     x-ratelimit-{limit,remaining,reset}[-{req,tokens}-{minute,hour,day,month}]
+ *         Mistral, Cerebras, OpenRouter
+ *     [x-]ratelimitbysize-..., x-tokenlimit-...
+ *         older Mistral, Together
  *     anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-{limit,remaining,reset}
- *     RateLimit, RateLimit-Policy, and RateLimit-{Limit,Remaining,Reset}    draft-ietf-httpapi-ratelimit-headers, also older ones
- *     retry-after, retry-after-ms                                RFC 9110, 10.2.3; OpenAI, Azure
+ *     RateLimit, RateLimit-Policy, and RateLimit-{Limit,Remaining,Reset}
+ *         draft-ietf-httpapi-ratelimit-headers, also its older ones
+ *     retry-after, retry-after-ms
+ *         RFC 9110, 10.2.3; OpenAI, Azure
  *
- * Moments may be durations ("6m0s", "7.66s", "12ms"), seconds, RFC 3339, HTTP dates, or seconds, milliseconds, ... since 1970.
+ * Moments may be durations ("6m0s", "7.66s", "12ms"), seconds, RFC 3339, HTTP dates, or seconds, milliseconds and so on
+ * since 1970.
  */
 #ifndef POLICY_RATE_HEADERS_H
 #define POLICY_RATE_HEADERS_H

@@ -116,7 +116,7 @@ static void check_decision(const struct strategy *s, const struct strategy_ask *
     CHECK_LT(d.chosen, pool.count);
     CHECK_EQ(pool.all[d.chosen].excluded, EXCLUDED_NOT);
     CHECK(d.probability >= 0 && d.probability <= 1 + 1e-9);
-    CHECK(pool.count > STRATEGY_SCAN_MAX || d.probability > 0 || s == named("sticky"));
+    CHECK(pool.count > STRATEGY_SCAN_MAX || d.probability > 0);
     for (unsigned k = 0; k < d.seen_count; k++)
         seen |= d.seen[k].index == d.chosen && d.seen[k].score == d.score && !d.seen[k].excluded;
     CHECK(seen);
@@ -228,8 +228,7 @@ TEST(strategy_tells_the_true_probability)
     for (uint64_t k = 0; k < test_rounds(40) && !test_failed(); k++)
         for (size_t s = 0; s < strategy_catalog_count && !test_failed(); s++) {
             test_context("seed %llu", (unsigned long long)(test_seed() + k));
-            if (strategy_catalog[s] != named("sticky")) /* has tests of its own below */
-                check_probabilities(strategy_catalog[s], test_seed() + k);
+            check_probabilities(strategy_catalog[s], test_seed() + k);
         }
 }
 

@@ -14,11 +14,13 @@
  * differences of less than a quarter are noise, overload multiplies it, and money that staying saves counts as time at
  * the rate of the ask. So a long cached prompt stays through much, and a first request goes at once.
  *
- * Without a key the draw is the key: requests are spread by weight, with bounded load.
+ * A request that has neither key nor home has nothing to stay with, and is drawn by weight.
  */
 #include "policy/strategy.h"
 
 #include <math.h>
+
+extern const struct strategy strategy_weighted;
 
 static const double SHARE_BOUND = 1.25, NOISE = 1.25;
 enum { FREE_REQUESTS = 4 };
@@ -127,21 +129,22 @@ static struct ranking rank_all(const struct strategy_ask *ask, struct strategy_d
 
 static void choose(const struct strategy_ask *ask, struct strategy_decision *d)
 {
-    uint64_t key = prng_scatter(ask->has_sticky ? ask->sticky : ask->draw);
-    bool known = ask->has_sticky || ask->has_home; /* the place does not depend on the draw */
+    if (!ask->has_sticky && !ask->has_home) {
+        strategy_weighted.choose(ask, d);
+        return;
+    }
+    uint64_t key = prng_scatter(ask->has_sticky ? ask->sticky : ask->home);
     struct ranking r = rank_all(ask, d, key);
-
     if (r.home.index == STRATEGY_NONE)
         return;
     struct place other = r.next;
     if (other.index != STRATEGY_NONE && overload(&r, &other) > 1)
         other = first_with_room(ask, key, &r);
     if (other.index != STRATEGY_NONE && should_move(ask, &r, other.index)) {
-        strategy_settle(d, other.index, other.score, known ? 1 : 0,
-                        "its home is slower by more than its cache is worth");
+        strategy_settle(d, other.index, other.score, 1, "its home is slower by more than its cache is worth");
         return;
     }
-    strategy_settle(d, r.home.index, r.home.score, known ? 1 : (double)r.home.weight / (double)r.weight,
+    strategy_settle(d, r.home.index, r.home.score, 1,
                     r.home.score == CACHED ? "stays where its prompt is cached" : "home of its key");
 }
 
