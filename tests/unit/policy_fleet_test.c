@@ -748,8 +748,8 @@ TEST(policy_fleet_hedging_cuts_the_tail_of_a_heavy_tailed_provider_for_two_per_c
     }
 }
 
-/* Four deployments that keep 40 ms per token with 20 at a time. Twice what they can do comes; one tenant wants eight times its share of
- * it, the others a third more than theirs. */
+/* Four deployments that keep 40 ms per token with 20 at a time. Twice what they can do comes; one tenant wants eight times
+ * its share of it, the others a third more than theirs. */
 TEST(policy_fleet_keeps_objective_and_fairness_at_twice_its_capacity)
 {
     for (uint64_t k = 0; k < test_rounds(3); k++) {
