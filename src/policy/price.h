@@ -53,7 +53,8 @@ struct price_tokens {
 
 /*
  * Nano-US-dollars that the tokens cost; rounded up, so that no answer is free because it is short. Parts that add up to
- * more than their whole, as some providers report them, count as the whole at most, in the order of the members.
+ * more than their whole, as some providers report them, count as the whole at most, in the order of the members. What a
+ * request is expected to cost is the price of the tokens that it is expected to take.
  */
 uint64_t price_of(const struct price *price, const struct price_tokens *tokens, enum price_service service) PURE;
 
