@@ -60,3 +60,46 @@ int64_t utf8_count(struct str s)
         n += !is_tail((unsigned char)s.p[i]);
     return n;
 }
+
+size_t utf8_put(char *out, uint32_t c)
+{
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        out[0] = (char)(0xc0 | c >> 6);
+        out[1] = (char)(0x80 | (c & 0x3f));
+        return 2;
+    }
+    if (c < 0x10000) {
+        out[0] = (char)(0xe0 | c >> 12);
+        out[1] = (char)(0x80 | (c >> 6 & 0x3f));
+        out[2] = (char)(0x80 | (c & 0x3f));
+        return 3;
+    }
+    out[0] = (char)(0xf0 | c >> 18);
+    out[1] = (char)(0x80 | (c >> 12 & 0x3f));
+    out[2] = (char)(0x80 | (c >> 6 & 0x3f));
+    out[3] = (char)(0x80 | (c & 0x3f));
+    return 4;
+}
+
+size_t utf8_get(const char *p, size_t n, uint32_t *ret_c)
+{
+    static const unsigned char lead_mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    const unsigned char *u = (const unsigned char *)p;
+    size_t length = utf8_valid_char(p, n);
+
+    if (!length && n >= 3 && u[0] == 0xed && u[1] >= 0xa0 && (u[1] & 0xc0) == 0x80 && (u[2] & 0xc0) == 0x80)
+        length = 3;
+    if (!length) {
+        *ret_c = 0xfffd;
+        return 1;
+    }
+    uint32_t c = u[0] & lead_mask[length];
+    for (size_t i = 1; i < length; i++)
+        c = c << 6 | (u[i] & 0x3f);
+    *ret_c = c;
+    return length;
+}

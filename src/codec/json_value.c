@@ -4,6 +4,7 @@
  * The texts come from a scanner that has checked them, but nothing here reads out of bounds or loops if they do not.
  * Numbers become doubles only in json_to_double(): counts of tokens and amounts of money stay exact.
  */
+#include "base/utf8.h"
 #include "codec/json_scan.h"
 
 #include "base/json_plain.h"
@@ -47,30 +48,6 @@ enum json_kind json_kind_of(struct str value)
 
 /* --- strings --- */
 
-static size_t put_utf8(char *out, uint32_t c)
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xc0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (char)(0xe0 | c >> 12);
-        out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-        out[2] = (char)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | c >> 18);
-    out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-    out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-    out[3] = (char)(0x80 | (c & 0x3f));
-    return 4;
-}
-
 /* The code unit of "\uXXXX" at the front of `s`; false if that is not what is there. */
 static bool unit_at(struct str s, uint32_t *ret_unit)
 {
@@ -99,12 +76,12 @@ static size_t unescape_one(struct str s, char out[4], unsigned flags, size_t *re
     if (!unit_at(s, &unit))
         return 0;
     if ((unit & 0xf800) != 0xd800) {
-        *ret_n = put_utf8(out, unit);
+        *ret_n = utf8_put(out, unit);
         return 6;
     }
     bool pair = unit < 0xdc00 && unit_at(str_slice(s, 6, s.n), &low) && (low & 0xfc00) == 0xdc00;
     uint32_t lone = flags & JSON_KEEP_LONE ? unit : 0xfffd;
-    *ret_n = put_utf8(out, pair ? 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00) : lone);
+    *ret_n = utf8_put(out, pair ? 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00) : lone);
     return pair ? 12 : 6;
 }
 

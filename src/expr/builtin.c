@@ -1,0 +1,296 @@
+/*
+ * builtin.c - the table of built-in functions. A function is one row; what its columns mean is in builtin.h.
+ *
+ * Those that are written in the language are put in place of their calls (parse.c), so their types and their reads are those of what
+ * they are made of. A name that begins with '_' is for these definitions only. Assignments are functions of their operator's name.
+ */
+#include "expr/builtin.h"
+
+#define C(name_, arity_, signature_, function)                                                                          \
+    {                                                                                                                  \
+        .name = (name_), .arity = (arity_), .signature = (signature_), .call = (function)                              \
+    }
+#define P(name_, arity_, signature_, function)                                                                          \
+    {                                                                                                                  \
+        .name = (name_), .arity = (arity_), .signature = (signature_), .call = (function), .takes_pattern = true       \
+    }
+#define D(name_, arity_, parameters_, body_)                                                                            \
+    {                                                                                                                  \
+        .name = (name_), .arity = (arity_), .parameters = (parameters_), .body = (body_)                               \
+    }
+#define CORE(name_, arity_, core_)                                                                                      \
+    {                                                                                                                  \
+        .name = (name_), .arity = (arity_), .core = (core_)                                                            \
+    }
+#define KINDS(name_, kinds_)                                                                                            \
+    {                                                                                                                  \
+        .name = (name_), .core = AST_KINDS, .kinds = (kinds_)                                                          \
+    }
+
+static const struct builtin table[] = {
+    /* what chooses and collects */
+    CORE("empty", 0, AST_EMPTY),
+    CORE("first", 1, AST_FIRST),
+    CORE("range", 1, AST_RANGE),
+    CORE("range", 2, AST_RANGE),
+    CORE("range", 3, AST_RANGE),
+    CORE("path", 1, AST_PATH),
+    CORE("getpath", 1, AST_GETPATH),
+    KINDS("nulls", EXPR_IS_NULL),
+    KINDS("booleans", EXPR_IS_BOOL),
+    KINDS("numbers", EXPR_IS_NUMBER),
+    KINDS("strings", EXPR_IS_STRING),
+    KINDS("arrays", EXPR_IS_ARRAY),
+    KINDS("objects", EXPR_IS_OBJECT),
+    KINDS("iterables", EXPR_IS_ARRAY | EXPR_IS_OBJECT),
+    KINDS("scalars", EXPR_IS_ANY & ~(EXPR_IS_ARRAY | EXPR_IS_OBJECT)),
+    KINDS("values", EXPR_IS_ANY & ~EXPR_IS_NULL),
+    D("select", 1, "f", "if f then . else empty end"),
+    D("map", 1, "f", "[.[] | f]"),
+    D("map_values", 1, "f",
+      "if type == \"array\" then [.[] | first(f)] else [to_entries[] | {key, value: (.value | first(f))}] | from_entries end"),
+    D("any", 0, "", "any(.[]; .)"),
+    D("any", 1, "f", "any(.[]; f)"),
+    D("any", 2, "g;f", "first((g | select(f) | true), false)"),
+    D("all", 0, "", "all(.[]; .)"),
+    D("all", 1, "f", "all(.[]; f)"),
+    D("all", 2, "g;f", "first((g | select(f | not) | false), true)"),
+    D("isempty", 1, "g", "first((g | false), true)"),
+    D("first", 0, "", ".[0]"),
+    D("last", 0, "", ".[-1]"),
+    D("last", 1, "g", "reduce g as $x (null; $x)"),
+    D("nth", 1, "$n", ".[$n]"),
+    D("nth", 2, "$n;g", "if $n < 0 then error(\"nth doesn't support negative indices\") else last(limit($n + 1; g)) end"),
+    D("limit", 2, "$n;g",
+      "if $n > 0 then label $out | foreach g as $x (0; . + 1; $x, if . >= $n then break $out else empty end) "
+      "elif $n == 0 then empty else g end"),
+    D("in", 1, "o", ". as $x | o | has($x)"),
+    D("inside", 1, "o", ". as $x | o | contains($x)"),
+    D("IN", 1, "g", ". as $x | any(g; . == $x)"),
+    D("IN", 2, "x;g", "any(x; IN(g))"),
+    D("recurse", 0, "", "_recurse[]"),
+    C("_recurse", 0, ".()[.]", fn_recurse),
+    D("with_entries", 1, "f", "to_entries | map(f) | from_entries"),
+
+    /* arrays and objects */
+    C("length", 0, "n#sao()#", fn_length),
+    C("keys", 0, "ao()[#s]", fn_keys),
+    C("keys_unsorted", 0, "ao()[#s]", fn_keys_unsorted),
+    C("has", 1, "!a!o(#s)b", fn_has),
+    C("contains", 1, "!.(.)b", fn_contains),
+    C("add", 0, "!a!o()U", fn_add),
+    D("add", 1, "g", "reduce g as $x (null; . + $x)"),
+    C("indices", 1, "n!a!s(!.)[#]n", fn_indices),
+    D("index", 1, "$x", "indices($x) | .[0]"),
+    D("rindex", 1, "$x", "indices($x) | .[-1:] | .[0]"),
+    C("sort", 0, "a()T", fn_sort),
+    C("_sort_by", 1, "a(a)T", fn_sort_by),
+    D("sort_by", 1, "f", "_sort_by(map([f]))"),
+    C("_group_by", 1, "a(a)[T]", fn_group_by),
+    D("group_by", 1, "f", "_group_by(map([f]))"),
+    C("unique", 0, "a()T", fn_unique),
+    C("_unique_by", 1, "a(a)T", fn_unique_by),
+    D("unique_by", 1, "f", "_unique_by(map([f]))"),
+    C("min", 0, "a()nI", fn_min),
+    C("max", 0, "a()nI", fn_max),
+    C("_min_by", 1, "a(a)nI", fn_min_by),
+    D("min_by", 1, "f", "_min_by(map([f]))"),
+    C("_max_by", 1, "a(a)nI", fn_max_by),
+    D("max_by", 1, "f", "_max_by(map([f]))"),
+    C("reverse", 0, "na()T", fn_reverse),
+    C("_flatten", 1, "a(!#)[U]", fn_flatten),
+    D("flatten", 0, "", "_flatten(1e9)"),
+    D("flatten", 1, "$depth", "_flatten($depth)"),
+    C("to_entries", 0, "o()[E]", fn_to_entries),
+    C("from_entries", 0, "!a(){V}", fn_from_entries),
+    C("transpose", 0, "!a()[[.]]", fn_transpose),
+
+    /* paths */
+    C("_paths", 0, ".()[[#s]]", fn_paths),
+    D("paths", 0, "", "_paths[]"),
+    D("paths", 1, "f", ". as $all | paths | . as $p | select($all | getpath($p) | f)"),
+    D("leaf_paths", 0, "", "paths(scalars)"),
+    C("setpath", 2, ".(a;.)U", fn_setpath),
+    C("delpaths", 1, ".(a)U", fn_delpaths),
+    D("del", 1, "p", "delpaths([path(p)])"),
+    D("pick", 1, "p", ". as $all | reduce path(p) as $q (null; setpath($q; $all | getpath($q)))"),
+    D("=", 2, "p;$v", "reduce path(p) as $q (.; setpath($q; $v))"),
+    D("|=", 2, "p;f", "reduce path(p) as $q (.; setpath($q; getpath($q) | f))"),
+    D("+=", 2, "p;$v", "reduce path(p) as $q (.; setpath($q; getpath($q) + $v))"),
+    D("-=", 2, "p;$v", "reduce path(p) as $q (.; setpath($q; getpath($q) - $v))"),
+    D("*=", 2, "p;$v", "reduce path(p) as $q (.; setpath($q; getpath($q) * $v))"),
+    D("/=", 2, "p;$v", "reduce path(p) as $q (.; setpath($q; getpath($q) / $v))"),
+    D("%=", 2, "p;$v", "reduce path(p) as $q (.; setpath($q; getpath($q) % $v))"),
+    D("//=", 2, "p;$v", "reduce path(p) as $q (.; setpath($q; getpath($q) // $v))"),
+
+    /* strings */
+    C("startswith", 1, "s(s)b", fn_startswith),
+    C("endswith", 1, "s(s)b", fn_endswith),
+    C("ltrimstr", 1, ".(.)T", fn_ltrimstr),
+    C("rtrimstr", 1, ".(.)T", fn_rtrimstr),
+    C("trim", 0, "s()s", fn_trim),
+    C("ltrim", 0, "s()s", fn_ltrim),
+    C("rtrim", 0, "s()s", fn_rtrim),
+    C("ascii_downcase", 0, "s()s", fn_ascii_downcase),
+    C("ascii_upcase", 0, "s()s", fn_ascii_upcase),
+    C("explode", 0, "s()[#]", fn_explode),
+    C("implode", 0, "!a()s", fn_implode),
+    C("split", 1, "s(s)[s]", fn_split),
+    C("join", 1, "!a(s)s", fn_join),
+    C("utf8bytelength", 0, "s()#", fn_utf8bytelength),
+
+    /* patterns */
+    P("_test", 2, "s(!s!a;!sn)b", fn_test),
+    P("_match", 2, "s(!s!a;!sn)[U]", fn_match),
+    P("_split_at", 2, "s(!s!a;!sn)[s]", fn_split_at),
+    C("_captured", 0, "o()o", fn_captured),
+    C("_replace", 2, "s(a;!a)s", fn_replace),
+    D("test", 1, "p", "_test(p; null)"),
+    D("test", 2, "p;flags", "_test(p; flags)"),
+    D("match", 1, "p", "_match(p; null) | .[]"),
+    D("match", 2, "p;flags", "_match(p; flags) | .[]"),
+    D("capture", 1, "p", "match(p; null) | _captured"),
+    D("capture", 2, "p;flags", "match(p; flags) | _captured"),
+    D("scan", 1, "p", "scan(p; null)"),
+    D("scan", 2, "p;flags",
+      "_match(p; \"g\" + flags) | .[] | if (.captures | length) > 0 then [.captures | .[] | .string] else .string end"),
+    D("split", 2, "p;flags", "_split_at(p; flags)"),
+    D("splits", 1, "p", "_split_at(p; null) | .[]"),
+    D("splits", 2, "p;flags", "_split_at(p; flags) | .[]"),
+    D("sub", 2, "p;f", "sub(p; f; null)"),
+    D("sub", 3, "p;f;flags", ". as $text | _match(p; flags) as $found | [$found[] | _captured | first(f)] as $with | $text | _replace($found; $with)"),
+    D("gsub", 2, "p;f", "sub(p; f; \"g\")"),
+    D("gsub", 3, "p;f;flags", "sub(p; f; flags + \"g\")"),
+
+    /* kinds and conversion */
+    C("type", 0, ".()s", fn_type),
+    C("not", 0, ".()b", fn_not),
+    C("tostring", 0, ".()s", fn_tostring),
+    C("tonumber", 0, "#!s()#", fn_tonumber),
+    C("tojson", 0, ".()s", fn_tojson),
+    C("fromjson", 0, "!s()U", fn_fromjson),
+    C("format", 1, "!.(!s)s", fn_format),
+    C("error", 0, "!.()", fn_error),
+    C("error", 1, ".(!.)", fn_error_value),
+
+    /* numbers */
+    C("floor", 0, "#()#", fn_floor),
+    C("ceil", 0, "#()#", fn_ceil),
+    C("round", 0, "#()#", fn_round),
+    C("trunc", 0, "#()#", fn_trunc),
+    C("fabs", 0, "#()#", fn_fabs),
+    C("sqrt", 0, "!#()#", fn_sqrt),
+    C("pow", 2, ".(!#;!#)#", fn_pow),
+    C("log", 0, "!#()#", fn_log),
+    C("exp", 0, "!#()#", fn_exp),
+
+    /* dates */
+    C("fromdateiso8601", 0, "!s()#", fn_fromdate),
+    C("todateiso8601", 0, "!#()s", fn_todate),
+    D("fromdate", 0, "", "fromdateiso8601"),
+    D("todate", 0, "", "todateiso8601"),
+};
+
+const struct builtin *builtin_find(struct str name, unsigned arity, const struct builtin **ret_nearest)
+{
+    unsigned least = 3;
+
+    *ret_nearest = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        const struct builtin *b = &table[i];
+        struct str known = str_from_c(b->name);
+        if (str_eq(known, name) && b->arity == arity)
+            return b;
+        unsigned distance = str_distance(known, name);
+        if (distance < least && known.p[0] != '_') {
+            least = distance;
+            *ret_nearest = b;
+        }
+    }
+    return NULL;
+}
+
+const char *builtin_refused(struct str name)
+{
+    static const struct {
+        const char *name, *reason;
+    } rows[] = {
+        {"input", "an expression sees its input only"},
+        {"inputs", "an expression sees its input only"},
+        {"debug", "an expression has no effects"},
+        {"stderr", "an expression has no effects"},
+        {"halt", "an expression has no effects"},
+        {"halt_error", "an expression has no effects: error(…) fails"},
+        {"env", "an expression sees its input only"},
+        {"now", "an expression has no clock: take the time as a named input"},
+        {"input_filename", "an expression sees its input only"},
+        {"input_line_number", "an expression sees its input only"},
+        {"while", "it need not end: use 'range' or 'limit' with 'foreach'"},
+        {"until", "it need not end: use 'reduce range(…)'"},
+        {"repeat", "it need not end: use 'range'"},
+        {"walk", "it would need recursion: '..' and 'paths' give every value"},
+        {"combinations", "it yields too much too easily: nest 'as' over '.[]'"},
+        {"infinite", "numbers are finite here"},
+        {"nan", "numbers are numbers here"},
+        {"isinfinite", "numbers are finite here"},
+        {"isnan", "numbers are numbers here"},
+        {"isnormal", "numbers are finite here"},
+        {"builtins", "docs/expressions.md has the list"},
+        {"strptime", "only dates in the form of RFC 3339 are: fromdate"},
+        {"strftime", "only dates in the form of RFC 3339 are: todate"},
+        {"mktime", "only dates in the form of RFC 3339 are: fromdate"},
+        {"gmtime", "only dates in the form of RFC 3339 are: todate"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (str_eq(name, str_from_c(rows[i].name)))
+            return rows[i].reason;
+    return NULL;
+}
+
+/* --- signatures --- */
+
+uint8_t builtin_kinds_of(char letter)
+{
+    switch (letter) {
+    case 'n':
+        return EXPR_IS_NULL;
+    case 'b':
+        return EXPR_IS_BOOL;
+    case '#':
+        return EXPR_IS_NUMBER;
+    case 's':
+        return EXPR_IS_STRING;
+    case 'a':
+        return EXPR_IS_ARRAY;
+    case 'o':
+        return EXPR_IS_OBJECT;
+    case '.':
+        return EXPR_IS_ANY;
+    default:
+        return 0;
+    }
+}
+
+/* Letters up to the next bracket or ';', and that; returns what is behind. */
+static const char *read_kinds(const char *at, uint8_t *ret_kinds, uint8_t *ret_risky)
+{
+    *ret_kinds = *ret_risky = 0;
+    for (; *at && !strchr("(;)", *at); at++) {
+        bool is_risky = *at == '!';
+        if (is_risky)
+            at++;
+        uint8_t kinds = builtin_kinds_of(*at);
+        *ret_kinds |= kinds;
+        *ret_risky |= is_risky ? kinds : 0;
+    }
+    return *at ? at + 1 : at;
+}
+
+void builtin_kinds(const struct builtin *b, uint8_t ret_kinds[BUILTIN_ARGS_MAX + 1], uint8_t ret_risky[BUILTIN_ARGS_MAX + 1])
+{
+    const char *at = b->signature;
+
+    for (unsigned i = 0; i <= b->arity; i++)
+        at = read_kinds(at, &ret_kinds[i], &ret_risky[i]);
+}

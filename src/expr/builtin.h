@@ -1,0 +1,104 @@
+/*
+ * builtin.h - the built-in functions: one row each.
+ *
+ * A row is one of three: a function in C with its signature, a definition in the language itself, or a name for something that the
+ * compiler knows (`core`).
+ */
+#ifndef EXPR_BUILTIN_H
+#define EXPR_BUILTIN_H
+
+#include "expr/ast.h"
+#include "expr/value.h"
+
+enum { BUILTIN_ARGS_MAX = 3 };
+
+struct expr_run;
+
+/*
+ * v[0] is the input, v[1] and so on are the arguments; their kinds are as the signature says. Sets *ret, or fails: run_raise() for
+ * what the program may catch, any other error ends the evaluation.
+ */
+typedef err_t builtin_fn(struct expr_run *run, const struct expr_value *v, struct expr_value *ret);
+
+struct builtin {
+    const char *name;
+    unsigned arity;
+    /*
+     * Of a function in C: INPUT(ARG;ARG)RESULT. Kinds are letters: n null, b boolean, # number, s string, a array, o object, `.` any;
+     * '!' in front of one: a value of that kind may be refused for what is in it. Results can also be [X], an array of X; {X}, an
+     * object with values X; T, the type of the input; I, the type of its elements or member values; E, its entries {key, value};
+     * V, the type of `value` in its elements.
+     */
+    const char *signature;
+    builtin_fn *call;
+    bool takes_pattern; /* its arguments are a pattern and its flags */
+    /* Of one written in the language: names of its parameters, separated by ';' ($ in front: its value is taken first). */
+    const char *parameters, *body;
+    /* Of a core construct. */
+    enum ast_kind core; /* AST_IDENTITY: it is none */
+    uint8_t kinds;      /* of AST_KINDS              */
+};
+
+/* NULL if there is none; *ret_nearest (NULL or a row) is then one of another arity, or of a name that is much alike. */
+const struct builtin *builtin_find(struct str name, unsigned arity, const struct builtin **ret_nearest);
+/* Why jq's function of that name is not here and what to do instead; NULL if there is nothing to say. */
+const char *builtin_refused(struct str name);
+
+/* The kinds that a letter of a signature stands for; 0 if it is none. */
+uint8_t builtin_kinds_of(char letter);
+/* Kinds that a function in C takes as input (0) and as arguments (1 and on), and those of them that it may refuse for what is in them. */
+void builtin_kinds(const struct builtin *b, uint8_t ret_kinds[BUILTIN_ARGS_MAX + 1], uint8_t ret_risky[BUILTIN_ARGS_MAX + 1]);
+
+/* --- for functions in C --- */
+
+struct expr_run {
+    struct expr_budget budget;
+    struct expr_value raised; /* while an error is on its way: its value */
+};
+
+/* Raise an error that the program may catch, with a text; returns E_PARSE. */
+err_t run_raise(struct expr_run *run, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The same with a value. */
+err_t run_raise_value(struct expr_run *run, struct expr_value v);
+/* A value for the text of an error, cut short; in the arena. */
+struct str run_show(struct expr_run *run, struct expr_value v);
+
+/* --- operators, also used by functions --- */
+
+err_t op_binary(struct expr_run *run, enum binary_op op, struct expr_value x, struct expr_value y, struct expr_value *ret)
+    MUST_CHECK;
+err_t op_field(struct expr_run *run, struct expr_value v, struct str key, struct expr_value *ret) MUST_CHECK;
+err_t op_index(struct expr_run *run, struct expr_value v, struct expr_value at, struct expr_value *ret) MUST_CHECK;
+err_t op_slice(struct expr_run *run, struct expr_value v, struct expr_value from, struct expr_value to, struct expr_value *ret)
+    MUST_CHECK;
+/* As in text: strings as they are, everything else as JSON. */
+err_t op_tostring(struct expr_run *run, struct expr_value v, struct str *ret_text) MUST_CHECK;
+/* As a format ("@json") writes a value. */
+err_t op_format(struct expr_run *run, struct str format, struct expr_value v, struct str *ret_text) MUST_CHECK;
+bool format_exists(struct str format);
+
+/* The functions, by the file that they are in. */
+#define BUILTIN_FUNCTIONS(X)                                                                                           \
+    /* fn_basic.c */                                                                                                   \
+    X(fn_length) X(fn_utf8bytelength) X(fn_not) X(fn_type) X(fn_error) X(fn_error_value) X(fn_tostring) X(fn_tonumber) \
+    X(fn_tojson) X(fn_fromjson) X(fn_format) X(fn_floor) X(fn_ceil) X(fn_round) X(fn_trunc) X(fn_sqrt) X(fn_fabs)      \
+    X(fn_pow) X(fn_log) X(fn_exp) X(fn_slice)                                                                          \
+    /* fn_text.c */                                                                                                    \
+    X(fn_startswith) X(fn_endswith) X(fn_ltrimstr) X(fn_rtrimstr) X(fn_trim) X(fn_ltrim) X(fn_rtrim)                   \
+    X(fn_ascii_downcase) X(fn_ascii_upcase) X(fn_explode) X(fn_implode) X(fn_split) X(fn_join)                         \
+    /* fn_match.c */                                                                                                   \
+    X(fn_test) X(fn_match) X(fn_captured) X(fn_split_at) X(fn_replace)                                                  \
+    /* fn_array.c */                                                                                                   \
+    X(fn_add) X(fn_keys) X(fn_keys_unsorted) X(fn_has) X(fn_contains) X(fn_indices) X(fn_sort) X(fn_sort_by)           \
+    X(fn_group_by) X(fn_unique) X(fn_unique_by) X(fn_min) X(fn_max) X(fn_min_by) X(fn_max_by) X(fn_reverse)            \
+    X(fn_flatten) X(fn_to_entries) X(fn_from_entries) X(fn_transpose) X(fn_recurse)                                    \
+    /* fn_path.c */                                                                                                    \
+    X(fn_paths) X(fn_setpath) X(fn_delpaths)                                                                           \
+    /* fn_date.c */                                                                                                    \
+    X(fn_fromdate) X(fn_todate)
+
+#define BUILTIN_DECLARE(name) builtin_fn name;
+BUILTIN_FUNCTIONS(BUILTIN_DECLARE)
+#undef BUILTIN_DECLARE
+
+#endif

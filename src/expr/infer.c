@@ -1,0 +1,1091 @@
+/*
+ * infer.c - types: what each part of a program yields for what it is given.
+ *
+ * One walk from the input to the result. A flow is what goes from one part into the next: a type, and where in an input the value comes
+ * from, as long as it is a part of one; whatever looks at a flow puts its origin into the read set. A part that can fail is refused
+ * unless it stands within `try` or `?`; of values of which no schema tells anything, nothing is demanded. The type that a fold
+ * accumulates is found by repeating its body until it does not grow any more, and widened if it goes on growing.
+ *
+ * Each node has been annotated by its last visit, which is the one with the final types. Work is bounded by WORK_MAX.
+ */
+#include "expr/infer.h"
+
+#include "expr/builtin.h"
+#include "expr/type.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    WORK_MAX = 400000, /* visits of nodes, and types made */
+    ROUNDS_MAX = 4,    /* of a fold, before its type is widened */
+    READS_MAX = 256,   /* paths; a program with more is said to read everything */
+    ORIGIN_DEPTH_MAX = 16,
+};
+
+struct flow {
+    const struct expr_type *type;
+    const struct origin *origin; /* NULL: it is no part of an input */
+};
+
+struct infer {
+    struct parse_shared *shared;
+    struct arena *arena;
+    unsigned work;
+    unsigned handled; /* `try`s and `?`s around        */
+    unsigned quiet;   /* rounds of folds that are not the last around */
+    bool can_fail;    /* something since this was cleared can */
+    struct str reads[READS_MAX];
+    size_t read_count;
+    bool reads_too_much;
+};
+
+static err_t visit(struct infer *in, struct ast *node, struct flow input, struct flow *ret);
+
+/* --- what is read --- */
+
+static void read_origin(struct infer *in, const struct origin *origin)
+{
+    char path[512];
+    struct str steps[ORIGIN_DEPTH_MAX + 1];
+    size_t n = 0, length = 0;
+
+    if (!origin || in->quiet)
+        return;
+    for (; origin; origin = origin->base)
+        steps[n++] = origin->step;
+    while (n-- && length + steps[n].n < sizeof path) {
+        if (length == 1 && path[0] == '.' && steps[n].n && steps[n].p[0] == '.')
+            length = 0;
+        memcpy(path + length, steps[n].p, steps[n].n);
+        length += steps[n].n;
+    }
+    struct str found = str_of(path, length);
+    for (size_t i = 0; i < in->read_count; i++)
+        if (str_eq(in->reads[i], found))
+            return;
+    if (in->read_count == READS_MAX)
+        in->reads_too_much = true;
+    else
+        in->reads[in->read_count++] = arena_str(in->arena, found);
+}
+
+static const struct origin *step_into(struct infer *in, const struct origin *from, struct str step)
+{
+    if (!from || from->depth == ORIGIN_DEPTH_MAX)
+        return from;
+    struct origin *to = arena_new(in->arena, struct origin);
+    *to = (struct origin){from, step, from->depth + 1};
+    return to;
+}
+
+static struct str step_of_key(struct infer *in, struct str key)
+{
+    bool plain = key.n > 0 && !(key.p[0] >= '0' && key.p[0] <= '9');
+
+    for (size_t i = 0; i < key.n; i++)
+        plain &= key.p[i] == '_' || (key.p[i] >= '0' && key.p[i] <= '9') || (ascii_lower(key.p[i]) >= 'a' && ascii_lower(key.p[i]) <= 'z');
+    if (plain)
+        return arena_printf(in->arena, ".%.*s", STR_ARG(key));
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    (void)buf_add_json(&b, key);
+    return arena_printf(in->arena, "[\"%.*s\"]", STR_ARG(buf_str(&b)));
+}
+
+/* --- what can fail --- */
+
+static const char *kinds_text(uint8_t kinds, char *to, size_t room)
+{
+    size_t n = 0;
+    const char *between = "";
+
+    to[0] = '\0';
+    for (enum json_kind kind = JSON_NULL; kind <= JSON_OBJECT; kind++) {
+        if (!(kinds & (1 << kind)) || (kind == JSON_TRUE && (kinds & EXPR_IS_FALSE)))
+            continue;
+        n += (size_t)snprintf(to + n, room - n, "%s%s", between, value_kind_name(kind));
+        between = " or ";
+    }
+    return to;
+}
+
+/* `what` wants one of `accepted`; the type says what it gets. */
+static err_t want(struct infer *in, const struct ast *at, const char *what, const struct expr_type *type, uint8_t accepted)
+{
+    uint8_t wrong = type->kinds & (uint8_t)~accepted;
+    char gets[96], wants[96];
+
+    if (!wrong || !type->kinds)
+        return OK;
+    in->can_fail = true;
+    bool always = !(type->kinds & accepted);
+    if (in->handled || in->quiet || (type->unchecked && !always))
+        return OK;
+    kinds_text(wrong, gets, sizeof gets);
+    kinds_text(accepted, wants, sizeof wants);
+    if (always)
+        return expr_refuse(in->shared, at->from, at->to, "%s takes %s, and this is %s", what, wants, gets);
+    return expr_refuse(in->shared, at->from, at->to,
+                       "%s takes %s, and this may be %s: %s", what, wants, gets,
+                       wrong == EXPR_IS_NULL ? "give it a default with '//', or handle the failure with '?' or 'try'"
+                                             : "handle the failure with '?' or 'try'");
+}
+
+/* It can fail for what is in a value. */
+static err_t may_fail(struct infer *in, const struct ast *at, bool unchecked, const char *what)
+{
+    in->can_fail = true;
+    if (in->handled || in->quiet || unchecked)
+        return OK;
+    return expr_refuse(in->shared, at->from, at->to, "%s: handle that with '?' or 'try'", what);
+}
+
+/* --- helpers --- */
+
+/* Visit a node whose result is looked at. */
+static err_t use(struct infer *in, struct ast *node, struct flow input, const struct expr_type **ret_type)
+{
+    struct flow flow;
+
+    TRY(visit(in, node, input, &flow));
+    read_origin(in, flow.origin);
+    *ret_type = flow.type;
+    return OK;
+}
+
+/* A node yields as often as this kid does for each of its yields. */
+static void repeat(struct ast *node, const struct ast *kid)
+{
+    node->may_be_none |= kid->may_be_none;
+    node->may_be_many |= kid->may_be_many;
+}
+
+/* Two flows that become one. */
+static struct flow join(struct infer *in, struct flow x, struct flow y)
+{
+    if (!x.type->kinds)
+        return y;
+    if (!y.type->kinds)
+        return x;
+    in->work++;
+    if (x.origin == y.origin)
+        return (struct flow){type_union(in->arena, x.type, y.type), x.origin};
+    read_origin(in, x.origin);
+    read_origin(in, y.origin);
+    return (struct flow){type_union(in->arena, x.type, y.type), NULL};
+}
+
+static struct flow computed(const struct expr_type *type)
+{
+    return (struct flow){type, NULL};
+}
+
+/* --- steps into a value --- */
+
+static err_t no_such_field(struct infer *in, const struct ast *at, const struct expr_type *type, struct str name)
+{
+    const struct expr_field *nearest = NULL;
+    unsigned least = 3;
+
+    for (size_t i = 0; i < type->field_count; i++) {
+        unsigned distance = str_distance(type->fields[i].name, name);
+        if (distance < least) {
+            least = distance;
+            nearest = &type->fields[i];
+        }
+    }
+    if (nearest)
+        return expr_refuse(in->shared, at->from, at->to, "there is no field \"%.*s\" here; did you mean \"%.*s\"?",
+                           STR_ARG(name), STR_ARG(nearest->name));
+    return expr_refuse(in->shared, at->from, at->to, "there is no field \"%.*s\" here", STR_ARG(name));
+}
+
+static err_t into_member(struct infer *in, struct ast *node, struct flow base, struct str name, struct flow *ret)
+{
+    const struct expr_type *member;
+    char what[96];
+
+    (void)snprintf(what, sizeof what, "\".%.*s\"", (int)(name.n < 60 ? name.n : 60), name.p);
+    TRY(want(in, node, what, base.type, EXPR_IS_NULL | EXPR_IS_OBJECT));
+    member = type_member(in->arena, base.type, name);
+    if (!member)
+        return in->quiet ? OK : no_such_field(in, node, base.type, name);
+    if (base.type->kinds & EXPR_IS_NULL)
+        member = type_union(in->arena, member, &expr_type_null);
+    *ret = (struct flow){member, step_into(in, base.origin, step_of_key(in, name))};
+    return OK;
+}
+
+static err_t into_any(struct infer *in, struct ast *node, struct flow base, const struct expr_type *key, struct flow *ret)
+{
+    uint8_t accepted = EXPR_IS_NULL;
+    const struct expr_type *inside = &expr_type_null;
+
+    TRY(want(in, node, "an index", key, EXPR_IS_NULL | EXPR_IS_NUMBER | EXPR_IS_STRING | EXPR_IS_ARRAY));
+    if (key->kinds & EXPR_IS_STRING) {
+        accepted |= EXPR_IS_OBJECT;
+        inside = type_union(in->arena, inside, type_inside(in->arena, type_only(in->arena, base.type, EXPR_IS_OBJECT)));
+    }
+    if (key->kinds & EXPR_IS_NUMBER) {
+        accepted |= EXPR_IS_ARRAY;
+        if (base.type->kinds & EXPR_IS_ARRAY)
+            inside = type_union(in->arena, inside, type_items(base.type));
+    }
+    if (key->kinds & EXPR_IS_ARRAY) {
+        accepted |= EXPR_IS_ARRAY;
+        inside = type_union(in->arena, inside, type_array(in->arena, &expr_type_number));
+    }
+    if ((key->kinds & (key->kinds - 1)) && !key->unchecked && !base.type->unchecked)
+        TRY(may_fail(in, node, false, "an index of this type may not fit the value"));
+    TRY(want(in, node, key->kinds == EXPR_IS_STRING ? "a string as index" : "this index", base.type, accepted));
+    *ret = (struct flow){inside, step_into(in, base.origin, STR("[]"))};
+    return OK;
+}
+
+static err_t visit_index(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    const struct expr_type *key = NULL;
+    struct flow base;
+    const struct ast *index = node->kid[1];
+
+    if (node->kind == AST_INDEX)
+        TRY(use(in, node->kid[1], input, &key));
+    TRY(visit(in, node->kid[0], input, &base));
+    repeat(node, node->kid[0]);
+    if (index)
+        repeat(node, index);
+    bool outside = in->can_fail;
+    in->can_fail = false;
+    in->handled += node->is_optional;
+    if (node->kind == AST_FIELD)
+        TRY(into_member(in, node, base, node->text, ret));
+    else if (index->kind == AST_LITERAL && index->value.kind == JSON_STRING)
+        TRY(into_member(in, node, base, str_of(index->value.text, index->value.n), ret));
+    else
+        TRY(into_any(in, node, base, key, ret));
+    in->handled -= node->is_optional;
+    if (node->is_optional) {
+        node->may_be_none |= in->can_fail;
+        in->can_fail = outside;
+    }
+    in->can_fail |= outside;
+    return OK;
+}
+
+static err_t visit_slice(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    const struct expr_type *bound;
+    struct flow base;
+
+    for (int i = 1; i <= 2; i++)
+        if (node->kid[i]) {
+            TRY(use(in, node->kid[i], input, &bound));
+            TRY(want(in, node->kid[i], "a slice", bound, EXPR_IS_NULL | EXPR_IS_NUMBER));
+            repeat(node, node->kid[i]);
+        }
+    TRY(visit(in, node->kid[0], input, &base));
+    repeat(node, node->kid[0]);
+    bool outside = in->can_fail;
+    in->can_fail = false;
+    in->handled += node->is_optional;
+    TRY(want(in, node, "a slice", base.type, EXPR_IS_NULL | EXPR_IS_STRING | EXPR_IS_ARRAY));
+    in->handled -= node->is_optional;
+    node->may_be_none |= node->is_optional && in->can_fail;
+    in->can_fail = outside || (in->can_fail && !node->is_optional);
+    *ret = (struct flow){type_only(in->arena, base.type, EXPR_IS_NULL | EXPR_IS_STRING | EXPR_IS_ARRAY), base.origin};
+    return OK;
+}
+
+static err_t visit_each(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    struct flow base;
+
+    TRY(visit(in, node->kid[0], input, &base));
+    bool outside = in->can_fail;
+    in->handled += node->is_optional;
+    TRY(want(in, node, "\".[]\"", base.type, EXPR_IS_ARRAY | EXPR_IS_OBJECT));
+    in->handled -= node->is_optional;
+    if (node->is_optional)
+        in->can_fail = outside;
+    node->may_be_none = node->may_be_many = true;
+    *ret = (struct flow){type_inside(in->arena, base.type), step_into(in, base.origin, STR("[]"))};
+    return OK;
+}
+
+/* --- operators --- */
+
+static uint8_t result_of_add(uint8_t x, uint8_t y)
+{
+    uint8_t same = x & y & (EXPR_IS_NUMBER | EXPR_IS_STRING | EXPR_IS_ARRAY | EXPR_IS_OBJECT);
+
+    if (x & EXPR_IS_NULL)
+        same |= y;
+    if (y & EXPR_IS_NULL)
+        same |= x;
+    return same;
+}
+
+static uint8_t result_of(enum binary_op op, uint8_t x, uint8_t y)
+{
+    uint8_t same = x & y, result = 0;
+
+    switch (op) {
+    case OP_ADD:
+        return result_of_add(x, y);
+    case OP_SUBTRACT:
+        return same & (EXPR_IS_NUMBER | EXPR_IS_ARRAY);
+    case OP_MULTIPLY:
+        result = same & (EXPR_IS_NUMBER | EXPR_IS_OBJECT);
+        if ((x & EXPR_IS_STRING && y & EXPR_IS_NUMBER) || (x & EXPR_IS_NUMBER && y & EXPR_IS_STRING))
+            result |= EXPR_IS_STRING | EXPR_IS_NULL;
+        return result;
+    case OP_DIVIDE:
+        return (same & EXPR_IS_NUMBER) | (same & EXPR_IS_STRING ? EXPR_IS_ARRAY : 0);
+    case OP_MODULO:
+        return same & EXPR_IS_NUMBER;
+    case OP_EQ:
+    case OP_NE:
+    case OP_LT:
+    case OP_LE:
+    case OP_GT:
+    case OP_GE:
+        return EXPR_IS_BOOL;
+    }
+    die("no such operator: %d", (int)op);
+}
+
+/* Is there a pair of kinds, one of each, that the operator refuses? */
+static bool some_pair_fails(enum binary_op op, uint8_t x, uint8_t y)
+{
+    for (unsigned i = 1; i <= EXPR_IS_OBJECT; i *= 2)
+        for (unsigned k = 1; k <= EXPR_IS_OBJECT; k *= 2)
+            if ((x & i) && (y & k) && !result_of(op, (uint8_t)i, (uint8_t)k))
+                return true;
+    return false;
+}
+
+static err_t check_operands(struct infer *in, const struct ast *node, const struct expr_type *x, const struct expr_type *y)
+{
+    static const char *const names[] = {"+", "-", "*", "/", "%"};
+    char left[96], right[96];
+    bool always = !result_of(node->op, x->kinds, y->kinds), unchecked = x->unchecked || y->unchecked;
+
+    if (node->op >= OP_EQ || !x->kinds || !y->kinds)
+        return OK;
+    in->can_fail = true; /* an overflow, though nobody has to handle that */
+    if (in->handled || in->quiet)
+        return OK;
+    kinds_text(x->kinds, left, sizeof left);
+    kinds_text(y->kinds, right, sizeof right);
+    if (always)
+        return expr_refuse(in->shared, node->from, node->to, "'%s' takes no %s and %s", names[node->op], left, right);
+    if (!unchecked && some_pair_fails(node->op, x->kinds, y->kinds))
+        return expr_refuse(in->shared, node->from, node->to,
+                           "'%s' may not fit %s and %s: give defaults with '//', or handle the failure with '?' or 'try'",
+                           names[node->op], left, right);
+    return OK;
+}
+
+static err_t check_divisor(struct infer *in, const struct ast *node, const struct expr_type *y)
+{
+    const struct ast *divisor = node->kid[1];
+
+    if ((node->op != OP_DIVIDE && node->op != OP_MODULO) || !(y->kinds & EXPR_IS_NUMBER))
+        return OK;
+    if (divisor->kind != AST_LITERAL)
+        return may_fail(in, node, y->unchecked, "a division by zero fails");
+    double d = fabs(value_number(divisor->value));
+    if (d == 0 || (node->op == OP_MODULO && d < 1))
+        return expr_refuse(in->shared, node->from, node->to, "a division by zero always fails");
+    return OK;
+}
+
+static const struct expr_type *binary_type(struct infer *in, const struct ast *node, const struct expr_type *x,
+                                           const struct expr_type *y)
+{
+    uint8_t kinds = result_of(node->op, x->kinds, y->kinds);
+
+    if (node->op >= OP_EQ)
+        return &expr_type_bool;
+    if (node->op == OP_DIVIDE && (kinds & EXPR_IS_ARRAY))
+        return type_union(in->arena, type_of_kinds(in->arena, kinds & EXPR_IS_NUMBER),
+                          type_array(in->arena, &expr_type_string));
+    if (node->op == OP_SUBTRACT)
+        return type_only(in->arena, x, kinds);
+    if (node->op == OP_ADD && (kinds & (EXPR_IS_ARRAY | EXPR_IS_OBJECT)))
+        return type_only(in->arena, type_union(in->arena, x, y), kinds);
+    struct expr_type *type = (struct expr_type *)type_of_kinds(in->arena, kinds);
+    type->unchecked = x->unchecked && y->unchecked;
+    return type;
+}
+
+/* Members of both, those of the right one first: the type of x + y for objects that are known. */
+static const struct expr_type *merged(struct infer *in, const struct expr_type *x, const struct expr_type *y)
+{
+    struct expr_field *fields = arena_alloc(in->arena, (x->field_count + y->field_count) * sizeof *fields);
+    struct expr_type *type = arena_new(in->arena, struct expr_type);
+    size_t n = 0;
+
+    *type = (struct expr_type){.kinds = EXPR_IS_OBJECT, .rest = &expr_type_none, .fields = fields};
+    for (size_t i = 0; i < y->field_count; i++)
+        if (!y->fields[i].optional)
+            fields[n++] = y->fields[i];
+    for (size_t i = 0; i < x->field_count; i++) {
+        bool replaced = false;
+        for (size_t k = 0; k < n && !replaced; k++)
+            replaced = str_eq(fields[k].name, x->fields[i].name);
+        if (!replaced)
+            fields[n++] = x->fields[i];
+    }
+    type->field_count = n;
+    return type;
+}
+
+/* Objects whose members are all known, none of them perhaps absent. */
+static bool is_known_object(const struct expr_type *type)
+{
+    bool known = type->kinds == EXPR_IS_OBJECT && type->rest && !type->rest->kinds;
+
+    for (size_t i = 0; i < type->field_count; i++)
+        known &= !type->fields[i].optional;
+    return known;
+}
+
+static err_t visit_binary(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    const struct expr_type *x, *y;
+
+    TRY(use(in, node->kid[1], input, &y));
+    TRY(use(in, node->kid[0], input, &x));
+    repeat(node, node->kid[0]);
+    repeat(node, node->kid[1]);
+    TRY(check_operands(in, node, x, y));
+    TRY(check_divisor(in, node, y));
+    if (node->op == OP_ADD && is_known_object(x) && is_known_object(y))
+        *ret = computed(merged(in, x, y));
+    else
+        *ret = computed(binary_type(in, node, x, y));
+    return OK;
+}
+
+static err_t visit_logic(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    const struct expr_type *type;
+
+    for (int i = 0; i < 2; i++) {
+        TRY(use(in, node->kid[i], input, &type));
+        repeat(node, node->kid[i]);
+    }
+    *ret = computed(&expr_type_bool);
+    return OK;
+}
+
+static err_t visit_alt(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    struct flow x, y;
+
+    TRY(visit(in, node->kid[0], input, &x));
+    TRY(visit(in, node->kid[1], input, &y));
+    node->may_be_many = node->kid[0]->may_be_many || node->kid[1]->may_be_many;
+    node->may_be_none = node->kid[1]->may_be_none;
+    x.type = type_only(in->arena, x.type, EXPR_IS_ANY & ~(EXPR_IS_NULL | EXPR_IS_FALSE));
+    *ret = join(in, x, y);
+    return OK;
+}
+
+static err_t visit_negate(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    const struct expr_type *type;
+
+    TRY(use(in, node->kid[0], input, &type));
+    repeat(node, node->kid[0]);
+    *ret = computed(&expr_type_number);
+    return want(in, node, "'-'", type, EXPR_IS_NUMBER);
+}
+
+/* --- construction --- */
+
+static err_t visit_text(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    const struct expr_type *type;
+    bool is_plain = !node->text.n || str_eq(node->text, STR("@text")) || str_eq(node->text, STR("@json"));
+
+    for (struct ast *piece = node->kid[0]; piece; piece = piece->next) {
+        TRY(use(in, piece, input, &type));
+        repeat(node, piece);
+        if (piece->kind != AST_LITERAL && (str_eq(node->text, STR("@csv")) || str_eq(node->text, STR("@tsv"))))
+            TRY(want(in, piece, "this format", type, EXPR_IS_ARRAY));
+        if (piece->kind != AST_LITERAL && !is_plain && (type->kinds & (EXPR_IS_ARRAY | EXPR_IS_OBJECT)))
+            TRY(may_fail(in, piece, type->unchecked, "this format may refuse what is in the value"));
+    }
+    *ret = computed(&expr_type_string);
+    return OK;
+}
+
+static err_t visit_array(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    const struct expr_type *items = &expr_type_none;
+
+    if (node->kid[0])
+        TRY(use(in, node->kid[0], input, &items));
+    *ret = computed(type_array(in->arena, items));
+    return OK;
+}
+
+static err_t visit_object(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    struct expr_type *type = arena_new(in->arena, struct expr_type);
+    const struct expr_type *key, *value, *others = &expr_type_none;
+    size_t count = 0, n = 0;
+
+    for (const struct ast *entry = node->kid[0]; entry; entry = entry->next)
+        count++;
+    struct expr_field *fields = arena_alloc(in->arena, count * sizeof *fields);
+    for (struct ast *entry = node->kid[0]; entry; entry = entry->next) {
+        TRY(use(in, entry->kid[0], input, &key));
+        TRY(use(in, entry->kid[1], input, &value));
+        TRY(want(in, entry->kid[0], "the name of a member", key, EXPR_IS_STRING));
+        repeat(node, entry->kid[0]);
+        repeat(node, entry->kid[1]);
+        if (entry->kid[0]->kind != AST_LITERAL || entry->kid[0]->value.kind != JSON_STRING) {
+            others = type_union(in->arena, others, value);
+            continue;
+        }
+        struct str name = str_of(entry->kid[0]->value.text, entry->kid[0]->value.n);
+        size_t at = 0;
+        while (at < n && !str_eq(fields[at].name, name))
+            at++;
+        fields[at] = (struct expr_field){.name = name, .type = value};
+        n += at == n;
+    }
+    /* A computed name may be one of the others'. */
+    for (size_t i = 0; i < n && others->kinds; i++)
+        fields[i].type = type_union(in->arena, fields[i].type, others);
+    *type = (struct expr_type){.kinds = EXPR_IS_OBJECT, .fields = fields, .field_count = n, .rest = others};
+    *ret = computed(type);
+    return OK;
+}
+
+/* --- flow --- */
+
+static uint8_t kind_named(struct str name)
+{
+    uint8_t kinds = 0;
+
+    for (enum json_kind kind = JSON_NULL; kind <= JSON_OBJECT; kind++)
+        if (str_eq(name, str_from_c(value_kind_name(kind))))
+            kinds |= (uint8_t)(1 << kind);
+    return kinds;
+}
+
+/* Kinds of `.` for which the condition can hold, as far as it is a test of that: `type == "x"`, `. == null`, `.`. */
+static uint8_t kinds_if(const struct ast *condition, bool holds)
+{
+    const struct ast *x = condition->kid[0], *y = condition->kid[1];
+
+    if (condition->kind == AST_IDENTITY)
+        return holds ? EXPR_IS_ANY & ~(EXPR_IS_NULL | EXPR_IS_FALSE) : EXPR_IS_NULL | EXPR_IS_FALSE;
+    if (condition->kind == AST_AND && holds)
+        return kinds_if(x, true) & kinds_if(y, true);
+    if (condition->kind == AST_OR && !holds)
+        return kinds_if(x, false) & kinds_if(y, false);
+    if (condition->kind != AST_BINARY || (condition->op != OP_EQ && condition->op != OP_NE) || y->kind != AST_LITERAL)
+        return EXPR_IS_ANY;
+    uint8_t kinds = 0;
+    if (x->kind == AST_CALL && strcmp(x->builtin->name, "type") == 0 && y->value.kind == JSON_STRING)
+        kinds = kind_named(str_of(y->value.text, y->value.n));
+    else if (x->kind == AST_IDENTITY && y->value.kind <= JSON_TRUE)
+        kinds = (uint8_t)(1 << y->value.kind);
+    else
+        return EXPR_IS_ANY;
+    return holds == (condition->op == OP_EQ) ? kinds : (uint8_t)(EXPR_IS_ANY & ~kinds);
+}
+
+static err_t visit_if(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    const struct expr_type *condition;
+    struct flow x = input, y = input;
+
+    TRY(use(in, node->kid[0], input, &condition));
+    x.type = type_only(in->arena, input.type, kinds_if(node->kid[0], true));
+    y.type = type_only(in->arena, input.type, kinds_if(node->kid[0], false));
+    TRY(visit(in, node->kid[1], x, &x));
+    TRY(visit(in, node->kid[2], y, &y));
+    for (int i = 0; i < 3; i++)
+        repeat(node, node->kid[i]);
+    *ret = join(in, x, y);
+    return OK;
+}
+
+static err_t visit_try(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    bool outside = in->can_fail;
+
+    in->can_fail = false;
+    in->handled++;
+    TRY(visit(in, node->kid[0], input, ret));
+    in->handled--;
+    bool fails = in->can_fail;
+    in->can_fail = outside;
+    repeat(node, node->kid[0]);
+    if (!node->kid[1]) {
+        node->may_be_none |= fails;
+        return OK;
+    }
+    struct flow caught;
+    TRY(visit(in, node->kid[1], computed(&expr_type_unchecked), &caught));
+    node->may_be_none |= fails && node->kid[1]->may_be_none;
+    node->may_be_many |= node->kid[1]->may_be_many || (fails && node->kid[0]->may_be_many);
+    if (fails)
+        *ret = join(in, *ret, caught);
+    return OK;
+}
+
+static err_t visit_as(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    struct flow source;
+
+    TRY(visit(in, node->kid[0], input, &source));
+    node->binding->type = source.type;
+    node->binding->origin = source.origin;
+    TRY(visit(in, node->kid[1], input, ret));
+    repeat(node, node->kid[0]);
+    repeat(node, node->kid[1]);
+    return OK;
+}
+
+static err_t demand_one(struct infer *in, const struct ast *node, const char *what)
+{
+    if (in->quiet || (!node->may_be_none && !node->may_be_many))
+        return OK;
+    return expr_refuse(in->shared, node->from, node->to, "%s must yield exactly one value, and this may yield %s", what,
+                       node->may_be_many ? "several" : "none");
+}
+
+/* The type that a fold keeps growing to: `body` of it is within it. */
+static err_t grow(struct infer *in, struct ast *body, const struct expr_type *from, const struct expr_type **ret)
+{
+    const struct expr_type *type = from;
+
+    in->quiet++;
+    for (int round = 0;; round++) {
+        struct flow out;
+        TRY(visit(in, body, computed(type), &out));
+        const struct expr_type *larger = type_union(in->arena, type, out.type);
+        if (type_equal(larger, type))
+            break;
+        /* Growing on: give up what is inside first, then everything. */
+        if (round >= ROUNDS_MAX) {
+            struct expr_type *wide = (struct expr_type *)type_of_kinds(in->arena, round > ROUNDS_MAX ? EXPR_IS_ANY : larger->kinds);
+            wide->unchecked = larger->unchecked;
+            larger = wide;
+        }
+        type = larger;
+    }
+    in->quiet--;
+    *ret = type;
+    return OK;
+}
+
+static err_t visit_fold(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    struct flow source;
+    const struct expr_type *init, *kept;
+
+    TRY(visit(in, node->kid[0], input, &source));
+    TRY(use(in, node->kid[1], input, &init));
+    TRY(demand_one(in, node->kid[1], "the start of a fold"));
+    node->binding->type = source.type;
+    node->binding->origin = source.origin;
+    TRY(grow(in, node->kid[2], init, &kept));
+    const struct expr_type *updated;
+    TRY(use(in, node->kid[2], computed(kept), &updated));
+    TRY(demand_one(in, node->kid[2], "each step of a fold"));
+    *ret = computed(kept);
+    if (node->kind == AST_REDUCE)
+        return OK;
+    if (node->kid[3])
+        TRY(visit(in, node->kid[3], computed(updated), ret));
+    else
+        *ret = computed(updated);
+    node->may_be_none = node->may_be_many = true;
+    return OK;
+}
+
+static err_t visit_range(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    const struct expr_type *bound;
+
+    for (int i = 0; i < 3; i++)
+        if (node->kid[i]) {
+            TRY(use(in, node->kid[i], input, &bound));
+            TRY(want(in, node->kid[i], "range", bound, EXPR_IS_NUMBER));
+        }
+    node->may_be_none = node->may_be_many = true;
+    *ret = computed(&expr_type_number);
+    return OK;
+}
+
+/* --- calls --- */
+
+static const struct expr_type *entries_of(struct infer *in, const struct expr_type *input)
+{
+    struct expr_field *fields = arena_alloc(in->arena, 2 * sizeof *fields);
+    struct expr_type *entry = arena_new(in->arena, struct expr_type);
+
+    fields[0] = (struct expr_field){.name = STR("key"), .type = &expr_type_string};
+    fields[1] = (struct expr_field){.name = STR("value"), .type = type_inside(in->arena, input)};
+    *entry = (struct expr_type){.kinds = EXPR_IS_OBJECT, .fields = fields, .field_count = 2, .rest = &expr_type_none};
+    return entry;
+}
+
+/* The result that the signature says from `at` on. */
+static const struct expr_type *read_result(struct infer *in, const char **at, const struct expr_type *input)
+{
+    const struct expr_type *type = &expr_type_none, *part;
+
+    for (; **at && **at != ']' && **at != '}'; (*at)++) {
+        char c = **at;
+        if (c == '[' || c == '{') {
+            (*at)++;
+            part = read_result(in, at, input);
+            part = c == '[' ? type_array(in->arena, part) : type_map(in->arena, part);
+        } else if (c == 'T') {
+            part = input;
+        } else if (c == 'I') {
+            part = type_inside(in->arena, input);
+        } else if (c == 'E') {
+            part = entries_of(in, input);
+        } else if (c == 'U') {
+            part = &expr_type_unchecked;
+        } else if (c == 'V') {
+            part = type_member(in->arena, type_inside(in->arena, input), STR("value"));
+            part = part ? part : &expr_type_null;
+        } else {
+            part = type_of_kinds(in->arena, builtin_kinds_of(c));
+        }
+        type = type_union(in->arena, type, part);
+    }
+    return type;
+}
+
+static bool is_text_literal(const struct ast *node)
+{
+    return node->kind == AST_LITERAL && (node->value.kind == JSON_STRING || node->value.kind == JSON_NULL);
+}
+
+static err_t check_value(struct infer *in, const struct ast *node, const struct ast *at, const struct expr_type *type,
+                         uint8_t kinds, uint8_t risky)
+{
+    char what[64];
+
+    (void)snprintf(what, sizeof what, "%s", node->builtin->name);
+    TRY(want(in, at, what, type, kinds));
+    if (!(type->kinds & risky))
+        return OK;
+    (void)snprintf(what, sizeof what, "%s may fail for what is in the value", node->builtin->name);
+    return may_fail(in, at, type->unchecked, what);
+}
+
+static err_t visit_call(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    uint8_t kinds[BUILTIN_ARGS_MAX + 1], risky[BUILTIN_ARGS_MAX + 1];
+    const char *result = strrchr(node->builtin->signature, ')') + 1;
+    unsigned i = 0;
+
+    builtin_kinds(node->builtin, kinds, risky);
+    read_origin(in, input.origin);
+    for (struct ast *arg = node->kid[0]; arg; arg = arg->next) {
+        const struct expr_type *type;
+        i++;
+        TRY(use(in, arg, input, &type));
+        repeat(node, arg);
+        /* Literal patterns are checked when they are compiled. */
+        TRY(check_value(in, node, arg, type, kinds[i], is_text_literal(arg) ? 0 : risky[i]));
+    }
+    TRY(check_value(in, node, node, input.type, kinds[0], risky[0]));
+    *ret = computed(read_result(in, &result, type_only(in->arena, input.type, kinds[0])));
+    return OK;
+}
+
+/* --- paths --- */
+
+static bool is_path(const struct ast *node)
+{
+    switch (node->kind) {
+    case AST_IDENTITY:
+    case AST_EMPTY:
+    case AST_KINDS:
+    case AST_BREAK:
+    case AST_GETPATH:
+        return true;
+    case AST_FIELD:
+    case AST_INDEX:
+    case AST_SLICE:
+    case AST_EACH:
+    case AST_FIRST:
+    case AST_LABEL:
+        return is_path(node->kid[0]);
+    case AST_PIPE:
+    case AST_COMMA:
+    case AST_ALT:
+        return is_path(node->kid[0]) && is_path(node->kid[1]);
+    case AST_TRY:
+        return is_path(node->kid[0]) && (!node->kid[1] || is_path(node->kid[1]));
+    case AST_IF:
+        return is_path(node->kid[1]) && is_path(node->kid[2]);
+    case AST_AS:
+        return is_path(node->kid[1]);
+    case AST_CALL:
+        return strcmp(node->builtin->name, "error") == 0;
+    case AST_LITERAL:
+    case AST_TEXT:
+    case AST_ARRAY:
+    case AST_OBJECT:
+    case AST_ENTRY:
+    case AST_NEGATE:
+    case AST_BINARY:
+    case AST_AND:
+    case AST_OR:
+    case AST_REDUCE:
+    case AST_FOREACH:
+    case AST_VAR:
+    case AST_NAMED:
+    case AST_RANGE:
+    case AST_PATH:
+        return false;
+    }
+    die("no such node: %d", (int)node->kind);
+}
+
+static err_t visit_path(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    struct flow target;
+
+    if (!is_path(node->kid[0]))
+        return expr_refuse(in->shared, node->kid[0]->from, node->kid[0]->to,
+                           "this is no path: only steps like '.a', '.[0]' and '.[]', and what chooses among them, can be changed");
+    TRY(visit(in, node->kid[0], input, &target));
+    read_origin(in, target.origin);
+    repeat(node, node->kid[0]);
+    *ret = computed(type_array(in->arena, type_of_kinds(in->arena, EXPR_IS_STRING | EXPR_IS_NUMBER | EXPR_IS_OBJECT)));
+    return OK;
+}
+
+static err_t visit_getpath(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    const struct expr_type *path;
+
+    TRY(use(in, node->kid[0], input, &path));
+    TRY(want(in, node->kid[0], "getpath", path, EXPR_IS_ARRAY));
+    TRY(may_fail(in, node, input.type->unchecked || path->unchecked, "getpath fails where the path does not fit the value"));
+    repeat(node, node->kid[0]);
+    read_origin(in, input.origin);
+    *ret = computed(input.type->unchecked ? &expr_type_unchecked : &expr_type_any);
+    return OK;
+}
+
+/* --- all nodes --- */
+
+static struct flow literal_flow(struct infer *in, const struct ast *node)
+{
+    return computed(type_of_kinds(in->arena, (uint8_t)(1 << node->value.kind)));
+}
+
+static err_t visit_pipe(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    TRY(visit(in, node->kid[0], input, &input));
+    TRY(visit(in, node->kid[1], input, ret));
+    repeat(node, node->kid[0]);
+    repeat(node, node->kid[1]);
+    return OK;
+}
+
+static err_t visit_comma(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    struct flow x, y;
+
+    TRY(visit(in, node->kid[0], input, &x));
+    TRY(visit(in, node->kid[1], input, &y));
+    node->may_be_none = node->kid[0]->may_be_none && node->kid[1]->may_be_none;
+    node->may_be_many = (x.type->kinds && y.type->kinds) || node->kid[0]->may_be_many || node->kid[1]->may_be_many;
+    *ret = join(in, x, y);
+    return OK;
+}
+
+static err_t visit_named(struct infer *in, const struct ast *node, struct flow *ret)
+{
+    const struct expr_named *named = &in->shared->env->named[node->index];
+    struct origin *origin = arena_new(in->arena, struct origin);
+
+    origin->step = arena_printf(in->arena, "$%.*s", STR_ARG(named->name));
+    *ret = (struct flow){named->type ? named->type : &expr_type_unchecked, origin};
+    return OK;
+}
+
+static err_t visit_inside(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    switch (node->kind) {
+    case AST_IDENTITY:
+        *ret = input;
+        return OK;
+    case AST_LITERAL:
+        *ret = literal_flow(in, node);
+        return OK;
+    case AST_FIELD:
+    case AST_INDEX:
+        return visit_index(in, node, input, ret);
+    case AST_SLICE:
+        return visit_slice(in, node, input, ret);
+    case AST_EACH:
+        return visit_each(in, node, input, ret);
+    case AST_TEXT:
+        return visit_text(in, node, input, ret);
+    case AST_ARRAY:
+        return visit_array(in, node, input, ret);
+    case AST_OBJECT:
+        return visit_object(in, node, input, ret);
+    case AST_NEGATE:
+        return visit_negate(in, node, input, ret);
+    case AST_BINARY:
+        return visit_binary(in, node, input, ret);
+    case AST_AND:
+    case AST_OR:
+        return visit_logic(in, node, input, ret);
+    case AST_ALT:
+        return visit_alt(in, node, input, ret);
+    case AST_PIPE:
+        return visit_pipe(in, node, input, ret);
+    case AST_COMMA:
+        return visit_comma(in, node, input, ret);
+    case AST_IF:
+        return visit_if(in, node, input, ret);
+    case AST_TRY:
+        return visit_try(in, node, input, ret);
+    case AST_AS:
+        return visit_as(in, node, input, ret);
+    case AST_REDUCE:
+    case AST_FOREACH:
+        return visit_fold(in, node, input, ret);
+    case AST_VAR:
+        *ret = (struct flow){node->binding->type, node->binding->origin};
+        return OK;
+    case AST_NAMED:
+        return visit_named(in, node, ret);
+    case AST_LABEL:
+        TRY(visit(in, node->kid[0], input, ret));
+        repeat(node, node->kid[0]);
+        node->may_be_none = true;
+        return OK;
+    case AST_BREAK:
+    case AST_EMPTY:
+        node->may_be_none = true;
+        *ret = computed(&expr_type_none);
+        return OK;
+    case AST_FIRST:
+        TRY(visit(in, node->kid[0], input, ret));
+        node->may_be_none = node->kid[0]->may_be_none;
+        return OK;
+    case AST_RANGE:
+        return visit_range(in, node, input, ret);
+    case AST_KINDS:
+        read_origin(in, input.origin);
+        *ret = (struct flow){type_only(in->arena, input.type, node->kinds), input.origin};
+        node->may_be_none = (input.type->kinds & (uint8_t)~node->kinds) != 0;
+        return OK;
+    case AST_PATH:
+        return visit_path(in, node, input, ret);
+    case AST_GETPATH:
+        return visit_getpath(in, node, input, ret);
+    case AST_CALL:
+        return visit_call(in, node, input, ret);
+    case AST_ENTRY:
+        break;
+    }
+    die("a node that is none: %d", (int)node->kind);
+}
+
+static err_t visit(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
+{
+    if (++in->work > WORK_MAX)
+        return fail(E_TOO_LARGE, "the expression is too complicated");
+    node->may_be_none = node->may_be_many = false;
+    *ret = computed(&expr_type_none);
+    TRY(visit_inside(in, node, input, ret));
+    node->type = ret->type;
+    return OK;
+}
+
+/* --- the whole --- */
+
+static int compare_reads(const void *x, const void *y)
+{
+    return str_cmp(*(const struct str *)x, *(const struct str *)y);
+}
+
+static bool is_below(struct str path, struct str other)
+{
+    bool root = str_eq(other, STR("."));
+
+    if (root)
+        return path.n > 1 && path.p[0] != '$';
+    return path.n > other.n && str_starts(path, other) && (path.p[other.n] == '.' || path.p[other.n] == '[');
+}
+
+/* Sorted, and without what is below another. */
+static void settle_reads(struct infer *in, struct infer_result *ret)
+{
+    struct str *reads = arena_alloc(in->arena, (in->read_count + 1) * sizeof *reads);
+    size_t n = 0;
+
+    if (in->reads_too_much)
+        in->reads[READS_MAX - 1] = STR(".");
+    for (size_t i = 0; i < in->read_count; i++) {
+        bool covered = false;
+        for (size_t k = 0; k < in->read_count; k++)
+            covered |= is_below(in->reads[i], in->reads[k]);
+        if (!covered)
+            reads[n++] = in->reads[i];
+    }
+    qsort(reads, n, sizeof *reads, compare_reads);
+    ret->reads = reads;
+    ret->read_count = n;
+}
+
+/* The innermost part that makes the whole yield none or several. */
+static const struct ast *culprit(const struct ast *node, bool many)
+{
+    for (;;) {
+        const struct ast *inner = NULL;
+        for (int i = 0; i < AST_KIDS && !inner && node->kind != AST_ARRAY; i++)
+            for (const struct ast *kid = node->kid[i]; kid && !inner; kid = kid->next)
+                if (many ? kid->may_be_many : kid->may_be_none)
+                    inner = kid;
+        if (!inner)
+            return node;
+        node = inner;
+    }
+}
+
+err_t expr_infer(struct parse_shared *shared, struct ast *root, struct infer_result *ret)
+{
+    struct infer *in = arena_new(shared->arena, struct infer);
+    struct origin *origin = arena_new(shared->arena, struct origin);
+
+    *in = (struct infer){.shared = shared, .arena = shared->arena};
+    origin->step = STR(".");
+    struct flow input = {shared->env->input ? shared->env->input : &expr_type_unchecked, origin};
+    TRY(use(in, root, input, &ret->type));
+    if (root->may_be_many) {
+        const struct ast *at = culprit(root, true);
+        return expr_refuse(shared, at->from, at->to,
+                           "this may yield several values: collect them with '[…]', or take one with 'first(…)', 'any' or 'all'");
+    }
+    if (root->may_be_none) {
+        const struct ast *at = culprit(root, false);
+        return expr_refuse(shared, at->from, at->to, "this may yield no value: say what then with '//', or collect with '[…]'");
+    }
+    settle_reads(in, ret);
+    return OK;
+}
