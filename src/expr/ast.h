@@ -69,13 +69,13 @@ struct binding {
     const struct expr_type *type;
     const struct origin *origin;
     /* code */
-    uint16_t place;  /* register of its value                                    */
-    uint32_t breaks; /* of a label: chain of jumps to patch                      */
+    uint16_t place; /* register of its value; of a label: label of what is behind it */
 };
 
 struct ast {
     enum ast_kind kind;
     enum binary_op op;
+    bool is_piece;    /* LITERAL: of a string's own text, not put into it */
     bool is_optional; /* FIELD, INDEX, SLICE, EACH followed by `?`: what fails in this step itself yields nothing */
     uint8_t kinds;
     uint32_t from, to; /* bytes of the program's text */

@@ -6,6 +6,8 @@
  */
 #include "expr/builtin.h"
 
+#include "expr/type.h"
+
 #define C(name_, arity_, signature_, function)                                                                          \
     {                                                                                                                  \
         .name = (name_), .arity = (arity_), .signature = (signature_), .call = (function)                              \
@@ -26,6 +28,80 @@
     {                                                                                                                  \
         .name = (name_), .core = AST_KINDS, .kinds = (kinds_)                                                          \
     }
+
+#define R(name_, arity_, signature_, function, refuses)                                                                 \
+    {                                                                                                                  \
+        .name = (name_), .arity = (arity_), .signature = (signature_), .call = (function), .can_refuse = (refuses)     \
+    }
+
+/* --- what some may refuse, by types --- */
+
+/* Members of an object are asked for by strings, elements of an array by numbers. */
+static bool has_can_refuse(struct arena *arena, const struct expr_type *const *types)
+{
+    uint8_t fits = 0;
+
+    (void)arena;
+    if (types[1]->kinds == EXPR_IS_STRING)
+        fits = EXPR_IS_OBJECT;
+    if (types[1]->kinds == EXPR_IS_NUMBER)
+        fits = EXPR_IS_ARRAY;
+    return types[0]->kinds & (uint8_t)~(fits | EXPR_IS_NULL);
+}
+
+/* Within a string only a string can be looked for. */
+static bool indices_can_refuse(struct arena *arena, const struct expr_type *const *types)
+{
+    (void)arena;
+    return (types[0]->kinds & EXPR_IS_STRING) && (types[1]->kinds & (uint8_t)~EXPR_IS_STRING);
+}
+
+/* Only values of one kind contain each other; false and true are two, as in jq. */
+static bool contains_can_refuse(struct arena *arena, const struct expr_type *const *types)
+{
+    uint8_t both = types[0]->kinds | types[1]->kinds;
+
+    (void)arena;
+    return both & (both - 1);
+}
+
+/* Elements that are all of one kind can be added, nulls among them or not. */
+static bool add_can_refuse(struct arena *arena, const struct expr_type *const *types)
+{
+    uint8_t kinds = type_inside(arena, types[0])->kinds & (uint8_t)~EXPR_IS_NULL;
+
+    return (kinds & (kinds - 1)) || (kinds & EXPR_IS_BOOL);
+}
+
+static bool join_can_refuse(struct arena *arena, const struct expr_type *const *types)
+{
+    (void)arena;
+    return type_items(types[0])->kinds & (EXPR_IS_ARRAY | EXPR_IS_OBJECT);
+}
+
+static bool transpose_can_refuse(struct arena *arena, const struct expr_type *const *types)
+{
+    (void)arena;
+    return type_items(types[0])->kinds & (uint8_t)~EXPR_IS_ARRAY;
+}
+
+static bool from_entries_can_refuse(struct arena *arena, const struct expr_type *const *types)
+{
+    const struct expr_type *entry = type_items(types[0]), *key;
+
+    if (entry->kinds & (uint8_t)~EXPR_IS_OBJECT)
+        return true;
+    key = type_member(arena, entry, STR("key"));
+    return !key || (key->kinds & (EXPR_IS_ARRAY | EXPR_IS_OBJECT));
+}
+
+static bool replace_can_refuse(struct arena *arena, const struct expr_type *const *types)
+{
+    (void)arena;
+    return type_items(types[2])->kinds & (uint8_t)~EXPR_IS_STRING;
+}
+
+/* --- the table --- */
 
 static const struct builtin table[] = {
     /* what chooses and collects */
@@ -76,11 +152,11 @@ static const struct builtin table[] = {
     C("length", 0, "n#sao()#", fn_length),
     C("keys", 0, "ao()[#s]", fn_keys),
     C("keys_unsorted", 0, "ao()[#s]", fn_keys_unsorted),
-    C("has", 1, "!a!o(#s)b", fn_has),
-    C("contains", 1, "!.(.)b", fn_contains),
-    C("add", 0, "!a!o()U", fn_add),
+    R("has", 1, "nao(.)b", fn_has, has_can_refuse),
+    R("contains", 1, ".(.)b", fn_contains, contains_can_refuse),
+    R("add", 0, "ao()A", fn_add, add_can_refuse),
     D("add", 1, "g", "reduce g as $x (null; . + $x)"),
-    C("indices", 1, "n!a!s(!.)[#]n", fn_indices),
+    R("indices", 1, "nas(.)[#]n", fn_indices, indices_can_refuse),
     D("index", 1, "$x", "indices($x) | .[0]"),
     D("rindex", 1, "$x", "indices($x) | .[-1:] | .[0]"),
     C("sort", 0, "a()T", fn_sort),
@@ -98,17 +174,17 @@ static const struct builtin table[] = {
     C("_max_by", 1, "a(a)nI", fn_max_by),
     D("max_by", 1, "f", "_max_by(map([f]))"),
     C("reverse", 0, "na()T", fn_reverse),
-    C("_flatten", 1, "a(!#)[U]", fn_flatten),
+    C("_flatten", 1, "ao(#)[U]", fn_flatten),
     D("flatten", 0, "", "_flatten(1e9)"),
     D("flatten", 1, "$depth", "_flatten($depth)"),
-    C("to_entries", 0, "o()[E]", fn_to_entries),
-    C("from_entries", 0, "!a(){V}", fn_from_entries),
-    C("transpose", 0, "!a()[[.]]", fn_transpose),
+    C("to_entries", 0, "ao()[E]", fn_to_entries),
+    R("from_entries", 0, "a(){V}", fn_from_entries, from_entries_can_refuse),
+    R("transpose", 0, "a()[[U]]", fn_transpose, transpose_can_refuse),
 
     /* paths */
     C("_paths", 0, ".()[[#s]]", fn_paths),
     D("paths", 0, "", "_paths[]"),
-    D("paths", 1, "f", ". as $all | paths | . as $p | select($all | getpath($p) | f)"),
+    D("paths", 1, "f", ". as $all | paths | . as $p | select($all | getpath($p)? | f)"),
     D("leaf_paths", 0, "", "paths(scalars)"),
     C("setpath", 2, ".(a;.)U", fn_setpath),
     C("delpaths", 1, ".(a)U", fn_delpaths),
@@ -136,15 +212,16 @@ static const struct builtin table[] = {
     C("explode", 0, "s()[#]", fn_explode),
     C("implode", 0, "!a()s", fn_implode),
     C("split", 1, "s(s)[s]", fn_split),
-    C("join", 1, "!a(s)s", fn_join),
+    R("join", 1, "a(s)s", fn_join, join_can_refuse),
     C("utf8bytelength", 0, "s()#", fn_utf8bytelength),
 
     /* patterns */
     P("_test", 2, "s(!s!a;!sn)b", fn_test),
     P("_match", 2, "s(!s!a;!sn)[U]", fn_match),
+    P("_match_all", 2, "s(!s!a;!sn)[U]", fn_match_all),
     P("_split_at", 2, "s(!s!a;!sn)[s]", fn_split_at),
-    C("_captured", 0, "o()o", fn_captured),
-    C("_replace", 2, "s(a;!a)s", fn_replace),
+    C("_captured", 0, "o(){sn}", fn_captured),
+    R("_replace", 2, "s(a;a)s", fn_replace, replace_can_refuse),
     D("test", 1, "p", "_test(p; null)"),
     D("test", 2, "p;flags", "_test(p; flags)"),
     D("match", 1, "p", "_match(p; null) | .[]"),
@@ -153,14 +230,14 @@ static const struct builtin table[] = {
     D("capture", 2, "p;flags", "match(p; flags) | _captured"),
     D("scan", 1, "p", "scan(p; null)"),
     D("scan", 2, "p;flags",
-      "_match(p; \"g\" + flags) | .[] | if (.captures | length) > 0 then [.captures | .[] | .string] else .string end"),
+      "_match_all(p; flags) | .[] | if (.captures | length) > 0 then [.captures | .[] | .string] else .string end"),
     D("split", 2, "p;flags", "_split_at(p; flags)"),
     D("splits", 1, "p", "_split_at(p; null) | .[]"),
     D("splits", 2, "p;flags", "_split_at(p; flags) | .[]"),
     D("sub", 2, "p;f", "sub(p; f; null)"),
-    D("sub", 3, "p;f;flags", ". as $text | _match(p; flags) as $found | [$found[] | _captured | first(f)] as $with | $text | _replace($found; $with)"),
-    D("gsub", 2, "p;f", "sub(p; f; \"g\")"),
-    D("gsub", 3, "p;f;flags", "sub(p; f; flags + \"g\")"),
+    D("sub", 3, "p;f;flags", "_match(p; flags) as $found | _replace($found; [$found[] | _captured | first(f)])"),
+    D("gsub", 2, "p;f", "gsub(p; f; null)"),
+    D("gsub", 3, "p;f;flags", "_match_all(p; flags) as $found | _replace($found; [$found[] | _captured | first(f)])"),
 
     /* kinds and conversion */
     C("type", 0, ".()s", fn_type),
@@ -169,7 +246,7 @@ static const struct builtin table[] = {
     C("tonumber", 0, "#!s()#", fn_tonumber),
     C("tojson", 0, ".()s", fn_tojson),
     C("fromjson", 0, "!s()U", fn_fromjson),
-    C("format", 1, "!.(!s)s", fn_format),
+    C("format", 1, ".(!s)s", fn_format),
     C("error", 0, "!.()", fn_error),
     C("error", 1, ".(!.)", fn_error_value),
 

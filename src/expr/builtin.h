@@ -27,11 +27,13 @@ struct builtin {
      * Of a function in C: INPUT(ARG;ARG)RESULT. Kinds are letters: n null, b boolean, # number, s string, a array, o object, `.` any;
      * '!' in front of one: a value of that kind may be refused for what is in it. Results can also be [X], an array of X; {X}, an
      * object with values X; T, the type of the input; I, the type of its elements or member values; E, its entries {key, value};
-     * V, the type of `value` in its elements.
+     * V, the type of `value` in its elements; A, what its elements add up to; U, nobody knows.
      */
     const char *signature;
     builtin_fn *call;
     bool takes_pattern; /* its arguments are a pattern and its flags */
+    /* Can it refuse values of these types for more than their kinds? types[0] is the input. NULL: no. */
+    bool (*can_refuse)(struct arena *arena, const struct expr_type *const *types);
     /* Of one written in the language: names of its parameters, separated by ';' ($ in front: its value is taken first). */
     const char *parameters, *body;
     /* Of a core construct. */
@@ -87,7 +89,7 @@ bool format_exists(struct str format);
     X(fn_startswith) X(fn_endswith) X(fn_ltrimstr) X(fn_rtrimstr) X(fn_trim) X(fn_ltrim) X(fn_rtrim)                   \
     X(fn_ascii_downcase) X(fn_ascii_upcase) X(fn_explode) X(fn_implode) X(fn_split) X(fn_join)                         \
     /* fn_match.c */                                                                                                   \
-    X(fn_test) X(fn_match) X(fn_captured) X(fn_split_at) X(fn_replace)                                                  \
+    X(fn_test) X(fn_match) X(fn_match_all) X(fn_captured) X(fn_split_at) X(fn_replace)                                                  \
     /* fn_array.c */                                                                                                   \
     X(fn_add) X(fn_keys) X(fn_keys_unsorted) X(fn_has) X(fn_contains) X(fn_indices) X(fn_sort) X(fn_sort_by)           \
     X(fn_group_by) X(fn_unique) X(fn_unique_by) X(fn_min) X(fn_max) X(fn_min_by) X(fn_max_by) X(fn_reverse)            \

@@ -8,6 +8,12 @@
 
 #include <math.h>
 
+/* The element or member value at a place of what is settled. */
+static struct expr_value inside(struct expr_value of, uint32_t at)
+{
+    return of.kind == JSON_ARRAY ? of.list->at[at] : of.map->at[at].value;
+}
+
 /* --- keys and members --- */
 
 err_t fn_keys_unsorted(struct expr_run *run, const struct expr_value *v, struct expr_value *ret)
@@ -46,7 +52,11 @@ err_t fn_has(struct expr_run *run, const struct expr_value *v, struct expr_value
     struct str key;
     uint32_t count;
 
-    if ((v[0].kind == JSON_OBJECT) != (v[1].kind == JSON_STRING))
+    if (v[0].kind == JSON_NULL) {
+        *ret = expr_bool(false);
+        return OK;
+    }
+    if (v[1].kind != (v[0].kind == JSON_OBJECT ? JSON_STRING : JSON_NUMBER))
         return run_raise(run, "Cannot check whether %s has a %s key", value_kind_name((enum json_kind)v[0].kind),
                          value_kind_name((enum json_kind)v[1].kind));
     if (v[0].kind == JSON_OBJECT) {
@@ -114,16 +124,11 @@ static err_t contains(struct expr_run *run, struct expr_value x, struct expr_val
     return OK;
 }
 
-static bool is_boolean(struct expr_value v)
-{
-    return v.kind == JSON_TRUE || v.kind == JSON_FALSE;
-}
-
 err_t fn_contains(struct expr_run *run, const struct expr_value *v, struct expr_value *ret)
 {
     bool truth;
 
-    if (v[0].kind != v[1].kind && !(is_boolean(v[0]) && is_boolean(v[1]))) {
+    if (v[0].kind != v[1].kind) {
         struct str x = run_show(run, v[0]), y = run_show(run, v[1]);
         return run_raise(run, "%.*s and %.*s cannot have their containment checked", STR_ARG(x), STR_ARG(y));
     }
@@ -215,7 +220,7 @@ err_t fn_add(struct expr_run *run, const struct expr_value *v, struct expr_value
     if (all_texts && of.n)
         return add_texts(run, of, ret);
     for (uint32_t i = 0; i < of.n; i++)
-        TRY(op_binary(run, OP_ADD, sum, of.kind == JSON_ARRAY ? of.list->at[i] : of.map->at[i].value, &sum));
+        TRY(op_binary(run, OP_ADD, sum, inside(of, i), &sum));
     *ret = sum;
     return OK;
 }
@@ -395,12 +400,12 @@ err_t fn_reverse(struct expr_run *run, const struct expr_value *v, struct expr_v
 
 /* --- shape --- */
 
-static err_t flatten_into(struct expr_run *run, struct expr_value array, double depth, struct expr_value *to)
+static err_t flatten_into(struct expr_run *run, struct expr_value of, double depth, struct expr_value *to)
 {
-    TRY(value_settle(&run->budget, &array));
-    TRY(budget_steps(&run->budget, array.n));
-    for (uint32_t i = 0; i < array.n; i++) {
-        struct expr_value item = array.list->at[i];
+    TRY(value_settle(&run->budget, &of));
+    TRY(budget_steps(&run->budget, of.n));
+    for (uint32_t i = 0; i < of.n; i++) {
+        struct expr_value item = inside(of, i);
         if (item.kind == JSON_ARRAY && depth > 0)
             TRY(flatten_into(run, item, depth - 1, to));
         else
@@ -423,16 +428,16 @@ err_t fn_flatten(struct expr_run *run, const struct expr_value *v, struct expr_v
 
 err_t fn_to_entries(struct expr_run *run, const struct expr_value *v, struct expr_value *ret)
 {
-    struct expr_value object = v[0], entries;
+    struct expr_value of = v[0], entries;
 
-    TRY(value_settle(&run->budget, &object));
-    TRY(budget_steps(&run->budget, 2 * (uint64_t)object.n));
-    TRY(value_new_array(&run->budget, object.n, &entries));
-    for (uint32_t i = 0; i < object.n; i++) {
-        struct expr_value entry;
+    TRY(value_settle(&run->budget, &of));
+    TRY(budget_steps(&run->budget, 2 * (uint64_t)of.n));
+    TRY(value_new_array(&run->budget, of.n, &entries));
+    for (uint32_t i = 0; i < of.n; i++) {
+        struct expr_value entry, key = of.kind == JSON_ARRAY ? expr_number(i) : expr_string(of.map->at[i].key);
         TRY(value_new_object(&run->budget, 2, &entry));
-        TRY(value_put_fresh(&run->budget, &entry, STR("key"), expr_string(object.map->at[i].key)));
-        TRY(value_put_fresh(&run->budget, &entry, STR("value"), object.map->at[i].value));
+        TRY(value_put_fresh(&run->budget, &entry, STR("key"), key));
+        TRY(value_put_fresh(&run->budget, &entry, STR("value"), inside(of, i)));
         TRY(value_append(&run->budget, &entries, entry));
     }
     *ret = entries;
@@ -532,7 +537,7 @@ static err_t recurse_into(struct expr_run *run, struct expr_value v, struct expr
     TRY(value_settle(&run->budget, &v));
     TRY(budget_steps(&run->budget, v.n));
     for (uint32_t i = 0; i < v.n; i++)
-        TRY(recurse_into(run, v.kind == JSON_ARRAY ? v.list->at[i] : v.map->at[i].value, to));
+        TRY(recurse_into(run, inside(v, i), to));
     return OK;
 }
 

@@ -168,18 +168,18 @@ static size_t behind(const struct search *s)
     return s->spans[1] + utf8_get(s->text.p + s->spans[1], s->text.n - s->spans[1], &c);
 }
 
-static err_t next_match(struct search *s, size_t *from, bool *ret_found)
+static err_t next_match(struct search *s, bool all, size_t *from, bool *ret_found)
 {
     *ret_found = false;
     if (*from > s->text.n)
         return OK;
     TRY(find(s, *from, s->spans, ret_found));
     if (*ret_found)
-        *from = s->pattern->is_global ? behind(s) : SIZE_MAX;
+        *from = all || s->pattern->is_global ? behind(s) : SIZE_MAX;
     return OK;
 }
 
-err_t fn_match(struct expr_run *run, const struct expr_value *v, struct expr_value *ret)
+static err_t matches_of(struct expr_run *run, const struct expr_value *v, bool all, struct expr_value *ret)
 {
     struct search s;
     struct expr_value matches;
@@ -190,7 +190,7 @@ err_t fn_match(struct expr_run *run, const struct expr_value *v, struct expr_val
     TRY(value_new_array(&run->budget, 0, &matches));
     for (;;) {
         struct expr_value match;
-        TRY(next_match(&s, &from, &found));
+        TRY(next_match(&s, all, &from, &found));
         if (!found)
             break;
         TRY(describe_match(&s, &match));
@@ -198,6 +198,17 @@ err_t fn_match(struct expr_run *run, const struct expr_value *v, struct expr_val
     }
     *ret = matches;
     return OK;
+}
+
+err_t fn_match(struct expr_run *run, const struct expr_value *v, struct expr_value *ret)
+{
+    return matches_of(run, v, false, ret);
+}
+
+/* As if the flag `g` were among the flags. */
+err_t fn_match_all(struct expr_run *run, const struct expr_value *v, struct expr_value *ret)
+{
+    return matches_of(run, v, true, ret);
 }
 
 /* Named groups of a match as an object. */
@@ -232,11 +243,9 @@ err_t fn_split_at(struct expr_run *run, const struct expr_value *v, struct expr_
     TRY(begin(run, v, &s));
     TRY(value_new_array(&run->budget, 0, &parts));
     for (;;) {
-        TRY(next_match(&s, &from, &found));
+        TRY(next_match(&s, true, &from, &found));
         if (!found)
             break;
-        if (!s.pattern->is_global)
-            from = behind(&s);
         TRY(value_append(&run->budget, &parts, expr_string(str_slice(s.text, begins, s.spans[0]))));
         begins = s.spans[1];
     }

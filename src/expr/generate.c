@@ -669,7 +669,7 @@ static err_t finish_text(struct generator *g, struct operands *o)
 
     TRY(emit(g, CODE_MOVE, to, constant(g, expr_string(STR(""))), 0));
     for (unsigned i = o->count; i-- > 0;)
-        TRY(emit(g, CODE_TEXT, to, o->places[i].value, o->parts[i]->kind == AST_LITERAL ? plain : format));
+        TRY(emit(g, CODE_TEXT, to, o->places[i].value, o->parts[i]->is_piece ? plain : format));
     return take(g, o->to, to);
 }
 

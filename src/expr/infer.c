@@ -506,18 +506,32 @@ static err_t visit_negate(struct infer *in, struct ast *node, struct flow input,
 
 /* --- construction --- */
 
+/* Rows and words are made of scalars, and base64 can be anything but that. */
+static err_t check_format(struct infer *in, const struct ast *at, struct str format, const struct expr_type *type)
+{
+    bool is_row = str_eq(format, STR("@csv")) || str_eq(format, STR("@tsv")), is_words = str_eq(format, STR("@sh"));
+    const struct expr_type *cells = type->kinds & EXPR_IS_ARRAY ? type_items(type) : &expr_type_none;
+
+    if (is_row)
+        TRY(want(in, at, "this format", type, EXPR_IS_ARRAY));
+    if (is_words)
+        TRY(want(in, at, "this format", type, EXPR_IS_ANY & ~EXPR_IS_OBJECT));
+    if ((is_row || is_words) && (cells->kinds & (EXPR_IS_ARRAY | EXPR_IS_OBJECT)))
+        return may_fail(in, at, cells->unchecked, "this format refuses arrays and objects in a row");
+    if (str_eq(format, STR("@base64d")))
+        return may_fail(in, at, type->unchecked, "@base64d fails for what is not base64");
+    return OK;
+}
+
 static err_t visit_text(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
 {
     const struct expr_type *type;
-    bool is_plain = !node->text.n || str_eq(node->text, STR("@text")) || str_eq(node->text, STR("@json"));
 
     for (struct ast *piece = node->kid[0]; piece; piece = piece->next) {
         TRY(use(in, piece, input, &type));
         repeat(node, piece);
-        if (piece->kind != AST_LITERAL && (str_eq(node->text, STR("@csv")) || str_eq(node->text, STR("@tsv"))))
-            TRY(want(in, piece, "this format", type, EXPR_IS_ARRAY));
-        if (piece->kind != AST_LITERAL && !is_plain && (type->kinds & (EXPR_IS_ARRAY | EXPR_IS_OBJECT)))
-            TRY(may_fail(in, piece, type->unchecked, "this format may refuse what is in the value"));
+        if (!piece->is_piece)
+            TRY(check_format(in, piece, node->text, type));
     }
     *ret = computed(&expr_type_string);
     return OK;
@@ -734,10 +748,20 @@ static const struct expr_type *entries_of(struct infer *in, const struct expr_ty
     struct expr_field *fields = arena_alloc(in->arena, 2 * sizeof *fields);
     struct expr_type *entry = arena_new(in->arena, struct expr_type);
 
-    fields[0] = (struct expr_field){.name = STR("key"), .type = &expr_type_string};
+    uint8_t keys = (input->kinds & EXPR_IS_OBJECT ? EXPR_IS_STRING : 0) | (input->kinds & EXPR_IS_ARRAY ? EXPR_IS_NUMBER : 0);
+    fields[0] = (struct expr_field){.name = STR("key"), .type = type_of_kinds(in->arena, keys)};
     fields[1] = (struct expr_field){.name = STR("value"), .type = type_inside(in->arena, input)};
     *entry = (struct expr_type){.kinds = EXPR_IS_OBJECT, .fields = fields, .field_count = 2, .rest = &expr_type_none};
     return entry;
+}
+
+/* What the elements of it add up to: one kind, or nobody knows; null if there are none. */
+static const struct expr_type *sum_of(struct infer *in, const struct expr_type *input)
+{
+    const struct expr_type *inside = type_inside(in->arena, input);
+    uint8_t kinds = inside->kinds & (uint8_t)~EXPR_IS_NULL;
+
+    return kinds & (kinds - 1) ? &expr_type_unchecked : type_union(in->arena, inside, &expr_type_null);
 }
 
 /* The result that the signature says from `at` on. */
@@ -757,6 +781,8 @@ static const struct expr_type *read_result(struct infer *in, const char **at, co
             part = type_inside(in->arena, input);
         } else if (c == 'E') {
             part = entries_of(in, input);
+        } else if (c == 'A') {
+            part = sum_of(in, input);
         } else if (c == 'U') {
             part = &expr_type_unchecked;
         } else if (c == 'V') {
@@ -775,36 +801,69 @@ static bool is_text_literal(const struct ast *node)
     return node->kind == AST_LITERAL && (node->value.kind == JSON_STRING || node->value.kind == JSON_NULL);
 }
 
-static err_t check_value(struct infer *in, const struct ast *node, const struct ast *at, const struct expr_type *type,
-                         uint8_t kinds, uint8_t risky)
+/* The name of a call as it is written: a built-in may be made of others. */
+static struct str called(const struct infer *in, const struct ast *node)
 {
-    char what[64];
+    struct str text = str_slice(in->shared->text, node->from, node->to);
+    size_t n = 0;
 
-    (void)snprintf(what, sizeof what, "%s", node->builtin->name);
-    TRY(want(in, at, what, type, kinds));
+    while (n < text.n && (text.p[n] == '_' || (ascii_lower(text.p[n]) >= 'a' && ascii_lower(text.p[n]) <= 'z') ||
+                          (text.p[n] >= '0' && text.p[n] <= '9')))
+        n++;
+    return n ? str_slice(text, 0, n) : str_from_c(node->builtin->name);
+}
+
+/* A value that a call takes: its kinds, and those of them that it may be refused for what is in it. */
+static err_t check_value(struct infer *in, const struct ast *node, const struct expr_type *type, uint8_t kinds, uint8_t risky)
+{
+    char what[100];
+    struct str name = called(in, node);
+
+    (void)snprintf(what, sizeof what, "%.*s", (int)(name.n < 40 ? name.n : 40), name.p);
+    TRY(want(in, node, what, type, kinds));
     if (!(type->kinds & risky))
         return OK;
-    (void)snprintf(what, sizeof what, "%s may fail for what is in the value", node->builtin->name);
-    return may_fail(in, at, type->unchecked, what);
+    (void)snprintf(what, sizeof what, "%.*s may fail for what is in the value", (int)(name.n < 40 ? name.n : 40), name.p);
+    return may_fail(in, node, type->unchecked, what);
+}
+
+/* What may fail for the types of input and arguments together. */
+static err_t check_together(struct infer *in, const struct ast *node, const struct expr_type *const *types)
+{
+    char what[100];
+    struct str name = called(in, node);
+    bool unchecked = false;
+
+    if (!node->builtin->can_refuse || !node->builtin->can_refuse(in->arena, types))
+        return OK;
+    for (unsigned i = 0; i <= node->builtin->arity; i++)
+        unchecked |= types[i]->unchecked || type_inside(in->arena, types[i])->unchecked;
+    (void)snprintf(what, sizeof what, "%.*s may fail for values of these types", (int)(name.n < 40 ? name.n : 40), name.p);
+    return may_fail(in, node, unchecked, what);
 }
 
 static err_t visit_call(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
 {
     uint8_t kinds[BUILTIN_ARGS_MAX + 1], risky[BUILTIN_ARGS_MAX + 1];
     const char *result = strrchr(node->builtin->signature, ')') + 1;
+    const struct expr_type *types[BUILTIN_ARGS_MAX + 1] = {input.type};
     unsigned i = 0;
 
     builtin_kinds(node->builtin, kinds, risky);
     read_origin(in, input.origin);
     for (struct ast *arg = node->kid[0]; arg; arg = arg->next) {
-        const struct expr_type *type;
         i++;
-        TRY(use(in, arg, input, &type));
+        TRY(use(in, arg, input, &types[i]));
         repeat(node, arg);
         /* Literal patterns are checked when they are compiled. */
-        TRY(check_value(in, node, arg, type, kinds[i], is_text_literal(arg) ? 0 : risky[i]));
+        bool is_format = node->builtin->call == fn_format;
+        bool is_checked = (node->builtin->takes_pattern || is_format) && is_text_literal(arg);
+        if (is_format && is_checked && arg->value.kind == JSON_STRING)
+            TRY(check_format(in, node, str_of(arg->value.text, arg->value.n), input.type));
+        TRY(check_value(in, node, types[i], kinds[i], is_checked ? 0 : risky[i]));
     }
-    TRY(check_value(in, node, node, input.type, kinds[0], risky[0]));
+    TRY(check_value(in, node, input.type, kinds[0], risky[0]));
+    TRY(check_together(in, node, types));
     *ret = computed(read_result(in, &result, type_only(in->arena, input.type, kinds[0])));
     return OK;
 }
@@ -909,7 +968,8 @@ static err_t visit_comma(struct infer *in, struct ast *node, struct flow input, 
     TRY(visit(in, node->kid[0], input, &x));
     TRY(visit(in, node->kid[1], input, &y));
     node->may_be_none = node->kid[0]->may_be_none && node->kid[1]->may_be_none;
-    node->may_be_many = (x.type->kinds && y.type->kinds) || node->kid[0]->may_be_many || node->kid[1]->may_be_many;
+    /* A side that yields nothing may still `break` or fail, after the other's value has been consumed. */
+    node->may_be_many = true;
     *ret = join(in, x, y);
     return OK;
 }

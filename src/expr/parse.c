@@ -189,6 +189,14 @@ static err_t make_literal(struct parser *p, size_t from, struct expr_value value
     return OK;
 }
 
+/* `-` in front of a number is a number. */
+static err_t make_negation(struct parser *p, size_t from, struct ast *operand, struct ast **ret)
+{
+    if (operand->kind == AST_LITERAL && operand->value.kind == JSON_NUMBER)
+        return make_literal(p, from, expr_number(-value_number(operand->value)), ret);
+    return make(p, AST_NEGATE, from, operand, NULL, NULL, ret);
+}
+
 /* --- scope --- */
 
 static struct binding *bind(struct parser *p, struct str name, bool is_label)
@@ -298,7 +306,9 @@ static err_t parse_piece(struct parser *p, size_t quote, struct ast **ret)
         p->at++;
         TRY(c == '\\' ? parse_escape(p, &text) : buf_add_char(&text, c));
     }
-    return make_literal(p, from, expr_string(arena_str(p->shared->arena, buf_str(&text))), ret);
+    TRY(make_literal(p, from, expr_string(arena_str(p->shared->arena, buf_str(&text))), ret));
+    (*ret)->is_piece = true;
+    return OK;
 }
 
 /* A string, from the quote that is the current word. A literal if nothing is put into it, else AST_TEXT. */
@@ -327,6 +337,7 @@ static err_t parse_string(struct parser *p, struct str format, struct ast **ret)
     advance(p);
     TRY(finish(p, text));
     *ret = text->kid[0]->next ? text : text->kid[0];
+    (*ret)->is_piece = false;
     (*ret)->from = text->from;
     (*ret)->to = text->to;
     return OK;
@@ -360,7 +371,7 @@ static err_t parse_member_value(struct parser *p, struct ast **ret)
 
     if (accept(p, "-")) {
         TRY(parse_postfix(p, true, &operand));
-        TRY(make(p, AST_NEGATE, from, operand, NULL, NULL, ret));
+        TRY(make_negation(p, from, operand, ret));
     } else {
         TRY(parse_postfix(p, true, ret));
     }
@@ -1073,7 +1084,7 @@ static err_t parse_operand(struct parser *p, struct ast **ret)
     p->nest++;
     TRY(parse_binary(p, LEVEL_MULTIPLY, &operand));
     p->nest--;
-    return make(p, AST_NEGATE, from, operand, NULL, NULL, ret);
+    return make_negation(p, from, operand, ret);
 }
 
 static err_t apply(struct parser *p, const struct operator_row *op, struct ast *x, struct ast *y, struct ast **ret)

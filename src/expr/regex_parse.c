@@ -382,18 +382,18 @@ static err_t parse_group(struct parser *p, struct regex_node **ret)
 
 /* --- repetition --- */
 
-/* {n}, {n,}, {n,m}, {,m} at p->at; anything else is text. */
+/* {n}, {n,}, {n,m} at p->at; anything else is text. */
 static bool parse_interval(struct parser *p, unsigned *ret_min, unsigned *ret_max)
 {
     size_t n = str_find_char(str_slice(p->text, p->at, p->text.n), '}');
-    struct str inside = str_slice(p->text, p->at + 1, p->at + n), min = inside, max;
+    struct str inside = str_slice(p->text, p->at + 1, p->at + n), min, max;
     uint64_t from = 0, to = REGEX_ENDLESS;
 
     if (!looking_at(p, "{") || p->at + n >= p->text.n)
         return false;
     min = str_cut(&inside, ',');
     max = inside;
-    if ((!min.n && !max.n) || (min.n && !str_to_u64(min, UINT32_MAX, &from)) || (max.n && !str_to_u64(max, UINT32_MAX - 1, &to)))
+    if (!str_to_u64(min, UINT32_MAX, &from) || (max.n && !str_to_u64(max, UINT32_MAX - 1, &to)))
         return false;
     if (!max.p)
         to = from;

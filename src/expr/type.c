@@ -94,6 +94,11 @@ static void union_fields(struct arena *arena, const struct expr_type *x, const s
     to->rest = type_union(arena, rest_of(x), rest_of(y));
 }
 
+static bool says_members(const struct expr_type *type)
+{
+    return type->field_count || type->rest || type->is_closed;
+}
+
 static void take_object(const struct expr_type *from, struct expr_type *to)
 {
     to->is_record = from->is_record;
@@ -119,17 +124,17 @@ const struct expr_type *type_union(struct arena *arena, const struct expr_type *
     *type = (struct expr_type){.kinds = x->kinds | y->kinds, .unchecked = x->unchecked || y->unchecked};
     bool array_x = x->kinds & EXPR_IS_ARRAY, array_y = y->kinds & EXPR_IS_ARRAY;
     bool object_x = x->kinds & EXPR_IS_OBJECT, object_y = y->kinds & EXPR_IS_OBJECT;
+    /* Where nothing is said about the inside of one, nothing is known of that of both. */
     if (array_x && array_y)
-        type->items = type_union(arena, type_items(x), type_items(y));
+        type->items = x->items && y->items ? type_union(arena, x->items, y->items) : NULL;
     else if (array_x || array_y)
-        type->items = type_items(array_x ? x : y);
+        type->items = array_x ? x->items : y->items;
     if (object_x && object_y && !same_object(x, y)) {
-        union_fields(arena, x, y, type);
+        if (says_members(x) && says_members(y))
+            union_fields(arena, x, y, type);
     } else if (object_x || object_y) {
         const struct expr_type *from = object_x ? x : y;
         take_object(from, type);
-        if (!type->rest && !type->is_closed)
-            type->rest = unknown(from);
     }
     return type;
 }
