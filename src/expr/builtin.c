@@ -150,8 +150,8 @@ static const struct builtin table[] = {
 
     /* arrays and objects */
     C("length", 0, "n#sao()#", fn_length),
-    C("keys", 0, "ao()[#s]", fn_keys),
-    C("keys_unsorted", 0, "ao()[#s]", fn_keys_unsorted),
+    C("keys", 0, "ao()[K]", fn_keys),
+    C("keys_unsorted", 0, "ao()[K]", fn_keys_unsorted),
     R("has", 1, "nao(.)b", fn_has, has_can_refuse),
     R("contains", 1, ".(.)b", fn_contains, contains_can_refuse),
     R("add", 0, "ao()A", fn_add, add_can_refuse),
@@ -189,7 +189,7 @@ static const struct builtin table[] = {
     C("setpath", 2, ".(a;.)U", fn_setpath),
     C("delpaths", 1, ".(a)U", fn_delpaths),
     D("del", 1, "p", "delpaths([path(p)])"),
-    D("pick", 1, "p", ". as $all | reduce path(p) as $q (null; setpath($q; $all | getpath($q)))"),
+    D("pick", 1, "p", ". as $all | reduce path(p) as $q (null; setpath($q; [$all | getpath($q)?] | .[0]))"),
     D("=", 2, "p;$v", "reduce path(p) as $q (.; setpath($q; $v))"),
     D("|=", 2, "p;f", "reduce path(p) as $q (.; setpath($q; getpath($q) | f))"),
     D("+=", 2, "p;$v", "reduce path(p) as $q (.; setpath($q; getpath($q) + $v))"),

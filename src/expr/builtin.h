@@ -27,7 +27,7 @@ struct builtin {
      * Of a function in C: INPUT(ARG;ARG)RESULT. Kinds are letters: n null, b boolean, # number, s string, a array, o object, `.` any;
      * '!' in front of one: a value of that kind may be refused for what is in it. Results can also be [X], an array of X; {X}, an
      * object with values X; T, the type of the input; I, the type of its elements or member values; E, its entries {key, value};
-     * V, the type of `value` in its elements; A, what its elements add up to; U, nobody knows.
+     * V, the type of `value` in its elements; A, what its elements add up to; K, its keys; U, nobody knows.
      */
     const char *signature;
     builtin_fn *call;

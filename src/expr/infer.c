@@ -743,13 +743,19 @@ static err_t visit_range(struct infer *in, struct ast *node, struct flow input, 
 
 /* --- calls --- */
 
+static const struct expr_type *keys_of(struct infer *in, const struct expr_type *input)
+{
+    uint8_t of_object = input->kinds & EXPR_IS_OBJECT ? EXPR_IS_STRING : 0, of_array = input->kinds & EXPR_IS_ARRAY ? EXPR_IS_NUMBER : 0;
+
+    return type_of_kinds(in->arena, of_object | of_array);
+}
+
 static const struct expr_type *entries_of(struct infer *in, const struct expr_type *input)
 {
     struct expr_field *fields = arena_alloc(in->arena, 2 * sizeof *fields);
     struct expr_type *entry = arena_new(in->arena, struct expr_type);
 
-    uint8_t keys = (input->kinds & EXPR_IS_OBJECT ? EXPR_IS_STRING : 0) | (input->kinds & EXPR_IS_ARRAY ? EXPR_IS_NUMBER : 0);
-    fields[0] = (struct expr_field){.name = STR("key"), .type = type_of_kinds(in->arena, keys)};
+    fields[0] = (struct expr_field){.name = STR("key"), .type = keys_of(in, input)};
     fields[1] = (struct expr_field){.name = STR("value"), .type = type_inside(in->arena, input)};
     *entry = (struct expr_type){.kinds = EXPR_IS_OBJECT, .fields = fields, .field_count = 2, .rest = &expr_type_none};
     return entry;
@@ -781,6 +787,8 @@ static const struct expr_type *read_result(struct infer *in, const char **at, co
             part = type_inside(in->arena, input);
         } else if (c == 'E') {
             part = entries_of(in, input);
+        } else if (c == 'K') {
+            part = keys_of(in, input);
         } else if (c == 'A') {
             part = sum_of(in, input);
         } else if (c == 'U') {
