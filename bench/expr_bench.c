@@ -53,7 +53,8 @@ static const struct expr_host_class request_class = {.count = request_count, .at
 
 static const char document[] =
     "{\"model\":\"gpt-4o\",\"temperature\":0.2,\"messages\":[{\"role\":\"system\",\"content\":\"You are brief.\"},"
-    "{\"role\":\"user\",\"content\":\"What is the capital of France?\"}],\"metadata\":{\"customer\":\"acme\",\"tier\":\"gold\"},"
+    "{\"role\":\"user\",\"content\":\"What is the capital of "
+    "France?\"}],\"metadata\":{\"customer\":\"acme\",\"tier\":\"gold\"},"
     "\"tools\":[],\"user\":\"u-1234\",\"max_tokens\":256}";
 
 struct bench_case {
@@ -63,13 +64,17 @@ struct bench_case {
 
 static const struct bench_case cases[] = {
     {"condition: a field equals", ".model == \"gpt-4o-mini\"", true, false},
-    {"condition: three facts", "(.model | startswith(\"gpt-\")) and .tokens < 8000 and (.tags | index(\"eu\"))", true, false},
+    {"condition: three facts", "(.model | startswith(\"gpt-\")) and .tokens < 8000 and (.tags | index(\"eu\"))", true,
+     false},
     {"condition: any tag", "any(.tags[]; . == \"eu\")", true, false},
     {"condition: metadata", ".metadata.tier == \"gold\" and .metadata.customer != \"test\"", true, false},
     {"condition: a pattern", ".model | test(\"^gpt-[0-9]\")", true, false},
-    {"mapping: an object", "{model, text: .messages[-1].content, n: (.messages | length), by: \"\\(.user)/\\(.metadata.tier)\"}", false, false},
+    {"mapping: an object",
+     "{model, text: .messages[-1].content, n: (.messages | length), by: \"\\(.user)/\\(.metadata.tier)\"}", false,
+     false},
     {"mapping: of each message", "[.messages[] | {role, size: (.content | length)}]", false, false},
-    {"compiling three facts", "(.model | startswith(\"gpt-\")) and .tokens < 8000 and (.tags | index(\"eu\"))", true, true},
+    {"compiling three facts", "(.model | startswith(\"gpt-\")) and .tokens < 8000 and (.tags | index(\"eu\"))", true,
+     true},
 };
 
 static double now(void)
@@ -80,7 +85,8 @@ static double now(void)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static void once(const struct bench_case *c, const struct expr *expr, const struct expr_input *input, struct arena *arena)
+static void once(const struct bench_case *c, const struct expr *expr, const struct expr_input *input,
+                 struct arena *arena)
 {
     static const struct expr_env typed = {.input = &request_type};
     struct expr_value value;

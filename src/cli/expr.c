@@ -104,11 +104,12 @@ static int run(int argc, char **argv)
 const struct command command_expr = {
     .name = "expr",
     .summary = "try an expression of conditions and mappings",
-    .help = "Usage: crossdock expr 'PROGRAM' [--input FILE] [--explain]\n\n"
-            "Evaluates an expression (a typed, total subset of jq) on a JSON document and prints the result:\n\n"
-            "  crossdock expr '.model | startswith(\"gpt-\")' --input request.json\n\n"
-            "  --input FILE   the JSON document; without it the input is null\n"
-            "  --explain      print the type of the result and what the expression reads instead\n\n"
-            "Exit codes: 0 evaluated; 1 the input cannot be read, or the expression failed on it; 3 it does not compile.\n",
+    .help =
+        "Usage: crossdock expr 'PROGRAM' [--input FILE] [--explain]\n\n"
+        "Evaluates an expression (a typed, total subset of jq) on a JSON document and prints the result:\n\n"
+        "  crossdock expr '.model | startswith(\"gpt-\")' --input request.json\n\n"
+        "  --input FILE   the JSON document; without it the input is null\n"
+        "  --explain      print the type of the result and what the expression reads instead\n\n"
+        "Exit codes: 0 evaluated; 1 the input cannot be read, or the expression failed on it; 3 it does not compile.\n",
     .run = run,
 };

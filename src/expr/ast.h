@@ -12,38 +12,38 @@
 
 enum ast_kind {
     AST_IDENTITY,
-    AST_LITERAL,  /* value                                                                       */
-    AST_FIELD,    /* kid[0] . text                                                               */
-    AST_INDEX,    /* kid[0] [ kid[1] ]                                                           */
-    AST_SLICE,    /* kid[0] [ kid[1] : kid[2] ], either may be missing                           */
-    AST_EACH,     /* kid[0] []                                                                   */
-    AST_TEXT,     /* pieces of text, kid[0] and its next: literals and expressions; format       */
-    AST_ARRAY,    /* [ kid[0] ]; NULL: empty                                                     */
-    AST_OBJECT,   /* kid[0] and its next: AST_ENTRY                                              */
-    AST_ENTRY,    /* kid[0] : kid[1]                                                             */
-    AST_NEGATE,   /* - kid[0]                                                                    */
-    AST_BINARY,   /* kid[0] op kid[1]                                                            */
-    AST_AND,      /* kid[0] and kid[1]                                                           */
-    AST_OR,       /* kid[0] or kid[1]                                                            */
-    AST_ALT,      /* kid[0] // kid[1]                                                            */
-    AST_PIPE,     /* kid[0] | kid[1]                                                             */
-    AST_COMMA,    /* kid[0] , kid[1]                                                             */
-    AST_IF,       /* if kid[0] then kid[1] else kid[2] end                                       */
-    AST_TRY,      /* try kid[0] catch kid[1]; NULL: empty                                        */
-    AST_AS,       /* kid[0] as $binding | kid[1]                                                 */
-    AST_REDUCE,   /* reduce kid[0] as $binding (kid[1]; kid[2])                                  */
-    AST_FOREACH,  /* foreach kid[0] as $binding (kid[1]; kid[2]; kid[3]); NULL: .                */
-    AST_VAR,      /* $binding                                                                    */
-    AST_NAMED,    /* an input of the environment, by index                                       */
-    AST_LABEL,    /* label $binding | kid[0]                                                     */
-    AST_BREAK,    /* break $binding                                                              */
-    AST_FIRST,    /* first(kid[0])                                                               */
-    AST_RANGE,    /* range(kid[0]; kid[1]; kid[2])                                               */
-    AST_KINDS,    /* select(type …): the input if its kind is among `kinds`                      */
+    AST_LITERAL, /* value                                                                       */
+    AST_FIELD,   /* kid[0] . text                                                               */
+    AST_INDEX,   /* kid[0] [ kid[1] ]                                                           */
+    AST_SLICE,   /* kid[0] [ kid[1] : kid[2] ], either may be missing                           */
+    AST_EACH,    /* kid[0] []                                                                   */
+    AST_TEXT,    /* pieces of text, kid[0] and its next: literals and expressions; format       */
+    AST_ARRAY,   /* [ kid[0] ]; NULL: empty                                                     */
+    AST_OBJECT,  /* kid[0] and its next: AST_ENTRY                                              */
+    AST_ENTRY,   /* kid[0] : kid[1]                                                             */
+    AST_NEGATE,  /* - kid[0]                                                                    */
+    AST_BINARY,  /* kid[0] op kid[1]                                                            */
+    AST_AND,     /* kid[0] and kid[1]                                                           */
+    AST_OR,      /* kid[0] or kid[1]                                                            */
+    AST_ALT,     /* kid[0] // kid[1]                                                            */
+    AST_PIPE,    /* kid[0] | kid[1]                                                             */
+    AST_COMMA,   /* kid[0] , kid[1]                                                             */
+    AST_IF,      /* if kid[0] then kid[1] else kid[2] end                                       */
+    AST_TRY,     /* try kid[0] catch kid[1]; NULL: empty                                        */
+    AST_AS,      /* kid[0] as $binding | kid[1]                                                 */
+    AST_REDUCE,  /* reduce kid[0] as $binding (kid[1]; kid[2])                                  */
+    AST_FOREACH, /* foreach kid[0] as $binding (kid[1]; kid[2]; kid[3]); NULL: .                */
+    AST_VAR,     /* $binding                                                                    */
+    AST_NAMED,   /* an input of the environment, by index                                       */
+    AST_LABEL,   /* label $binding | kid[0]                                                     */
+    AST_BREAK,   /* break $binding                                                              */
+    AST_FIRST,   /* first(kid[0])                                                               */
+    AST_RANGE,   /* range(kid[0]; kid[1]; kid[2])                                               */
+    AST_KINDS,   /* select(type …): the input if its kind is among `kinds`                      */
     AST_EMPTY,
-    AST_PATH,     /* path(kid[0])                                                                */
-    AST_GETPATH,  /* getpath(kid[0]); apart from calls because it is a path                      */
-    AST_CALL,     /* builtin(kid[0] and its next)                                                */
+    AST_PATH,    /* path(kid[0])                                                                */
+    AST_GETPATH, /* getpath(kid[0]); apart from calls because it is a path                      */
+    AST_CALL,    /* builtin(kid[0] and its next)                                                */
 };
 
 enum binary_op { OP_ADD, OP_SUBTRACT, OP_MULTIPLY, OP_DIVIDE, OP_MODULO, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE };

@@ -8,31 +8,17 @@
 
 #include "expr/type.h"
 
-#define C(name_, arity_, signature_, function)                                                                          \
-    {                                                                                                                  \
-        .name = (name_), .arity = (arity_), .signature = (signature_), .call = (function)                              \
-    }
-#define P(name_, arity_, signature_, function)                                                                          \
-    {                                                                                                                  \
-        .name = (name_), .arity = (arity_), .signature = (signature_), .call = (function), .takes_pattern = true       \
-    }
-#define D(name_, arity_, parameters_, body_)                                                                            \
-    {                                                                                                                  \
-        .name = (name_), .arity = (arity_), .parameters = (parameters_), .body = (body_)                               \
-    }
-#define CORE(name_, arity_, core_)                                                                                      \
-    {                                                                                                                  \
-        .name = (name_), .arity = (arity_), .core = (core_)                                                            \
-    }
-#define KINDS(name_, kinds_)                                                                                            \
-    {                                                                                                                  \
-        .name = (name_), .core = AST_KINDS, .kinds = (kinds_)                                                          \
-    }
+#define C(name_, arity_, signature_, function)                                                                         \
+    {.name = (name_), .arity = (arity_), .signature = (signature_), .call = (function)}
+#define P(name_, arity_, signature_, function)                                                                         \
+    {.name = (name_), .arity = (arity_), .signature = (signature_), .call = (function), .takes_pattern = true}
+#define D(name_, arity_, parameters_, body_)                                                                           \
+    {.name = (name_), .arity = (arity_), .parameters = (parameters_), .body = (body_)}
+#define CORE(name_, arity_, core_) {.name = (name_), .arity = (arity_), .core = (core_)}
+#define KINDS(name_, kinds_) {.name = (name_), .core = AST_KINDS, .kinds = (kinds_)}
 
-#define R(name_, arity_, signature_, function, refuses)                                                                 \
-    {                                                                                                                  \
-        .name = (name_), .arity = (arity_), .signature = (signature_), .call = (function), .can_refuse = (refuses)     \
-    }
+#define R(name_, arity_, signature_, function, refuses)                                                                \
+    {.name = (name_), .arity = (arity_), .signature = (signature_), .call = (function), .can_refuse = (refuses)}
 
 /* --- what some may refuse, by types --- */
 
@@ -124,7 +110,8 @@ static const struct builtin table[] = {
     D("select", 1, "f", "if f then . else empty end"),
     D("map", 1, "f", "[.[] | f]"),
     D("map_values", 1, "f",
-      "if type == \"array\" then [.[] | first(f)] else [to_entries[] | {key, value: (.value | first(f))}] | from_entries end"),
+      "if type == \"array\" then [.[] | first(f)] else [to_entries[] | {key, value: (.value | first(f))}] | "
+      "from_entries end"),
     D("any", 0, "", "any(.[]; .)"),
     D("any", 1, "f", "any(.[]; f)"),
     D("any", 2, "g;f", "first((g | select(f) | true), false)"),
@@ -136,7 +123,8 @@ static const struct builtin table[] = {
     D("last", 0, "", ".[-1]"),
     D("last", 1, "g", "reduce g as $x (null; $x)"),
     D("nth", 1, "$n", ".[$n]"),
-    D("nth", 2, "$n;g", "if $n < 0 then error(\"nth doesn't support negative indices\") else last(limit($n + 1; g)) end"),
+    D("nth", 2, "$n;g",
+      "if $n < 0 then error(\"nth doesn't support negative indices\") else last(limit($n + 1; g)) end"),
     D("limit", 2, "$n;g",
       "if $n > 0 then label $out | foreach g as $x (0; . + 1; $x, if . >= $n then break $out else empty end) "
       "elif $n == 0 then empty else g end"),
@@ -364,7 +352,8 @@ static const char *read_kinds(const char *at, uint8_t *ret_kinds, uint8_t *ret_r
     return *at ? at + 1 : at;
 }
 
-void builtin_kinds(const struct builtin *b, uint8_t ret_kinds[BUILTIN_ARGS_MAX + 1], uint8_t ret_risky[BUILTIN_ARGS_MAX + 1])
+void builtin_kinds(const struct builtin *b, uint8_t ret_kinds[BUILTIN_ARGS_MAX + 1],
+                   uint8_t ret_risky[BUILTIN_ARGS_MAX + 1])
 {
     const char *at = b->signature;
 

@@ -49,7 +49,8 @@ const char *builtin_refused(struct str name);
 /* The kinds that a letter of a signature stands for; 0 if it is none. */
 uint8_t builtin_kinds_of(char letter);
 /* Kinds that a function in C takes as input (0) and as arguments (1 and on), and those of them that it may refuse for what is in them. */
-void builtin_kinds(const struct builtin *b, uint8_t ret_kinds[BUILTIN_ARGS_MAX + 1], uint8_t ret_risky[BUILTIN_ARGS_MAX + 1]);
+void builtin_kinds(const struct builtin *b, uint8_t ret_kinds[BUILTIN_ARGS_MAX + 1],
+                   uint8_t ret_risky[BUILTIN_ARGS_MAX + 1]);
 
 /* --- for functions in C --- */
 
@@ -67,12 +68,12 @@ struct str run_show(struct expr_run *run, struct expr_value v);
 
 /* --- operators, also used by functions --- */
 
-err_t op_binary(struct expr_run *run, enum binary_op op, struct expr_value x, struct expr_value y, struct expr_value *ret)
-    MUST_CHECK;
+err_t op_binary(struct expr_run *run, enum binary_op op, struct expr_value x, struct expr_value y,
+                struct expr_value *ret) MUST_CHECK;
 err_t op_field(struct expr_run *run, struct expr_value v, struct str key, struct expr_value *ret) MUST_CHECK;
 err_t op_index(struct expr_run *run, struct expr_value v, struct expr_value at, struct expr_value *ret) MUST_CHECK;
-err_t op_slice(struct expr_run *run, struct expr_value v, struct expr_value from, struct expr_value to, struct expr_value *ret)
-    MUST_CHECK;
+err_t op_slice(struct expr_run *run, struct expr_value v, struct expr_value from, struct expr_value to,
+               struct expr_value *ret) MUST_CHECK;
 /* As in text: strings as they are, everything else as JSON. */
 err_t op_tostring(struct expr_run *run, struct expr_value v, struct str *ret_text) MUST_CHECK;
 /* As a format ("@json") writes a value. */
@@ -82,22 +83,19 @@ bool format_exists(struct str format);
 /* The functions, by the file that they are in. */
 #define BUILTIN_FUNCTIONS(X)                                                                                           \
     /* fn_basic.c */                                                                                                   \
-    X(fn_length) X(fn_utf8bytelength) X(fn_not) X(fn_type) X(fn_error) X(fn_error_value) X(fn_tostring) X(fn_tonumber) \
-    X(fn_tojson) X(fn_fromjson) X(fn_format) X(fn_floor) X(fn_ceil) X(fn_round) X(fn_trunc) X(fn_sqrt) X(fn_fabs)      \
-    X(fn_pow) X(fn_log) X(fn_exp) X(fn_slice)                                                                          \
-    /* fn_text.c */                                                                                                    \
-    X(fn_startswith) X(fn_endswith) X(fn_ltrimstr) X(fn_rtrimstr) X(fn_trim) X(fn_ltrim) X(fn_rtrim)                   \
-    X(fn_ascii_downcase) X(fn_ascii_upcase) X(fn_explode) X(fn_implode) X(fn_split) X(fn_join)                         \
-    /* fn_match.c */                                                                                                   \
-    X(fn_test) X(fn_match) X(fn_match_all) X(fn_captured) X(fn_split_at) X(fn_replace)                                                  \
-    /* fn_array.c */                                                                                                   \
-    X(fn_add) X(fn_keys) X(fn_keys_unsorted) X(fn_has) X(fn_contains) X(fn_indices) X(fn_sort) X(fn_sort_by)           \
-    X(fn_group_by) X(fn_unique) X(fn_unique_by) X(fn_min) X(fn_max) X(fn_min_by) X(fn_max_by) X(fn_reverse)            \
-    X(fn_flatten) X(fn_to_entries) X(fn_from_entries) X(fn_transpose) X(fn_recurse)                                    \
-    /* fn_path.c */                                                                                                    \
-    X(fn_paths) X(fn_setpath) X(fn_delpaths)                                                                           \
-    /* fn_date.c */                                                                                                    \
-    X(fn_fromdate) X(fn_todate)
+    X(fn_length)                                                                                                       \
+    X(fn_utf8bytelength) X(fn_not) X(fn_type) X(fn_error) X(fn_error_value) X(fn_tostring) X(fn_tonumber) X(fn_tojson) \
+        X(fn_fromjson) X(fn_format) X(fn_floor) X(fn_ceil) X(fn_round) X(fn_trunc) X(fn_sqrt) X(fn_fabs) X(fn_pow)     \
+            X(fn_log) X(fn_exp) X(fn_slice) /* fn_text.c */                                                            \
+        X(fn_startswith) X(fn_endswith) X(fn_ltrimstr) X(fn_rtrimstr) X(fn_trim) X(fn_ltrim) X(fn_rtrim)               \
+            X(fn_ascii_downcase) X(fn_ascii_upcase) X(fn_explode) X(fn_implode) X(fn_split)                            \
+                X(fn_join)                                                                 /* fn_match.c */            \
+        X(fn_test) X(fn_match) X(fn_match_all) X(fn_captured) X(fn_split_at) X(fn_replace) /* fn_array.c */            \
+        X(fn_add) X(fn_keys) X(fn_keys_unsorted) X(fn_has) X(fn_contains) X(fn_indices) X(fn_sort) X(fn_sort_by)       \
+            X(fn_group_by) X(fn_unique) X(fn_unique_by) X(fn_min) X(fn_max) X(fn_min_by) X(fn_max_by) X(fn_reverse)    \
+                X(fn_flatten) X(fn_to_entries) X(fn_from_entries) X(fn_transpose) X(fn_recurse) /* fn_path.c */        \
+        X(fn_paths) X(fn_setpath) X(fn_delpaths)                                                /* fn_date.c */        \
+        X(fn_fromdate) X(fn_todate)
 
 #define BUILTIN_DECLARE(name) builtin_fn name;
 BUILTIN_FUNCTIONS(BUILTIN_DECLARE)

@@ -36,7 +36,8 @@ static err_t report(struct machine *m, err_t e)
 
 /* --- instructions that are more than a line --- */
 
-static err_t field_of_record(struct machine *m, struct expr_value v, const struct name_use *name, struct expr_value *ret)
+static err_t field_of_record(struct machine *m, struct expr_value v, const struct name_use *name,
+                             struct expr_value *ret)
 {
     struct str key;
 
@@ -142,8 +143,8 @@ static err_t get_path(struct machine *m, struct expr_value v, struct expr_value 
     return OK;
 }
 
-static err_t call(struct machine *m, const struct call_use *use, struct expr_value input, const struct instruction *more,
-                  struct expr_value *ret)
+static err_t call(struct machine *m, const struct call_use *use, struct expr_value input,
+                  const struct instruction *more, struct expr_value *ret)
 {
     struct expr_value v[BUILTIN_ARGS_MAX + 1] = {input};
     unsigned arity = use->builtin->arity;
@@ -156,7 +157,8 @@ static err_t call(struct machine *m, const struct call_use *use, struct expr_val
         v[3] = m->registers[more->c];
     for (unsigned i = 0; i <= arity; i++)
         if (!(use->kinds[i] & (1 << v[i].kind)))
-            return run_raise(&m->run, "%s cannot be used with %.*s", use->builtin->name, STR_ARG(run_show(&m->run, v[i])));
+            return run_raise(&m->run, "%s cannot be used with %.*s", use->builtin->name,
+                             STR_ARG(run_show(&m->run, v[i])));
     return use->builtin->call(&m->run, v, ret);
 }
 
@@ -357,8 +359,8 @@ static err_t evaluate(const struct expr *expr, struct arena *arena, const struct
     return run(&m, ret);
 }
 
-err_t expr_eval(const struct expr *expr, struct arena *arena, const struct expr_input *input, const struct expr_limits *limits,
-                struct expr_value *ret_value)
+err_t expr_eval(const struct expr *expr, struct arena *arena, const struct expr_input *input,
+                const struct expr_limits *limits, struct expr_value *ret_value)
 {
     struct expr_value value;
 

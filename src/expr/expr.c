@@ -26,7 +26,8 @@ err_t expr_compile(struct arena *arena, struct str text, const struct expr_env *
         return e;
     }
     struct expr *expr = arena_new(arena, struct expr);
-    *expr = (struct expr){.text = shared.text, .type = types.type, .reads = types.reads, .read_count = types.read_count};
+    *expr =
+        (struct expr){.text = shared.text, .type = types.type, .reads = types.reads, .read_count = types.read_count};
     e = expr_generate(&shared, root, expr);
     if (e && !shared.problem->text.p)
         shared.problem->text = arena_str(arena, str_from_c(err_detail(e)));

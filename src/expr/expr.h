@@ -142,7 +142,7 @@ struct expr_type {
     bool unchecked; /* no schema says anything: what fails, fails when it is evaluated, and need not be handled */
     bool is_record; /* an object whose members are `fields`, read by their place (expr_host)                    */
     bool is_closed; /* an object of a schema: a member that is not in `fields` is a mistake                     */
-    const struct expr_type *items; /* of an array; NULL: anything                                                 */
+    const struct expr_type *items;   /* of an array; NULL: anything                                                 */
     const struct expr_field *fields; /* of an object                                                              */
     size_t field_count;
     const struct expr_type *rest; /* members that are not in `fields`; NULL: anything, if it is not closed         */
@@ -157,9 +157,9 @@ void expr_type_print(const struct expr_type *type, struct buf *b);
 /* --- compiling --- */
 
 enum {
-    EXPR_TEXT_MAX = 64 * 1024, /* bytes of a program                                                */
-    EXPR_NODES_MAX = 20000,    /* parts of a program, with what built-in functions are made of      */
-    EXPR_DEPTH_MAX = 256,      /* nesting of a program                                            */
+    EXPR_TEXT_MAX = 64 * 1024,  /* bytes of a program                                                */
+    EXPR_NODES_MAX = 20000,     /* parts of a program, with what built-in functions are made of      */
+    EXPR_DEPTH_MAX = 256,       /* nesting of a program                                            */
     EXPR_VALUE_DEPTH_MAX = 100, /* nesting of arrays and objects that it builds around what it is given */
 };
 
@@ -208,7 +208,7 @@ const struct str *expr_reads(const struct expr *expr, size_t *ret_count);
 /* --- evaluating --- */
 
 struct expr_input {
-    struct expr_value root;          /* `.`                                       */
+    struct expr_value root;         /* `.`                                       */
     const struct expr_value *named; /* as many as the environment had, in order  */
 };
 
@@ -229,8 +229,8 @@ extern const struct expr_limits expr_limits_default;
  *
  * Errors: E_PARSE (the program failed: error(…), an overflow, or a value that no schema had told about), E_TOO_LARGE (a limit).
  */
-err_t expr_eval(const struct expr *expr, struct arena *arena, const struct expr_input *input, const struct expr_limits *limits,
-                struct expr_value *ret_value) MUST_CHECK;
+err_t expr_eval(const struct expr *expr, struct arena *arena, const struct expr_input *input,
+                const struct expr_limits *limits, struct expr_value *ret_value) MUST_CHECK;
 /* The same, for a condition: is the result neither false nor null? */
 err_t expr_is_true(const struct expr *expr, struct arena *arena, const struct expr_input *input,
                    const struct expr_limits *limits, bool *ret_truth) MUST_CHECK;

@@ -261,7 +261,8 @@ static err_t sort_pairs(struct expr_run *run, struct pair *pairs, size_t n)
 }
 
 /* Elements of an array with their keys. */
-static err_t make_pairs(struct expr_run *run, struct expr_value array, struct expr_value keys, struct pair **ret, size_t *ret_n)
+static err_t make_pairs(struct expr_run *run, struct expr_value array, struct expr_value keys, struct pair **ret,
+                        size_t *ret_n)
 {
     void *p;
 
@@ -277,13 +278,15 @@ static err_t make_pairs(struct expr_run *run, struct expr_value array, struct ex
     return OK;
 }
 
-static err_t sorted_pairs(struct expr_run *run, struct expr_value array, struct expr_value keys, struct pair **ret, size_t *ret_n)
+static err_t sorted_pairs(struct expr_run *run, struct expr_value array, struct expr_value keys, struct pair **ret,
+                          size_t *ret_n)
 {
     TRY(make_pairs(run, array, keys, ret, ret_n));
     return sort_pairs(run, *ret, *ret_n);
 }
 
-static err_t sort_by(struct expr_run *run, struct expr_value array, struct expr_value keys, bool unique, struct expr_value *ret)
+static err_t sort_by(struct expr_run *run, struct expr_value array, struct expr_value keys, bool unique,
+                     struct expr_value *ret)
 {
     struct pair *pairs;
     struct expr_value sorted;
@@ -347,7 +350,8 @@ err_t fn_group_by(struct expr_run *run, const struct expr_value *v, struct expr_
 }
 
 /* The first of the smallest, or the last of the largest. */
-static err_t extreme(struct expr_run *run, struct expr_value array, struct expr_value keys, int sign, struct expr_value *ret)
+static err_t extreme(struct expr_run *run, struct expr_value array, struct expr_value keys, int sign,
+                     struct expr_value *ret)
 {
     struct pair *pairs;
     size_t n, best = 0;
@@ -445,8 +449,8 @@ err_t fn_to_entries(struct expr_run *run, const struct expr_value *v, struct exp
 }
 
 /* The first of these members that is there; a key may have any of several names. */
-static err_t first_member(struct expr_run *run, struct expr_value object, const char *const *names, size_t n, bool must_be_true,
-                          struct expr_value *ret)
+static err_t first_member(struct expr_run *run, struct expr_value object, const char *const *names, size_t n,
+                          bool must_be_true, struct expr_value *ret)
 {
     for (size_t i = 0; i < n; i++) {
         struct expr_value value;
@@ -464,7 +468,8 @@ static err_t first_member(struct expr_run *run, struct expr_value object, const 
 
 static err_t add_entry(struct expr_run *run, struct expr_value entry, struct expr_value *object)
 {
-    static const char *const keys[] = {"key", "k", "name", "Name", "Key", "K"}, *const values[] = {"value", "v", "Value", "V"};
+    static const char *const keys[] = {"key", "k", "name", "Name", "Key", "K"}, *const values[] = {"value", "v",
+                                                                                                   "Value", "V"};
     struct expr_value key, value;
     struct str name;
 

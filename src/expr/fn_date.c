@@ -32,9 +32,9 @@ static bool read_instant(struct str text, double *ret)
     for (size_t i = 0; i < text.n; i++)
         if (form[i] != '.' && text.p[i] != form[i])
             return false;
-    if (!digits(text, 0, 4, YEAR_MAX, &date.year) || !digits(text, 5, 2, 12, &date.month) || !digits(text, 8, 2, 31, &date.day) ||
-        !digits(text, 11, 2, 23, &hour) || !digits(text, 14, 2, 59, &minute) || !digits(text, 17, 2, 60, &second) ||
-        date.month == 0 || date.day == 0)
+    if (!digits(text, 0, 4, YEAR_MAX, &date.year) || !digits(text, 5, 2, 12, &date.month) ||
+        !digits(text, 8, 2, 31, &date.day) || !digits(text, 11, 2, 23, &hour) || !digits(text, 14, 2, 59, &minute) ||
+        !digits(text, 17, 2, 60, &second) || date.month == 0 || date.day == 0)
         return false;
     *ret = (double)date_to_day(date) * DAY + hour * 3600 + minute * 60 + second;
     return true;

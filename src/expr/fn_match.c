@@ -18,7 +18,8 @@ struct search {
     uint32_t character; /* place of `byte` */
 };
 
-err_t pattern_value(struct arena *arena, struct str text, struct str flags, struct expr_value *ret_value, const char **ret_why)
+err_t pattern_value(struct arena *arena, struct str text, struct str flags, struct expr_value *ret_value,
+                    const char **ret_why)
 {
     struct expr_pattern *pattern = arena_new(arena, struct expr_pattern);
     unsigned options = 0;
@@ -42,12 +43,14 @@ err_t pattern_value(struct arena *arena, struct str text, struct str flags, stru
         }
     }
     TRY(regex_compile(arena, text, options, &pattern->regex, ret_why));
-    *ret_value = (struct expr_value){.kind = JSON_STRING, .form = EXPR_REGEX, .n = (uint32_t)text.n, .pattern = pattern};
+    *ret_value =
+        (struct expr_value){.kind = JSON_STRING, .form = EXPR_REGEX, .n = (uint32_t)text.n, .pattern = pattern};
     return OK;
 }
 
 /* A pattern and flags, or [pattern, flags] as the pattern. */
-static err_t prepare(struct expr_run *run, struct expr_value pattern, struct expr_value flags, const struct expr_pattern **ret)
+static err_t prepare(struct expr_run *run, struct expr_value pattern, struct expr_value flags,
+                     const struct expr_pattern **ret)
 {
     struct str text, given = STR_NONE;
     const char *why = NULL;

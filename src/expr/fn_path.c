@@ -9,8 +9,8 @@
 
 enum { PATH_MAX_STEPS = 300 }; /* more than documents and built values can be deep */
 
-static err_t set_at(struct expr_run *run, struct expr_value v, struct expr_value path, uint32_t at, struct expr_value value,
-                    struct expr_value *ret);
+static err_t set_at(struct expr_run *run, struct expr_value v, struct expr_value path, uint32_t at,
+                    struct expr_value value, struct expr_value *ret);
 
 /* What a step of a path leads to, null where there is nothing yet. */
 static err_t follow(struct expr_run *run, struct expr_value v, struct expr_value key, struct expr_value *ret)
@@ -84,7 +84,8 @@ static err_t set_element(struct expr_run *run, struct expr_value v, struct expr_
 }
 
 /* Bounds of a slice key within an array. */
-static err_t bounds(struct expr_run *run, struct expr_value array, struct expr_value key, uint32_t *ret_from, uint32_t *ret_to)
+static err_t bounds(struct expr_run *run, struct expr_value array, struct expr_value key, uint32_t *ret_from,
+                    uint32_t *ret_to)
 {
     struct expr_value start, end, part, before;
 
@@ -125,8 +126,8 @@ static err_t set_step(struct expr_run *run, struct expr_value v, struct expr_val
     return run_raise(run, "Cannot use %.*s in a path", STR_ARG(run_show(run, key)));
 }
 
-static err_t set_at(struct expr_run *run, struct expr_value v, struct expr_value path, uint32_t at, struct expr_value value,
-                    struct expr_value *ret)
+static err_t set_at(struct expr_run *run, struct expr_value v, struct expr_value path, uint32_t at,
+                    struct expr_value value, struct expr_value *ret)
 {
     struct expr_value inner;
 
@@ -202,7 +203,8 @@ static err_t delete_step(struct expr_run *run, struct expr_value v, struct expr_
     return splice(run, v, from, to, none, ret);
 }
 
-static err_t delete_at(struct expr_run *run, struct expr_value v, struct expr_value path, uint32_t at, struct expr_value *ret)
+static err_t delete_at(struct expr_run *run, struct expr_value v, struct expr_value path, uint32_t at,
+                       struct expr_value *ret)
 {
     struct expr_value inner;
 

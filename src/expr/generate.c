@@ -1008,18 +1008,15 @@ static err_t generate_path(struct generator *g, const struct ast *node, struct p
 /* --- all nodes --- */
 
 /* Nodes whose operands are their kids, evaluated from the first. */
-static err_t generate_simple(struct generator *g, const struct ast *node, struct place in, struct sink *sink, const struct ast **parts,
-                             unsigned count, err_t (*finish)(struct generator *g, struct operands *o))
+static err_t generate_simple(struct generator *g, const struct ast *node, struct place in, struct sink *sink,
+                             const struct ast **parts, unsigned count,
+                             err_t (*finish)(struct generator *g, struct operands *o))
 {
     struct place places[OPERANDS_MAX];
 
-    return with_operands(g, (struct operands){.node = node,
-                                              .in = in,
-                                              .to = sink,
-                                              .finish = finish,
-                                              .parts = parts,
-                                              .places = places,
-                                              .count = count});
+    return with_operands(
+        g, (struct operands){
+               .node = node, .in = in, .to = sink, .finish = finish, .parts = parts, .places = places, .count = count});
 }
 
 static err_t generate_inside(struct generator *g, const struct ast *node, struct place in, struct sink *sink)
@@ -1101,7 +1098,8 @@ static err_t generate(struct generator *g, const struct ast *node, struct place 
     uint32_t at = g->at;
 
     if (++g->depth > SINK_DEPTH_MAX)
-        return fail(E_TOO_LARGE, "the expression is too complicated: name parts of it with 'as', or collect them with '[…]'");
+        return fail(E_TOO_LARGE,
+                    "the expression is too complicated: name parts of it with 'as', or collect them with '[…]'");
     g->at = node->from;
     TRY(generate_inside(g, node, in, sink));
     g->at = at;

@@ -85,7 +85,8 @@ static struct str step_of_key(struct infer *in, struct str key)
     bool plain = key.n > 0 && !(key.p[0] >= '0' && key.p[0] <= '9');
 
     for (size_t i = 0; i < key.n; i++)
-        plain &= key.p[i] == '_' || (key.p[i] >= '0' && key.p[i] <= '9') || (ascii_lower(key.p[i]) >= 'a' && ascii_lower(key.p[i]) <= 'z');
+        plain &= key.p[i] == '_' || (key.p[i] >= '0' && key.p[i] <= '9') ||
+                 (ascii_lower(key.p[i]) >= 'a' && ascii_lower(key.p[i]) <= 'z');
     if (plain)
         return arena_printf(in->arena, ".%.*s", STR_ARG(key));
     struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 20);
@@ -111,7 +112,8 @@ static const char *kinds_text(uint8_t kinds, char *to, size_t room)
 }
 
 /* `what` wants one of `accepted`; the type says what it gets. */
-static err_t want(struct infer *in, const struct ast *at, const char *what, const struct expr_type *type, uint8_t accepted)
+static err_t want(struct infer *in, const struct ast *at, const char *what, const struct expr_type *type,
+                  uint8_t accepted)
 {
     uint8_t wrong = type->kinds & (uint8_t)~accepted;
     char gets[96], wants[96];
@@ -126,8 +128,7 @@ static err_t want(struct infer *in, const struct ast *at, const char *what, cons
     kinds_text(accepted, wants, sizeof wants);
     if (always)
         return expr_refuse(in->shared, at->from, at->to, "%s takes %s, and this is %s", what, wants, gets);
-    return expr_refuse(in->shared, at->from, at->to,
-                       "%s takes %s, and this may be %s: %s", what, wants, gets,
+    return expr_refuse(in->shared, at->from, at->to, "%s takes %s, and this may be %s: %s", what, wants, gets,
                        wrong == EXPR_IS_NULL ? "give it a default with '//', or handle the failure with '?' or 'try'"
                                              : "handle the failure with '?' or 'try'");
 }
@@ -217,7 +218,8 @@ static err_t into_member(struct infer *in, struct ast *node, struct flow base, s
     return OK;
 }
 
-static err_t into_any(struct infer *in, struct ast *node, struct flow base, const struct expr_type *key, struct flow *ret)
+static err_t into_any(struct infer *in, struct ast *node, struct flow base, const struct expr_type *key,
+                      struct flow *ret)
 {
     uint8_t accepted = EXPR_IS_NULL;
     const struct expr_type *inside = &expr_type_null;
@@ -365,7 +367,8 @@ static bool some_pair_fails(enum binary_op op, uint8_t x, uint8_t y)
     return false;
 }
 
-static err_t check_operands(struct infer *in, const struct ast *node, const struct expr_type *x, const struct expr_type *y)
+static err_t check_operands(struct infer *in, const struct ast *node, const struct expr_type *x,
+                            const struct expr_type *y)
 {
     static const char *const names[] = {"+", "-", "*", "/", "%"};
     char left[96], right[96];
@@ -381,9 +384,10 @@ static err_t check_operands(struct infer *in, const struct ast *node, const stru
     if (always)
         return expr_refuse(in->shared, node->from, node->to, "'%s' takes no %s and %s", names[node->op], left, right);
     if (!unchecked && some_pair_fails(node->op, x->kinds, y->kinds))
-        return expr_refuse(in->shared, node->from, node->to,
-                           "'%s' may not fit %s and %s: give defaults with '//', or handle the failure with '?' or 'try'",
-                           names[node->op], left, right);
+        return expr_refuse(
+            in->shared, node->from, node->to,
+            "'%s' may not fit %s and %s: give defaults with '//', or handle the failure with '?' or 'try'",
+            names[node->op], left, right);
     return OK;
 }
 
@@ -691,7 +695,8 @@ static err_t grow(struct infer *in, struct ast *body, const struct expr_type *fr
             break;
         /* Growing on: give up what is inside first, then everything. */
         if (round >= ROUNDS_MAX) {
-            struct expr_type *wide = (struct expr_type *)type_of_kinds(in->arena, round > ROUNDS_MAX ? EXPR_IS_ANY : larger->kinds);
+            struct expr_type *wide =
+                (struct expr_type *)type_of_kinds(in->arena, round > ROUNDS_MAX ? EXPR_IS_ANY : larger->kinds);
             wide->unchecked = larger->unchecked;
             larger = wide;
         }
@@ -745,7 +750,8 @@ static err_t visit_range(struct infer *in, struct ast *node, struct flow input, 
 
 static const struct expr_type *keys_of(struct infer *in, const struct expr_type *input)
 {
-    uint8_t of_object = input->kinds & EXPR_IS_OBJECT ? EXPR_IS_STRING : 0, of_array = input->kinds & EXPR_IS_ARRAY ? EXPR_IS_NUMBER : 0;
+    uint8_t of_object = input->kinds & EXPR_IS_OBJECT ? EXPR_IS_STRING : 0,
+            of_array = input->kinds & EXPR_IS_ARRAY ? EXPR_IS_NUMBER : 0;
 
     return type_of_kinds(in->arena, of_object | of_array);
 }
@@ -822,7 +828,8 @@ static struct str called(const struct infer *in, const struct ast *node)
 }
 
 /* A value that a call takes: its kinds, and those of them that it may be refused for what is in it. */
-static err_t check_value(struct infer *in, const struct ast *node, const struct expr_type *type, uint8_t kinds, uint8_t risky)
+static err_t check_value(struct infer *in, const struct ast *node, const struct expr_type *type, uint8_t kinds,
+                         uint8_t risky)
 {
     char what[100];
     struct str name = called(in, node);
@@ -831,7 +838,8 @@ static err_t check_value(struct infer *in, const struct ast *node, const struct 
     TRY(want(in, node, what, type, kinds));
     if (!(type->kinds & risky))
         return OK;
-    (void)snprintf(what, sizeof what, "%.*s may fail for what is in the value", (int)(name.n < 40 ? name.n : 40), name.p);
+    (void)snprintf(what, sizeof what, "%.*s may fail for what is in the value", (int)(name.n < 40 ? name.n : 40),
+                   name.p);
     return may_fail(in, node, type->unchecked, what);
 }
 
@@ -846,7 +854,8 @@ static err_t check_together(struct infer *in, const struct ast *node, const stru
         return OK;
     for (unsigned i = 0; i <= node->builtin->arity; i++)
         unchecked |= types[i]->unchecked || type_inside(in->arena, types[i])->unchecked;
-    (void)snprintf(what, sizeof what, "%.*s may fail for values of these types", (int)(name.n < 40 ? name.n : 40), name.p);
+    (void)snprintf(what, sizeof what, "%.*s may fail for values of these types", (int)(name.n < 40 ? name.n : 40),
+                   name.p);
     return may_fail(in, node, unchecked, what);
 }
 
@@ -931,8 +940,9 @@ static err_t visit_path(struct infer *in, struct ast *node, struct flow input, s
     struct flow target;
 
     if (!is_path(node->kid[0]))
-        return expr_refuse(in->shared, node->kid[0]->from, node->kid[0]->to,
-                           "this is no path: only steps like '.a', '.[0]' and '.[]', and what chooses among them, can be changed");
+        return expr_refuse(
+            in->shared, node->kid[0]->from, node->kid[0]->to,
+            "this is no path: only steps like '.a', '.[0]' and '.[]', and what chooses among them, can be changed");
     TRY(visit(in, node->kid[0], input, &target));
     read_origin(in, target.origin);
     repeat(node, node->kid[0]);
@@ -946,7 +956,8 @@ static err_t visit_getpath(struct infer *in, struct ast *node, struct flow input
 
     TRY(use(in, node->kid[0], input, &path));
     TRY(want(in, node->kid[0], "getpath", path, EXPR_IS_ARRAY));
-    TRY(may_fail(in, node, input.type->unchecked || path->unchecked, "getpath fails where the path does not fit the value"));
+    TRY(may_fail(in, node, input.type->unchecked || path->unchecked,
+                 "getpath fails where the path does not fit the value"));
     repeat(node, node->kid[0]);
     read_origin(in, input.origin);
     *ret = computed(input.type->unchecked ? &expr_type_unchecked : &expr_type_any);
@@ -1147,12 +1158,14 @@ err_t expr_infer(struct parse_shared *shared, struct ast *root, struct infer_res
     TRY(use(in, root, input, &ret->type));
     if (root->may_be_many) {
         const struct ast *at = culprit(root, true);
-        return expr_refuse(shared, at->from, at->to,
-                           "this may yield several values: collect them with '[…]', or take one with 'first(…)', 'any' or 'all'");
+        return expr_refuse(
+            shared, at->from, at->to,
+            "this may yield several values: collect them with '[…]', or take one with 'first(…)', 'any' or 'all'");
     }
     if (root->may_be_none) {
         const struct ast *at = culprit(root, false);
-        return expr_refuse(shared, at->from, at->to, "this may yield no value: say what then with '//', or collect with '[…]'");
+        return expr_refuse(shared, at->from, at->to,
+                           "this may yield no value: say what then with '//', or collect with '[…]'");
     }
     settle_reads(in, ret);
     return OK;

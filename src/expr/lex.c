@@ -81,9 +81,9 @@ static struct token make(enum token_kind kind, struct str text, size_t from, siz
 static size_t skip_sign(struct str text, size_t from)
 {
     static const struct str signs[] = {
-        STR_INIT("?//"), STR_INIT("//="), STR_INIT("|="), STR_INIT("+="), STR_INIT("-="), STR_INIT("*="),
-        STR_INIT("/="),  STR_INIT("%="),  STR_INIT("=="), STR_INIT("!="), STR_INIT("<="), STR_INIT(">="),
-        STR_INIT("//"),  STR_INIT(".."),
+        STR_INIT("?//"), STR_INIT("//="), STR_INIT("|="), STR_INIT("+="), STR_INIT("-="),
+        STR_INIT("*="),  STR_INIT("/="),  STR_INIT("%="), STR_INIT("=="), STR_INIT("!="),
+        STR_INIT("<="),  STR_INIT(">="),  STR_INIT("//"), STR_INIT(".."),
     };
     struct str rest = str_slice(text, from, text.n);
 

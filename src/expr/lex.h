@@ -12,8 +12,8 @@ enum token_kind {
     TOKEN_VAR,    /* $name; text is the name                  */
     TOKEN_FORMAT, /* @name; text is the name with its @       */
     TOKEN_NUMBER,
-    TOKEN_QUOTE,  /* the first quote of a string              */
-    TOKEN_SIGN,   /* an operator or a bracket                 */
+    TOKEN_QUOTE, /* the first quote of a string              */
+    TOKEN_SIGN,  /* an operator or a bracket                 */
 };
 
 struct token {

@@ -240,7 +240,8 @@ static err_t modulo(struct expr_run *run, struct expr_value x, struct expr_value
     if (in_y == 0)
         return raise_pair(run, x, y, "divided (remainder) because the divisor is zero");
     /* The sign is that of the dividend; the magnitudes are unsigned, as INT64_MIN has no opposite. */
-    uint64_t size_x = in_x < 0 ? 0 - (uint64_t)in_x : (uint64_t)in_x, size_y = in_y < 0 ? 0 - (uint64_t)in_y : (uint64_t)in_y;
+    uint64_t size_x = in_x < 0 ? 0 - (uint64_t)in_x : (uint64_t)in_x,
+             size_y = in_y < 0 ? 0 - (uint64_t)in_y : (uint64_t)in_y;
     double rest = (double)(size_x % size_y);
     *ret = expr_number(in_x < 0 ? -rest : rest);
     return OK;
@@ -248,7 +249,8 @@ static err_t modulo(struct expr_run *run, struct expr_value x, struct expr_value
 
 /* --- comparison --- */
 
-static err_t compare(struct expr_run *run, enum binary_op op, struct expr_value x, struct expr_value y, struct expr_value *ret)
+static err_t compare(struct expr_run *run, enum binary_op op, struct expr_value x, struct expr_value y,
+                     struct expr_value *ret)
 {
     int order;
     bool truth;
@@ -269,7 +271,8 @@ static err_t compare(struct expr_run *run, enum binary_op op, struct expr_value 
     return OK;
 }
 
-err_t op_binary(struct expr_run *run, enum binary_op op, struct expr_value x, struct expr_value y, struct expr_value *ret)
+err_t op_binary(struct expr_run *run, enum binary_op op, struct expr_value x, struct expr_value y,
+                struct expr_value *ret)
 {
     switch (op) {
     case OP_ADD:
@@ -349,9 +352,11 @@ err_t op_index(struct expr_run *run, struct expr_value v, struct expr_value at, 
 }
 
 /* Bounds of a slice as places among `count`: from the end if below 0, and within it; the start cut off, the end rounded up. */
-static void slice_bounds(struct expr_value from, struct expr_value to, uint32_t count, uint32_t *ret_from, uint32_t *ret_to)
+static void slice_bounds(struct expr_value from, struct expr_value to, uint32_t count, uint32_t *ret_from,
+                         uint32_t *ret_to)
 {
-    double begin = from.kind == JSON_NULL ? 0 : value_number(from), end = to.kind == JSON_NULL ? count : value_number(to);
+    double begin = from.kind == JSON_NULL ? 0 : value_number(from),
+           end = to.kind == JSON_NULL ? count : value_number(to);
 
     begin = begin < 0 ? begin + count : begin;
     end = end < 0 ? end + count : end;
@@ -385,7 +390,8 @@ static err_t slice_text(struct expr_run *run, struct expr_value v, struct expr_v
     return OK;
 }
 
-err_t op_slice(struct expr_run *run, struct expr_value v, struct expr_value from, struct expr_value to, struct expr_value *ret)
+err_t op_slice(struct expr_run *run, struct expr_value v, struct expr_value from, struct expr_value to,
+               struct expr_value *ret)
 {
     struct expr_value part;
     uint32_t begin, end;

@@ -231,7 +231,8 @@ static err_t copy_list(struct parser *p, const struct ast *from, struct ast **re
 static err_t copy_tree(struct parser *p, const struct ast *from, struct ast **ret)
 {
     struct ast *node;
-    bool binds = from->kind == AST_AS || from->kind == AST_REDUCE || from->kind == AST_FOREACH || from->kind == AST_LABEL;
+    bool binds =
+        from->kind == AST_AS || from->kind == AST_REDUCE || from->kind == AST_FOREACH || from->kind == AST_LABEL;
 
     TRY(new_node(p, from->kind, from->from, &node));
     *node = *from;
@@ -636,7 +637,8 @@ static err_t parse_fold(struct parser *p, enum ast_kind kind, struct ast **ret)
     TRY(wrap(p, &pattern, 1, body, &fold->kid[2]));
     if (kind == AST_FOREACH && token_is(&p->token, ";")) {
         if (pattern.count > 1)
-            return refuse_token(p, "with a third part, 'foreach' takes a single variable: take it apart with 'as' inside");
+            return refuse_token(p,
+                                "with a third part, 'foreach' takes a single variable: take it apart with 'as' inside");
         advance(p);
         TRY(parse_pipe(p, &fold->kid[3]));
     }
@@ -753,8 +755,8 @@ static err_t expand(struct parser *p, const struct builtin *builtin, struct ast 
     return wrap(&inner, &values, 0, body, ret);
 }
 
-static err_t refuse_call(const struct parser *p, struct str name, unsigned arity, const struct builtin *nearest, size_t from,
-                         size_t to)
+static err_t refuse_call(const struct parser *p, struct str name, unsigned arity, const struct builtin *nearest,
+                         size_t from, size_t to)
 {
     const char *reason = builtin_refused(name);
 
@@ -762,9 +764,11 @@ static err_t refuse_call(const struct parser *p, struct str name, unsigned arity
         return expr_refuse(p->shared, from, to, "%.*s is not within this language: %s", STR_ARG(name), reason);
     if (nearest && str_eq(name, str_from_c(nearest->name)))
         return expr_refuse(p->shared, from, to, "%.*s takes %s%u argument%s, not %u", STR_ARG(name),
-                           nearest->arity ? "" : "no argument or ", nearest->arity, nearest->arity == 1 ? "" : "s", arity);
+                           nearest->arity ? "" : "no argument or ", nearest->arity, nearest->arity == 1 ? "" : "s",
+                           arity);
     if (nearest)
-        return expr_refuse(p->shared, from, to, "there is no function %.*s; did you mean %s?", STR_ARG(name), nearest->name);
+        return expr_refuse(p->shared, from, to, "there is no function %.*s; did you mean %s?", STR_ARG(name),
+                           nearest->name);
     return expr_refuse(p->shared, from, to, "there is no function %.*s", STR_ARG(name));
 }
 
@@ -779,8 +783,8 @@ static err_t call(struct parser *p, struct str name, struct ast **args, unsigned
     if (builtin->body)
         return expand(p, builtin, args, from, to, ret);
     if (builtin->core) {
-        TRY(make(p, builtin->core, from, arity > 0 ? args[0] : NULL, arity > 1 ? args[1] : NULL, arity > 2 ? args[2] : NULL,
-                 ret));
+        TRY(make(p, builtin->core, from, arity > 0 ? args[0] : NULL, arity > 1 ? args[1] : NULL,
+                 arity > 2 ? args[2] : NULL, ret));
         (*ret)->kinds = builtin->kinds;
         return OK;
     }
@@ -830,7 +834,8 @@ static err_t parse_word(struct parser *p, struct ast **ret)
     if (str_eq(name, STR("label")))
         return parse_label(p, ret);
     if (str_eq(name, STR("def")))
-        return refuse_token(p, "definitions are not within this language: write the part out, or name a value with 'as $name'");
+        return refuse_token(
+            p, "definitions are not within this language: write the part out, or name a value with 'as $name'");
     if (str_eq(name, STR("import")) || str_eq(name, STR("include")) || str_find(name, STR("::")) < name.n)
         return refuse_token(p, "modules are not within this language");
     if (is_keyword(name))

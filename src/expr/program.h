@@ -25,7 +25,7 @@
     OPCODE(RECORD, R, R, X)   /* the same, of a record: by its place                      */                           \
     OPCODE(INDEX, R, R, R)    /* a = b[c]                                                 */                           \
     OPCODE(SLICE, R, R, R)    /* a = b[c : next a]                                        */                           \
-    OPCODE(EACH, R, R, X)     /* a loop over b; its place in a and the register behind     */                           \
+    OPCODE(EACH, R, R, X)     /* a loop over b; its place in a and the register behind     */                          \
     OPCODE(NEXT, R, R, L)     /* b = next of a, its key in the register behind; at the end c */                        \
     OPCODE(RANGE, R, R, R)    /* a loop from b to c by next a; in a and two registers behind */                        \
     OPCODE(COUNT, R, R, L)    /* b = next of a; at the end c                              */                           \

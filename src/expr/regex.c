@@ -24,8 +24,8 @@ struct regex {
     uint32_t set_count, set_cap;
     unsigned groups;
     const struct str *names;
-    bool at_begin;     /* every match begins at the start of the text      */
-    bool has_first;    /* every match begins with this byte                */
+    bool at_begin;  /* every match begins at the start of the text      */
+    bool has_first; /* every match begins with this byte                */
     char first;
 };
 
@@ -98,11 +98,13 @@ static err_t compile_repeat(struct arena *arena, struct regex *r, const struct r
     for (unsigned i = 0; i < node->min; i++)
         TRY(compile(arena, r, node->kid));
     if (node->max == REGEX_ENDLESS) {
+        /* x* is (x+)?, so that a turn that reads nothing is still taken once, and captured. */
         split = r->count;
         TRY(emit(arena, r, (struct instruction){.code = RE_SPLIT}));
         TRY(compile(arena, r, node->kid));
-        TRY(emit(arena, r, (struct instruction){.code = RE_JUMP, .x = split}));
+        TRY(emit(arena, r, (struct instruction){.code = RE_SPLIT}));
         aim(r, split, node->lazy, split + 1, r->count);
+        aim(r, r->count - 1, node->lazy, split + 1, r->count);
         return OK;
     }
     for (unsigned i = node->min; i < node->max; i++) {
@@ -152,7 +154,8 @@ static err_t compile(struct arena *arena, struct regex *r, const struct regex_no
     die("no such node: %d", (int)node->kind);
 }
 
-err_t regex_compile(struct arena *arena, struct str pattern, unsigned flags, const struct regex **ret_regex, const char **ret_why)
+err_t regex_compile(struct arena *arena, struct str pattern, unsigned flags, const struct regex **ret_regex,
+                    const char **ret_why)
 {
     struct regex *r = arena_new(arena, struct regex);
     struct regex_tree tree = {0};
@@ -185,9 +188,9 @@ struct str regex_group_name(const struct regex *r, unsigned group)
 
 /* Threads in order of preference, and which instructions have one. */
 struct threads {
-    uint32_t *at;     /* instruction of each                               */
-    uint32_t *place;  /* by instruction: where in `at`, if it is there      */
-    size_t *slots;    /* slot_count per instruction                        */
+    uint32_t *at;    /* instruction of each                               */
+    uint32_t *place; /* by instruction: where in `at`, if it is there      */
+    size_t *slots;   /* slot_count per instruction                        */
     uint32_t count;
 };
 
@@ -408,7 +411,8 @@ static void begin_here(struct matcher *m, size_t at)
     add(m, &m->now, 0, at);
 }
 
-bool regex_find(const struct regex *r, struct str text, size_t from, bool not_empty, void *room, size_t *ret_spans, uint64_t *ret_steps)
+bool regex_find(const struct regex *r, struct str text, size_t from, bool not_empty, void *room, size_t *ret_spans,
+                uint64_t *ret_steps)
 {
     struct matcher m = {.r = r, .text = text, .slot_count = ret_spans ? 2 * (r->groups + 1) : not_empty ? 2 : 0};
     char *left = room;

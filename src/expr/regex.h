@@ -17,12 +17,12 @@
 
 enum {
     REGEX_IGNORE_CASE = 1,
-    REGEX_EXTENDED = 2,  /* blanks and #comments in the pattern are left out */
-    REGEX_DOT_ALL = 4,   /* `.` is also a line end                            */
+    REGEX_EXTENDED = 2, /* blanks and #comments in the pattern are left out */
+    REGEX_DOT_ALL = 4,  /* `.` is also a line end                            */
 };
 
 enum {
-    REGEX_CODE_MAX = 5000,  /* instructions, after repetitions are written out */
+    REGEX_CODE_MAX = 5000, /* instructions, after repetitions are written out */
     REGEX_GROUPS_MAX = 32,
     REGEX_REPEAT_MAX = 1000,
 };
@@ -30,8 +30,8 @@ enum {
 struct regex;
 
 /* Compile into the arena. E_PARSE with *ret_why (static text), E_TOO_LARGE. */
-err_t regex_compile(struct arena *arena, struct str pattern, unsigned flags, const struct regex **ret_regex, const char **ret_why)
-    MUST_CHECK;
+err_t regex_compile(struct arena *arena, struct str pattern, unsigned flags, const struct regex **ret_regex,
+                    const char **ret_why) MUST_CHECK;
 /* Groups with parentheses that capture. */
 unsigned regex_groups(const struct regex *r) PURE;
 /* Name of a group from 1; STR_NONE: it has none. */
@@ -47,6 +47,7 @@ size_t regex_room(const struct regex *r) PURE;
  * ret_spans  from and to of the match and then of each group, SIZE_MAX for one that took no part; NULL: only whether there is one
  * ret_steps  what it cost
  */
-bool regex_find(const struct regex *r, struct str text, size_t from, bool not_empty, void *room, size_t *ret_spans, uint64_t *ret_steps);
+bool regex_find(const struct regex *r, struct str text, size_t from, bool not_empty, void *room, size_t *ret_spans,
+                uint64_t *ret_steps);
 
 #endif

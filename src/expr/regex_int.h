@@ -11,15 +11,15 @@ enum regex_node_kind {
     REGEX_CHARACTER,
     REGEX_ANY,
     REGEX_SET,
-    REGEX_BEGIN,        /* of the text                                             */
-    REGEX_END,          /* of the text                                             */
-    REGEX_LAST,         /* the end, or before a line end that is the last character */
+    REGEX_BEGIN, /* of the text                                             */
+    REGEX_END,   /* of the text                                             */
+    REGEX_LAST,  /* the end, or before a line end that is the last character */
     REGEX_WORD_EDGE,
     REGEX_NO_WORD_EDGE,
-    REGEX_SEQUENCE,     /* kid and its next                                        */
-    REGEX_EITHER,       /* kid or its next                                         */
-    REGEX_REPEAT,       /* kid, min to max times                                   */
-    REGEX_GROUP,        /* kid, captured                                           */
+    REGEX_SEQUENCE, /* kid and its next                                        */
+    REGEX_EITHER,   /* kid or its next                                         */
+    REGEX_REPEAT,   /* kid, min to max times                                   */
+    REGEX_GROUP,    /* kid, captured                                           */
 };
 
 struct regex_range {
@@ -48,6 +48,7 @@ struct regex_tree {
     struct str *names; /* by group; STR_NONE: none */
 };
 
-err_t regex_parse(struct arena *arena, struct str text, unsigned flags, struct regex_tree *ret, const char **ret_why) MUST_CHECK;
+err_t regex_parse(struct arena *arena, struct str text, unsigned flags, struct regex_tree *ret, const char **ret_why)
+    MUST_CHECK;
 
 #endif

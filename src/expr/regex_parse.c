@@ -181,7 +181,8 @@ static err_t parse_escaped(struct parser *p, uint32_t c, uint32_t *ret)
     else if (c == 'u')
         return parse_hex(p, 4, ret);
     else if (c == 'k' || (c >= '1' && c <= '9'))
-        return refuse(p, "references back to a group are not within this language: they cannot be matched in linear time");
+        return refuse(p,
+                      "references back to a group are not within this language: they cannot be matched in linear time");
     else if (c == 'p' || c == 'P')
         return refuse(p, "Unicode properties (\\p) are not within this language: write a set out");
     else if (lower >= 'a' && lower <= 'z')
@@ -202,7 +203,8 @@ static err_t parse_escape(struct parser *p, struct regex_node **ret)
     static const struct {
         char letter;
         enum regex_node_kind kind;
-    } asserts[] = {{'A', REGEX_BEGIN}, {'z', REGEX_END}, {'Z', REGEX_LAST}, {'b', REGEX_WORD_EDGE}, {'B', REGEX_NO_WORD_EDGE}};
+    } asserts[] = {
+        {'A', REGEX_BEGIN}, {'z', REGEX_END}, {'Z', REGEX_LAST}, {'b', REGEX_WORD_EDGE}, {'B', REGEX_NO_WORD_EDGE}};
 
     for (size_t i = 0; i < ARRAY_LEN(asserts); i++)
         if (c == (unsigned char)asserts[i].letter) {
@@ -432,14 +434,35 @@ static void skip_extended(struct parser *p)
     }
 }
 
+/* Nothing but assertions, at least in one alternative: Oniguruma does not repeat that, and it would be a mistake anyway. */
+static bool is_place(const struct regex_node *node)
+{
+    const struct regex_node *kid = node->kid;
+
+    if (node->kind == REGEX_EITHER) {
+        while (kid && !is_place(kid))
+            kid = kid->next;
+        return kid != NULL;
+    }
+    if (node->kind == REGEX_SEQUENCE && kid) {
+        while (kid && is_place(kid))
+            kid = kid->next;
+        return kid == NULL;
+    }
+    return node->kind >= REGEX_BEGIN && node->kind <= REGEX_NO_WORD_EDGE;
+}
+
 static err_t parse_repeat(struct parser *p, struct regex_node **node)
 {
     unsigned min, max, stacked = 0;
 
     for (skip_extended(p); parse_quantifier(p, &min, &max); skip_extended(p)) {
+        if (is_place(*node))
+            return refuse(p, "a place in the text (^, $, \\b…) cannot be repeated in a pattern");
         struct regex_node *repeat = new_node(p, REGEX_REPEAT);
         if ((max != REGEX_ENDLESS && (max > REGEX_REPEAT_MAX || min > max)) || min > REGEX_REPEAT_MAX)
-            return refuse(p, "a number of repetitions in the pattern is too large, or its ends are the wrong way round");
+            return refuse(p,
+                          "a number of repetitions in the pattern is too large, or its ends are the wrong way round");
         if (++stacked > 4)
             return refuse(p, "too many repetitions of repetitions in the pattern");
         repeat->kid = *node;

@@ -69,7 +69,8 @@ static const struct expr_field *find_field(const struct expr_type *type, struct 
 /* --- unions --- */
 
 /* Fields of either; one that only one of them has may be absent. */
-static void union_fields(struct arena *arena, const struct expr_type *x, const struct expr_type *y, struct expr_type *to)
+static void union_fields(struct arena *arena, const struct expr_type *x, const struct expr_type *y,
+                         struct expr_type *to)
 {
     struct expr_field *fields = arena_alloc(arena, (x->field_count + y->field_count) * sizeof *fields);
     size_t n = 0;
@@ -110,8 +111,8 @@ static void take_object(const struct expr_type *from, struct expr_type *to)
 
 static bool same_object(const struct expr_type *x, const struct expr_type *y)
 {
-    return x->fields == y->fields && x->field_count == y->field_count && x->rest == y->rest && x->is_closed == y->is_closed &&
-           x->is_record == y->is_record;
+    return x->fields == y->fields && x->field_count == y->field_count && x->rest == y->rest &&
+           x->is_closed == y->is_closed && x->is_record == y->is_record;
 }
 
 const struct expr_type *type_union(struct arena *arena, const struct expr_type *x, const struct expr_type *y)

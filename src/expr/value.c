@@ -227,7 +227,8 @@ static uint32_t map_place(struct expr_value object, struct str key)
                 return i;
         return UINT32_MAX;
     }
-    for (uint32_t slot = (uint32_t)map_hash(key) & map->index_mask; map->index[slot]; slot = (slot + 1) & map->index_mask) {
+    for (uint32_t slot = (uint32_t)map_hash(key) & map->index_mask; map->index[slot];
+         slot = (slot + 1) & map->index_mask) {
         uint32_t place = map->index[slot] - 1;
         if (str_eq(map->at[place].key, key))
             return place < object.n ? place : UINT32_MAX;
@@ -310,7 +311,7 @@ static err_t settle_array(struct expr_budget *b, struct expr_value *v)
         uint32_t n = (uint32_t)json_node_count(node_of(*v));
         TRY(budget_steps(b, 2 * (uint64_t)n));
         TRY(value_new_array(b, n, &array));
-        JSON_EACH (w, node_of(*v))
+        JSON_EACH(w, node_of(*v))
             TRY(value_append(b, &array, expr_json(w.value)));
     }
     *v = array;
@@ -342,7 +343,7 @@ static err_t settle_object(struct expr_budget *b, struct expr_value *v)
 
     TRY(budget_steps(b, 2 * (uint64_t)n));
     TRY(value_new_object(b, n, &object));
-    JSON_EACH (w, node_of(*v)) {
+    JSON_EACH(w, node_of(*v)) {
         struct str key;
         TRY(value_text(b, expr_json(w.key), &key));
         TRY(value_put_fresh(b, &object, key, expr_json(w.value)));
@@ -376,12 +377,12 @@ err_t value_count(struct expr_budget *b, struct expr_value v, uint32_t *ret_coun
 
 /* --- looking into them --- */
 
-static err_t get_from_document(struct expr_budget *b, struct expr_value object, struct str key, struct expr_value *ret_value,
-                               bool *ret_found)
+static err_t get_from_document(struct expr_budget *b, struct expr_value object, struct str key,
+                               struct expr_value *ret_value, bool *ret_found)
 {
     uint64_t seen = 0;
 
-    JSON_EACH (w, node_of(object)) {
+    JSON_EACH(w, node_of(object)) {
         seen++;
         if (json_walk_key_is(&w, key)) {
             *ret_value = expr_json(w.value);
@@ -408,7 +409,8 @@ static bool get_from_host(const struct expr_host *host, struct str key, struct e
     return false;
 }
 
-err_t value_get(struct expr_budget *b, struct expr_value object, struct str key, struct expr_value *ret_value, bool *ret_found)
+err_t value_get(struct expr_budget *b, struct expr_value object, struct str key, struct expr_value *ret_value,
+                bool *ret_found)
 {
     struct expr_value value = expr_null();
     bool found = false;

@@ -51,8 +51,8 @@ err_t value_text(struct expr_budget *b, struct expr_value v, struct str *ret_tex
 /* Elements or members; objects of documents may name a key twice, which counts once. */
 err_t value_count(struct expr_budget *b, struct expr_value v, uint32_t *ret_count) MUST_CHECK;
 /* Member `key` of an object, the last of that name; null if there is none, and *ret_found (unless NULL) tells the two apart. */
-err_t value_get(struct expr_budget *b, struct expr_value object, struct str key, struct expr_value *ret_value, bool *ret_found)
-    MUST_CHECK;
+err_t value_get(struct expr_budget *b, struct expr_value object, struct str key, struct expr_value *ret_value,
+                bool *ret_found) MUST_CHECK;
 /* Element of an array; null outside. */
 err_t value_at(struct expr_budget *b, struct expr_value array, uint32_t index, struct expr_value *ret_value) MUST_CHECK;
 /* The same array or object as an ordinary list or map; *v is replaced. Anything else stays as it is. */
@@ -66,14 +66,16 @@ err_t value_append(struct expr_budget *b, struct expr_value *array, struct expr_
 /* *object with this member; likewise. `key` must live as long as the value. */
 err_t value_put(struct expr_budget *b, struct expr_value *object, struct str key, struct expr_value value) MUST_CHECK;
 /* The same for an object that nobody else has seen: an existing member is replaced in place. */
-err_t value_put_fresh(struct expr_budget *b, struct expr_value *object, struct str key, struct expr_value value) MUST_CHECK;
+err_t value_put_fresh(struct expr_budget *b, struct expr_value *object, struct str key, struct expr_value value)
+    MUST_CHECK;
 
 /* Order of jq: null, false, true, numbers, strings by code point, arrays, objects. <0, 0, >0. */
 err_t value_compare(struct expr_budget *b, struct expr_value x, struct expr_value y, int *ret_order) MUST_CHECK;
 /* Equality, which for most values needs less than the order. */
 err_t value_equal(struct expr_budget *b, struct expr_value x, struct expr_value y, bool *ret_equal) MUST_CHECK;
 /* Keys of an object in the order of code points, in the arena. */
-err_t value_sorted_keys(struct expr_budget *b, struct expr_value object, struct str **ret_keys, uint32_t *ret_count) MUST_CHECK;
+err_t value_sorted_keys(struct expr_budget *b, struct expr_value object, struct str **ret_keys, uint32_t *ret_count)
+    MUST_CHECK;
 
 /* The value as JSON text, in the arena. */
 err_t value_to_json(struct expr_budget *b, struct expr_value v, struct str *ret_text) MUST_CHECK;

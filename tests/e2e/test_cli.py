@@ -97,3 +97,34 @@ def test_a_missing_file_is_named(arguments):
     result = run(*arguments, "/nowhere/x.yaml")
     assert result.returncode == 3
     assert result.stderr == "/nowhere/x.yaml: error: cannot be read: No such file or directory\n"
+
+
+def test_expr_prints_the_result_of_an_expression(tmp_path):
+    path = tmp_path / "request.json"
+    path.write_text('{"model": "gpt-4o", "tags": ["eu", "b"]}')
+    result = run("expr", '{m: .model, n: (.tags | length)}', "--input", str(path))
+    assert result.returncode == 0 and json.loads(result.stdout) == {"m": "gpt-4o", "n": 2}
+    assert run("expr", "[range(3)]").stdout == "[0,1,2]\n"
+
+
+def test_expr_explains_type_and_reads():
+    result = run("expr", "--explain", '.model == "a" and any(.tags[]; . == "eu")')
+    assert result.returncode == 0 and result.stdout == "type: boolean\nreads: .model .tags[]\n"
+
+
+def test_expr_says_what_is_wrong_and_where(tmp_path):
+    result = run("expr", ".a | mapp(.)")
+    assert result.returncode == 3 and result.stdout == ""
+    assert result.stderr == "line 1, column 6: there is no function mapp; did you mean map?\n  .a | mapp(.)\n       ^~~~\n"
+    result = run("expr", "1 + .a", "--input", str(tmp_path / "nowhere.json"))
+    assert result.returncode == 1 and "nowhere.json" in result.stderr
+    result = run("expr", ".a.b", "--input", write(tmp_path, '{"a": 1}'))
+    assert result.returncode == 1 and result.stderr == 'crossdock expr: Cannot index number with "b"\n'
+    result = run("expr", ".", "--input", write(tmp_path, "{"))
+    assert result.returncode == 1 and "no JSON document" in result.stderr
+
+
+def write(folder, text):
+    path = folder / "input.json"
+    path.write_text(text)
+    return str(path)

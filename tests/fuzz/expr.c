@@ -41,7 +41,7 @@ static bool fits(struct json_node v, const struct expr_type *type, unsigned dept
         return false;
     if (json_node_kind(v) != JSON_ARRAY || !type->items || depth == 0)
         return true;
-    JSON_EACH (w, v)
+    JSON_EACH(w, v)
         if (!fits(w.value, type->items, depth - 1))
             return false;
     return true;

@@ -216,8 +216,8 @@ TEST(expr_agrees_with_jq_on_programs_written_by_hand)
             continue;
         CHECK_LT(n, PROGRAM_MAX);
         jobs[n].program = line;
-        CHECK_MSG(expr_compile(&arena, line, &(struct expr_env){0}, &jobs[n].expr, &problem) == OK, "%.*s: column %zu: %.*s",
-                  STR_ARG(line), problem.column, STR_ARG(problem.text));
+        CHECK_MSG(expr_compile(&arena, line, &(struct expr_env){0}, &jobs[n].expr, &problem) == OK,
+                  "%.*s: column %zu: %.*s", STR_ARG(line), problem.column, STR_ARG(problem.text));
         n++;
     }
     CHECK_GE(n, 200);
@@ -262,8 +262,9 @@ static void make_leaf(struct maker *m, unsigned depth)
     if (m->vars && prng_below(&m->prng, 4) == 0)
         (void)buf_addf(&m->text, "$v%u", (unsigned)prng_below(&m->prng, m->vars));
     else
-        say(m, PICK(m, ".", ".", ".a?", ".b?", ".c?", ".d?", ".a", ".b", ".c", ".d.e", ".d.f.g?", ".c[0]?", ".c[-1]?", ".n?", "0", "1", "2", "3",
-                    "-1", "0.5", "\"a\"", "\"x\"", "\"\"", "\"A b,C\"", "null", "true", "false", "[]", "{}", "[1,2]", "{\"a\":1}"));
+        say(m, PICK(m, ".", ".", ".a?", ".b?", ".c?", ".d?", ".a", ".b", ".c", ".d.e", ".d.f.g?", ".c[0]?", ".c[-1]?",
+                    ".n?", "0", "1", "2", "3", "-1", "0.5", "\"a\"", "\"x\"", "\"\"", "\"A b,C\"", "null", "true",
+                    "false", "[]", "{}", "[1,2]", "{\"a\":1}"));
 }
 
 /* Several values, where something collects them. */
@@ -276,9 +277,11 @@ static void make_many(struct maker *m, unsigned depth)
     if (prng_below(&m->prng, 3) == 0)
         make_form(m, PICK(m, "(% | %)", "(%, %)", "(% // %)", "limit(2; %)"), depth - 1, make_many);
     else
-        make_form(m, PICK(m, "(.[]? | %)", "(.c[]? | %)", "(range(3) | %)", "select(%)", "(% | select(. != null))", "(try % catch \"caught\")", "(%)?",
-                          "(% | strings)", "(% | values)", "((1,2) | [., %])", "(if % then (1,2) else . end)", "(foreach .[]? as $i (0; . + 1; [., %]))",
-                          "(label $out | (1,2,3) | if . == 2 then break $out else % end)", "(% | .[]?)", "paths"),
+        make_form(m,
+                  PICK(m, "(.[]? | %)", "(.c[]? | %)", "(range(3) | %)", "select(%)", "(% | select(. != null))",
+                       "(try % catch \"caught\")", "(%)?", "(% | strings)", "(% | values)", "((1,2) | [., %])",
+                       "(if % then (1,2) else . end)", "(foreach .[]? as $i (0; . + 1; [., %]))",
+                       "(label $out | (1,2,3) | if . == 2 then break $out else % end)", "(% | .[]?)", "paths"),
                   depth - 1, make_one);
 }
 
@@ -296,23 +299,28 @@ static void make_operator(struct maker *m, unsigned depth)
 {
     say(m, "(");
     make_one(m, depth);
-    (void)buf_addf(&m->text, " %s ", PICK(m, "+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "and", "or", "//", "|"));
+    (void)buf_addf(&m->text, " %s ",
+                   PICK(m, "+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "and", "or", "//", "|"));
     make_one(m, depth);
     say(m, ")");
 }
 
 static void make_call(struct maker *m, unsigned depth)
 {
-    make_form(m, PICK(m, "(% | length)", "(% | keys)", "(% | type)", "(% | not)", "(% | tojson)", "(% | add)", "(% | sort)", "(% | unique)",
-                      "(% | min)", "(% | max)", "([%, 1] | reverse)", "(% | to_entries)", "(% | first)", "(% | last)", "(% | flatten)", "(% | ascii_downcase)",
-                      "(% | ascii_upcase)", "(% | explode)", "(% | any)", "(% | all)", "(% | floor)", "(% | has(%))", "(% | contains(%))",
-                      "(% | inside(%))", "(% | startswith(%))", "(% | endswith(%))", "(% | ltrimstr(%))", "(% | split(\",\"))", "(% | join(\"-\"))",
-                      "(% | map(%))", "(% | map(select(%)))", "(% | sort_by(%))", "(% | group_by(%))", "(% | unique_by(%))", "(% | min_by(%))",
-                      "(% | max_by(%))", "(% | map_values([%]))", "(% | objects | with_entries(.value |= %))", "(% | test(\"[a-l]+\"))", "(% | [match(\"o|l\"; \"g\").offset])",
-                      "(% | [scan(\"[a-z]\")])", "(% | gsub(\"l\"; \"<l>\"))", "(% | tonumber)", "(% | getpath([\"a\"]))", "(% | del(.a?))", "(% | .a = %)",
-                      "(% | .[0] = %)", "(% | .a |= %)", "(% | .d.e += %)", "([%] | error)", "(% | transpose)", "(% | @json)", "(% | @html)", 
-                      "(% | @base64)", "(% | @sh)", "(% | @csv)", "([%] | indices(1))", "([%] | index(\"x\"))", "(% | [paths])", "(% | [..])", "(% | tostring | length)",
-                      "(% | nth(1))", "(% | utf8bytelength)"),
+    make_form(m,
+              PICK(m, "(% | length)", "(% | keys)", "(% | type)", "(% | not)", "(% | tojson)", "(% | add)",
+                   "(% | sort)", "(% | unique)", "(% | min)", "(% | max)", "([%, 1] | reverse)", "(% | to_entries)",
+                   "(% | first)", "(% | last)", "(% | flatten)", "(% | ascii_downcase)", "(% | ascii_upcase)",
+                   "(% | explode)", "(% | any)", "(% | all)", "(% | floor)", "(% | has(%))", "(% | contains(%))",
+                   "(% | inside(%))", "(% | startswith(%))", "(% | endswith(%))", "(% | ltrimstr(%))",
+                   "(% | split(\",\"))", "(% | join(\"-\"))", "(% | map(%))", "(% | map(select(%)))",
+                   "(% | sort_by(%))", "(% | group_by(%))", "(% | unique_by(%))", "(% | min_by(%))", "(% | max_by(%))",
+                   "(% | map_values([%]))", "(% | objects | with_entries(.value |= %))", "(% | test(\"[a-l]+\"))",
+                   "(% | [match(\"o|l\"; \"g\").offset])", "(% | [scan(\"[a-z]\")])", "(% | gsub(\"l\"; \"<l>\"))",
+                   "(% | tonumber)", "(% | getpath([\"a\"]))", "(% | del(.a?))", "(% | .a = %)", "(% | .[0] = %)",
+                   "(% | .a |= %)", "(% | .d.e += %)", "([%] | error)", "(% | transpose)", "(% | @json)", "(% | @html)",
+                   "(% | @base64)", "(% | @sh)", "(% | @csv)", "([%] | indices(1))", "([%] | index(\"x\"))",
+                   "(% | [paths])", "(% | [..])", "(% | tostring | length)", "(% | nth(1))", "(% | utf8bytelength)"),
               depth, make_one);
 }
 
@@ -328,14 +336,18 @@ static void make_one(struct maker *m, unsigned depth)
         make_operator(m, depth - 1);
         return;
     case 2:
-        make_form(m, PICK(m, "(if % then % else % end)", "(try % catch 0)", "((%)? // %)", "{a: (%), \"b\": (%)}", "{(\"k\\(1)\"): (%)}", "[%, %]", "-(%)",
-                          "\"s\\(%)-\\(%)\"", "(% | .[1:]?) ", "(%)[\"a\"]", "(%)[0]"),
+        make_form(m,
+                  PICK(m, "(if % then % else % end)", "(try % catch 0)", "((%)? // %)", "{a: (%), \"b\": (%)}",
+                       "{(\"k\\(1)\"): (%)}", "[%, %]", "-(%)", "\"s\\(%)-\\(%)\"", "(% | .[1:]?) ", "(%)[\"a\"]",
+                       "(%)[0]"),
                   depth - 1, make_one);
         return;
     case 3:
     case 4:
-        make_form(m, PICK(m, "[%]", "[%]", "(first(%) // \"none\")", "any(%; . == 1)", "all(%; . != null)", "(reduce (%) as $x (0; [., $x]))", "([%] | length)",
-                          "isempty(%)", "[limit(3; %)]", "[first(%)]", "(reduce (%) as [$x] (null; [$x]))"),
+        make_form(m,
+                  PICK(m, "[%]", "[%]", "(first(%) // \"none\")", "any(%; . == 1)", "all(%; . != null)",
+                       "(reduce (%) as $x (0; [., $x]))", "([%] | length)", "isempty(%)", "[limit(3; %)]", "[first(%)]",
+                       "(reduce (%) as [$x] (null; [$x]))"),
                   depth - 1, make_many);
         return;
     case 5:
@@ -400,5 +412,65 @@ TEST(expr_agrees_with_jq_on_programs_made_by_a_grammar)
             n++;
     }
     CHECK_MSG(n * 6 > tried, "only %zu of %zu programs compile", n, tried);
+    compare_all(jobs, n);
+}
+
+/* --- patterns --- */
+
+static void make_pattern(struct maker *m, unsigned depth);
+
+/* False: it is not to be repeated. Which turn of a repeated group that can match nothing is captured is a matter of backtracking. */
+static bool make_atom(struct maker *m, unsigned depth)
+{
+    if (depth == 0 || prng_below(&m->prng, 2) == 0) {
+        say(m, PICK(m, "a", "b", "c", ".", "[ab]", "[^a]", "\\\\w", "\\\\d", "\\\\b", "^", "$", "[a-c]", "é", " ",
+                    "\\\\s", "[[:alpha:]]", "(ab)", "(a|b)", "(?:c|bc)", "(?i:A)", "((a)|b)"));
+        return true;
+    }
+    say(m, PICK(m, "(", "(?:", "(?i:"));
+    make_pattern(m, depth - 1);
+    say(m, ")");
+    return false;
+}
+
+static void make_pattern(struct maker *m, unsigned depth)
+{
+    for (uint64_t n = 1 + prng_below(&m->prng, 3); n > 0; n--) {
+        bool may_repeat = make_atom(m, depth);
+        if (may_repeat && prng_below(&m->prng, 3) == 0)
+            say(m, PICK(m, "*", "+", "?", "*?", "+?", "??", "{2}", "{1,2}", "{2,}"));
+    }
+    if (depth && prng_below(&m->prng, 3) == 0) {
+        say(m, "|");
+        make_pattern(m, depth - 1);
+    }
+}
+
+/* An empty match has no captures in jq before 1.7: of those only the place is compared. */
+TEST(expr_patterns_agree_with_jq)
+{
+    enum { WANTED = 1000 };
+    struct arena arena CLEANUP(arena_release);
+    static struct job jobs[WANTED];
+    size_t n = 0, tried = 0;
+
+    if (!have_jq()) {
+        test_skip("jq is not installed: scripts/deps test installs it");
+        return;
+    }
+    arena_init(&arena, SIZE_MAX / 4);
+    for (; n < WANTED && tried < 4 * WANTED; tried++) {
+        struct maker m = {.text = BUF_INIT(1 << 20)};
+        prng_seed(&m.prng, test_seed() + tried);
+        say(&m, PICK(&m, "\"abcab\"", "\"aab bAa\"", "\"\"", "\"_ a1\\nb\"", "\"cccba\"", "\"a\\n\""));
+        say(&m, " | [match(\"");
+        make_pattern(&m, 2);
+        say(&m,
+            "\") | [.offset, .string, (if .length > 0 then .captures | map([.offset, .length, .string]) else 0 end)]]");
+        jobs[n].program = arena_str(&arena, buf_str(&m.text));
+        buf_release(&m.text);
+        n += expr_compile(&arena, jobs[n].program, &(struct expr_env){0}, &jobs[n].expr, NULL) == OK;
+    }
+    CHECK_EQ(n, WANTED);
     compare_all(jobs, n);
 }

@@ -17,13 +17,19 @@ static const struct expr_type text_or_null = {.kinds = EXPR_IS_STRING | EXPR_IS_
 
 enum { MODEL, TOKENS, TAGS, STREAM, TEAM, METADATA, HEADERS, FIELD_COUNT };
 static const struct expr_field request_fields[FIELD_COUNT] = {
-    [MODEL] = {STR_INIT("model"), &expr_type_string, false},    [TOKENS] = {STR_INIT("tokens"), &expr_type_number, false},
-    [TAGS] = {STR_INIT("tags"), &texts, false},                 [STREAM] = {STR_INIT("stream"), &expr_type_bool, false},
-    [TEAM] = {STR_INIT("team"), &text_or_null, false},          [METADATA] = {STR_INIT("metadata"), &any_members, false},
+    [MODEL] = {STR_INIT("model"), &expr_type_string, false},
+    [TOKENS] = {STR_INIT("tokens"), &expr_type_number, false},
+    [TAGS] = {STR_INIT("tags"), &texts, false},
+    [STREAM] = {STR_INIT("stream"), &expr_type_bool, false},
+    [TEAM] = {STR_INIT("team"), &text_or_null, false},
+    [METADATA] = {STR_INIT("metadata"), &any_members, false},
     [HEADERS] = {STR_INIT("headers"), &headers_type, false},
 };
-static const struct expr_type request_type = {
-    .kinds = EXPR_IS_OBJECT, .is_record = true, .is_closed = true, .fields = request_fields, .field_count = FIELD_COUNT};
+static const struct expr_type request_type = {.kinds = EXPR_IS_OBJECT,
+                                              .is_record = true,
+                                              .is_closed = true,
+                                              .fields = request_fields,
+                                              .field_count = FIELD_COUNT};
 static const struct expr_named limits_named[] = {{STR_INIT("limit"), &expr_type_number}};
 static const struct expr_env request_env = {.input = &request_type, .named = limits_named, .named_count = 1};
 
@@ -112,8 +118,8 @@ static struct request make_request(void)
 /* --- helpers --- */
 
 /* The result of a program as JSON, or "error: …" with its place when it does not compile, "failed: …" when it fails. */
-static struct str result_of(struct arena *arena, const char *program, const struct expr_env *env, struct expr_value root,
-                            const struct expr_limits *limits)
+static struct str result_of(struct arena *arena, const char *program, const struct expr_env *env,
+                            struct expr_value root, const struct expr_limits *limits)
 {
     struct buf text CLEANUP(buf_release) = BUF_INIT(TEXT_MAX);
     struct expr_value named = expr_number(1000), value;
@@ -166,7 +172,7 @@ static bool matches(struct str got, const char *want)
         struct arena arena CLEANUP(arena_release);                                                                     \
         arena_init(&arena, ARENA_MAX);                                                                                 \
         struct str got = evaluate(&arena, examples[i].program);                                                        \
-        CHECK_MSG(matches(got, examples[i].result), "%s\n#   gives  %.*s\n#   not    %s", examples[i].program,          \
+        CHECK_MSG(matches(got, examples[i].result), "%s\n#   gives  %.*s\n#   not    %s", examples[i].program,         \
                   STR_ARG(got), examples[i].result);                                                                   \
     }
 
@@ -185,13 +191,18 @@ TEST(expr_conditions_read_the_fields_of_a_record)
         {".tokens > $limit", "true"},
         {"any(.tags[]; . == \"eu\")", "true"},
         {".tags | length == 2 and .[0] == \"us\"", "true"},
-        {".model | startswith(\"gpt-\") and .tokens < 8000", "error: 1:33: \".tokens\" takes null or object, and this is string"},
+        {".model | startswith(\"gpt-\") and .tokens < 8000",
+         "error: 1:33: \".tokens\" takes null or object, and this is string"},
         {"(.tags | length) == 2 and .tags[0] == \"us\"", "true"},
         {".headers[\"x-tier\"] == \"gold\"", "true"},
         {".headers | has(\"x-nothing\")", "false"},
         {"(.headers[\"x-nothing\"] // \"none\") | startswith(\"n\")", "true"},
         {".metadata.customer == \"acme\"", "false"},
         {".stream and (.team == null)", "true"},
+        {"any(.tags[]; . == \"eu\" or . == \"ch\")", "true"},
+        {".metadata.tier == \"gold\"", "false"},
+        {"(.headers[\"x-tier\"] // \"free\") | test(\"^(gold|silver)$\")", "true"},
+        {"((.headers[\"x-budget\"] // \"\" | tonumber?) // 0) > 10", "false"},
         {".headers | keys", "[\"accept\",\"x-tier\"]"},
         {"{model, tokens}", "{\"model\":\"gpt-4o\",\"tokens\":1200}"},
         {". | to_entries | map(.key) | .[0]", "\"model\""},
@@ -206,7 +217,9 @@ TEST(expr_reads_of_a_record_only_the_fields_that_it_needs)
     struct request r = make_request();
 
     arena_init(&arena, ARENA_MAX);
-    CHECK_STR(result_of(&arena, ".tokens < 10 and .model == \"x\"", &request_env, expr_object(&r.host), &expr_limits_default), "false");
+    CHECK_STR(
+        result_of(&arena, ".tokens < 10 and .model == \"x\"", &request_env, expr_object(&r.host), &expr_limits_default),
+        "false");
     CHECK_EQ(r.reads[TOKENS], 1);
     CHECK_EQ(r.reads[MODEL], 0);
     CHECK_EQ(r.reads[TAGS], 0);
@@ -219,7 +232,8 @@ TEST(expr_of_a_record_also_works_on_the_same_as_json)
 
     arena_init(&arena, ARENA_MAX);
     CHECK_OK(json_tree_parse(&arena, STR("{\"tokens\":7,\"model\":\"m\"}"), &tree));
-    CHECK_STR(result_of(&arena, "\"\\(.model) \\(.tokens + 1)\"", &request_env, expr_json(json_tree_root(tree)), &expr_limits_default),
+    CHECK_STR(result_of(&arena, "\"\\(.model) \\(.tokens + 1)\"", &request_env, expr_json(json_tree_root(tree)),
+                        &expr_limits_default),
               "\"m 8\"");
 }
 
@@ -233,8 +247,9 @@ TEST(expr_conditions_take_no_memory_on_their_usual_way)
 
     arena_init(&arena, ARENA_MAX);
     arena_init(&empty, 0);
-    CHECK_OK(expr_compile(&arena, STR("(.model | startswith(\"gpt-\")) and .tokens < 8000 and .headers[\"x-tier\"] == \"gold\""),
-                          &request_env, &expr, NULL));
+    CHECK_OK(expr_compile(
+        &arena, STR("(.model | startswith(\"gpt-\")) and .tokens < 8000 and .headers[\"x-tier\"] == \"gold\""),
+        &request_env, &expr, NULL));
     CHECK_OK(expr_is_true(expr, &empty, &input, &expr_limits_default, &truth));
     CHECK(truth);
     CHECK_EQ(empty.used, 0);
@@ -247,14 +262,17 @@ TEST(expr_types_refuse_what_cannot_be_or_can_fail)
     static const struct example examples[] = {
         {".modle == \"x\"", "error: 1:1: there is no field \"modle\" here; did you mean \"model\"?"},
         {".nothing", "error: 1:1: there is no field \"nothing\" here"},
-        {".team | startswith(\"a\")", "error: 1:9: startswith takes string, and this may be null: give it a default with '//'…"},
+        {".team | startswith(\"a\")",
+         "error: 1:9: startswith takes string, and this may be null: give it a default with '//'…"},
         {"(.team // \"\") | startswith(\"a\")", "false"},
         {"[.team | strings | startswith(\"a\")]", "[]"},
         {".tokens | startswith(\"a\")", "error: 1:11: startswith takes string, and this is number"},
         {".metadata.size > 3", "false"},
-        {".metadata.size + 3", "error: 1:1: '+' may not fit null or boolean or number or string or array or object and number…"},
+        {".metadata.size + 3",
+         "error: 1:1: '+' may not fit null or boolean or number or string or array or object and number…"},
         {"[(.metadata.size + 3)?]", "[3]"},
-        {".metadata.a.b", "error: 1:1: \".b\" takes null or object, and this may be boolean or number or string or array: handle…"},
+        {".metadata.a.b",
+         "error: 1:1: \".b\" takes null or object, and this may be boolean or number or string or array: handle…"},
         {"[.metadata.a.b?]", "[null]"},
         {"if (.metadata.x | type) == \"string\" then 1 else 2 end", "2"},
         {".metadata.x | if type == \"string\" then ascii_downcase else \"none\" end", "\"none\""},
@@ -277,9 +295,11 @@ TEST(expr_types_refuse_what_cannot_be_or_can_fail)
         {"[.tags[] | test(\"e(u\")]", "error: 1:17: a group in the pattern has no ')'"},
         {"[.tags[] | test(.)]", "error: 1:12: test may fail for what is in the value…"},
         {"$limt", "error: 1:1: there is no variable $limt here"},
-        {"reduce .tags[] as $t (0; .tokens)", "error: 1:26: \".tokens\" takes null or object, and this may be number: handle…"},
+        {"reduce .tags[] as $t (0; .tokens)",
+         "error: 1:26: \".tokens\" takes null or object, and this may be number: handle…"},
         {"reduce .tags[] as $t (\"\"; . + $t)", "\"useu\""},
-        {"reduce .tags[] as $t (0; empty)", "error: 1:26: each step of a fold must yield exactly one value, and this may yield none"},
+        {"reduce .tags[] as $t (0; empty)",
+         "error: 1:26: each step of a fold must yield exactly one value, and this may yield none"},
         {"(.model | length) = 1", "error: 1:2: this is no path…"},
     };
 
@@ -415,7 +435,8 @@ TEST(expr_numbers_keep_their_text_until_they_are_computed_on)
         {".a + 0", "1.1"},
         {".c * 10", "1000"},
         {"[3.0, 1e3]", "[3.0,1e3]"},
-        {"[0.1 + 0.2, 1e17 + 0, 1e16 + 0, -5 * 0, 1 / 3]", "[0.30000000000000004,1e+17,10000000000000000,-0,0.3333333333333333]"},
+        {"[0.1 + 0.2, 1e17 + 0, 1e16 + 0, -5 * 0, 1 / 3]",
+         "[0.30000000000000004,1e+17,10000000000000000,-0,0.3333333333333333]"},
         {".c == 100", "true"},
         {"1e308 * 10", "failed: PARSE: the result is beyond the range of numbers"},
         {"(-1 | sqrt)? // \"none\"", "\"none\""},
@@ -444,13 +465,15 @@ TEST(expr_values_that_share_memory_do_not_see_each_others_changes)
     static const struct example examples[] = {
         {"[1,2] as $x | ($x + [3]) as $y | ($x + [4]) as $z | [$x, $y, $z]", "[[1,2],[1,2,3],[1,2,4]]"},
         {"([] + [1]) as $x | [$x + [2], $x + [3], $x]", "[[1,2],[1,3],[1]]"},
-        {"{a:1} as $x | ($x + {b:2}) as $y | ($x + {b:3}) as $z | [$x, $y, $z]", "[{\"a\":1},{\"a\":1,\"b\":2},{\"a\":1,\"b\":3}]"},
+        {"{a:1} as $x | ($x + {b:2}) as $y | ($x + {b:3}) as $z | [$x, $y, $z]",
+         "[{\"a\":1},{\"a\":1,\"b\":2},{\"a\":1,\"b\":3}]"},
         {"({} + {a:1}) as $x | ($x + {a:2}) as $y | [$x, $y]", "[{\"a\":1},{\"a\":2}]"},
         {"reduce range(3) as $i ([[]]; . + [.[-1] + [$i]])", "[[],[0],[0,1],[0,1,2]]"},
         {"[path(.a, .b)]", "[[\"a\"],[\"b\"]]"},
         {"[range(2) | [., 1]]", "[[0,1],[1,1]]"},
         {"reduce range(40) as $i ({}; . + {(\"k\\($i)\"): $i}) | [length, .k0, .k39, has(\"k40\")]", "[40,0,39,false]"},
-        {"(reduce range(20) as $i ({}; . + {(\"k\\($i)\"): $i})) as $x | ($x + {z: 1}) as $y | [($x | has(\"z\")), $y.z, ($y | length)]",
+        {"(reduce range(20) as $i ({}; . + {(\"k\\($i)\"): $i})) as $x | ($x + {z: 1}) as $y | [($x | has(\"z\")), "
+         "$y.z, ($y | length)]",
          "[false,1,21]"},
     };
 
@@ -466,7 +489,8 @@ TEST(expr_stops_at_its_limits_whatever_the_program)
         {"reduce range(1000000) as $i (0; . + 1)", "failed: TOO_LARGE: the expression takes more steps than it may"},
         {"reduce range(60) as $i (\"ab\"; . + .)", "failed: TOO_LARGE…"},
         {"reduce range(60) as $i ([1]; . + .)", "failed: TOO_LARGE…"},
-        {"reduce range(200) as $i (null; [.])", "failed: TOO_LARGE: the expression builds a value nested more than 100 deep"},
+        {"reduce range(200) as $i (null; [.])",
+         "failed: TOO_LARGE: the expression builds a value nested more than 100 deep"},
         {"[range(400)] as $x | [$x[] as $a | $x[] as $b | $x[] as $c | 1] | length", "failed: TOO_LARGE…"},
         {"try [range(1000000)] catch \"caught\"", "failed: TOO_LARGE…"},
         {"\"abc\" * 1000000000", "failed: TOO_LARGE…"},
@@ -485,7 +509,8 @@ TEST(expr_programs_that_are_too_large_are_refused)
 {
     struct arena arena CLEANUP(arena_release);
     struct buf text CLEANUP(buf_release) = BUF_INIT(4 * EXPR_TEXT_MAX);
-    static const char *const pieces[] = {"(", "[", "-", "1|", "1+", "map(", "{a:", "if ", "\"\\(", ".a as $x|", "1,", ".a", "try ", "[1]|map(1,"};
+    static const char *const pieces[] = {
+        "(", "[", "-", "1|", "1+", "map(", "{a:", "if ", "\"\\(", ".a as $x|", "1,", ".a", "try ", "[1]|map(1,"};
 
     for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
         const struct expr *expr;
