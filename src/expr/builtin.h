@@ -80,25 +80,23 @@ err_t op_tostring(struct expr_run *run, struct expr_value v, struct str *ret_tex
 err_t op_format(struct expr_run *run, struct str format, struct expr_value v, struct str *ret_text) MUST_CHECK;
 bool format_exists(struct str format);
 
-/* The functions, by the file that they are in. */
-#define BUILTIN_FUNCTIONS(X)                                                                                           \
-    /* fn_basic.c */                                                                                                   \
-    X(fn_length)                                                                                                       \
-    X(fn_utf8bytelength) X(fn_not) X(fn_type) X(fn_error) X(fn_error_value) X(fn_tostring) X(fn_tonumber) X(fn_tojson) \
-        X(fn_fromjson) X(fn_format) X(fn_floor) X(fn_ceil) X(fn_round) X(fn_trunc) X(fn_sqrt) X(fn_fabs) X(fn_pow)     \
-            X(fn_log) X(fn_exp) X(fn_slice) /* fn_text.c */                                                            \
-        X(fn_startswith) X(fn_endswith) X(fn_ltrimstr) X(fn_rtrimstr) X(fn_trim) X(fn_ltrim) X(fn_rtrim)               \
-            X(fn_ascii_downcase) X(fn_ascii_upcase) X(fn_explode) X(fn_implode) X(fn_split)                            \
-                X(fn_join)                                                                 /* fn_match.c */            \
-        X(fn_test) X(fn_match) X(fn_match_all) X(fn_captured) X(fn_split_at) X(fn_replace) /* fn_array.c */            \
-        X(fn_add) X(fn_keys) X(fn_keys_unsorted) X(fn_has) X(fn_contains) X(fn_indices) X(fn_sort) X(fn_sort_by)       \
-            X(fn_group_by) X(fn_unique) X(fn_unique_by) X(fn_min) X(fn_max) X(fn_min_by) X(fn_max_by) X(fn_reverse)    \
-                X(fn_flatten) X(fn_to_entries) X(fn_from_entries) X(fn_transpose) X(fn_recurse) /* fn_path.c */        \
-        X(fn_paths) X(fn_setpath) X(fn_delpaths)                                                /* fn_date.c */        \
-        X(fn_fromdate) X(fn_todate)
+/* --- the functions, by the file that they are in --- */
 
-#define BUILTIN_DECLARE(name) builtin_fn name;
-BUILTIN_FUNCTIONS(BUILTIN_DECLARE)
-#undef BUILTIN_DECLARE
+/* fn_basic.c */
+builtin_fn fn_length, fn_utf8bytelength, fn_not, fn_type, fn_error, fn_error_value, fn_tostring, fn_tonumber, fn_tojson,
+    fn_fromjson, fn_format, fn_floor, fn_ceil, fn_round, fn_trunc, fn_sqrt, fn_fabs, fn_pow, fn_log, fn_exp;
+/* fn_text.c */
+builtin_fn fn_startswith, fn_endswith, fn_ltrimstr, fn_rtrimstr, fn_trim, fn_ltrim, fn_rtrim, fn_ascii_downcase,
+    fn_ascii_upcase, fn_explode, fn_implode, fn_split, fn_join;
+/* fn_match.c */
+builtin_fn fn_test, fn_match, fn_match_all, fn_captured, fn_split_at, fn_replace;
+/* fn_array.c */
+builtin_fn fn_add, fn_keys, fn_keys_unsorted, fn_has, fn_contains, fn_indices, fn_sort, fn_sort_by, fn_group_by,
+    fn_unique, fn_unique_by, fn_min, fn_max, fn_min_by, fn_max_by, fn_reverse, fn_flatten, fn_to_entries,
+    fn_from_entries, fn_transpose, fn_recurse;
+/* fn_path.c */
+builtin_fn fn_paths, fn_setpath, fn_delpaths;
+/* fn_date.c */
+builtin_fn fn_fromdate, fn_todate;
 
 #endif

@@ -10,7 +10,7 @@ err_t expr_compile(struct arena *arena, struct str text, const struct expr_env *
 {
     struct expr_problem problem = {.line = 1, .column = 1};
     struct parse_shared shared = {.arena = arena, .env = env, .problem = ret_problem ? ret_problem : &problem};
-    struct infer_result types;
+    struct infer_result types = {0};
     struct ast *root;
 
     *shared.problem = problem;

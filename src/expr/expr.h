@@ -185,7 +185,8 @@ struct expr_problem {
 struct expr;
 
 /*
- * Compile a program. Does not suspend; takes time in proportion to the program.
+ * Compile a program. Does not suspend; takes time in proportion to the program, and as much stack as its nesting needs: up to 300 KiB, so
+ * not on a fiber.
  *
  * arena        holds the program and its types
  * text         copied

@@ -8,17 +8,6 @@
 
 /* --- kinds and sizes --- */
 
-static uint32_t count_characters(struct str text)
-{
-    uint32_t n = 0;
-
-    for (size_t at = 0; at < text.n; n++) {
-        uint32_t c;
-        at += utf8_get(text.p + at, text.n - at, &c);
-    }
-    return n;
-}
-
 err_t fn_length(struct expr_run *run, const struct expr_value *v, struct expr_value *ret)
 {
     struct str text;
@@ -35,7 +24,7 @@ err_t fn_length(struct expr_run *run, const struct expr_value *v, struct expr_va
     if (v[0].kind == JSON_STRING) {
         TRY(value_text(&run->budget, v[0], &text));
         TRY(budget_steps(&run->budget, text.n / 8));
-        count = count_characters(text);
+        count = (uint32_t)utf8_count(text);
     } else {
         TRY(value_count(&run->budget, v[0], &count));
     }

@@ -73,7 +73,7 @@ static err_t prepare(struct expr_run *run, struct expr_value pattern, struct exp
     TRY(budget_steps(&run->budget, 100 + 4 * text.n));
     err_t e = pattern_value(run->budget.arena, text, given, &pattern, &why);
     if (e == E_PARSE)
-        return run_raise(run, "%.*s (at %s) is not a valid pattern: %s", STR_ARG(text), "load", why);
+        return run_raise(run, "%.*s is not a valid pattern: %s", STR_ARG(text), why);
     TRY(e);
     *ret = pattern.pattern;
     return OK;

@@ -942,8 +942,8 @@ static err_t parse_term(struct parser *p, struct ast **ret)
     case TOKEN_SIGN:
         if (token_is(&word, "."))
             return parse_dot(p, ret);
-        if (token_is(&word, ".."))
-            return advance(p), call(p, STR("recurse"), NULL, 0, word.from, word.to, ret);
+        if (accept(p, ".."))
+            return call(p, STR("recurse"), NULL, 0, word.from, word.to, ret);
         if (token_is(&word, "[") || token_is(&word, "("))
             return parse_bracket(p, ret);
         if (token_is(&word, "{"))

@@ -79,10 +79,6 @@ err_t value_sorted_keys(struct expr_budget *b, struct expr_value object, struct 
 
 /* The value as JSON text, in the arena. */
 err_t value_to_json(struct expr_budget *b, struct expr_value v, struct str *ret_text) MUST_CHECK;
-/* Shortest spelling of a double, whole numbers below 1e17 without an exponent; `to` has room for NUMBER_TEXT_MAX. Returns its length. */
-enum { NUMBER_TEXT_MAX = 32 };
-size_t value_number_text(double number, char *to);
-
 static inline struct expr_list *list_of(struct expr_value array)
 {
     return (struct expr_list *)array.list;

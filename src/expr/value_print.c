@@ -11,7 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-size_t value_number_text(double number, char *to)
+enum { NUMBER_TEXT_MAX = 32 };
+
+/* Shortest spelling of a double, whole numbers below 1e17 without an exponent. Returns its length. */
+static size_t number_text(double number, char to[NUMBER_TEXT_MAX])
 {
     enum { DIGITS_MAX = 17 };
 
@@ -49,7 +52,7 @@ static void print_number(struct printer *p, struct expr_value v)
     if (v.form == EXPR_TEXT)
         json_put_raw(&p->out, str_of(v.text, v.n));
     else
-        json_put_raw(&p->out, str_of(text, value_number_text(v.number, text)));
+        json_put_raw(&p->out, str_of(text, number_text(v.number, text)));
 }
 
 static void print_array(struct printer *p, struct expr_value v)

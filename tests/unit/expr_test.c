@@ -280,6 +280,9 @@ TEST(expr_types_refuse_what_cannot_be_or_can_fail)
         {".model | tonumber", "error: 1:10: tonumber may fail for what is in the value: handle that with '?' or 'try'"},
         {"(.model | tonumber?) // 0", "0"},
         {"try (.model | tonumber) catch 0", "0"},
+        {".model | @base64d", "error: 1:10: @base64d fails for what is not base64: handle that with '?' or 'try'"},
+        {".tags | @csv", "\"\\\"us\\\",\\\"eu\\\"\""},
+        {".metadata | @csv", "error: 1:13: this format takes array, and this is object"},
         {"1 / .tokens", "error: 1:1: a division by zero fails: handle that with '?' or 'try'"},
         {"(1 / .tokens)? // 0", "0.0008333333333333334"},
         {".tokens / 0", "error: 1:1: a division by zero always fails"},
@@ -458,6 +461,29 @@ TEST(expr_documents_with_a_key_twice_mean_the_last_one)
     CHECK_STR(on_json(&arena, "[.a, length, (.b = 2)]", "{\"a\":1,\"a\":2}"), "[2,1,{\"a\":2,\"b\":2}]");
 }
 
+TEST(expr_gives_the_text_of_a_string_wherever_it_came_from)
+{
+    static const char *const programs[] = {".a", "\"x\" + .a | ltrimstr(\"x\")", "[.a][0]", "\"a\\n\\u00e9\""};
+    struct arena arena CLEANUP(arena_release);
+    const struct json_tree *tree;
+
+    arena_init(&arena, ARENA_MAX);
+    CHECK_OK(json_tree_parse(&arena, STR("{\"a\":\"a\\n\\u00e9\"}"), &tree));
+    struct expr_input input = {.root = expr_json(json_tree_root(tree))};
+    for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
+        const struct expr *expr;
+        struct expr_value value;
+        struct str text;
+        CHECK_OK(expr_compile(&arena, str_from_c(programs[i]), &(struct expr_env){0}, &expr, NULL));
+        CHECK_OK(expr_eval(expr, &arena, &input, &expr_limits_default, &value));
+        CHECK_OK(expr_value_text(value, &arena, &text));
+        CHECK_STR(text, "a\n\xc3\xa9");
+    }
+    struct str none = STR("x");
+    CHECK_OK(expr_value_text(expr_number(1), &arena, &none));
+    CHECK(!none.p);
+}
+
 /* --- values do not change under anybody --- */
 
 TEST(expr_values_that_share_memory_do_not_see_each_others_changes)
@@ -563,6 +589,9 @@ TEST(expr_follows_later_releases_of_jq_where_they_differ)
         {"[\"\" | match(\"\"; \"g\").offset]", "[0]"},
         {"[(try 1 catch 2) | error(\"q\")?]", "[]"},
         {"[first((try 1 catch 2), 3)]", "[1]"},
+        {"try ([try (1, (\"a\" | tonumber)) catch 2 | if . == 1 then error(\"x\") else . end]) catch .", "\"x\""},
+        {"[1,2,3,4] | delpaths([[2],[0],[1]])", "[4]"},
+        {"[1,2,3,4] | del(.[1], .[0])", "[3,4]"},
         {"if true then 1 end", "1"},
         {"[1,2] | map_values(empty)", "[]"},
         {"[{name: \"a\", value: 1}, {k: \"b\", v: 2}, {key: 3}] | from_entries", "{\"a\":1,\"b\":2,\"3\":null}"},

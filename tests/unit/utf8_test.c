@@ -98,3 +98,28 @@ TEST(utf8_count_is_of_characters_not_of_bytes)
     CHECK_EQ(utf8_count(STR("abc")), 3);
     CHECK_EQ(utf8_count(STR("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80")), 4);
 }
+
+TEST(utf8_characters_are_read_as_they_are_written)
+{
+    static const uint32_t characters[] = {0, 'a', 0x7f, 0x80, 0x7ff, 0x800, 0xd83d, 0xfffd, 0xffff, 0x10000, 0x10ffff};
+
+    for (size_t i = 0; i < ARRAY_LEN(characters); i++) {
+        char text[4];
+        uint32_t c = 1;
+        size_t n = utf8_put(text, characters[i]);
+        CHECK_EQ(utf8_get(text, n, &c), n);
+        CHECK_EQ(c, characters[i]);
+    }
+}
+
+TEST(utf8_what_is_no_character_is_read_as_one_byte_of_it)
+{
+    static const char *const broken[] = {"\x80", "\xc3", "\xc0\x80", "\xe2\x82", "\xed\xa0", "\xf5\x80\x80\x80",
+                                         "\xff"};
+
+    for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
+        uint32_t c = 0;
+        CHECK_EQ(utf8_get(broken[i], strlen(broken[i]), &c), 1);
+        CHECK_EQ(c, 0xfffd);
+    }
+}
