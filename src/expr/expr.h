@@ -185,7 +185,7 @@ struct expr_problem {
 struct expr;
 
 /*
- * Compile a program. Does not suspend; takes time in proportion to the program, and as much stack as its nesting needs: up to 300 KiB, so
+ * Compile a program. Does not suspend; takes time in proportion to the program, and as much stack as its nesting needs: up to 200 KiB, so
  * not on a fiber.
  *
  * arena        holds the program and its types

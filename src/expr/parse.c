@@ -5,7 +5,7 @@
  * written in the language can be put in place of its call without capturing anybody's variables: its text is parsed with its parameters
  * bound to the trees of the arguments, and each use of a parameter is a copy of its tree.
  *
- * Invariants: a node's depth is at most EXPR_DEPTH_MAX, brackets and pipes nest at most NEST_MAX deep, and there are at most
+ * Invariants: a node's depth is at most EXPR_DEPTH_MAX, nothing here calls itself more than NEST_MAX deep, and there are at most
  * EXPR_NODES_MAX nodes, copies included. What it does not do: types, and whether a path is one (infer.c).
  */
 #include "base/utf8.h"
@@ -17,7 +17,7 @@
 #include <stdio.h>
 
 enum {
-    NEST_MAX = 150,
+    NEST_MAX = 200,   /* calls of the functions here within each other that enter() counts */
     PATTERN_MAX = 32, /* variables and steps of one pattern */
     MESSAGE_MAX = 400,
 };
@@ -82,6 +82,15 @@ static err_t expected(const struct parser *p, const char *what)
     if (p->token.kind == TOKEN_END)
         return expr_refuse(p->shared, p->token.from, p->token.to, "%s is expected, but the program ends here", what);
     return expr_refuse(p->shared, p->token.from, p->token.to, "%s is expected here", what);
+}
+
+/* What calls itself, by whatever way, enters here first, and lowers `nest` when it is done. */
+static err_t enter(struct parser *p)
+{
+    if (p->nest >= NEST_MAX)
+        return fail(E_TOO_LARGE, "the expression is nested too deep");
+    p->nest++;
+    return OK;
 }
 
 /* --- words --- */
@@ -370,6 +379,7 @@ static err_t parse_member_value(struct parser *p, struct ast **ret)
     size_t from = p->token.from;
     struct ast *operand;
 
+    TRY(enter(p));
     if (accept(p, "-")) {
         TRY(parse_postfix(p, true, &operand));
         TRY(make_negation(p, from, operand, ret));
@@ -382,6 +392,7 @@ static err_t parse_member_value(struct parser *p, struct ast **ret)
     }
     if (!token_is(&p->token, ",") && !token_is(&p->token, "}"))
         return refuse_token(p, "',' or '}' is expected here; put a value with operators in parentheses");
+    p->nest--;
     return OK;
 }
 
@@ -577,9 +588,7 @@ static err_t parse_pattern_inside(struct parser *p, struct ast *source, struct p
 
 static err_t parse_pattern(struct parser *p, struct ast *source, struct pattern *to)
 {
-    if (p->nest >= NEST_MAX)
-        return fail(E_TOO_LARGE, "the expression is nested more than %d deep", NEST_MAX);
-    p->nest++;
+    TRY(enter(p));
     TRY(parse_pattern_inside(p, source, to));
     p->nest--;
     if (token_is(&p->token, "?//"))
@@ -654,9 +663,7 @@ static err_t parse_if(struct parser *p, struct ast **ret)
     struct ast *node;
 
     TRY(new_node(p, AST_IF, p->token.from, &node));
-    if (p->nest >= NEST_MAX)
-        return fail(E_TOO_LARGE, "the expression is nested more than %d deep", NEST_MAX);
-    p->nest++;
+    TRY(enter(p));
     advance(p);
     TRY(parse_pipe(p, &node->kid[0]));
     TRY(expect_word(p, "then"));
@@ -741,7 +748,7 @@ static err_t expand(struct parser *p, const struct builtin *builtin, struct ast 
     struct ast *body;
 
     if (inner.nest > NEST_MAX)
-        return fail(E_TOO_LARGE, "the expression is nested more than %d deep", NEST_MAX);
+        return fail(E_TOO_LARGE, "the expression is nested too deep");
     for (unsigned i = 0; i < builtin->arity; i++) {
         struct str name = str_cut(&names, ';');
         struct binding *b;
@@ -912,7 +919,7 @@ static err_t parse_dot(struct parser *p, struct ast **ret)
     return make(p, AST_INDEX, from, input, key, NULL, ret);
 }
 
-static err_t parse_term(struct parser *p, struct ast **ret)
+static err_t parse_term_inside(struct parser *p, struct ast **ret)
 {
     struct token word = p->token;
 
@@ -951,6 +958,14 @@ static err_t parse_term(struct parser *p, struct ast **ret)
         return expected(p, "a value");
     }
     die("no such word: %d", (int)word.kind);
+}
+
+static err_t parse_term(struct parser *p, struct ast **ret)
+{
+    TRY(enter(p));
+    TRY(parse_term_inside(p, ret));
+    p->nest--;
+    return OK;
 }
 
 /* --- what follows a term --- */
@@ -1084,9 +1099,7 @@ static err_t parse_operand(struct parser *p, struct ast **ret)
 
     if (!accept(p, "-"))
         return parse_postfix(p, true, ret);
-    if (p->nest >= NEST_MAX)
-        return fail(E_TOO_LARGE, "the expression is nested more than %d deep", NEST_MAX);
-    p->nest++;
+    TRY(enter(p));
     TRY(parse_binary(p, LEVEL_MULTIPLY, &operand));
     p->nest--;
     return make_negation(p, from, operand, ret);
@@ -1126,9 +1139,7 @@ static err_t parse_pipe(struct parser *p, struct ast **ret)
     struct ast *left, *right;
     const struct binding *outer = p->scope;
 
-    if (p->nest >= NEST_MAX)
-        return fail(E_TOO_LARGE, "the expression is nested more than %d deep", NEST_MAX);
-    p->nest++;
+    TRY(enter(p));
     TRY(parse_binary(p, LEVEL_COMMA, &left));
     if (accept(p, "|")) {
         TRY(parse_pipe(p, &right));

@@ -535,14 +535,33 @@ TEST(expr_programs_that_are_too_large_are_refused)
 {
     struct arena arena CLEANUP(arena_release);
     struct buf text CLEANUP(buf_release) = BUF_INIT(4 * EXPR_TEXT_MAX);
-    static const char *const pieces[] = {
-        "(", "[", "-", "1|", "1+", "map(", "{a:", "if ", "\"\\(", ".a as $x|", "1,", ".a", "try ", "[1]|map(1,"};
+    static const char *const pieces[] = {"(",
+                                         "[",
+                                         "-",
+                                         "1|",
+                                         "1+",
+                                         "map(",
+                                         "{a:",
+                                         "if ",
+                                         "\"\\(",
+                                         ".a as $x|",
+                                         "1,",
+                                         ".a",
+                                         "try ",
+                                         "[1]|map(1,",
+                                         "reduce . as $x(",
+                                         "{a:-",
+                                         "{a:1|",
+                                         "label $x|",
+                                         ". as [",
+                                         "@base64 \"\\(",
+                                         "if 1 then 1 elif "};
 
     for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
         const struct expr *expr;
         arena_init(&arena, ARENA_MAX);
         buf_clear(&text);
-        while (text.n < 20000)
+        while (text.n < EXPR_TEXT_MAX - 100)
             (void)buf_add(&text, str_from_c(pieces[i]));
         (void)buf_add_char(&text, '1');
         err_t e = expr_compile(&arena, buf_str(&text), &(struct expr_env){0}, &expr, NULL);
