@@ -16,14 +16,12 @@ enum { NUMBER_TEXT_MAX = 32 };
 /* Shortest spelling of a double, whole numbers below 1e17 without an exponent. Returns its length. */
 static size_t number_text(double number, char to[NUMBER_TEXT_MAX])
 {
-    enum { DIGITS_MAX = 17 };
-
     if (number == floor(number) && fabs(number) < 1e17) {
-        /* -0 is written as such, as in jq */
         snprintf(to, NUMBER_TEXT_MAX, "%.0f", number);
         return strlen(to);
     }
-    for (int digits = 1; digits <= DIGITS_MAX; digits++) {
+    /* Every text of 15 digits survives being a double, so fewer need not be tried; 17 always read back. */
+    for (int digits = 15; digits <= 17; digits++) {
         snprintf(to, NUMBER_TEXT_MAX, "%.*g", digits, number);
         if (strtod(to, NULL) == number)
             break;
@@ -47,11 +45,16 @@ static bool is_over(const struct printer *p)
 
 static void print_number(struct printer *p, struct expr_value v)
 {
+    enum { STEPS = 16 }; /* spelling a double takes about as long as so many instructions */
     char text[NUMBER_TEXT_MAX];
 
-    if (v.form == EXPR_TEXT)
+    if (v.form == EXPR_TEXT) {
         json_put_raw(&p->out, str_of(v.text, v.n));
-    else
+        return;
+    }
+    if (p->budget)
+        p->error = budget_steps(p->budget, STEPS);
+    if (!p->error)
         json_put_raw(&p->out, str_of(text, number_text(v.number, text)));
 }
 
