@@ -355,6 +355,8 @@ static err_t evaluate(const struct expr *expr, struct arena *arena, const struct
         registers[n++] = input->named[i];
     if (expr->constant_count)
         memcpy(&registers[n], expr->constants, expr->constant_count * sizeof *registers);
+    n += expr->constant_count;
+    memset(&registers[n], 0, (expr->register_count - n) * sizeof *registers); /* null, not what was there before */
     m.registers = registers;
     return run(&m, ret);
 }

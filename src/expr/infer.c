@@ -881,6 +881,8 @@ static err_t visit_call(struct infer *in, struct ast *node, struct flow input, s
     }
     TRY(check_value(in, node, input.type, kinds[0], risky[0]));
     TRY(check_together(in, node, types));
+    /* Whatever is in C may raise an error, be it for a place out of bounds: a `?` behind it is never without effect. */
+    in->can_fail = true;
     *ret = computed(read_result(in, &result, type_only(in->arena, input.type, kinds[0])));
     return OK;
 }
