@@ -68,7 +68,7 @@ static bool join_can_refuse(struct arena *arena, const struct expr_type *const *
 static bool transpose_can_refuse(struct arena *arena, const struct expr_type *const *types)
 {
     (void)arena;
-    return type_items(types[0])->kinds & (uint8_t)~EXPR_IS_ARRAY;
+    return type_items(types[0])->kinds & (uint8_t)~(EXPR_IS_ARRAY | EXPR_IS_NULL);
 }
 
 static bool from_entries_can_refuse(struct arena *arena, const struct expr_type *const *types)

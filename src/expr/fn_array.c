@@ -504,7 +504,7 @@ static err_t column(struct expr_run *run, struct expr_value rows, uint32_t at, s
     for (uint32_t i = 0; i < rows.n; i++) {
         struct expr_value cell;
         TRY(budget_steps(&run->budget, 1));
-        TRY(value_at(&run->budget, rows.list->at[i], at, &cell));
+        TRY(op_index(run, rows.list->at[i], expr_number(at), &cell));
         TRY(value_append(&run->budget, &cells, cell));
     }
     *ret = cells;
@@ -519,6 +519,8 @@ err_t fn_transpose(struct expr_run *run, const struct expr_value *v, struct expr
     TRY(value_settle(&run->budget, &rows));
     for (uint32_t i = 0; i < rows.n; i++) {
         uint32_t count;
+        if (rows.list->at[i].kind == JSON_NULL)
+            continue;
         if (rows.list->at[i].kind != JSON_ARRAY)
             return run_raise(run, "Cannot transpose %.*s", STR_ARG(run_show(run, rows.list->at[i])));
         TRY(value_count(&run->budget, rows.list->at[i], &count));

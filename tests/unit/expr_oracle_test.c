@@ -318,7 +318,7 @@ static void make_call(struct maker *m, unsigned depth)
                    "(% | map_values([%]))", "(% | objects | with_entries(.value |= %))", "(% | test(\"[a-l]+\"))",
                    "(% | [match(\"o|l\"; \"g\").offset])", "(% | [scan(\"[a-z]\")])", "(% | gsub(\"l\"; \"<l>\"))",
                    "(% | tonumber)", "(% | getpath([\"a\"]))", "(% | del(.a?))", "(% | .a = %)", "(% | .[0] = %)",
-                   "(% | .a |= %)", "(% | .d.e += %)", "([%] | error)", "(% | transpose)", "(% | @json)", "(% | @html)",
+                   "(% | .a |= %)", "(% | .d.e += %)", "([%] | error)", "(% | transpose)", "(% | @json)",
                    "(% | @base64)", "(% | @sh)", "(% | @csv)", "([%] | indices(1))", "([%] | index(\"x\"))",
                    "(% | [paths])", "(% | [..])", "(% | tostring | length)", "(% | nth(1))", "(% | utf8bytelength)"),
               depth, make_one);
