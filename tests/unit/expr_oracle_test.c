@@ -33,7 +33,7 @@ struct job {
 
 static bool have_jq(void)
 {
-    return access("/usr/bin/jq", X_OK) == 0 || access("/usr/local/bin/jq", X_OK) == 0;
+    return system("command -v jq >/dev/null") == 0;
 }
 
 static void write_file(const char *path, struct str text)
