@@ -1125,9 +1125,10 @@ static void resolve(struct generator *g, uint32_t inputs)
         uint16_t *operands[] = {&at->a, &at->b, &at->c};
         for (int k = 0; k < 3; k++) {
             uint16_t *operand = operands[k];
-            if (operand_kinds[at->code][k] == OPERAND_L)
+            if (operand_kinds[at->code][k] == OPERAND_L) {
+                KNOWN(g->labels);
                 *operand = (uint16_t)g->labels[*operand];
-            else if (operand_kinds[at->code][k] == OPERAND_R && *operand >= CONSTANT_BASE)
+            } else if (operand_kinds[at->code][k] == OPERAND_R && *operand >= CONSTANT_BASE)
                 *operand = (uint16_t)(inputs + *operand - CONSTANT_BASE);
             else if (operand_kinds[at->code][k] == OPERAND_R && *operand >= inputs)
                 *operand = (uint16_t)(*operand + g->constant_count);

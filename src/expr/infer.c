@@ -262,7 +262,7 @@ static err_t visit_index(struct infer *in, struct ast *node, struct flow input, 
     in->handled += node->is_optional;
     if (node->kind == AST_FIELD)
         TRY(into_member(in, node, base, node->text, ret));
-    else if (index->kind == AST_LITERAL && index->value.kind == JSON_STRING)
+    else if (index && index->kind == AST_LITERAL && index->value.kind == JSON_STRING)
         TRY(into_member(in, node, base, str_of(index->value.text, index->value.n), ret));
     else
         TRY(into_any(in, node, base, key, ret));

@@ -535,7 +535,7 @@ static err_t parse_member_pattern(struct parser *p, struct binding *whole, struc
 {
     size_t from = p->token.from;
     struct str name = p->token.text;
-    struct ast *key, *base, *part;
+    struct ast *key = NULL, *base, *part;
     struct binding *b;
 
     if (p->token.kind == TOKEN_VAR) {

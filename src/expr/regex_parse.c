@@ -346,7 +346,7 @@ static err_t parse_capture(struct parser *p, struct str name, struct regex_node 
 /* Behind '('. Flags that are set in a group hold up to its end; `(?i)` sets them for what is left of the group around it. */
 static err_t parse_group(struct parser *p, struct regex_node **ret)
 {
-    unsigned flags = p->flags, inner;
+    unsigned flags = p->flags, inner = flags;
     struct str name = STR_NONE;
 
     if (!accept(p, "?")) {
