@@ -10,6 +10,8 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "llm/usage.h"
+#include "policy/retry.h"
+#include "policy/strategy.h"
 #include "rt/addr.h"
 
 #include <stdbool.h>
@@ -28,6 +30,80 @@ enum attempt_outcome {
     ATTEMPT_OUTCOMES
 };
 const char *attempt_outcome_name(enum attempt_outcome o);
+
+/* What an attempt was for. */
+enum attempt_role {
+    ROLE_FIRST,        /* of the request                                              */
+    ROLE_RETRY,        /* the same deployment again                                   */
+    ROLE_ELSEWHERE,    /* another target of the route, because one before failed      */
+    ROLE_FALLBACK,     /* of the route's fallbacks                                    */
+    ROLE_HEDGE,        /* beside one that is late                                     */
+    ROLE_CONTINUATION, /* goes on with an answer that broke off                       */
+    ROLE_SHADOW,       /* for comparison: the client never sees it                    */
+    ROLE_PROBE,        /* of health: nobody asked for it                              */
+    ATTEMPT_ROLES
+};
+const char *attempt_role_name(enum attempt_role r);
+
+/* One attempt, when it is over. What fleet/live was told of it is all here, so that a log of them can be folded anew. Instants are of
+ * the monotonic clock; `wall` of `sent` ties them to the calendar. */
+struct attempt_facts {
+    struct str request;   /* its id; of probes: empty                                             */
+    unsigned number;      /* 1, 2, … within the request                                           */
+    enum attempt_role role;
+    struct str route;      /* configured model, as in facts.model_label                            */
+    struct str deployment; /* its name                                                             */
+    struct str label;      /* its name in metrics                                                  */
+    struct str provider;
+    struct str credential;    /* its name within the provider; empty: the only one                 */
+    uint64_t revision;        /* of the configuration                                              */
+    enum cause cause;
+    int status;               /* of the provider's answer; 0: none                                 */
+    struct str error_text;    /* scrubbed                                                          */
+    int64_t wall;             /* when it was sent, nanoseconds since 1970                          */
+    ns_t sent, first, last, ended; /* first token, last token; 0: none                             */
+    uint64_t seq_sent, seq_first, seq_ended; /* order among all events of the process; 0: it was not counted */
+    uint64_t input_estimate, output_estimate; /* tokens, as counted in at `sent`                   */
+    bool stream, reused;                      /* reused: over a connection that was open           */
+    struct usage usage;
+    uint64_t price;    /* nano-US-dollars                                                          */
+    bool is_priced;    /* else the price is not known                                              */
+    /* what was decided when it had failed */
+    bool is_final;            /* nothing more was tried                                            */
+    enum retry_verb verb;
+    enum retry_reason why;
+    ns_t pause;               /* before the next                                                   */
+};
+
+/* One candidate of a decision, as it was read. */
+struct decision_candidate {
+    struct str deployment;
+    enum exclusion excluded;
+    double score;
+    unsigned weight, tier;
+    double slow_start, time_per_unit, time_per_token, headroom;
+    uint64_t in_flight, in_flight_tokens, cost;
+};
+
+/* One choice among deployments. */
+struct decision_facts {
+    struct str request;
+    unsigned attempt; /* the number of the attempt that it led to */
+    uint64_t revision, seq;
+    ns_t at;
+    struct str route;
+    struct str rule;      /* the condition's name that led to the route; empty: its name did                 */
+    struct str pool;      /* "targets", or "fallbacks.rate_limit": which list                                */
+    const char *strategy; /* static                                                                          */
+    const char *unit;     /* of scores; static                                                               */
+    const char *why;      /* static                                                                          */
+    struct str chosen;    /* deployment; empty: none could be chosen                                         */
+    double score, probability;
+    uint64_t draw, turn, input_tokens, output_tokens;
+    uint64_t count, examined; /* candidates, and how many of them were looked at */
+    struct decision_candidate *candidates; /* those examined first */
+    size_t candidate_count;
+};
 
 struct facts {
     struct str id;             /* of the request                                  */
@@ -53,7 +129,17 @@ struct facts {
     ns_t first_token; /* first byte in to first content out; 0: none     */
     ns_t overhead;    /* spent in the gateway itself before the answer began */
     uint64_t bytes_in, bytes_out;
-    struct usage usage;
+    struct usage usage; /* of the answer that the client got, all of its attempts together */
+    uint64_t price;     /* nano-US-dollars, of all attempts                                */
+    bool is_priced;     /* each of them is known                                           */
+    ns_t queued;        /* waited in our own queue                                         */
+    bool continued;     /* broke off in the middle and went on elsewhere                   */
+    struct str rule;    /* see struct decision_facts                                       */
+    uint64_t revision;  /* of the configuration                                            */
+    struct attempt_facts *tried; /* in the order in which they began */
+    size_t tried_count;
+    struct decision_facts *decisions;
+    size_t decision_count;
 };
 
 #endif
