@@ -336,6 +336,10 @@ clang: ## everything compiled by clang, warnings as errors
 docs: ## reference of the internal interfaces from the headers, into build/docs
 	@scripts/gen-docs build/docs
 
+.PHONY: reference
+reference: all ## what the program prints of itself, into the documents that hold it
+	@scripts/update-docs build/crossdock
+
 CROSS ?= aarch64-linux-gnu-gcc
 .PHONY: arm64
 arm64: ## compile everything for arm64 (no linking)

@@ -173,3 +173,13 @@ unsigned str_distance(struct str a, struct str b)
     }
     return row[b.n];
 }
+
+uint64_t str_hash(struct str s)
+{
+    uint64_t h = 0xcbf29ce484222325;
+
+    for (size_t i = 0; i < s.n; i++)
+        h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3;
+    h = (h ^ h >> 33) * 0xff51afd7ed558ccd;
+    return h ^ h >> 33;
+}

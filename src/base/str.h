@@ -84,4 +84,8 @@ static inline char ascii_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
+/* 64 bits of the text's bytes, the same on every machine and in every process (FNV-1a, its bits mixed): for what is kept or compared over
+ * processes. A peer can choose collisions: tables use map.h. */
+uint64_t str_hash(struct str s) PURE;
+
 #endif

@@ -21,7 +21,7 @@ static int check_one(const char *path)
     (void)fwrite(report.p ? report.p : "", 1, report.n, stderr);
     if (e == OK) {
         size_t models = catalog->model_count, providers = catalog->provider_count;
-        e = snapshot_make(catalog, &snapshot);
+        e = snapshot_make(catalog, NULL, &snapshot);
         if (e != OK)
             (void)fprintf(stderr, "%s: error: %s\n", path, err_detail(e));
         else

@@ -59,7 +59,7 @@ err_t server_load(struct server *s, struct snapshot **ret, struct buf *ret_repor
             if (catalog->providers[i].simulated)
                 e = add_scenario(s, catalog->providers[i].scenario_path, &problems);
         if (e == OK)
-            e = snapshot_make(catalog, ret);
+            e = snapshot_make(catalog, s->live, ret);
         else
             catalog_unref(catalog);
     }

@@ -103,6 +103,7 @@ static int serve(const char *config, const char *listen, unsigned workers)
     cli_begin_serving();
     tls_trust_file(config_env_real()->getenv("SSL_CERT_FILE"));
     s->config_path = config;
+    s->live = live_new();
     s->sim_seed = -1;
     s->started = rt_now();
     code = prepare(s, listen, workers);

@@ -391,6 +391,7 @@ int server_run(struct server *s)
 void server_release(struct server *s)
 {
     snapshot_unref(s->first);
+    live_free(s->live);
     config_watch_unref(s->watch);
     for (unsigned i = 0; i < s->scenario_count; i++) {
         scenario_free(s->scenarios[i].scenario);

@@ -56,6 +56,7 @@ struct server {
     struct server_loop *loops;
     struct loops *group;
     struct snapshot *first; /* configuration at start                */
+    struct live *live;      /* how deployments fare                  */
     struct blobs *kept;     /* what requests leave for later ones    */
     struct scenario_file scenarios[MAX_SIMULATORS];
     unsigned scenario_count;

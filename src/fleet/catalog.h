@@ -13,9 +13,11 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "credential/credential.h"
+#include "fleet/live.h"
 #include "llm/dialect.h"
 #include "llm/vendor.h"
 #include "net/guarded_fetch.h"
+#include "policy/hedge.h"
 #include "rt/addr.h"
 
 #include <stdbool.h>
@@ -24,10 +26,12 @@
 
 /* Each is a span; NS_NEVER: no limit. */
 struct timeouts {
-    ns_t connect;       /* dial and TLS */
-    ns_t first_byte;    /* request sent until the head of the answer */
-    ns_t between_bytes; /* between two pieces of the answer */
-    ns_t total;         /* all attempts together */
+    ns_t connect;        /* dial and TLS */
+    ns_t first_byte;     /* request sent until the head of the answer */
+    ns_t between_bytes;  /* between two pieces of the answer */
+    ns_t total;          /* all attempts together */
+    ns_t first_token;    /* request sent until the first content of a stream */
+    ns_t between_tokens; /* between two pieces of its content */
 };
 
 struct header_field {
@@ -69,7 +73,9 @@ struct provider {
     unsigned max_connections; /* per loop */
     struct str *serves;       /* models reachable as "<provider>/<model>" and listed */
     size_t serves_count;
-    bool serves_all;     /* serves: "*": any model is reachable as "<provider>/<model>" */
+    bool serves_all; /* serves: "*": any model is reachable as "<provider>/<model>" */
+    const struct deployment *
+        any; /* named "<provider>/" and a star: stands for each of them without an entry of its own; NULL: serves_all is not set */
     struct str pool_key; /* equal for providers that may share connections: origin, TLS, proxy */
 };
 
@@ -79,11 +85,27 @@ struct deployment {
     struct str model; /* the provider's name for it: "gpt-4o" */
     const struct provider *provider;
     unsigned index; /* position in catalog.deployments */
+    uint64_t id;    /* of its name; the same in every configuration */
 };
 
 struct target {
     const struct deployment *deployment;
     unsigned weight; /* > 0 */
+    unsigned tier;   /* of strategy "priority": 0 is the first choice */
+};
+
+/* What requests that stay together have in common. */
+enum sticky_by { STICKY_CONVERSATION, STICKY_USER, STICKY_HEADER };
+
+/* How a route chooses among its deployments, and what it does when one fails. */
+struct route_rules {
+    const struct strategy *strategy;
+    struct retry_rules retries;
+    struct live_rules live;   /* ejection, estimates, retry budget */
+    struct hedge_rules hedge; /* requests 0: none                  */
+    enum sticky_by sticky;
+    struct str sticky_header;
+    double ns_per_nanodollar; /* patience: see struct strategy_ask */
 };
 
 /* What clients ask for. */
@@ -92,8 +114,15 @@ struct model {
     struct target *targets;
     size_t target_count;
     uint64_t weight_sum;
-    const struct deployment **fallbacks; /* tried in order when the chosen target failed */
-    size_t fallback_count;
+    struct fallback_list {
+        struct target *items; /* in the order in which they are tried; their tiers say so */
+        size_t count;
+    } fallbacks[FALLBACKS]; /* by what went wrong; FALLBACK_ANY stands in for each that is empty */
+    struct route_rules rules;
+    struct {
+        const struct deployment *deployment; /* gets a copy of requests; NULL: none */
+        double share;                        /* of them, (0, 1]                     */
+    } shadow;
     struct timeouts timeouts;  /* resolved: the model's, else the provider-independent defaults */
     bool has_timeouts;         /* the model sets some of its own */
     bool strict;               /* refuse what a provider cannot be told, instead of leaving it out */
@@ -161,6 +190,7 @@ struct catalog {
     struct api_key *keys;
     size_t key_count;
     const struct provider *pass_through; /* where other /v1 paths go; NULL: nowhere */
+    struct route_rules usual;            /* of what is no configured model           */
 
     struct map model_by_name;      /* struct model * */
     struct map provider_by_name;   /* struct provider * */

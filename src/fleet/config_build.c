@@ -17,17 +17,6 @@
 
 enum { SUGGEST_MAX = 50 }; /* mistakes for which near names are searched */
 
-struct build {
-    struct config_run *run;
-    struct catalog *c;
-    unsigned *met; /* per deployment: mark of the list that last named it */
-    unsigned mark;
-    struct map gone;   /* models left out; value: their node */
-    struct str *names; /* sorted: all that clients may ask for; a provider that serves all: "provider/" */
-    size_t name_count;
-    unsigned suggestions;
-};
-
 /* ---- settings ---- */
 
 static void check_exposure(struct config_run *run, const struct schema_text *t, const struct addr *at)
@@ -144,21 +133,31 @@ static void set_settings(struct config_run *run, struct catalog *c)
 
 /* ---- deployments ---- */
 
-static void make_room(struct build *b)
+/* How many deployments a model names at most. */
+static size_t named_by(const struct file_model *f)
+{
+    size_t n = f->target_count + 1; /* one for shadow */
+
+    for (size_t i = 0; i < FALLBACKS; i++)
+        n += f->fallbacks.by[i].count;
+    return n;
+}
+
+static void make_room(struct config_build *b)
 {
     const struct config_file *f = &b->run->file;
     size_t n = 0;
 
     for (size_t i = 0; i < b->c->provider_count; i++)
-        n += b->c->providers[i].serves_count;
+        n += b->c->providers[i].serves_count + 1;
     for (size_t i = 0; i < f->model_count; i++)
-        n += f->models[i].target_count + f->models[i].fallbacks.any_count;
+        n += named_by(&f->models[i]);
     b->c->deployments = arena_zalloc(b->c->arena_, n * sizeof *b->c->deployments);
     b->met = arena_zalloc(b->run->arena, n * sizeof *b->met);
 }
 
 /* The deployment of that name, made if need be; `name` is "<provider's name>/<model>". */
-static struct deployment *intern(struct build *b, const struct provider *p, struct str name)
+static struct deployment *intern(struct config_build *b, const struct provider *p, struct str name)
 {
     struct catalog *c = b->c;
     struct deployment *d = map_get(&c->deployment_by_name, name);
@@ -170,14 +169,17 @@ static struct deployment *intern(struct build *b, const struct provider *p, stru
     d->model = str_slice(d->name, p->name.n + 1, d->name.n);
     d->provider = p;
     d->index = (unsigned)c->deployment_count++;
+    d->id = str_hash(d->name);
     map_put(&c->deployment_by_name, d->name, d);
     return d;
 }
 
-static void intern_served(struct build *b)
+static void intern_served(struct config_build *b)
 {
     for (size_t i = 0; i < b->c->provider_count; i++) {
-        const struct provider *p = &b->c->providers[i];
+        struct provider *p = &b->c->providers[i];
+        if (p->serves_all)
+            p->any = intern(b, p, arena_printf(b->run->arena, "%.*s/*", STR_ARG(p->name)));
         for (size_t k = 0; k < p->serves_count; k++) {
             struct str name = arena_printf(b->run->arena, "%.*s/%.*s", STR_ARG(p->name), STR_ARG(p->serves[k]));
             struct deployment *d = intern(b, p, name);
@@ -186,12 +188,12 @@ static void intern_served(struct build *b)
     }
 }
 
-static bool may_suggest(struct build *b)
+static bool may_suggest(struct config_build *b)
 {
     return b->suggestions++ < SUGGEST_MAX;
 }
 
-static const char *nearest_provider(struct build *b, struct str name)
+static const char *nearest_provider(struct config_build *b, struct str name)
 {
     const struct config_file *f = &b->run->file;
     struct str best = STR_NONE;
@@ -202,7 +204,7 @@ static const char *nearest_provider(struct build *b, struct str name)
     return schema_suggest(b->run->arena, name, best, distance);
 }
 
-static void complain_target(struct build *b, const struct schema_text *t)
+static void complain_target(struct config_build *b, const struct schema_text *t)
 {
     struct str rest = t->text, provider = str_cut(&rest, '/');
     struct problems *p = &b->run->problems;
@@ -220,8 +222,7 @@ static void complain_target(struct build *b, const struct schema_text *t)
         problems_error(p, t->node, "unknown provider \"%.*s\"%s", STR_ARG(provider), nearest_provider(b, provider));
 }
 
-/* The deployment that `t` names. NULL if its provider is left out (then *ret_gone), or after a problem was added. */
-static const struct deployment *resolve(struct build *b, const struct schema_text *t, bool *ret_gone)
+const struct deployment *config_resolve(struct config_build *b, const struct schema_text *t, bool *ret_gone)
 {
     struct str rest = t->text, name = str_cut(&rest, '/');
     const struct provider *p = map_get(&b->c->provider_by_name, name);
@@ -235,115 +236,6 @@ static const struct deployment *resolve(struct build *b, const struct schema_tex
     return NULL;
 }
 
-/* ---- models ---- */
-
-/* Has the current list named `d` before? */
-static bool is_double(struct build *b, const struct deployment *d, const struct schema_text *t, const char *remedy)
-{
-    if (b->met[d->index] == b->mark) {
-        problems_error(&b->run->problems, t->node, "\"%.*s\" is there twice%s", STR_ARG(d->name), remedy);
-        return true;
-    }
-    b->met[d->index] = b->mark;
-    return false;
-}
-
-static void set_targets(struct build *b, struct model *m, const struct file_model *f, bool *ret_gone)
-{
-    m->targets = arena_zalloc(b->c->arena_, f->target_count * sizeof *m->targets);
-    b->mark++;
-    for (size_t i = 0; i < f->target_count; i++) {
-        const struct file_target *t = &f->targets[i];
-        const struct deployment *d = resolve(b, &t->deployment, ret_gone);
-        if (!d || is_double(b, d, &t->deployment, ": add up the weights"))
-            continue;
-        m->targets[m->target_count++] = (struct target){d, t->weight};
-        m->weight_sum += t->weight;
-    }
-}
-
-static void set_fallbacks(struct build *b, struct model *m, const struct file_model *f)
-{
-    bool gone = false;
-
-    m->fallbacks = arena_zalloc(b->c->arena_, f->fallbacks.any_count * sizeof(struct deployment *));
-    b->mark++;
-    for (size_t i = 0; i < f->fallbacks.any_count; i++) {
-        const struct schema_text *t = &f->fallbacks.any[i];
-        const struct deployment *d = resolve(b, t, &gone);
-        if (d && !is_double(b, d, t, ""))
-            m->fallbacks[m->fallback_count++] = d;
-    }
-}
-
-static void set_timeouts(struct build *b, struct model *m, const struct file_model *f)
-{
-    const struct timeouts *t = &f->timeouts;
-
-    m->timeouts = b->run->file.timeouts;
-    m->has_timeouts = t->connect || t->first_byte || t->between_bytes || t->total;
-    m->timeouts.connect = t->connect ? t->connect : m->timeouts.connect;
-    m->timeouts.first_byte = t->first_byte ? t->first_byte : m->timeouts.first_byte;
-    m->timeouts.between_bytes = t->between_bytes ? t->between_bytes : m->timeouts.between_bytes;
-    m->timeouts.total = t->total ? t->total : m->timeouts.total;
-}
-
-static void add_model(struct build *b, const struct file_model *f)
-{
-    struct catalog *c = b->c;
-    struct model *m = map_get(&c->model_by_name, f->name);
-    bool gone = false;
-
-    set_targets(b, m, f, &gone);
-    set_fallbacks(b, m, f);
-    set_timeouts(b, m, f);
-    m->strict = f->strict;
-    m->max_output_tokens = f->max_output_tokens;
-    if (m->target_count == 0 && gone) {
-        map_put(&b->gone, m->name, m);
-        problems_warn(&b->run->problems, f->node,
-                      "model \"%.*s\" is left out: all its targets are at optional providers that lack a variable",
-                      STR_ARG(f->name));
-    }
-}
-
-/* Models without the ones left out, with their indexes and the map. */
-static void drop_gone(struct build *b)
-{
-    struct catalog *c = b->c;
-    size_t kept = 0;
-
-    map_release(&c->model_by_name);
-    for (size_t i = 0; i < c->model_count; i++) {
-        if (map_get(&b->gone, c->models[i].name))
-            continue;
-        c->models[kept] = c->models[i];
-        c->models[kept].index = (unsigned)kept;
-        map_put(&c->model_by_name, c->models[kept].name, &c->models[kept]);
-        kept++;
-    }
-    c->model_count = kept;
-}
-
-static void set_models(struct build *b)
-{
-    const struct config_file *f = &b->run->file;
-    struct catalog *c = b->c;
-
-    c->models = arena_zalloc(c->arena_, f->model_count * sizeof *c->models);
-    for (size_t i = 0; i < f->model_count; i++) {
-        c->models[i].name = arena_str(c->arena_, f->models[i].name);
-        c->models[i].index = (unsigned)i;
-        map_put(&c->model_by_name, c->models[i].name, &c->models[i]);
-    }
-    c->model_count = f->model_count;
-    for (size_t i = 0; i < f->model_count; i++)
-        if (f->models[i].node)
-            add_model(b, &f->models[i]);
-    if (b->gone.count)
-        drop_gone(b);
-}
-
 /* ---- keys ---- */
 
 static int by_bytes(const void *x, const void *y)
@@ -352,7 +244,7 @@ static int by_bytes(const void *x, const void *y)
 }
 
 /* All names that a key's pattern may be meant for, those of models left out included. */
-static void collect_names(struct build *b)
+static void collect_names(struct config_build *b)
 {
     struct catalog *c = b->c;
     const struct config_file *f = &b->run->file;
@@ -376,7 +268,7 @@ static void collect_names(struct build *b)
 }
 
 /* Index of the first name that is not before `s`. */
-static size_t lower_bound(const struct build *b, struct str s)
+static size_t lower_bound(const struct config_build *b, struct str s)
 {
     size_t from = 0, to = b->name_count;
 
@@ -390,13 +282,13 @@ static size_t lower_bound(const struct build *b, struct str s)
     return from;
 }
 
-static bool is_a_name(const struct build *b, struct str s)
+static bool is_a_name(const struct config_build *b, struct str s)
 {
     size_t at = lower_bound(b, s);
     return at < b->name_count && str_eq(b->names[at], s);
 }
 
-static bool matches_any(const struct build *b, struct str pattern)
+static bool matches_any(const struct config_build *b, struct str pattern)
 {
     bool is_prefix = str_ends(pattern, STR("*"));
     struct str text = str_slice(pattern, 0, pattern.n - is_prefix);
@@ -409,7 +301,7 @@ static bool matches_any(const struct build *b, struct str pattern)
     return is_prefix ? str_starts(b->names[at], text) : !str_ends(text, STR("/")) && str_eq(b->names[at], text);
 }
 
-static void set_patterns(struct build *b, struct api_key *k, const struct file_key *f)
+static void set_patterns(struct config_build *b, struct api_key *k, const struct file_key *f)
 {
     k->models = arena_zalloc(b->c->arena_, f->model_count * sizeof *k->models);
     for (size_t i = 0; i < f->model_count; i++) {
@@ -424,7 +316,7 @@ static void set_patterns(struct build *b, struct api_key *k, const struct file_k
     }
 }
 
-static void complain_double(struct build *b, const struct schema_text *t, const struct yaml_node *former,
+static void complain_double(struct config_build *b, const struct schema_text *t, const struct yaml_node *former,
                             const char *what)
 {
     problems_error(&b->run->problems, t->node, "the same %s is already at %.*s:%u:%u", what, STR_ARG(*former->file),
@@ -432,7 +324,7 @@ static void complain_double(struct build *b, const struct schema_text *t, const 
 }
 
 /* What AWS SDKs sign with. */
-static void set_signing(struct build *b, struct api_key *k, const struct file_key *f)
+static void set_signing(struct config_build *b, struct api_key *k, const struct file_key *f)
 {
     const struct schema_text *id = &f->aws_access_key_id, *secret = &f->aws_secret_access_key;
 
@@ -451,7 +343,7 @@ static void set_signing(struct build *b, struct api_key *k, const struct file_ke
                        STR_ARG(same->name));
 }
 
-static void add_key(struct build *b, const struct file_key *f, struct map *names)
+static void add_key(struct config_build *b, const struct file_key *f, struct map *names)
 {
     struct catalog *c = b->c;
     struct api_key *k = &c->keys[c->key_count];
@@ -470,7 +362,7 @@ static void add_key(struct build *b, const struct file_key *f, struct map *names
         problems_error(&b->run->problems, f->hash.node, "the key of \"%.*s\" has the same hash", STR_ARG(same->name));
 }
 
-static void set_keys(struct build *b)
+static void set_keys(struct config_build *b)
 {
     const struct config_file *f = &b->run->file;
     struct map names CLEANUP(map_release) = {0};
@@ -508,7 +400,7 @@ static const struct provider *default_pass_through(const struct catalog *c)
     return simulated;
 }
 
-static void set_pass_through(struct build *b)
+static void set_pass_through(struct config_build *b)
 {
     const struct schema_text *t = &b->run->file.pass_through;
     struct catalog *c = b->c;
@@ -542,13 +434,17 @@ static struct catalog *new_catalog(void)
 struct catalog *config_build(struct config_run *run)
 {
     struct catalog *c = new_catalog();
-    struct build b = {.run = run, .c = c};
+    struct config_build b = {.run = run, .c = c};
 
     set_settings(run, c);
     config_build_providers(run, c);
     make_room(&b);
     intern_served(&b);
-    set_models(&b);
+    config_build_models(&b);
+    c->usual = (struct route_rules){
+        .strategy = &strategy_weighted,
+        .retries = retry_rules_usual,
+        .live = {.outlier = outlier_rules_usual, .latency = latency_rules_usual, .budget = retry_budget_usual}};
     set_keys(&b);
     set_pass_through(&b);
     check_access(run);

@@ -55,7 +55,7 @@ static bool is_key_hash(struct str s)
 
 static const struct schema_pattern provider_name = {"^[a-z0-9][a-z0-9_.-]*$", is_provider_name,
                                                     "a name of lower-case letters, digits, \"_\", \".\" and \"-\""};
-static const struct schema_pattern model_name = {"^[^\\u0000-\\u0020\\u007f]{1,256}$", is_model_name,
+const struct schema_pattern config_model_name = {"^[^\\u0000-\\u0020\\u007f]{1,256}$", is_model_name,
                                                  "a name of 1 to 256 bytes without blanks"};
 static const struct schema_pattern header_name = {"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", is_header_name,
                                                   "the name of an HTTP header"};
@@ -63,8 +63,8 @@ static const struct schema_pattern key_hash = {
     "^sha256:[0-9a-fA-F]{64}$", is_key_hash,
     "\"sha256:\" and 64 hex digits, the hash of the key (printf %s \"$KEY\" | sha256sum)"};
 
-static const struct schema_field text_item = SCHEMA_ITEM(TEXT);
-static const struct schema_field model_item = SCHEMA_ITEM(TEXT, .pattern = &model_name);
+const struct schema_field config_text_item = SCHEMA_ITEM(TEXT);
+static const struct schema_field model_item = SCHEMA_ITEM(TEXT, .pattern = &config_model_name);
 
 /* ---- timeouts ---- */
 
@@ -77,6 +77,11 @@ static const struct schema_field default_timeouts[] = {
                     .never = true, .doc = "Between two pieces of the answer."),
     SCHEMA_DURATION("total", struct timeouts, total, .default_text = "600s", .min = "1ms", .max = "24h", .never = true,
                     .doc = "All attempts of a request together."),
+    SCHEMA_DURATION("first_token", struct timeouts, first_token, .default_text = "none", .min = "1ms", .max = "24h",
+                    .never = true, .doc = "Of a stream: from the request's end to the first content of the answer."),
+    SCHEMA_DURATION("between_tokens", struct timeouts, between_tokens, .default_text = "none", .min = "1ms",
+                    .max = "24h", .never = true,
+                    .doc = "Of a stream: between two pieces of content; signs of life do not count."),
     SCHEMA_END};
 static const struct schema_object default_timeouts_object = {.fields = default_timeouts,
                                                              .size = sizeof(struct timeouts)};
@@ -90,17 +95,16 @@ static const struct schema_object default_timeouts_object = {.fields = default_t
         SCHEMA_DURATION("between_bytes", struct timeouts, between_bytes, .min = "1ms", .max = "24h", .never = true,    \
                         INHERITED(above), .doc = "Between two pieces of the answer."),                                 \
         SCHEMA_DURATION("total", struct timeouts, total, .min = "1ms", .max = "24h", .never = true, INHERITED(above),  \
-                        .doc = "All attempts of a request together.")
+                        .doc = "All attempts of a request together."),                                                 \
+        SCHEMA_DURATION("first_token", struct timeouts, first_token, .min = "1ms", .max = "24h", .never = true,        \
+                        INHERITED(above),                                                                              \
+                        .doc = "Of a stream: from the request's end to the first content of the answer."),             \
+        SCHEMA_DURATION("between_tokens", struct timeouts, between_tokens, .min = "1ms", .max = "24h", .never = true,  \
+                        INHERITED(above),                                                                              \
+                        .doc = "Of a stream: between two pieces of content; signs of life do not count.")
 
-static const struct schema_field provider_timeouts[] = {OWN_TIMEOUTS("as `timeouts`"), SCHEMA_END};
-static const struct schema_object provider_timeouts_object = {.fields = provider_timeouts,
-                                                              .size = sizeof(struct timeouts)};
-
-static const struct schema_field model_timeouts[] = {
-    OWN_TIMEOUTS("as `timeouts`"),
-    SCHEMA_DURATION("first_token", struct timeouts, first_byte, .unavailable = "use first_byte"),
-    SCHEMA_DURATION("between_tokens", struct timeouts, between_bytes, .unavailable = "use between_bytes"), SCHEMA_END};
-static const struct schema_object model_timeouts_object = {.fields = model_timeouts, .size = sizeof(struct timeouts)};
+static const struct schema_field own_timeouts[] = {OWN_TIMEOUTS("as `timeouts`"), SCHEMA_END};
+const struct schema_object config_own_timeouts = {.fields = own_timeouts, .size = sizeof(struct timeouts)};
 
 /* ---- providers ---- */
 
@@ -197,7 +201,7 @@ static const struct schema_field provider_fields[] = {
                 .default_doc = "`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` of the environment",
                 .doc = "HTTP proxy to go through, `http://host:port`; `none`: go directly."),
     SCHEMA_OBJECT("tls", struct file_provider, tls, &provider_tls_object, .doc = "TLS towards the provider."),
-    SCHEMA_OBJECT("timeouts", struct file_provider, timeouts, &provider_timeouts_object,
+    SCHEMA_OBJECT("timeouts", struct file_provider, timeouts, &config_own_timeouts,
                   .doc = "Time limits at this provider."),
     SCHEMA_BOOL("stream_usage", struct file_provider, stream_usage, .default_text = "true",
                 .doc = "Ask for token counts in streams (`stream_options.include_usage`) when the client does not; the "
@@ -210,7 +214,7 @@ static const struct schema_field provider_fields[] = {
                     "dialect."),
     SCHEMA_UNSIGNED("max_connections", struct file_provider, max_connections, .default_text = "4096", .min = "1",
                     .max = "1000000", .doc = "Most connections at a time, per worker. Requests beyond wait for one."),
-    SCHEMA_LIST("serves", struct file_provider, serves, serves_count, &text_item, .single = true,
+    SCHEMA_LIST("serves", struct file_provider, serves, serves_count, &config_text_item, .single = true,
                 .doc = "Models that clients may ask for as `provider/model` without an entry under `models`: their "
                        "ids, or `\"*\"` "
                        "for all that the provider has."),
@@ -228,64 +232,13 @@ static const struct schema_object provider_object = {.fields = provider_fields,
 static const struct schema_field provider_item =
     SCHEMA_ITEM_OBJECT(&provider_object, .doc = "An account at a vendor, or a server of your own.");
 
-/* ---- models ---- */
-
-static const struct schema_choice strategies[] = {
-    {"weighted", STRATEGY_WEIGHTED, "a target is drawn at random, in proportion to the weights"},
-    {"least-latency", SCHEMA_UNAVAILABLE, "use weighted"},
-    {"least-busy", SCHEMA_UNAVAILABLE, "use weighted"},
-    {"least-cost", SCHEMA_UNAVAILABLE, "use weighted"},
-    {"priority", SCHEMA_UNAVAILABLE, "use weighted with one target, and fallbacks in their order"},
-    {"round-robin", SCHEMA_UNAVAILABLE, "use weighted"},
-    {NULL, 0, NULL}};
-
-static const struct schema_field target_fields[] = {
-    SCHEMA_TEXT("deployment", struct file_target, deployment, .required = true,
-                .doc = "`provider/model`: the model's name at the provider is all behind the first slash."),
-    SCHEMA_UNSIGNED("weight", struct file_target, weight, .default_text = "1", .min = "1",
-                    .doc = "Its share of the requests, in proportion to the other targets'."),
-    SCHEMA_END};
-static const struct schema_object target_object = {
-    .fields = target_fields, .size = sizeof(struct file_target), .shorthand = "deployment"};
-static const struct schema_field target_item =
-    SCHEMA_ITEM_OBJECT(&target_object, .doc = "Where requests for the model go.");
-
-static const struct schema_field fallback_fields[] = {
-    SCHEMA_LIST("any", struct file_fallbacks, any, any_count, &text_item, .single = true,
-                .doc = "Deployments to try in this order when the chosen target failed, whatever the cause."),
-    SCHEMA_ANY("context_length", struct config_file, node, .unavailable = "use any"),
-    SCHEMA_ANY("rate_limit", struct config_file, node, .unavailable = "use any"),
-    SCHEMA_ANY("timeout", struct config_file, node, .unavailable = "use any"),
-    SCHEMA_ANY("content_filter", struct config_file, node, .unavailable = "use any"),
-    SCHEMA_END};
-static const struct schema_object fallback_object = {
-    .fields = fallback_fields, .size = sizeof(struct file_fallbacks), .shorthand = "any"};
-
-static const struct schema_field model_fields[] = {
-    SCHEMA_ENUM("strategy", struct file_model, strategy, strategies, .default_text = "weighted",
-                .doc = "How a target is chosen."),
-    SCHEMA_LIST("targets", struct file_model, targets, target_count, &target_item, .required = true, .single = true,
-                .min = "1", .doc = "Deployments that share the requests."),
-    SCHEMA_OBJECT("fallbacks", struct file_model, fallbacks, &fallback_object,
-                  .doc = "What to try when the chosen target failed."),
-    SCHEMA_OBJECT("timeouts", struct file_model, timeouts, &model_timeouts_object,
-                  .doc = "Time limits of requests for this model, instead of the providers'."),
-    SCHEMA_BOOL("strict", struct file_model, strict, .default_text = "false",
-                .doc = "Refuse a request of which a part cannot be said in the provider's dialect, instead of leaving "
-                       "that part out "
-                       "and naming it in the header `x-crossdock-dropped`."),
-    SCHEMA_INT("max_output_tokens", struct file_model, max_output_tokens, .default_doc = "4096", .min = "1",
-               .max = "10000000", .doc = "Limit of an answer for providers that demand one, when the client set none."),
-    SCHEMA_END};
-static const struct schema_object model_object = {
-    .fields = model_fields, .size = sizeof(struct file_model), .node_offset = SCHEMA_NODE_AT(struct file_model, node)};
 static const struct schema_field model_entry =
-    SCHEMA_ITEM_OBJECT(&model_object, .doc = "A name that clients ask for, and where it goes.");
+    SCHEMA_ITEM_OBJECT(&config_model_object, .doc = "A name that clients ask for, and where it goes.");
 
 /* ---- keys ---- */
 
 static const struct schema_field key_fields[] = {
-    SCHEMA_TEXT("name", struct file_key, name, .required = true, .pattern = &model_name,
+    SCHEMA_TEXT("name", struct file_key, name, .required = true, .pattern = &config_model_name,
                 .doc = "Whose key it is, for logs and metrics. Each name once."),
     SCHEMA_TEXT("hash", struct file_key, hash, .required = true, .secret = true, .pattern = &key_hash,
                 .doc = "`sha256:` and the SHA-256 of the key in hex: `printf %s \"$KEY\" | sha256sum`. The key itself "
@@ -357,11 +310,11 @@ static const struct schema_field fetch_fields[] = {
     SCHEMA_BOOL("allow_http", struct config_file, fetch.allow_http, .default_text = "false", .doc = "Else https only."),
     SCHEMA_BOOL("allow_ports", struct config_file, fetch.allow_ports, .default_text = "false",
                 .doc = "Any port, else the scheme's own."),
-    SCHEMA_LIST("hosts", struct config_file, fetch.hosts, fetch.host_count, &text_item, .single = true,
+    SCHEMA_LIST("hosts", struct config_file, fetch.hosts, fetch.host_count, &config_text_item, .single = true,
                 .default_doc = "any", .doc = "Hosts that may be asked: `example.org`, `*.example.org`."),
-    SCHEMA_LIST("networks", struct config_file, fetch.networks, fetch.network_count, &text_item, .single = true,
+    SCHEMA_LIST("networks", struct config_file, fetch.networks, fetch.network_count, &config_text_item, .single = true,
                 .doc = "Networks that may be reached although they are not public: `10.1.0.0/16`."),
-    SCHEMA_LIST("media_types", struct config_file, fetch.media_types, fetch.media_type_count, &text_item,
+    SCHEMA_LIST("media_types", struct config_file, fetch.media_types, fetch.media_type_count, &config_text_item,
                 .single = true, .default_doc = "`image/*`, `audio/*`, `video/*`, `application/pdf`, `text/*`",
                 .doc = "What is accepted."),
     SCHEMA_END};
@@ -389,7 +342,7 @@ static const struct schema_field log_fields[] = {
 static const struct schema_object log_object = {.fields = log_fields, .size = sizeof(struct config_file)};
 
 static const struct schema_field file_fields[] = {
-    SCHEMA_LIST("listen", struct config_file, listens, listen_count, &text_item, .single = true,
+    SCHEMA_LIST("listen", struct config_file, listens, listen_count, &config_text_item, .single = true,
                 .default_text = "127.0.0.1:8080", .min = "1",
                 .doc = "Addresses to serve on: `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every address), "
                        "`unix:/run/crossdock.sock`."),
@@ -410,7 +363,7 @@ static const struct schema_field file_fields[] = {
                .required = true, .min = "1", .pattern = &provider_name,
                .doc = "Accounts at vendors and servers of your own."),
     SCHEMA_MAP("models", struct config_file, models, model_count, &model_entry, struct file_model, name,
-               .pattern = &model_name, .doc = "Names that clients ask for, and where each goes."),
+               .pattern = &config_model_name, .doc = "Names that clients ask for, and where each goes."),
     SCHEMA_LIST("keys", struct config_file, keys, key_count, &key_item,
                 .doc = "Keys that clients authenticate with. Without any, only loopback addresses are served, unless "
                        "`anonymous`."),

@@ -12,7 +12,6 @@
 #include "fleet/catalog.h"
 #include "fleet/config.h"
 
-enum strategy { STRATEGY_WEIGHTED };
 enum log_form { LOG_FORM_AUTO, LOG_FORM_JSON, LOG_FORM_CONSOLE };
 
 struct file_header {
@@ -53,21 +52,54 @@ struct file_provider {
 
 struct file_target {
     struct schema_text deployment;
-    unsigned weight;
+    unsigned weight, tier;
 };
 
 struct file_fallbacks {
-    struct schema_text *any;
-    size_t any_count;
+    struct file_list {
+        struct schema_text *items;
+        size_t count;
+    } by[FALLBACKS];
+};
+
+struct file_retries {
+    unsigned attempts, here;
+    ns_t base, cap, max_wait;
+    double budget, floor;
+};
+
+struct file_ejection {
+    bool on;
+    unsigned consecutive, volume, probes, successes;
+    double share, slow, share_max, start_share;
+    ns_t window, slow_for, time, time_max, forgive, slow_start;
+};
+
+struct file_hedge {
+    bool on;
+    double quantile, requests, spend;
+    ns_t least;
+    unsigned samples;
+};
+
+struct file_shadow {
+    const struct yaml_node *node;
+    struct schema_text deployment;
+    double share;
 };
 
 struct file_model {
     struct str name;
     const struct yaml_node *node;
-    enum strategy strategy;
+    struct schema_text strategy, sticky;
     struct file_target *targets;
     size_t target_count;
     struct file_fallbacks fallbacks;
+    struct file_retries retries;
+    struct file_ejection ejection;
+    struct file_hedge hedge;
+    struct file_shadow shadow;
+    double patience;          /* milliseconds per US cent */
     struct timeouts timeouts; /* 0: not set */
     bool strict;
     int64_t max_output_tokens;
@@ -119,8 +151,11 @@ struct config_file {
     struct schema_text pass_through;
 };
 
-/* The shape of the file. */
-extern const struct schema_object config_object;
+/* The shape of the file, and of a model in it. */
+extern const struct schema_object config_object, config_model_object, config_own_timeouts;
+/* A name of 1 to 256 bytes without blanks; of a field that holds text. */
+extern const struct schema_pattern config_model_name;
+extern const struct schema_field config_text_item;
 
 /* One run of config_load(). */
 struct config_run {
@@ -145,6 +180,25 @@ err_t config_read_file(const struct config_run *run, struct str path, size_t max
 const struct seams *config_seams(void);
 /* `path`, taken from the configuration's folder if it is relative; NUL-terminated. */
 struct str config_resolve_path(struct config_run *run, struct str path);
+
+/* What is made of run->file, step by step. */
+struct config_build {
+    struct config_run *run;
+    struct catalog *c;
+    unsigned *met; /* per deployment: mark of the list that last named it */
+    unsigned mark;
+    struct map gone;   /* models left out; value: their node */
+    struct str *names; /* sorted: all that clients may ask for; a provider that serves all: "provider/" */
+    size_t name_count;
+    unsigned suggestions;
+};
+
+/* The deployment that `t` names. NULL if its provider is left out (then *ret_gone), or after a problem was added. */
+const struct deployment *config_resolve(struct config_build *b, const struct schema_text *t, bool *ret_gone);
+/* The limits that are set (not 0) in `own`, else those of `above`. */
+void config_inherit_timeouts(struct timeouts *to, const struct timeouts *own, const struct timeouts *above);
+/* Make the models of b->c, without those left out. */
+void config_build_models(struct config_build *b);
 
 /* Check what is in run->file beyond its shape, and make a catalog; NULL if the run has errors. */
 struct catalog *config_build(struct config_run *run);

@@ -362,17 +362,11 @@ static void set_proxy(struct config_run *run, struct catalog *c, struct provider
 
 /* ---- the rest ---- */
 
-static ns_t own_or(ns_t own, ns_t inherited)
-{
-    return own ? own : inherited;
-}
-
 static void set_timeouts(struct config_run *run, struct provider *p, const struct file_provider *f)
 {
     const struct timeouts *d = &run->file.timeouts, *t = &f->timeouts;
 
-    p->timeouts = (struct timeouts){own_or(t->connect, d->connect), own_or(t->first_byte, d->first_byte),
-                                    own_or(t->between_bytes, d->between_bytes), own_or(t->total, d->total)};
+    config_inherit_timeouts(&p->timeouts, t, d);
 }
 
 static void set_serves(struct config_run *run, struct catalog *c, struct provider *p, const struct file_provider *f)

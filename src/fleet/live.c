@@ -60,6 +60,7 @@ struct live_route {
     struct spin lock;
     /* under the lock */
     struct retry_budget budget;
+    unsigned retrying; /* taken from it, not settled yet */
     struct live_deployment **deployments;
     size_t count;
     struct outlier_peers peers; /* all of them, with the median over all */
@@ -67,6 +68,7 @@ struct live_route {
 };
 
 struct live {
+    _Atomic uint64_t seq; /* of the last event */
     struct spin lock;
     struct map deployments, routes; /* by name */
 };
@@ -164,6 +166,11 @@ void live_route_unref(struct live_route *r)
     mem_free(r);
 }
 
+static uint64_t next_seq(struct live *l)
+{
+    return atomic_fetch_add_explicit(&l->seq, 1, memory_order_relaxed) + 1;
+}
+
 /* --- what decisions read --- */
 
 static void publish(struct live_deployment *d, const struct live_rules *rules, ns_t now)
@@ -238,14 +245,15 @@ void live_read(const struct live_deployment *d, const struct live_rules *rules, 
 /* --- an attempt --- */
 
 enum exclusion live_send(struct live_deployment *d, const struct live_rules *rules, uint64_t input_tokens,
-                         uint64_t output_tokens, ns_t now, struct live_attempt *ret)
+                         uint64_t output_tokens, bool anyway, ns_t now, struct live_attempt *ret)
 {
     enum exclusion why = EXCLUDED_NOT;
 
     *ret = (struct live_attempt){.sent = now, .input_tokens = input_tokens, .tokens = input_tokens + output_tokens};
     spin_take(&d->lock);
-    if (outlier_admits(&d->outlier, &rules->outlier, now)) {
+    if (outlier_admits(&d->outlier, &rules->outlier, now) || anyway) {
         ret->deployment = d;
+        ret->seq_sent = next_seq(d->live);
         ret->stamp = outlier_sent(&d->outlier, now);
         d->sent++;
     } else {
@@ -270,6 +278,7 @@ void live_first_token(struct live_attempt *a, const struct live_rules *rules, ui
         return;
     a->first = now;
     spin_take(&d->lock);
+    a->seq_first = next_seq(d->live);
     latency_add(&d->first, &rules->latency, (double)took / latency_units(uncached), now);
     latency_digest_add(&d->digest, DIGEST_HALF_LIFE, latency_of_base(took, uncached), now);
     publish(d, rules, now);
@@ -325,6 +334,25 @@ static void expire_peers(struct live_route *r)
     spin_free(&r->lock);
 }
 
+/*
+ * An answer came whole: nobody saw its first token. It is taken to have come so much earlier as the other tokens take by what is known; where
+ * nothing is, each token is taken to be as slow as the first. So the sum is right, which is what a choice between two depends on.
+ */
+static void fold_whole(struct live_deployment *d, const struct live_attempt *a, const struct live_rules *rules,
+                       uint64_t output, ns_t now)
+{
+    double took = (double)(now - a->sent), even = took / (double)(output + 1);
+    double each = latency_read(&d->token, &rules->latency, 0, now);
+
+    each = each > 0 ? each : even;
+    double first = took - each * (double)output;
+    first = first > even ? first : even;
+    latency_add(&d->first, &rules->latency, first / latency_units(a->input_tokens), now);
+    latency_digest_add(&d->digest, DIGEST_HALF_LIFE, latency_of_base((ns_t)first, a->input_tokens), now);
+    if (output)
+        latency_add(&d->token, &rules->latency, (took - first) / (double)output, now);
+}
+
 void live_end(struct live_attempt *a, struct live_route *route, const struct live_rules *rules, enum cause cause,
               uint64_t output, ns_t last, ns_t now)
 {
@@ -335,8 +363,11 @@ void live_end(struct live_attempt *a, struct live_route *route, const struct liv
     struct outlier_peers peers = peers_of(route, d, now);
     spin_take(&d->lock);
     enum outlier_state before = d->outlier.state;
+    a->seq_ended = next_seq(d->live);
     outlier_ended(&d->outlier, &rules->outlier, &peers, a->stamp, cause, now);
-    if (a->first && d->outlier.state == OUTLIER_IN_USE)
+    if (!a->first && cause == CAUSE_OK)
+        fold_whole(d, a, rules, output, now);
+    if ((a->first || cause == CAUSE_OK) && d->outlier.state == OUTLIER_IN_USE)
         outlier_slow(&d->outlier, &rules->outlier, &peers, latency_read(&d->first, &rules->latency, 0, now), now);
     if (a->first && output > 1 && last > a->first)
         latency_add(&d->token, &rules->latency, (double)(last - a->first) / (double)(output - 1), now);
@@ -368,8 +399,9 @@ void live_route_set(struct live_route *r, struct live_deployment *const *deploym
     mem_free(old);
 }
 
-uint64_t live_route_turn(struct live_route *r)
+uint64_t live_route_turn(struct live_route *r, uint64_t *ret_seq)
 {
+    *ret_seq = next_seq(r->live);
     return atomic_fetch_add_explicit(&r->turn, 1, memory_order_relaxed);
 }
 
@@ -380,26 +412,30 @@ void live_route_request(struct live_route *r, const struct live_rules *rules, ns
     spin_free(&r->lock);
 }
 
-bool live_route_may_retry(struct live_route *r, const struct live_rules *rules, ns_t now)
+enum live_retry live_route_may_retry(struct live_route *r, const struct live_rules *rules, ns_t now)
 {
     spin_take(&r->lock);
     bool may = retry_budget_allows(&r->budget, &rules->budget, now);
+    enum live_retry answer = may ? LIVE_RETRY_YES : r->retrying ? LIVE_RETRY_PENDING : LIVE_RETRY_NO;
     spin_free(&r->lock);
-    return may;
+    return answer;
 }
 
 bool live_route_take_retry(struct live_route *r, const struct live_rules *rules, ns_t now)
 {
     spin_take(&r->lock);
     bool taken = retry_budget_take(&r->budget, &rules->budget, now);
+    r->retrying += taken;
     spin_free(&r->lock);
     return taken;
 }
 
-void live_route_return_retry(struct live_route *r, const struct live_rules *rules, ns_t now)
+void live_route_settle_retry(struct live_route *r, const struct live_rules *rules, bool answered, ns_t now)
 {
     spin_take(&r->lock);
-    retry_budget_return(&r->budget, &rules->budget, now);
+    r->retrying--;
+    if (answered)
+        retry_budget_return(&r->budget, &rules->budget, now);
     spin_free(&r->lock);
 }
 

@@ -44,16 +44,18 @@ struct live_attempt {
     struct live_deployment *deployment; /* NULL: none is under way */
     struct outlier_stamp stamp;
     ns_t sent;
-    uint64_t input_tokens, tokens; /* estimated: of its input, and all together */
-    ns_t first;                    /* when its first token came; 0: not yet */
+    uint64_t input_tokens, tokens;           /* estimated: of its input, and all together */
+    ns_t first;                              /* when its first token came; 0: not yet */
+    uint64_t seq_sent, seq_first, seq_ended; /* order of its events among all of the process, from 1 */
 };
 
-/* An attempt is about to be sent: count it in. EXCLUDED_NOT, or why it may not be after all. */
+/* An attempt is about to be sent: count it in. EXCLUDED_NOT, or why it may not be after all; with `anyway` it may: there is nowhere else to go. */
 enum exclusion live_send(struct live_deployment *d, const struct live_rules *rules, uint64_t input_tokens,
-                         uint64_t output_tokens, ns_t now, struct live_attempt *ret) MUST_CHECK;
+                         uint64_t output_tokens, bool anyway, ns_t now, struct live_attempt *ret) MUST_CHECK;
 /* Its first token is there. `cached`: input tokens that were in the provider's cache, if that is known by now. */
 void live_first_token(struct live_attempt *a, const struct live_rules *rules, uint64_t cached, ns_t now);
-/* It has ended. `output`: tokens of its answer; `last`: when the last of them came. `route` tells its peers. */
+/* It has ended. `output`: tokens of its answer; `last`: when the last of them came. `route` tells its peers. An answer that came whole teaches how long
+ * its parts may have taken. */
 void live_end(struct live_attempt *a, struct live_route *route, const struct live_rules *rules, enum cause cause,
               uint64_t output, ns_t last, ns_t now);
 
@@ -62,14 +64,16 @@ void live_end(struct live_attempt *a, struct live_route *route, const struct liv
 /* Its deployments: who is judged together. At a configuration's load; the array is copied, the deployments are not counted: the caller holds them for as
  * long as the route has them. */
 void live_route_set(struct live_route *r, struct live_deployment *const *deployments, size_t count);
-/* The number of this decision, from 0. */
-uint64_t live_route_turn(struct live_route *r);
+/* The number of this decision, from 0; *ret_seq is its place among all events of the process. */
+uint64_t live_route_turn(struct live_route *r, uint64_t *ret_seq);
 /* A request came. */
 void live_route_request(struct live_route *r, const struct live_rules *rules, ns_t now);
-bool live_route_may_retry(struct live_route *r, const struct live_rules *rules, ns_t now);
-/* Take a retry's price, if it is there; and give it back when the retry has succeeded. */
+/* May one more retry be afforded? RETRY_PENDING: not now, but others are under way, and the price of those that succeed comes back. */
+enum live_retry { LIVE_RETRY_NO, LIVE_RETRY_PENDING, LIVE_RETRY_YES };
+enum live_retry live_route_may_retry(struct live_route *r, const struct live_rules *rules, ns_t now);
+/* Take a retry's price, if it is there. Each that is taken is settled once: as soon as it is known to be answered, which gives the price back, or at its end. */
 bool live_route_take_retry(struct live_route *r, const struct live_rules *rules, ns_t now) MUST_CHECK;
-void live_route_return_retry(struct live_route *r, const struct live_rules *rules, ns_t now);
+void live_route_settle_retry(struct live_route *r, const struct live_rules *rules, bool answered, ns_t now);
 
 /* --- reading --- */
 

@@ -4,7 +4,6 @@
  * Nothing goes to the client here. A plain answer is held back until it is whole (up to a limit), a stream until its first event, so that
  * a failure until then can still be mended by another deployment without the client seeing it.
  */
-#include "base/log.h"
 #include "gateway/exchange.h"
 #include "rt/loop.h"
 
@@ -59,13 +58,19 @@ static SUSPENDS err_t next_client_piece(void *ctx, struct str *ret_piece)
     return e;
 }
 
-static void prepare_body_stream(struct exchange *x, struct http_call_options *o)
+bool has_streamed_body(const struct exchange *x)
 {
-    const struct http_head *head = &x->r->head;
     int64_t length = http_body_length(x->r);
 
-    if (length == 0 || (length < 0 && !head->chunked && !x->r->http2))
-        return; /* there is none */
+    return length > 0 || (length < 0 && (x->r->head.chunked || x->r->http2));
+}
+
+static void prepare_body_stream(struct exchange *x, struct http_call_options *o)
+{
+    int64_t length = http_body_length(x->r);
+
+    if (!has_streamed_body(x))
+        return;
     struct client_body *b = arena_new(x->r->arena, struct client_body);
     *b = (struct client_body){.x = x, .options = o};
     if (length > 0 && x->form[1].n)
@@ -146,7 +151,6 @@ static void judge_failure(struct exchange *x, struct attempt *a, err_t e)
 {
     a->error = e;
     a->error_text = scrub(x, str_from_c(err_detail(e)));
-    a->retryable = rt_now() < total_by(x);
     if (x->is_unsaid) { /* it was not even asked */
         a->outcome = ATTEMPT_REFUSED;
         return;
@@ -167,30 +171,11 @@ static void judge_failure(struct exchange *x, struct attempt *a, err_t e)
     }
 }
 
-/* A status that is not a success: whose fault, and may another deployment do better? */
-static void judge_status(struct attempt *a)
+static enum attempt_outcome outcome_of_status(int status)
 {
-    switch (a->status) {
-    case 429:
-        a->outcome = ATTEMPT_RATE_LIMITED;
-        a->retryable = true;
-        break;
-    case 401: /* our credential, not the client's request */
-    case 402:
-    case 403:
-    case 404: /* this deployment does not exist there */
-    case 405: /* or this operation does not */
-    case 408:
-    case 409:
-    case 425:
-        a->outcome = ATTEMPT_REFUSED;
-        a->retryable = true;
-        break;
-    default:
-        a->outcome = a->status >= 500 ? ATTEMPT_SERVER_ERROR : ATTEMPT_REFUSED;
-        a->retryable = a->status >= 500 || a->status < 400; /* a redirection is a mistake in our configuration */
-        break;
-    }
+    if (status == 429)
+        return ATTEMPT_RATE_LIMITED;
+    return status >= 500 ? ATTEMPT_SERVER_ERROR : ATTEMPT_REFUSED;
 }
 
 static struct str header_of(void *ctx, struct str name)
@@ -213,11 +198,9 @@ const struct api_error *attempt_error(struct exchange *x, struct attempt *a)
 /* Some say with a status of the client's mistakes what is none, Google that our key is wrong: the words tell. */
 static void judge_words(struct exchange *x, struct attempt *a)
 {
-    enum error_class c = a->retryable ? ERROR_BY_STATUS : error_class_of(attempt_error(x, a));
-
-    if (!error_is_of_provider(c))
+    if (error_is_of_provider(error_class_of_status(a->status)))
         return;
-    a->retryable = true;
+    enum error_class c = error_class_of(attempt_error(x, a));
     if (c == ERROR_RATE_LIMIT)
         a->outcome = ATTEMPT_RATE_LIMITED;
     if (c == ERROR_AUTH)
@@ -296,7 +279,7 @@ static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a)
     if (a->status == 401 || a->status == 403)
         authorize_rejected(x);
     if (a->status < 200 || a->status > 299) {
-        judge_status(a);
+        a->outcome = outcome_of_status(a->status);
         TRY(hold_error(x, a));
         judge_words(x, a);
         return OK;
@@ -326,7 +309,6 @@ err_t attempt_run(struct exchange *x, struct attempt *a)
     ns_t before = 0;
     err_t e;
 
-    *a = (struct attempt){.outcome = ATTEMPT_OK};
     x->facts.attempts++;
     x->events = NULL;
     if (x->is_unsaid)
@@ -345,11 +327,87 @@ err_t attempt_run(struct exchange *x, struct attempt *a)
     return e == E_CANCELLED ? e : OK;
 }
 
-void attempt_settle(struct exchange *x, const struct attempt *a)
+/* --- what it comes to --- */
+
+/* An error whose body said what it is about. */
+static enum cause cause_of_class(enum error_class c, int status)
 {
-    metrics_attempt(gateway_metrics_mutable(x->gateway), x->chosen->label, x->chosen->provider->name, a->outcome);
-    if (a->outcome == ATTEMPT_OK || a->outcome == ATTEMPT_CANCELLED)
-        return;
-    log_debug(x->facts.id, "attempt %u at %.*s: %s: status=%d %.*s", x->facts.attempts, STR_ARG(x->chosen->name),
-              attempt_outcome_name(a->outcome), a->status, STR_ARG(a->error_text));
+    switch (c) {
+    case ERROR_CONTEXT_LENGTH:
+    case ERROR_TOO_LARGE:
+        return CAUSE_CONTEXT_LENGTH;
+    case ERROR_CONTENT_POLICY:
+        return CAUSE_CONTENT_FILTER;
+    case ERROR_AUTH:
+    case ERROR_FORBIDDEN:
+        return CAUSE_AUTH;
+    case ERROR_QUOTA:
+        return CAUSE_QUOTA;
+    case ERROR_NOT_FOUND:
+        return CAUSE_NOT_FOUND;
+    case ERROR_CONFLICT:
+        return CAUSE_CONFLICT;
+    case ERROR_RATE_LIMIT:
+        return CAUSE_RATE_LIMITED;
+    case ERROR_OVERLOADED:
+        return CAUSE_OVERLOADED;
+    case ERROR_TIMEOUT:
+        return status == 408 ? CAUSE_REQUEST_TIMEOUT : CAUSE_UPSTREAM_TIMEOUT;
+    case ERROR_UPSTREAM:
+        return status >= 500 ? cause_of_status(status) : CAUSE_SERVER_ERROR;
+    case ERROR_BY_STATUS:
+    case ERROR_BAD_REQUEST:
+    case ERROR_UNPROCESSABLE:
+    case ERROR_CLASSES:
+        break;
+    }
+    if (status == 405) /* it does not have this operation */
+        return CAUSE_NOT_FOUND;
+    return status >= 300 ? cause_of_status(status) : CAUSE_CLIENT_ERROR;
+}
+
+static enum cause cause_of_timeout(const struct exchange *x, const struct attempt *a)
+{
+    if (rt_now() >= total_by(x))
+        return CAUSE_TIMEOUT_TOTAL;
+    if (!a->times.sent_any)
+        return CAUSE_CONNECT;
+    return a->first ? CAUSE_TIMEOUT_BETWEEN : CAUSE_TIMEOUT_FIRST;
+}
+
+/* The transport failed, or what came made no sense. */
+static enum cause cause_of_failure(const struct exchange *x, const struct attempt *a)
+{
+    switch (a->outcome) {
+    case ATTEMPT_TIMEOUT:
+        return cause_of_timeout(x, a);
+    case ATTEMPT_CONNECT:
+        return a->error == E_OVERLOAD ? CAUSE_NO_CAPACITY : CAUSE_CONNECT;
+    case ATTEMPT_BROKEN:
+        break;
+    case ATTEMPT_OK:
+    case ATTEMPT_RATE_LIMITED:
+    case ATTEMPT_REFUSED:
+    case ATTEMPT_SERVER_ERROR:
+    case ATTEMPT_OUTCOMES:
+    case ATTEMPT_CANCELLED: /* it was not asked */
+        return CAUSE_CANCELLED;
+    }
+    if (a->error == E_PROTOCOL || a->error == E_TOO_LARGE || a->error == E_PARSE)
+        return CAUSE_MALFORMED;
+    if (!a->status)
+        return CAUSE_RESET;
+    return a->first ? CAUSE_BROKEN : CAUSE_EMPTY;
+}
+
+enum cause attempt_cause(struct exchange *x, struct attempt *a)
+{
+    if (x->client_error != OK)
+        return CAUSE_CANCELLED; /* it is not the provider's, who may not even have been asked */
+    if (a->error != OK)
+        return cause_of_failure(x, a);
+    if (a->outcome == ATTEMPT_OK)
+        return CAUSE_OK;
+    const struct api_error *e = attempt_error(x, a);
+    return cause_of_class(e->error_class, a->status);
 }

@@ -70,7 +70,10 @@ static err_t hear(void *ctx, const struct chat_event *e)
 
     s->heard = true;
     thoughts_hear(s->thoughts, e);
-    s->content = s->content || is_content(e);
+    if (is_content(e)) {
+        s->content = true;
+        attempt_content(s->x, s->a);
+    }
     if (e->kind == CHAT_USAGE)
         s->a->usage = *e->usage;
     if (e->kind == CHAT_END)
@@ -189,7 +192,6 @@ static void refuse(struct attempt *a, const struct api_error *e)
     a->outcome = c == ERROR_RATE_LIMIT ? ATTEMPT_RATE_LIMITED
                  : a->status >= 500    ? ATTEMPT_SERVER_ERROR
                                        : ATTEMPT_REFUSED;
-    a->retryable = error_is_of_provider(c) || a->status >= 500;
 }
 
 err_t event_stream_hold(struct exchange *x, struct attempt *a)

@@ -16,17 +16,26 @@
 #include "net/http_server.h"
 #include "observe/facts.h"
 
-enum { MAX_ATTEMPTS = 8 };
+enum { MAX_TRIED = STRATEGY_TRIED_MAX };
 
 struct held;
 struct sigv4_claim;
 
-/* A deployment to try. Those reached as "<provider>/<model>" are not in the catalog, so it holds what is needed itself. */
+/* A deployment to try. Those reached as "<provider>/<model>" need not be in the catalog, so it holds what is needed itself. */
 struct candidate {
     const struct provider *provider;
-    struct str model; /* the provider's name of it          */
-    struct str name;  /* of the deployment                  */
-    struct str label; /* the name in metrics                */
+    const struct deployment *deployment; /* that its live state is of; NULL: none, as of what only passes through */
+    struct str model;                    /* the provider's name of it          */
+    struct str name;                     /* of the deployment                  */
+    struct str label;                    /* the name in metrics                */
+};
+
+/* Deployments that one is chosen from. */
+struct pool {
+    const struct target *targets;
+    size_t count;
+    enum fallback fallback; /* the list that it is; FALLBACK_NONE: the route's targets */
+    const struct strategy *strategy;
 };
 
 /* A request that is said in another dialect than the client's, and its answer. Made when the first such attempt begins. */
@@ -67,9 +76,20 @@ struct exchange {
     const struct sigv4_claim *claim;           /* of a signed request, until it is verified; NULL: none */
     const struct model *model;                 /* configured; NULL: reached by its provider's name */
     struct timeouts timeouts;                  /* of the attempt under way           */
-    struct candidate candidates[MAX_ATTEMPTS]; /* in the order to try    */
-    size_t candidate_count;
-    const struct candidate *chosen; /* that is tried now or answered      */
+    const struct route_rules *rules;           /* by which deployments are chosen    */
+    struct live_route *route;                  /* its accounts                       */
+    struct pool pool;                          /* that the next one is chosen from   */
+    const struct deployment *tried[MAX_TRIED]; /* and are not chosen again           */
+    size_t tried_count;
+    unsigned at_targets;            /* attempts there: not at fallbacks                      */
+    unsigned here_made;             /* retries at x->chosen                                  */
+    bool pays_retry;                /* from the route's retry budget, not settled yet        */
+    bool once;                      /* what was streamed up cannot be sent again             */
+    uint64_t input_tokens;          /* estimated                                             */
+    uint64_t output_tokens;         /* likewise                                              */
+    uint64_t sticky;                /* hash of what stays together; 0: nothing does          */
+    const struct candidate *chosen; /* that is tried now or answered                         */
+    struct attempt *attempt;        /* under way, whose answer the client gets; NULL: none   */
     struct facts facts;
     bool is_unsaid;     /* the request could not be said to x->chosen; another may be told */
     bool is_estimated;  /* tokens were counted by us, not by the model's provider */
@@ -116,11 +136,29 @@ err_t authenticate_body(struct exchange *x, struct str body) MUST_CHECK;
 struct str route_unnamed(struct exchange *x);
 /* Of a path that two dialects share and that names no model: the dialect of the model that is meant. */
 void route_settle_unnamed(struct exchange *x);
-/* Resolve the requested model to candidates that can be asked for this operation. E_NOT_FOUND, E_FORBIDDEN, E_UNSUPPORTED (none can) with words for the
- * client. */
+/* Resolve the requested model to a pool of deployments, one of which can be asked for this operation, and choose the first (x->chosen). E_NOT_FOUND,
+ * E_FORBIDDEN, E_UNSUPPORTED (none can) with words for the client. */
 err_t route(struct exchange *x, struct str model) MUST_CHECK;
 /* The one candidate of pass-through requests. E_NOT_FOUND, E_FORBIDDEN. */
 err_t route_pass_through(struct exchange *x) MUST_CHECK;
+
+/* --- choose.c --- */
+
+/* Choose a deployment of x->pool; what was tried, cannot do it, or is not to be used now is left out. NULL: none is left. Leaves a record of the decision in
+ * the facts. In the request's arena. */
+const struct candidate *choose_candidate(struct exchange *x);
+/* The pool of fallbacks that is meant for `which`, or for any cause; false if it has none that was not used yet. */
+bool choose_fallbacks(struct exchange *x, enum fallback which);
+/* Why none of x->pool could be chosen: the reason of most. */
+enum exclusion choose_reason(const struct exchange *x);
+
+/* --- attempts.c --- */
+
+/* The first candidate of x->pool, or of the fallbacks if none of it may be used; NULL: none at all. */
+const struct candidate *choose_first(struct exchange *x);
+
+/* Try x->chosen, and others after it, until there is an answer or nothing is left to try; hand it to the client. */
+err_t attempts(struct exchange *x) SUSPENDS MUST_CHECK;
 
 /* --- form.c --- */
 
@@ -168,18 +206,23 @@ struct attempt {
     err_t error;           /* of the transport                                      */
     struct str error_text; /* for the client: no secret, no URL; in the arena       */
     int status;            /* of the answer; 0: none                                */
-    bool retryable;        /* another deployment may do better                      */
     struct str body;       /* a whole answer that was held back                     */
     bool has_body;         /* of a stream: its first bytes                          */
     bool is_stream;
     struct usage usage;
     const struct api_error *refusal; /* an error that came in a stream or in an answer of status 2xx; NULL: none */
     const struct api_error *said;    /* see attempt_error() */
+    enum cause cause;                /* what `outcome` and the rest come to                     */
+    struct live_attempt live;        /* it is counted in                                        */
+    ns_t first, last;                /* tokens came; 0: none yet                                */
+    size_t fact;                     /* its place in the facts                                  */
 };
 
-/* Send x's request to x->chosen and look at what comes, up to where it can be handed on. The caller closes a->call. E_CANCELLED, or the fiber's own
+/* Send x's request to x->chosen and look at what comes, up to where it can be handed on. *a comes zeroed but for what was counted in; the caller closes a->call. E_CANCELLED, or the fiber's own
  * E_DEADLINE; everything else is in *a. */
 err_t attempt_run(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
+/* Has a request whose body is not held a body at all? */
+bool has_streamed_body(const struct exchange *x);
 /* `span` from now, but not past the request's total. */
 ns_t alarm_in(const struct exchange *x, ns_t span);
 /* Do we ask for usage in this stream although the client did not? */
@@ -194,8 +237,10 @@ err_t translated_options(struct exchange *x, const struct provider_call *call, s
 MUST_CHECK;
 /* The provider's error in canonical form, unscrubbed; of an answer that is one. */
 const struct api_error *attempt_error(struct exchange *x, struct attempt *a);
-/* Count and log its end. */
-void attempt_settle(struct exchange *x, const struct attempt *a);
+/* What came of it, in the words of policy/. */
+enum cause attempt_cause(struct exchange *x, struct attempt *a);
+/* Content of its answer is there. */
+void attempt_content(struct exchange *x, struct attempt *a);
 
 /* --- translate.c: a request in another dialect --- */
 
@@ -292,6 +337,11 @@ void gateway_enter(struct gateway *g, struct exchange *x);
 void gateway_leave(struct gateway *g, struct exchange *x);
 
 /* --- request.c --- */
+
+/* Answer that tokens cannot be counted by the provider: the estimate. */
+err_t estimate(struct exchange *x) SUSPENDS MUST_CHECK;
+/* Hand on what came of the last attempt. */
+err_t conclude(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 
 /* Note the first content towards the client. */
 void note_first_token(struct exchange *x);

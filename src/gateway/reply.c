@@ -48,7 +48,7 @@ size_t own_headers(struct exchange *x, struct http_header *to)
     add_header(to, &n, STR("x-request-id"), x->facts.id);
     if (id_header.n)
         add_header(to, &n, id_header, x->facts.id);
-    if (x->chosen) {
+    if (x->facts.attempts) {
         add_header(to, &n, STR("x-crossdock-model"), x->facts.model);
         add_header(to, &n, STR("x-crossdock-deployment"), x->chosen->name);
         add_header(to, &n, STR("x-crossdock-attempts"), number_text(a, x->facts.attempts));

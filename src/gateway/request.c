@@ -14,11 +14,6 @@ enum { OWN_ANSWER_MAX = 64 * 1024 };
 
 /* --- its answer --- */
 
-static void use_timeouts(struct exchange *x)
-{
-    x->timeouts = x->model && x->model->has_timeouts ? x->model->timeouts : x->chosen->provider->timeouts;
-}
-
 /* The client's body is too large, too slow or malformed. */
 static SUSPENDS err_t refuse_body(struct exchange *x, err_t cause, struct str message)
 {
@@ -61,8 +56,7 @@ static SUSPENDS err_t refuse_unanswered(struct exchange *x, const struct attempt
     return reply_error(x, &e);
 }
 
-/* Tokens that nobody is there to count. */
-static SUSPENDS err_t estimate(struct exchange *x)
+err_t estimate(struct exchange *x)
 {
     x->translates = false; /* a question that nobody was asked */
     err_t e = serve_estimate(x);
@@ -78,8 +72,7 @@ static bool has_none_to_count(const struct exchange *x, const struct attempt *a)
            (a->status == 404 || a->status == 405 || a->status == 501);
 }
 
-/* Hand on what came of the last attempt. */
-static SUSPENDS err_t conclude(struct exchange *x, struct attempt *a)
+err_t conclude(struct exchange *x, struct attempt *a)
 {
     if (a->error != OK)
         return refuse_unanswered(x, a);
@@ -90,49 +83,6 @@ static SUSPENDS err_t conclude(struct exchange *x, struct attempt *a)
     if (is_translated(x))
         return relay_translated(x, a);
     return a->is_stream ? relay_stream(x, a) : relay_answer(x, a);
-}
-
-/* All waiting for the provider ends with the request's total time; a client that is slow to take its answer has a little more, because what
- * it is told then must still get through. */
-#define LAST_WORDS (2 * NS_SEC)
-
-static SUSPENDS err_t attempt_candidate(struct exchange *x, bool is_last, bool *ret_next)
-{
-    WITHIN(ns_add(ns_add(x->r->received, x->timeouts.total), LAST_WORDS));
-    struct attempt *a = arena_new(x->r->arena, struct attempt);
-    err_t e = attempt_run(x, a);
-
-    *ret_next =
-        e == OK && a->outcome != ATTEMPT_OK && a->retryable && !is_last && (x->client_error == OK || x->is_unsaid);
-    if (e == OK && !*ret_next)
-        e = conclude(x, a);
-    if (e == E_CANCELLED)
-        a->outcome = ATTEMPT_CANCELLED;
-    x->facts.usage = a->usage;
-    attempt_settle(x, a);
-    http_call_close(a->call);
-    return e;
-}
-
-/* The deployment that would answer next cannot count. */
-static bool is_to_be_estimated(const struct exchange *x, const struct candidate *c)
-{
-    return x->endpoint.kind == ENDPOINT_OPERATION && x->endpoint.row->operation == OP_COUNT_TOKENS &&
-           !can_count(x, c->provider);
-}
-
-static SUSPENDS err_t attempts(struct exchange *x)
-{
-    bool next = true;
-
-    for (size_t i = 0; next && i < x->candidate_count; i++) {
-        if (is_to_be_estimated(x, &x->candidates[i]))
-            return estimate(x);
-        x->chosen = &x->candidates[i];
-        use_timeouts(x);
-        TRY(attempt_candidate(x, i + 1 == x->candidate_count, &next));
-    }
-    return OK;
 }
 
 /* --- the steps before it --- */
@@ -226,7 +176,7 @@ static bool is_answered_here(struct exchange *x, struct buf *to)
     const struct json_tree *doc;
 
     if (x->endpoint.row->operation != OP_CHAT || !client->answer_here ||
-        vendor_speaks(x->candidates[0].provider->vendor, x->endpoint.dialect) ||
+        vendor_speaks(x->chosen->provider->vendor, x->endpoint.dialect) ||
         json_tree_parse(x->r->arena, x->request.doc, &doc) != OK)
         return false;
     return client->answer_here(translation_of(x), json_tree_root(doc), to);
@@ -266,7 +216,7 @@ static SUSPENDS err_t serve_only_model(struct exchange *x)
     err_t e = choose_route(x, x->facts.model);
     if (e != OK)
         return refuse_route(x, e);
-    return vendor_speaks(x->candidates[0].provider->vendor, x->endpoint.dialect) ? attempts(x) : serve_models(x);
+    return vendor_speaks(x->chosen->provider->vendor, x->endpoint.dialect) ? attempts(x) : serve_models(x);
 }
 
 /* What is known of models; which one is asked for stands in the path, or in the body. */
@@ -305,7 +255,7 @@ static SUSPENDS err_t serve_form(struct exchange *x)
     e = choose_route(x, model);
     if (e != OK)
         return refuse_route(x, e);
-    x->candidate_count = 1; /* what was streamed cannot be sent again */
+    x->once = true; /* what was streamed cannot be sent again */
     return attempts(x);
 }
 
@@ -347,6 +297,7 @@ static SUSPENDS err_t serve_pass_through(struct exchange *x)
                  : route_pass_through(x);
     if (e != OK)
         return reply_err(x, e, NULL);
+    x->once = has_streamed_body(x);
     return attempts(x);
 }
 
@@ -451,7 +402,7 @@ static SUSPENDS err_t refuse_failed(struct exchange *x, err_t cause)
 {
     struct str why = str_from_c(err_detail(cause));
     struct api_error e = {.status = err_http_status(cause),
-                          .message = x->chosen ? scrub(x, why) : arena_str(x->r->arena, why)};
+                          .message = x->facts.attempts ? scrub(x, why) : arena_str(x->r->arena, why)};
 
     if (x->facts.attempts && e.status < 500)
         e.status = 502;
@@ -483,7 +434,7 @@ static void settle(struct exchange *x, err_t e)
         f->error = e;
     f->bytes_in = x->r->bytes_in;
     f->bytes_out = x->r->bytes_out;
-    if (x->chosen) {
+    if (f->attempts) {
         f->deployment = x->chosen->label;
         f->provider = x->chosen->provider->name;
     }

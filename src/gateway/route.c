@@ -1,39 +1,14 @@
 /*
  * route.c - from the name of a model to the deployments to try, in order.
  *
- * A configured model wins; otherwise "<provider>/<model>" reaches a provider that serves it directly. The choice among weighted targets is
- * policy/balance's; here it gets its draw, and the client its words.
+ * A configured model wins; otherwise "<provider>/<model>" reaches a provider that serves it directly. Which of its deployments is tried first is
+ * choose.c's to say; here the client gets its words.
  */
 #include "base/utf8.h"
 #include "gateway/exchange.h"
-#include "policy/balance.h"
 #include "rt/loop.h"
 
 enum { NAME_SHOWN = 200, PROVIDERS_SHOWN = 1000 };
-
-static void add_candidate(struct exchange *x, const struct deployment *d)
-{
-    for (size_t i = 0; i < x->candidate_count; i++)
-        if (str_eq(x->candidates[i].name, d->name))
-            return;
-    if (x->candidate_count < MAX_ATTEMPTS)
-        x->candidates[x->candidate_count++] =
-            (struct candidate){.provider = d->provider, .model = d->model, .name = d->name, .label = d->name};
-}
-
-/* One of the targets that can be asked, by weight; NULL: none can. */
-static const struct deployment *choose_target(const struct exchange *x, const struct model *m)
-{
-    struct balance_weights weights = {&m->targets[0].weight, sizeof m->targets[0], m->target_count};
-
-    if (m->target_count == 1)
-        return can_be_asked(x, m->targets[0].deployment->provider) ? m->targets[0].deployment : NULL;
-    bool *excluded = arena_alloc(x->r->arena, m->target_count * sizeof *excluded);
-    for (size_t i = 0; i < m->target_count; i++)
-        excluded[i] = !can_be_asked(x, m->targets[i].deployment->provider);
-    size_t chosen = balance_weighted(weights, excluded, rt_random()).chosen;
-    return chosen == BALANCE_NONE ? NULL : m->targets[chosen].deployment;
-}
 
 /* Add it to a list for people, unless it is there. */
 static void name_provider(struct exchange *x, const struct provider *p, struct str *list)
@@ -74,50 +49,55 @@ static err_t not_offered(const struct exchange *x, struct str name, struct str p
                 STR_ARG(utf8_prefix(name, NAME_SHOWN)), operation_words(x->endpoint.row), STR_ARG(providers));
 }
 
+/* All providers that a request for the model could go to. */
+static struct str providers_of(struct exchange *x, const struct model *m)
+{
+    struct str names = STR_NONE;
+
+    for (size_t i = 0; i < m->target_count && names.n < PROVIDERS_SHOWN; i++)
+        name_provider(x, m->targets[i].deployment->provider, &names);
+    for (size_t k = 0; k < FALLBACKS; k++)
+        for (size_t i = 0; i < m->fallbacks[k].count && names.n < PROVIDERS_SHOWN; i++)
+            name_provider(x, m->fallbacks[k].items[i].deployment->provider, &names);
+    return names;
+}
+
 static err_t route_configured(struct exchange *x, const struct model *m)
 {
-    const struct deployment *target = choose_target(x, m);
-    struct str unable = STR_NONE;
-
     x->model = m;
+    x->rules = &m->rules;
+    x->route = x->snapshot->routes[m->index];
     x->facts.model_label = m->name;
-    if (target)
-        add_candidate(x, target);
-    for (size_t i = 0; i < m->fallback_count; i++)
-        if (can_be_asked(x, m->fallbacks[i]->provider))
-            add_candidate(x, m->fallbacks[i]);
-    if (x->candidate_count)
-        return OK;
-    for (size_t i = 0; i < m->target_count && unable.n < PROVIDERS_SHOWN; i++)
-        name_provider(x, m->targets[i].deployment->provider, &unable);
-    for (size_t i = 0; i < m->fallback_count && unable.n < PROVIDERS_SHOWN; i++)
-        name_provider(x, m->fallbacks[i]->provider, &unable);
-    return not_offered(x, m->name, unable);
+    x->pool = (struct pool){.targets = m->targets, .count = m->target_count, .strategy = m->rules.strategy};
+    x->chosen = choose_first(x);
+    return x->chosen ? OK : not_offered(x, m->name, providers_of(x, m));
+}
+
+/* What is no configured model: its only candidate, by the rules that hold where none are written. */
+static void use_only(struct exchange *x, const struct provider *p, const struct candidate *only)
+{
+    const struct catalog *c = x->snapshot->catalog;
+    struct candidate *chosen = arena_new(x->r->arena, struct candidate);
+
+    *chosen = *only;
+    x->rules = &c->usual;
+    x->route = x->snapshot->routes[c->model_count + p->index];
+    x->chosen = chosen;
 }
 
 /* Metrics name what the configuration names; anything else a client thinks of is one label per provider. */
-static void label_served(struct exchange *x, struct candidate *c, struct str model)
-{
-    c->label = c->name;
-    for (size_t i = 0; i < c->provider->serves_count; i++)
-        if (str_eq(c->provider->serves[i], model))
-            return;
-    c->label = arena_printf(x->r->arena, "%.*s/*", STR_ARG(c->provider->name));
-}
-
 static err_t route_served(struct exchange *x, const struct provider *p, struct str name, struct str model)
 {
-    struct candidate *c = &x->candidates[0];
+    const struct deployment *d = map_get(&x->snapshot->catalog->deployment_by_name, name);
     struct str unable = STR_NONE;
 
-    *c = (struct candidate){.provider = p, .model = model, .name = name};
-    label_served(x, c, model);
-    x->facts.model_label = c->label;
+    d = d ? d : p->any;
+    x->facts.model_label = d->name;
     if (!can_be_asked(x, p)) {
         name_provider(x, p, &unable);
         return not_offered(x, name, unable);
     }
-    x->candidate_count = 1;
+    use_only(x, p, &(struct candidate){.provider = p, .deployment = d, .model = model, .name = name, .label = d->name});
     return OK;
 }
 
@@ -201,7 +181,6 @@ err_t route(struct exchange *x, struct str name)
 err_t route_pass_through(struct exchange *x)
 {
     const struct provider *p = x->snapshot->catalog->pass_through;
-    struct candidate *c = &x->candidates[0];
 
     if (!p)
         return fail(E_NOT_FOUND,
@@ -211,7 +190,6 @@ err_t route_pass_through(struct exchange *x)
     if (x->key && x->key->model_count)
         return fail(E_FORBIDDEN, "This key may use certain models only, and what %.*s uses cannot be told.",
                     STR_ARG(x->facts.path));
-    *c = (struct candidate){.provider = p, .name = p->name, .label = p->name};
-    x->candidate_count = 1;
+    use_only(x, p, &(struct candidate){.provider = p, .name = p->name, .label = p->name});
     return OK;
 }

@@ -75,7 +75,64 @@ static err_t make_server_tls(const struct catalog *c, struct tls_ctx **ret)
     return err_context(tls_server_ctx(&o, ret), "tls");
 }
 
-err_t snapshot_make(struct catalog *c, struct snapshot **ret)
+/* Who is judged together: all that a model's requests may go to. */
+static void set_peers(struct snapshot *s, size_t model)
+{
+    const struct model *m = &s->catalog->models[model];
+    size_t n = m->target_count;
+
+    for (size_t i = 0; i < FALLBACKS; i++)
+        n += m->fallbacks[i].count;
+    struct live_deployment **peers = mem_zalloc(n, sizeof *peers);
+    n = 0;
+    for (size_t i = 0; i < m->target_count; i++)
+        peers[n++] = s->deployments[m->targets[i].deployment->index];
+    for (size_t i = 0; i < FALLBACKS; i++)
+        for (size_t k = 0; k < m->fallbacks[i].count; k++) {
+            struct live_deployment *d = s->deployments[m->fallbacks[i].items[k].deployment->index];
+            size_t at = 0;
+            while (at < n && peers[at] != d)
+                at++;
+            peers[at] = d;
+            n += at == n;
+        }
+    live_route_set(s->routes[model], peers, n);
+    mem_free(peers);
+}
+
+static void set_live(struct snapshot *s, struct live *live)
+{
+    const struct catalog *c = s->catalog;
+
+    s->own_live = live ? NULL : live_new();
+    live = live ? live : s->own_live;
+    for (size_t i = 0; i < c->deployment_count; i++)
+        s->deployments[i] = live_deployment_ref(live, c->deployments[i].name);
+    for (size_t i = 0; i < c->model_count; i++) {
+        s->routes[i] = live_route_ref(live, c->models[i].name);
+        set_peers(s, i);
+    }
+    for (size_t i = 0; i < c->provider_count; i++) {
+        char *name = mem_alloc(c->providers[i].name.n + 2);
+        memcpy(name, c->providers[i].name.p, c->providers[i].name.n);
+        memcpy(name + c->providers[i].name.n, "/*", 2);
+        s->routes[c->model_count + i] = live_route_ref(live, str_of(name, c->providers[i].name.n + 2));
+        mem_free(name);
+    }
+}
+
+static void release_live(struct snapshot *s)
+{
+    for (size_t i = 0; i < s->catalog->model_count + s->catalog->provider_count; i++)
+        live_route_unref(s->routes[i]);
+    for (size_t i = 0; i < s->catalog->deployment_count; i++)
+        live_deployment_unref(s->deployments[i]);
+    mem_free(s->routes);
+    mem_free(s->deployments);
+    live_free(s->own_live);
+}
+
+err_t snapshot_make(struct catalog *c, struct live *live, struct snapshot **ret)
 {
     struct snapshot *s = NEW(struct snapshot);
     err_t e;
@@ -83,6 +140,8 @@ err_t snapshot_make(struct catalog *c, struct snapshot **ret)
     s->refs_ = 1;
     s->catalog = c;
     s->providers = mem_zalloc(c->provider_count, sizeof *s->providers);
+    s->deployments = mem_zalloc(c->deployment_count, sizeof *s->deployments);
+    s->routes = mem_zalloc(c->model_count + c->provider_count, sizeof *s->routes);
     e = make_server_tls(c, &s->server_tls);
     for (size_t i = 0; e == OK && i < c->provider_count; i++)
         e = make_provider(&c->providers[i], &s->providers[i]);
@@ -90,6 +149,7 @@ err_t snapshot_make(struct catalog *c, struct snapshot **ret)
         snapshot_unref(s);
         return e;
     }
+    set_live(s, live);
     *ret = s;
     return OK;
 }
@@ -106,6 +166,7 @@ void snapshot_unref(struct snapshot *s)
         return;
     for (size_t i = 0; i < s->catalog->provider_count; i++)
         release_provider(&s->providers[i]);
+    release_live(s);
     tls_ctx_unref(s->server_tls);
     mem_free(s->providers);
     catalog_unref(s->catalog);

@@ -21,12 +21,17 @@ struct snapshot {
     unsigned refs_; /* private, atomic */
     struct catalog *catalog;
     struct snapshot_provider *providers;
+    struct live *own_live;                /* if none was given                                             */
+    struct live_deployment **deployments; /* how each fares, in the order of catalog.deployments; counted  */
+    struct live_route *
+        *routes; /* of catalog.models, and behind them of each provider's names that are no model of ours */
     struct tls_ctx *server_tls; /* for the TLS listeners; NULL: none */
 };
 
-/* Make `c` ready (takes the caller's reference, also on failure). E_CONFIG with the reason: certificates that do not fit. Blocks: call it on a worker or before loops
+/* Make `c` ready (takes the caller's reference, also on failure). `live`: how deployments fare, borrowed for as long as there are snapshots; NULL: nothing
+ * is known, and it is forgotten with the snapshot. E_CONFIG with the reason: certificates that do not fit. Blocks: call it on a worker or before loops
  * run. One reference. */
-err_t snapshot_make(struct catalog *c, struct snapshot **ret) MUST_CHECK;
+err_t snapshot_make(struct catalog *c, struct live *live, struct snapshot **ret) MUST_CHECK;
 struct snapshot *snapshot_ref(struct snapshot *s);
 /* NULL is allowed. From any thread. */
 void snapshot_unref(struct snapshot *s);

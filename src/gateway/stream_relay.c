@@ -162,8 +162,10 @@ static SUSPENDS err_t take_judged(struct stream_relay *s, const struct sse_event
     case STREAM_FAILED:
         return provider_failed(s);
     }
-    if (s->stream.content)
+    if (s->stream.content) {
+        attempt_content(s->x, s->a);
         note_first_token(s->x);
+    }
     return OK;
 }
 

@@ -48,31 +48,31 @@ const char *attempt_role_name(enum attempt_role r);
 /* One attempt, when it is over. What fleet/live was told of it is all here, so that a log of them can be folded anew. Instants are of
  * the monotonic clock; `wall` of `sent` ties them to the calendar. */
 struct attempt_facts {
-    struct str request;   /* its id; of probes: empty                                             */
-    unsigned number;      /* 1, 2, … within the request                                           */
+    struct str request; /* its id; of probes: empty                                             */
+    unsigned number;    /* 1, 2, … within the request                                           */
     enum attempt_role role;
     struct str route;      /* configured model, as in facts.model_label                            */
     struct str deployment; /* its name                                                             */
     struct str label;      /* its name in metrics                                                  */
     struct str provider;
-    struct str credential;    /* its name within the provider; empty: the only one                 */
-    uint64_t revision;        /* of the configuration                                              */
+    struct str credential; /* its name within the provider; empty: the only one                 */
+    uint64_t revision;     /* of the configuration                                              */
     enum cause cause;
-    int status;               /* of the provider's answer; 0: none                                 */
-    struct str error_text;    /* scrubbed                                                          */
-    int64_t wall;             /* when it was sent, nanoseconds since 1970                          */
-    ns_t sent, first, last, ended; /* first token, last token; 0: none                             */
-    uint64_t seq_sent, seq_first, seq_ended; /* order among all events of the process; 0: it was not counted */
+    int status;                               /* of the provider's answer; 0: none                                 */
+    struct str error_text;                    /* scrubbed                                                          */
+    int64_t wall;                             /* when it was sent, nanoseconds since 1970                          */
+    ns_t sent, first, last, ended;            /* first token, last token; 0: none                             */
+    uint64_t seq_sent, seq_first, seq_ended;  /* order among all events of the process; 0: it was not counted */
     uint64_t input_estimate, output_estimate; /* tokens, as counted in at `sent`                   */
     bool stream, reused;                      /* reused: over a connection that was open           */
     struct usage usage;
-    uint64_t price;    /* nano-US-dollars                                                          */
-    bool is_priced;    /* else the price is not known                                              */
+    uint64_t price; /* nano-US-dollars                                                          */
+    bool is_priced; /* else the price is not known                                              */
     /* what was decided when it had failed */
-    bool is_final;            /* nothing more was tried                                            */
+    bool is_final; /* nothing more was tried                                            */
     enum retry_verb verb;
     enum retry_reason why;
-    ns_t pause;               /* before the next                                                   */
+    ns_t pause; /* before the next                                                   */
 };
 
 /* One candidate of a decision, as it was read. */
@@ -100,7 +100,7 @@ struct decision_facts {
     struct str chosen;    /* deployment; empty: none could be chosen                                         */
     double score, probability;
     uint64_t draw, turn, input_tokens, output_tokens;
-    uint64_t count, examined; /* candidates, and how many of them were looked at */
+    uint64_t count, examined;              /* candidates, and how many of them were looked at */
     struct decision_candidate *candidates; /* those examined first */
     size_t candidate_count;
 };
@@ -129,13 +129,13 @@ struct facts {
     ns_t first_token; /* first byte in to first content out; 0: none     */
     ns_t overhead;    /* spent in the gateway itself before the answer began */
     uint64_t bytes_in, bytes_out;
-    struct usage usage; /* of the answer that the client got, all of its attempts together */
-    uint64_t price;     /* nano-US-dollars, of all attempts                                */
-    bool is_priced;     /* each of them is known                                           */
-    ns_t queued;        /* waited in our own queue                                         */
-    bool continued;     /* broke off in the middle and went on elsewhere                   */
-    struct str rule;    /* see struct decision_facts                                       */
-    uint64_t revision;  /* of the configuration                                            */
+    struct usage usage;          /* of the answer that the client got, all of its attempts together */
+    uint64_t price;              /* nano-US-dollars, of all attempts                                */
+    bool is_priced;              /* each of them is known                                           */
+    ns_t queued;                 /* waited in our own queue                                         */
+    bool continued;              /* broke off in the middle and went on elsewhere                   */
+    struct str rule;             /* see struct decision_facts                                       */
+    uint64_t revision;           /* of the configuration                                            */
     struct attempt_facts *tried; /* in the order in which they began */
     size_t tried_count;
     struct decision_facts *decisions;

@@ -27,7 +27,7 @@ enum { ONE = 1000 }; /* a retry, in the account's unit */
 enum { FIRST = 10 * ONE };
 
 const struct retry_rules retry_rules_usual = {
-    .attempts = 3, .base = 250 * NS_MS, .cap = 8 * NS_SEC, .hint_max = 30 * NS_SEC};
+    .attempts = 3, .base = 250 * NS_MS, .cap = 8 * NS_SEC, .hint_max = 10 * NS_SEC};
 const struct retry_budget_rules retry_budget_usual = {.share = 150, .floor = 300};
 
 const char *retry_reason_name(enum retry_reason reason)

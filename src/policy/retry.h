@@ -21,7 +21,7 @@ struct retry_rules {
     ns_t hint_max;     /* a longer pause that the provider asks for is not waited for                */
 };
 
-/* Three attempts, other deployments first, pauses up to 0.25, 0.5, ... 8 s; a provider may ask for up to 30 s. */
+/* Three attempts, other deployments first, pauses up to 0.25, 0.5, ... 8 s; a provider may ask for up to 10 s. */
 extern const struct retry_rules retry_rules_usual;
 
 /* What is known when an attempt has failed. */

@@ -151,7 +151,7 @@ static err_t make_snapshot(struct snapshot **ret)
         (void)fprintf(stderr, "%.*s\n", STR_ARG(buf_str(&report)));
         return e;
     }
-    return snapshot_make(catalog, ret);
+    return snapshot_make(catalog, NULL, ret);
 }
 
 static err_t make_scenario(struct scenario **ret)

@@ -63,8 +63,9 @@ static void check_model(const struct catalog *c, const struct model *m)
         sum += m->targets[i].weight;
     }
     REQUIRE(sum == m->weight_sum);
-    for (size_t i = 0; i < m->fallback_count; i++)
-        check_deployment(c, m->fallbacks[i]);
+    for (size_t k = 0; k < FALLBACKS; k++)
+        for (size_t i = 0; i < m->fallbacks[k].count; i++)
+            check_deployment(c, m->fallbacks[k].items[i].deployment);
     REQUIRE(m->timeouts.connect > 0 && m->timeouts.first_byte > 0 && m->timeouts.between_bytes > 0 &&
             m->timeouts.total > 0);
 }

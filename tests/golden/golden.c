@@ -46,7 +46,7 @@ enum { MAX_TURNS = 6, FILE_MAX_BYTES = 1 << 20, GATEWAY_PORT = 80, PROVIDER_PORT
     "providers:\n"                                                                                                     \
     "  up: { dialect: %.*s, base_url: 'http://127.0.0.1:9000/v1', api_key: sk-provider-secret }\n"                     \
     "models:\n"                                                                                                        \
-    "  chat: { targets: [up/real-name] }\n"
+    "  chat: { targets: [up/real-name], retries: 1 }\n"
 
 struct golden_turn {
     struct str gets, answers;
@@ -366,7 +366,7 @@ static void load(struct transcript *t, struct snapshot **ret)
 
     arena_init(&arena, FILE_MAX_BYTES);
     CHECK_OK(config_load("-", t->config, &env, &problems, &catalog));
-    CHECK_OK(snapshot_make(catalog, ret));
+    CHECK_OK(snapshot_make(catalog, NULL, ret));
 }
 
 /* Show both whole where they differ: a transcript is read, not guessed. */

@@ -86,11 +86,11 @@ static void add_models(struct buf *yaml, const char *provider)
     for (size_t i = 0; i < ARRAY_LEN(behaviour_names); i++) {
         const char *name = behaviour_names[i];
         const char *more = strcmp(name, "silent") == 0 ? ", timeouts: { between_bytes: 60s, total: 200s }" : "";
-        buf_addf(yaml, "  %s-%s: { targets: [ %s/%s ]%s }\n", provider, name, provider, name, more);
+        buf_addf(yaml, "  %s-%s: { targets: [ %s/%s ], retries: 1%s }\n", provider, name, provider, name, more);
     }
     for (size_t i = 0; i < HOUSE_PROVIDERS; i++)
-        buf_addf(yaml, "  %s-else-%s: { targets: [ %s/early ], fallbacks: [ %s/good ] }\n", provider,
-                 house_providers[i], provider, house_providers[i]);
+        buf_addf(yaml, "  %s-else-%s: { targets: [ %s/early ], fallbacks: [ %s/good ], retries: 1, ejection: false }\n",
+                 provider, house_providers[i], provider, house_providers[i]);
 }
 
 static err_t make_snapshot(struct snapshot **ret)
@@ -115,7 +115,7 @@ static err_t make_snapshot(struct snapshot **ret)
     for (size_t i = 0; i < HOUSE_PROVIDERS; i++)
         add_models(&yaml, house_providers[i]);
     TRY(config_load("-", buf_str(&yaml), config_env_real(), &problems, &catalog));
-    return snapshot_make(catalog, ret);
+    return snapshot_make(catalog, NULL, ret);
 }
 
 /* --- the scripted provider --- */

@@ -24,7 +24,7 @@ static const char configuration_form[] =
     "pass_through: a\n"
     "models:\n"
     "  chat: { targets: [ { deployment: a/m, weight: 3 }, { deployment: b/m, weight: 1 } ], fallbacks: [ b/m ] }\n"
-    "  lone: { targets: [ a/m ] }\n";
+    "  lone: { targets: [ a/m ], retries: 1 }\n";
 
 /* --- the truth: token `i` of client `id`'s answer --- */
 
@@ -506,7 +506,7 @@ err_t house_snapshot(unsigned port_b, struct snapshot **ret)
     arena_init(&arena, 1 << 20);
     struct str text = arena_printf(&arena, configuration_form, port_b);
     TRY(config_load("-", text, config_env_real(), &problems, &catalog));
-    return snapshot_make(catalog, ret);
+    return snapshot_make(catalog, NULL, ret);
 }
 
 err_t house_open(struct house *h, struct world *w, unsigned mood)

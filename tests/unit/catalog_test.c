@@ -135,7 +135,7 @@ TEST(catalog_indexes_are_positions)
         CHECK_EQ(c->deployments[i].index, i);
         CHECK(map_get(&c->deployment_by_name, c->deployments[i].name) == &c->deployments[i]);
     }
-    CHECK_EQ(c->deployment_count, 5); /* two served, three targets */
+    CHECK_EQ(c->deployment_count, 6); /* two served, one for all that "all" serves, three targets */
 }
 
 TEST(catalog_lives_as_long_as_somebody_refers_to_it)

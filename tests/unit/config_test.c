@@ -300,14 +300,14 @@ TEST(config_targets_weights_and_fallbacks_in_every_spelling)
     CHECK_EQ(m->target_count, 3);
     CHECK_EQ(m->targets[0].weight, 1);
     CHECK_EQ(m->weight_sum, 4294967299);
-    CHECK_EQ(m->fallback_count, 2);
-    CHECK_STR(m->fallbacks[0]->name, "sim/d");
-    CHECK(m->fallbacks[1] == m->targets[0].deployment);
+    CHECK_EQ(m->fallbacks[FALLBACK_ANY].count, 2);
+    CHECK_STR(m->fallbacks[FALLBACK_ANY].items[0].deployment->name, "sim/d");
+    CHECK(m->fallbacks[FALLBACK_ANY].items[1].deployment == m->targets[0].deployment);
     CHECK(!m->has_timeouts);
     CHECK_EQ(m->timeouts.total, 600 * NS_SEC);
     const struct model *map = catalog_find_model(l.c, STR("map"));
     CHECK(map->targets[0].deployment == m->targets[0].deployment);
-    CHECK_EQ(map->fallback_count, 1);
+    CHECK_EQ(map->fallbacks[FALLBACK_ANY].count, 1);
     CHECK(map->has_timeouts);
     CHECK_EQ(map->timeouts.first_byte, 3 * NS_SEC);
     CHECK_EQ(map->timeouts.connect, 10 * NS_SEC);
@@ -497,7 +497,7 @@ TEST(config_what_names_an_optional_provider_left_out_goes_too)
     CHECK_EQ(some->index, 0);
     CHECK_EQ(some->target_count, 1);
     CHECK_EQ(some->weight_sum, 1);
-    CHECK_EQ(some->fallback_count, 1);
+    CHECK_EQ(some->fallbacks[FALLBACK_ANY].count, 1);
     CHECK(l.c->pass_through == NULL);
 }
 
@@ -551,15 +551,69 @@ TEST(config_targets_that_cannot_be_are_explained)
         "-:2:47: error: \"m\" is a model of this file; write the deployment that is meant, as \"provider/model\"\n");
 }
 
-TEST(config_what_is_not_available_yet_is_refused)
+TEST(config_names_every_strategy_and_suggests_the_nearest)
 {
-    check_error(SIM "models: {m: {strategy: least-latency, targets: [sim/a]}}\n",
-                "-:2:24: error: \"least-latency\" is not available yet as \"strategy\"; use weighted\n");
-    check_error(SIM "models: {m: {targets: [sim/a], fallbacks: {context_length: [sim/b]}}}\n",
-                "-:2:44: error: \"context_length\" is not available yet; use any\n");
-    check_error(SIM "models: {m: {targets: [sim/a], timeouts: {first_token: 1s, between_tokens: 1s}}}\n",
-                "-:2:43: error: \"first_token\" is not available yet; use first_byte\n"
-                "-:2:60: error: \"between_tokens\" is not available yet; use between_bytes\n");
+    for (size_t i = 0; i < strategy_catalog_count; i++) {
+        char text[256];
+        snprintf(text, sizeof text, SIM "models: {m: {strategy: %s, targets: [sim/a]}}\n", strategy_catalog[i]->name);
+        LOADED(l, text);
+        CHECK(l.c->models[0].rules.strategy == strategy_catalog[i]);
+    }
+    check_error(SIM "models: {m: {strategy: lest-busy, targets: [sim/a]}}\n",
+                "-:2:24: error: unknown strategy \"lest-busy\", did you mean \"least-busy\"?\n");
+    check_error(SIM "models: {m: {strategy: sticky, sticky: session, targets: [sim/a]}}\n",
+                "-:2:40: error: \"sticky\" is conversation, user or header:NAME\n");
+}
+
+TEST(config_usual_rules_of_a_model_are_those_of_what_is_no_model)
+{
+    LOADED(l, SIM "models: {m: {targets: [sim/a]}}\n");
+    const struct route_rules *m = &l.c->models[0].rules, *usual = &l.c->usual;
+    CHECK(m->strategy == usual->strategy);
+    CHECK(memcmp(&m->retries, &usual->retries, sizeof m->retries) == 0);
+    CHECK(memcmp(&m->live.outlier, &usual->live.outlier, sizeof m->live.outlier) == 0);
+    CHECK(memcmp(&m->live.latency, &usual->live.latency, sizeof m->live.latency) == 0);
+    CHECK(memcmp(&m->live.budget, &usual->live.budget, sizeof m->live.budget) == 0);
+    CHECK_EQ(m->hedge.requests, 0);
+}
+
+TEST(config_reads_the_rules_of_a_model)
+{
+    LOADED(l, SIM "models:\n"
+                  "  m:\n"
+                  "    strategy: sticky\n"
+                  "    sticky: header:x-session\n"
+                  "    targets: [{deployment: sim/a, tier: 2}, {deployment: sim/b}]\n"
+                  "    fallbacks: {any: sim/c, context_length: [sim/d, sim/e], budget: sim/a}\n"
+                  "    retries: {attempts: 5, here: 2, base: 1s, cap: 4s, max_wait: 3s, budget: 20%, floor: 0.5}\n"
+                  "    ejection: {consecutive: 3, share: 25%, volume: 7, time: 2s, time_max: 1s, share_max: 50%}\n"
+                  "    hedge: {enabled: true, requests: 3%, spend: 1%, quantile: 0.9}\n"
+                  "    shadow: {deployment: sim/s, share: 10%}\n"
+                  "    timeouts: {first_token: 1s, between_tokens: 2s}\n"
+                  "  order: {strategy: priority, targets: [sim/a, sim/b]}\n"
+                  "  calm: {targets: sim/a, ejection: false, retries: 1}\n");
+    const struct model *m = &l.c->models[0], *order = &l.c->models[1], *calm = &l.c->models[2];
+    CHECK_EQ(m->rules.sticky, STICKY_HEADER);
+    CHECK_STR(m->rules.sticky_header, "x-session");
+    CHECK(m->targets[0].tier == 1 && m->targets[1].tier == 0);
+    CHECK(order->targets[0].tier == 0 && order->targets[1].tier == 1);
+    CHECK_EQ(m->fallbacks[FALLBACK_CONTEXT_LENGTH].count, 2);
+    CHECK_STR(m->fallbacks[FALLBACK_CONTEXT_LENGTH].items[1].deployment->name, "sim/e");
+    CHECK_EQ(m->fallbacks[FALLBACK_CONTEXT_LENGTH].items[1].tier, 1);
+    CHECK(m->fallbacks[FALLBACK_BUDGET].items[0].deployment == m->targets[0].deployment);
+    CHECK_EQ(m->fallbacks[FALLBACK_TIMEOUT].count, 0);
+    const struct retry_rules *r = &m->rules.retries;
+    CHECK(r->attempts == 5 && r->here == 2 && r->base == NS_SEC && r->cap == 4 * NS_SEC && r->hint_max == 3 * NS_SEC);
+    CHECK(m->rules.live.budget.share == 200 && m->rules.live.budget.floor == 500);
+    const struct outlier_rules *o = &m->rules.live.outlier;
+    CHECK(o->consecutive == 3 && o->share == 250 && o->volume == 7 && o->share_max == 500);
+    CHECK(o->eject == 2 * NS_SEC && o->eject_max == 2 * NS_SEC);
+    CHECK(m->rules.hedge.requests == 30 && m->rules.hedge.spend == 10);
+    CHECK_STR(m->shadow.deployment->name, "sim/s");
+    CHECK(m->has_timeouts && m->timeouts.first_token == NS_SEC && m->timeouts.between_tokens == 2 * NS_SEC);
+    CHECK(calm->rules.live.outlier.consecutive == 0 && calm->rules.live.outlier.share == 0);
+    CHECK_EQ(calm->rules.retries.attempts, 1);
+    CHECK_EQ(calm->timeouts.first_token, NS_NEVER);
 }
 
 TEST(config_base_urls_that_cannot_be_are_explained)
@@ -830,7 +884,7 @@ TEST(config_reads_thousands_of_models_and_keys)
     load(&l, "-", buf_str(&text), &test_env);
     CHECK_STR(buf_str(&l.report), "");
     CHECK_EQ(l.c->model_count, 5000);
-    CHECK_EQ(l.c->deployment_count, 5100);
+    CHECK_EQ(l.c->deployment_count, 5101);
     CHECK_EQ(l.c->key_count, 30000);
     unsigned char hash[32] = {[30] = 0x30, [31] = 0x39}; /* 12345 */
     CHECK(catalog_find_key(l.c, hash) == &l.c->keys[12344]);
@@ -928,7 +982,7 @@ TEST(config_reference_in_the_documentation_is_that_of_the_tables)
     CHECK_OK(config_reference(&want));
     from += strlen(begin);
     CHECK_MSG(str_eq(str_of(from, (size_t)(to - from)), buf_str(&want)),
-              "docs/configuration.md is out of date: put the output of config_reference() between its markers");
+              "docs/configuration.md is out of date: make reference");
 }
 
 /* The next block of YAML in a document from `*at` on, which is then behind it. Each is a whole configuration. */

@@ -55,7 +55,7 @@ static void check_result(struct imported *i)
     err_t e = config_load("-", buf_str(&i->result), &env, &problems, &i->catalog);
     problems_print(&problems, &i->check);
     CHECK_MSG(e == OK, "%.*s\n%.*s", STR_ARG(buf_str(&i->check)), STR_ARG(buf_str(&i->result)));
-    CHECK_OK(snapshot_make(catalog_ref(i->catalog), &snapshot)); /* takes the reference */
+    CHECK_OK(snapshot_make(catalog_ref(i->catalog), NULL, &snapshot)); /* takes the reference */
     snapshot_unref(snapshot);
 }
 
@@ -99,8 +99,8 @@ static struct str route_of(struct imported *i, const char *name)
 
     for (size_t k = 0; m && k < m->target_count; k++)
         (void)buf_addf(&b, "%s%.*s*%u", k ? ", " : "", STR_ARG(m->targets[k].deployment->name), m->targets[k].weight);
-    for (size_t k = 0; m && k < m->fallback_count; k++)
-        (void)buf_addf(&b, "%s%.*s", k ? ", " : " | ", STR_ARG(m->fallbacks[k]->name));
+    for (size_t k = 0; m && k < m->fallbacks[FALLBACK_ANY].count; k++)
+        (void)buf_addf(&b, "%s%.*s", k ? ", " : " | ", STR_ARG(m->fallbacks[FALLBACK_ANY].items[k].deployment->name));
     return arena_str(&i->arena, buf_str(&b));
 }
 

@@ -20,8 +20,6 @@
 
 #include <math.h>
 
-extern const struct strategy strategy_weighted;
-
 static const double SHARE_BOUND = 1.25, NOISE = 1.25;
 enum { FREE_REQUESTS = 4 };
 

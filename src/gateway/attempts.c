@@ -1,0 +1,424 @@
+/*
+ * attempts.c - a request's attempts: try, find out what the end of it means, and go on elsewhere, again, or not at all.
+ *
+ * What is done after a failure is policy/retry's decision; here it is asked, with all that is known, and obeyed. The next candidate is chosen before it is
+ * asked, because whether there is one matters to it. Each attempt is counted in and out of the live state exactly once, whatever becomes of
+ * it, and leaves one record.
+ *
+ * A failure is mended only while the client has seen nothing: what breaks off later ends in an explicit error.
+ */
+#include "base/log.h"
+#include "codec/json_tree.h"
+#include "gateway/exchange.h"
+#include "rt/fiber.h"
+#include "rt/loop.h"
+
+/* All waiting for the provider ends with the request's total time; a client that is slow to take its answer has a little more, because what
+ * it is told then must still get through. */
+#define LAST_WORDS (2 * NS_SEC)
+
+enum { FACTS_FIRST = 1, FACTS_MAX = 16, SEND_AGAIN_MAX = 4 };
+
+/* What comes after an attempt. */
+struct plan {
+    struct retry_decision decision;
+    const struct candidate *next; /* for RETRY_ELSEWHERE */
+    enum attempt_role role;
+};
+
+/* --- its record --- */
+
+static size_t new_fact(struct exchange *x)
+{
+    struct facts *f = &x->facts;
+    size_t n = f->tried_count;
+
+    if (n == FACTS_MAX) /* more than can be tried: the last is told over the one before */
+        return n - 1;
+    if (n == 0 || n == FACTS_FIRST) {
+        size_t room = n ? FACTS_MAX : FACTS_FIRST;
+        struct attempt_facts *more = arena_alloc(x->r->arena, room * sizeof *more);
+        if (n)
+            memcpy(more, f->tried, n * sizeof *more);
+        f->tried = more;
+    }
+    f->tried_count++;
+    return n;
+}
+
+static void begin_fact(struct exchange *x, struct attempt *a, enum attempt_role role)
+{
+    const struct candidate *c = x->chosen;
+
+    a->fact = new_fact(x);
+    x->facts.tried[a->fact] = (struct attempt_facts){
+        .request = x->facts.id,
+        .number = x->facts.attempts + 1,
+        .role = role,
+        .route = x->facts.model_label,
+        .deployment = c->deployment ? c->deployment->name : c->name,
+        .label = c->label,
+        .provider = c->provider->name,
+        .revision = x->snapshot->catalog->revision,
+        .wall = rt_wall(),
+        .sent = rt_now(),
+        .input_estimate = x->input_tokens,
+        .output_estimate = x->output_tokens,
+        .stream = x->stream,
+        .is_final = true,
+    };
+}
+
+static void end_fact(struct exchange *x, const struct attempt *a)
+{
+    struct attempt_facts *f = &x->facts.tried[a->fact];
+
+    f->cause = a->cause;
+    f->status = a->status;
+    f->error_text = a->error_text.n || a->cause == CAUSE_OK ? a->error_text : x->facts.error_text;
+    f->first = a->first;
+    f->last = a->last;
+    f->ended = rt_now();
+    f->seq_sent = a->live.seq_sent;
+    f->seq_first = a->live.seq_first;
+    f->seq_ended = a->live.seq_ended;
+    f->reused = a->times.reused;
+    f->usage = a->usage;
+}
+
+static void note_plan(struct exchange *x, const struct attempt *a, const struct plan *plan)
+{
+    struct attempt_facts *f = &x->facts.tried[a->fact];
+
+    f->verb = plan->decision.verb;
+    f->why = plan->decision.why;
+    f->is_final = plan->decision.verb == RETRY_STOP;
+    f->pause = f->is_final ? 0 : plan->decision.at - rt_now();
+}
+
+/* --- who is next --- */
+
+/* Would other targets of the same route answer differently? */
+static bool targets_may_help(enum cause cause)
+{
+    return cause != CAUSE_CONTEXT_LENGTH && cause != CAUSE_CONTENT_FILTER;
+}
+
+/* x->chosen is not to be chosen again. */
+static void leave_out(struct exchange *x)
+{
+    const struct deployment *d = x->chosen->deployment;
+    size_t at = 0;
+
+    while (at < x->tried_count && x->tried[at] != d)
+        at++;
+    if (d && at == x->tried_count && at < MAX_TRIED)
+        x->tried[x->tried_count++] = d;
+}
+
+static const struct candidate *choose_next(struct exchange *x, enum cause cause)
+{
+    bool at_fallbacks = x->pool.fallback != FALLBACK_NONE;
+    bool more_targets = x->at_targets < x->rules->retries.attempts && targets_may_help(cause);
+    leave_out(x);
+    const struct candidate *next = at_fallbacks || more_targets ? choose_candidate(x) : NULL;
+
+    while (!next && choose_fallbacks(x, x->is_unsaid ? FALLBACK_ANY : cause_meaning(cause)->fallback))
+        next = choose_candidate(x);
+    return next;
+}
+
+/* The list of fallbacks for when none of the targets may be used at all. */
+static enum fallback fallback_of(enum exclusion why)
+{
+    switch (why) {
+    case EXCLUDED_EJECTED:
+    case EXCLUDED_PROBING:
+        return FALLBACK_SERVER_ERROR;
+    case EXCLUDED_RATE_LIMIT:
+    case EXCLUDED_CAPACITY:
+        return FALLBACK_RATE_LIMIT;
+    case EXCLUDED_BUDGET:
+        return FALLBACK_BUDGET;
+    case EXCLUDED_NOT:
+    case EXCLUDED_TRIED:
+    case EXCLUDED_CAPABILITY:
+    case EXCLUDED_DATA:
+    case EXCLUDED_CONDITION:
+    case EXCLUDED_DRAINED:
+    case EXCLUDED_CREDENTIAL:
+    case EXCLUSIONS:
+        break;
+    }
+    return FALLBACK_ANY;
+}
+
+const struct candidate *choose_first(struct exchange *x)
+{
+    const struct candidate *c = choose_candidate(x);
+
+    if (c || !x->model)
+        return c;
+    enum fallback which = fallback_of(choose_reason(x));
+    while (!c && choose_fallbacks(x, which))
+        c = choose_candidate(x);
+    return c;
+}
+
+/* --- sending --- */
+
+/* Count the attempt in, where its deployment's state is kept. It may have been taken out a moment ago: then another is chosen, and where there is none, it is
+ * used all the same. */
+static void count_in(struct exchange *x, struct attempt *a)
+{
+    for (int again = 0; x->chosen->deployment; again++) {
+        const struct deployment *d = x->chosen->deployment;
+        struct live_deployment *live = x->snapshot->deployments[d->index];
+        bool anyway = again == SEND_AGAIN_MAX;
+        if (live_send(live, &x->rules->live, x->input_tokens, x->output_tokens, anyway, rt_now(), &a->live) ==
+            EXCLUDED_NOT)
+            return;
+        const struct candidate *other = choose_candidate(x);
+        if (other)
+            x->chosen = other;
+        else
+            again = SEND_AGAIN_MAX - 1;
+    }
+}
+
+static void count_out(struct exchange *x, struct attempt *a)
+{
+    uint64_t output = a->usage.known ? a->usage.output : 0;
+
+    live_end(&a->live, x->route, &x->rules->live, a->cause, output, a->last, rt_now());
+}
+
+void attempt_content(struct exchange *x, struct attempt *a)
+{
+    a->last = rt_now();
+    if (a->first)
+        return;
+    a->first = a->last;
+    live_first_token(&a->live, &x->rules->live, 0, a->first);
+}
+
+/* --- judging --- */
+
+/* Tools that the provider itself uses, on something outside: what they did once must not be done twice. */
+static bool has_outside_effects(struct json_node doc)
+{
+    if (json_node_count(json_node_get(doc, STR("mcp_servers"))) || json_get_true(doc, STR("background")))
+        return true;
+    JSON_EACH(tool, json_node_get(doc, STR("tools")))
+        if (json_node_text_is(json_node_get(tool.value, STR("type")), STR("mcp")))
+            return true;
+    return false;
+}
+
+/* May the request be carried out twice without harm? */
+static bool is_repeatable(struct exchange *x)
+{
+    const struct json_tree *doc;
+
+    if (x->endpoint.kind != ENDPOINT_OPERATION)
+        return str_eq(x->r->head.method, STR("GET")) || str_eq(x->r->head.method, STR("HEAD"));
+    if (x->endpoint.row->operation != OP_CHAT || json_tree_parse(x->r->arena, x->request.doc, &doc) != OK)
+        return true;
+    return !has_outside_effects(json_tree_root(doc));
+}
+
+/* The provider's wish not to be asked again, and the pause that it wants. */
+static void read_wishes(struct exchange *x, struct attempt *a, struct retry_ask *ask)
+{
+    if (!a->call || a->error != OK)
+        return;
+    ask->told_not = str_eq_nocase(http_head_find(http_call_head(a->call), STR("x-should-retry")), STR("false"));
+    int64_t ms = attempt_error(x, a)->retry_after_ms;
+    ask->hint = ms > 0 ? ns_min(ms, NS_NEVER / NS_MS) * NS_MS : 0;
+}
+
+static bool is_still_used(const struct exchange *x)
+{
+    struct strategy_candidate c = {.excluded = EXCLUDED_NOT};
+
+    if (x->chosen->deployment)
+        live_read(x->snapshot->deployments[x->chosen->deployment->index], &x->rules->live, 0, rt_now(), &c);
+    return c.excluded == EXCLUDED_NOT;
+}
+
+static bool client_is_to_blame(const struct exchange *x)
+{
+    return x->client_error != OK && !x->is_unsaid;
+}
+
+/* Take the price of a retry. Where others have taken what there was, what becomes of them is waited for: those that are answered give it back. */
+static SUSPENDS err_t pay_retry(struct exchange *x, struct plan *plan)
+{
+    enum { LOOK_AGAIN = 20 }; /* ms */
+    const struct live_rules *rules = &x->rules->live;
+    ns_t by = ns_add(x->r->received, x->timeouts.total);
+
+    while (!live_route_take_retry(x->route, rules, rt_now())) {
+        if (live_route_may_retry(x->route, rules, rt_now()) == LIVE_RETRY_NO || rt_now() >= by) {
+            plan->decision = (struct retry_decision){.verb = RETRY_STOP, .why = RETRY_NO_BUDGET};
+            return OK;
+        }
+        TRY(fiber_sleep_until(rt_now() + LOOK_AGAIN * NS_MS));
+    }
+    x->pays_retry = true;
+    return OK;
+}
+
+static void settle_retry(struct exchange *x, bool answered)
+{
+    if (x->pays_retry)
+        live_route_settle_retry(x->route, &x->rules->live, answered, rt_now());
+    x->pays_retry = false;
+}
+
+static struct plan plan_next(struct exchange *x, struct attempt *a)
+{
+    struct plan plan = {.decision = {.verb = RETRY_STOP, .why = RETRY_FINAL}};
+    ns_t now = rt_now();
+
+    if (a->cause == CAUSE_OK || client_is_to_blame(x) || x->once)
+        return plan;
+    bool elsewhere = x->is_unsaid || (cause_meaning(a->cause)->again & AGAIN_ELSEWHERE);
+    plan.next = elsewhere ? choose_next(x, a->cause) : NULL;
+    if (x->is_unsaid) { /* nobody was asked: the next one is the first */
+        plan.decision = plan.next ? (struct retry_decision){RETRY_ELSEWHERE, RETRY_GO, now}
+                                  : (struct retry_decision){.verb = RETRY_STOP, .why = RETRY_NO_PLACE};
+        plan.role = ROLE_ELSEWHERE;
+        return plan;
+    }
+    bool falls_back = plan.next && x->pool.fallback != FALLBACK_NONE;
+    struct retry_ask ask = {.cause = a->cause,
+                            .repeatable = is_repeatable(x),
+                            .here_left = is_still_used(x) && x->at_targets < x->rules->retries.attempts,
+                            .elsewhere_left = plan.next != NULL,
+                            .budget_left = live_route_may_retry(x->route, &x->rules->live, now) != LIVE_RETRY_NO,
+                            .attempts = falls_back ? 0 : x->at_targets,
+                            .here_made = x->here_made,
+                            .now = now,
+                            .deadline = ns_add(x->r->received, x->timeouts.total),
+                            .draw = rt_random()};
+    read_wishes(x, a, &ask);
+    plan.decision = retry_decide(&x->rules->retries, &ask);
+    plan.role = plan.decision.verb != RETRY_ELSEWHERE ? ROLE_RETRY : falls_back ? ROLE_FALLBACK : ROLE_ELSEWHERE;
+    return plan;
+}
+
+/* A stream that was being handed on has ended otherwise than it began. */
+static enum cause cause_of_relayed(const struct attempt *a)
+{
+    switch (a->outcome) {
+    case ATTEMPT_OK:
+        break;
+    case ATTEMPT_TIMEOUT:
+        return CAUSE_TIMEOUT_BETWEEN;
+    case ATTEMPT_CANCELLED:
+        return CAUSE_CANCELLED;
+    case ATTEMPT_CONNECT:
+    case ATTEMPT_RATE_LIMITED:
+    case ATTEMPT_REFUSED:
+    case ATTEMPT_SERVER_ERROR:
+    case ATTEMPT_BROKEN:
+    case ATTEMPT_OUTCOMES:
+        return CAUSE_BROKEN;
+    }
+    return a->cause;
+}
+
+/* --- the loop --- */
+
+static void settle_attempt(struct exchange *x, struct attempt *a)
+{
+    const struct candidate *c = x->chosen;
+
+    end_fact(x, a);
+    metrics_attempt(gateway_metrics_mutable(x->gateway), c->label, c->provider->name, a->outcome);
+    if (a->cause != CAUSE_OK && a->cause != CAUSE_CANCELLED)
+        log_debug(x->facts.id, "attempt %u at %.*s: %s: status=%d %.*s", x->facts.attempts, STR_ARG(c->name),
+                  cause_meaning(a->cause)->name, a->status, STR_ARG(a->error_text));
+}
+
+/* One attempt, and what comes of it for the client unless another is to follow. */
+static SUSPENDS err_t attempt_once(struct exchange *x, struct plan *plan)
+{
+    WITHIN(ns_add(ns_add(x->r->received, x->timeouts.total), LAST_WORDS));
+    struct attempt *a = arena_new(x->r->arena, struct attempt);
+    enum attempt_role role = plan->role;
+
+    count_in(x, a);
+    begin_fact(x, a, role);
+    x->attempt = a;
+    x->at_targets += x->pool.fallback == FALLBACK_NONE;
+    err_t e = attempt_run(x, a);
+    a->cause = e == OK ? attempt_cause(x, a) : CAUSE_CANCELLED;
+    settle_retry(x, a->cause == CAUSE_OK);
+    *plan = (struct plan){.decision = {.verb = RETRY_STOP}};
+    if (e == OK && a->cause != CAUSE_OK) {
+        count_out(x, a); /* what it taught is known before the next is chosen */
+        *plan = plan_next(x, a);
+        if (plan->decision.verb != RETRY_STOP && !x->is_unsaid)
+            e = pay_retry(x, plan);
+    }
+    if (e == OK && plan->decision.verb == RETRY_STOP)
+        e = conclude(x, a);
+    if (e == E_CANCELLED)
+        a->outcome = ATTEMPT_CANCELLED;
+    if (a->cause == CAUSE_OK)
+        a->cause = cause_of_relayed(a);
+    x->facts.usage = a->usage;
+    note_plan(x, a, plan);
+    count_out(x, a);
+    settle_attempt(x, a);
+    http_call_close(a->call);
+    x->attempt = NULL;
+    return e;
+}
+
+/* Go on as decided. */
+static SUSPENDS err_t follow(struct exchange *x, const struct plan *plan)
+{
+    if (plan->decision.verb == RETRY_ELSEWHERE) {
+        x->chosen = plan->next;
+        x->here_made = 0;
+        return OK;
+    }
+    x->here_made++;
+    if (plan->decision.at <= rt_now())
+        return OK;
+    ns_t before = rt_now();
+    TRY(fiber_sleep_until(plan->decision.at));
+    x->waited += rt_now() - before;
+    return OK;
+}
+
+/* The deployment that would answer cannot count. */
+static bool is_to_be_estimated(const struct exchange *x)
+{
+    return x->endpoint.kind == ENDPOINT_OPERATION && x->endpoint.row->operation == OP_COUNT_TOKENS &&
+           !can_count(x, x->chosen->provider);
+}
+
+static void use_timeouts(struct exchange *x)
+{
+    x->timeouts = x->model && x->model->has_timeouts ? x->model->timeouts : x->chosen->provider->timeouts;
+}
+
+err_t attempts(struct exchange *x)
+{
+    struct plan plan = {.role = ROLE_FIRST};
+
+    live_route_request(x->route, &x->rules->live, rt_now());
+    do {
+        if (is_to_be_estimated(x))
+            return estimate(x);
+        use_timeouts(x);
+        TRY(attempt_once(x, &plan));
+        if (plan.decision.verb != RETRY_STOP)
+            TRY(follow(x, &plan));
+    } while (plan.decision.verb != RETRY_STOP);
+    return OK;
+}

@@ -1,0 +1,232 @@
+/*
+ * choose.c - which deployment is tried next: what is known of each of a pool goes to the route's strategy, and what it decided into the facts.
+ *
+ * A strategy reads candidates one by one, and only as far as it needs (policy/strategy.h); the readings that it was given are kept for the record, so
+ * that a decision can be explained, and made again from the record alone. What can never change for this request (it was tried there, it cannot be
+ * asked there) is looked at before what does.
+ */
+#include "gateway/exchange.h"
+#include "rt/loop.h"
+
+enum { DECISIONS_FIRST = 1, DECISIONS_MAX = 16 };
+
+/* A choice that is being made. */
+struct choosing {
+    struct exchange *x;
+    ns_t now;
+    size_t read;
+    struct {
+        size_t index;
+        struct strategy_candidate candidate;
+    } readings[STRATEGY_SEEN_MAX]; /* those read first */
+};
+
+static bool is_tried(const struct exchange *x, const struct deployment *d)
+{
+    for (size_t i = 0; i < x->tried_count; i++)
+        if (x->tried[i] == d)
+            return true;
+    return false;
+}
+
+/* What speaks against it whatever its state. */
+static enum exclusion standing_exclusion(const struct exchange *x, const struct deployment *d)
+{
+    if (is_tried(x, d))
+        return EXCLUDED_TRIED;
+    return can_be_asked(x, d->provider) ? EXCLUDED_NOT : EXCLUDED_CAPABILITY;
+}
+
+static void keep_reading(struct choosing *c, size_t i, const struct strategy_candidate *to)
+{
+    for (size_t k = 0; k < c->read; k++)
+        if (c->readings[k].index == i) { /* a second look asks for more */
+            c->readings[k].candidate = *to;
+            return;
+        }
+    if (c->read == STRATEGY_SEEN_MAX)
+        return;
+    c->readings[c->read].index = i;
+    c->readings[c->read++].candidate = *to;
+}
+
+static void read_candidate(const void *ctx, size_t i, unsigned needs, struct strategy_candidate *to)
+{
+    struct choosing *c = (void *)(uintptr_t)ctx;
+    const struct exchange *x = c->x;
+    const struct target *t = &x->pool.targets[i];
+    const struct deployment *d = t->deployment;
+    enum exclusion standing = standing_exclusion(x, d);
+
+    *to = (struct strategy_candidate){
+        .excluded = standing, .weight = t->weight, .tier = t->tier, .id = d->id, .slow_start = 1, .headroom = 1};
+    if (standing == EXCLUDED_NOT)
+        live_read(x->snapshot->deployments[d->index], &x->rules->live, needs, c->now, to);
+    keep_reading(c, i, to);
+}
+
+/* --- the record --- */
+
+static struct decision_facts *new_decision(struct exchange *x)
+{
+    struct facts *f = &x->facts;
+    size_t n = f->decision_count;
+
+    if (n == DECISIONS_MAX)
+        return NULL;
+    if (n == 0 || n == DECISIONS_FIRST) {
+        size_t room = n ? DECISIONS_MAX : DECISIONS_FIRST;
+        struct decision_facts *more = arena_alloc(x->r->arena, room * sizeof *more);
+        if (n)
+            memcpy(more, f->decisions, n * sizeof *more);
+        f->decisions = more;
+    }
+    return &f->decisions[f->decision_count++];
+}
+
+static struct str pool_name(const struct exchange *x)
+{
+    static const struct str names[FALLBACKS] = {
+        [FALLBACK_NONE] = STR_INIT("targets"),
+        [FALLBACK_ANY] = STR_INIT("fallbacks.any"),
+        [FALLBACK_CONTEXT_LENGTH] = STR_INIT("fallbacks.context_length"),
+        [FALLBACK_CONTENT_FILTER] = STR_INIT("fallbacks.content_filter"),
+        [FALLBACK_RATE_LIMIT] = STR_INIT("fallbacks.rate_limit"),
+        [FALLBACK_SERVER_ERROR] = STR_INIT("fallbacks.server_error"),
+        [FALLBACK_TIMEOUT] = STR_INIT("fallbacks.timeout"),
+        [FALLBACK_BUDGET] = STR_INIT("fallbacks.budget"),
+    };
+
+    return names[x->pool.fallback];
+}
+
+static double score_of(const struct strategy_decision *d, size_t index)
+{
+    for (unsigned i = 0; i < d->seen_count; i++)
+        if (d->seen[i].index == index)
+            return d->seen[i].score;
+    return 0;
+}
+
+static void note_candidates(struct choosing *c, const struct strategy_decision *d, struct decision_facts *to)
+{
+    to->candidates = arena_alloc(c->x->r->arena, c->read * sizeof *to->candidates);
+    to->candidate_count = c->read;
+    for (size_t i = 0; i < c->read; i++) {
+        const struct strategy_candidate *s = &c->readings[i].candidate;
+        to->candidates[i] = (struct decision_candidate){
+            .deployment = c->x->pool.targets[c->readings[i].index].deployment->name,
+            .excluded = s->excluded,
+            .score = score_of(d, c->readings[i].index),
+            .weight = s->weight,
+            .tier = s->tier,
+            .slow_start = s->slow_start,
+            .time_per_unit = s->time_per_unit,
+            .time_per_token = s->time_per_token,
+            .headroom = s->headroom,
+            .in_flight = s->in_flight,
+            .in_flight_tokens = s->in_flight_tokens,
+            .cost = s->cost,
+        };
+    }
+}
+
+static void note_decision(struct choosing *c, const struct strategy_ask *ask, const struct strategy_decision *d,
+                          uint64_t seq)
+{
+    struct exchange *x = c->x;
+    struct decision_facts *to = new_decision(x);
+
+    if (!to)
+        return;
+    *to = (struct decision_facts){
+        .request = x->facts.id,
+        .attempt = x->facts.attempts + 1,
+        .revision = x->snapshot->catalog->revision,
+        .seq = seq,
+        .at = c->now,
+        .route = x->facts.model_label,
+        .rule = x->facts.rule,
+        .pool = pool_name(x),
+        .strategy = d->strategy,
+        .unit = x->pool.strategy->unit,
+        .why = d->why,
+        .chosen = d->chosen == STRATEGY_NONE ? STR_NONE : x->pool.targets[d->chosen].deployment->name,
+        .score = d->score,
+        .probability = d->probability,
+        .draw = d->draw,
+        .turn = ask->turn,
+        .input_tokens = ask->input_tokens,
+        .output_tokens = ask->output_tokens,
+        .count = ask->count,
+        .examined = d->examined,
+    };
+    note_candidates(c, d, to);
+}
+
+/* --- choosing --- */
+
+static const struct candidate *candidate_of(struct exchange *x, const struct target *t)
+{
+    struct candidate *c = arena_new(x->r->arena, struct candidate);
+    const struct deployment *d = t->deployment;
+
+    *c = (struct candidate){
+        .provider = d->provider, .deployment = d, .model = d->model, .name = d->name, .label = d->name};
+    return c;
+}
+
+const struct candidate *choose_candidate(struct exchange *x)
+{
+    struct choosing c = {.x = x, .now = rt_now()};
+    uint64_t seq;
+
+    if (!x->pool.count || x->tried_count == MAX_TRIED)
+        return NULL;
+    struct strategy_ask ask = {.count = x->pool.count,
+                               .read = read_candidate,
+                               .ctx = &c,
+                               .draw = x->pool.count > 1 ? rt_random() : 0,
+                               .turn = live_route_turn(x->route, &seq),
+                               .input_tokens = x->input_tokens,
+                               .output_tokens = x->output_tokens,
+                               .has_sticky = x->sticky != 0,
+                               .sticky = x->sticky,
+                               .ns_per_nanodollar = x->rules->ns_per_nanodollar};
+    struct strategy_decision d = strategy_choose(x->pool.strategy, &ask);
+    note_decision(&c, &ask, &d, seq);
+    return d.chosen == STRATEGY_NONE ? NULL : candidate_of(x, &x->pool.targets[d.chosen]);
+}
+
+bool choose_fallbacks(struct exchange *x, enum fallback which)
+{
+    const struct model *m = x->model;
+
+    if (!m || which == FALLBACK_NONE || x->pool.fallback == FALLBACK_ANY)
+        return false;
+    if (x->pool.fallback != FALLBACK_NONE || !m->fallbacks[which].count)
+        which = FALLBACK_ANY; /* its own list is at its end, or there is none */
+    x->pool = (struct pool){.targets = m->fallbacks[which].items,
+                            .count = m->fallbacks[which].count,
+                            .fallback = which,
+                            .strategy = &strategy_priority};
+    return x->pool.count > 0;
+}
+
+enum exclusion choose_reason(const struct exchange *x)
+{
+    unsigned counts[EXCLUSIONS] = {0};
+    enum exclusion most = EXCLUDED_NOT;
+
+    for (size_t i = 0; i < x->pool.count; i++) {
+        const struct deployment *d = x->pool.targets[i].deployment;
+        struct strategy_candidate c = {.excluded = standing_exclusion(x, d)};
+        if (c.excluded == EXCLUDED_NOT)
+            live_read(x->snapshot->deployments[d->index], &x->rules->live, 0, rt_now(), &c);
+        counts[c.excluded]++;
+    }
+    for (size_t i = 1; i < EXCLUSIONS; i++)
+        if (counts[i] > counts[most] || most == EXCLUDED_NOT)
+            most = counts[i] ? (enum exclusion)i : most;
+    return most;
+}
