@@ -55,7 +55,7 @@ static bool is_key_hash(struct str s)
 
 static const struct schema_pattern provider_name = {"^[a-z0-9][a-z0-9_.-]*$", is_provider_name,
                                                     "a name of lower-case letters, digits, \"_\", \".\" and \"-\""};
-const struct schema_pattern config_model_name = {"^[^\\u0000-\\u0020\\u007f]{1,256}$", is_model_name,
+static const struct schema_pattern model_name = {"^[^\\u0000-\\u0020\\u007f]{1,256}$", is_model_name,
                                                  "a name of 1 to 256 bytes without blanks"};
 static const struct schema_pattern header_name = {"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", is_header_name,
                                                   "the name of an HTTP header"};
@@ -64,7 +64,7 @@ static const struct schema_pattern key_hash = {
     "\"sha256:\" and 64 hex digits, the hash of the key (printf %s \"$KEY\" | sha256sum)"};
 
 const struct schema_field config_text_item = SCHEMA_ITEM(TEXT);
-static const struct schema_field model_item = SCHEMA_ITEM(TEXT, .pattern = &config_model_name);
+static const struct schema_field model_item = SCHEMA_ITEM(TEXT, .pattern = &model_name);
 
 /* ---- timeouts ---- */
 
@@ -238,7 +238,7 @@ static const struct schema_field model_entry =
 /* ---- keys ---- */
 
 static const struct schema_field key_fields[] = {
-    SCHEMA_TEXT("name", struct file_key, name, .required = true, .pattern = &config_model_name,
+    SCHEMA_TEXT("name", struct file_key, name, .required = true, .pattern = &model_name,
                 .doc = "Whose key it is, for logs and metrics. Each name once."),
     SCHEMA_TEXT("hash", struct file_key, hash, .required = true, .secret = true, .pattern = &key_hash,
                 .doc = "`sha256:` and the SHA-256 of the key in hex: `printf %s \"$KEY\" | sha256sum`. The key itself "
@@ -363,7 +363,7 @@ static const struct schema_field file_fields[] = {
                .required = true, .min = "1", .pattern = &provider_name,
                .doc = "Accounts at vendors and servers of your own."),
     SCHEMA_MAP("models", struct config_file, models, model_count, &model_entry, struct file_model, name,
-               .pattern = &config_model_name, .doc = "Names that clients ask for, and where each goes."),
+               .pattern = &model_name, .doc = "Names that clients ask for, and where each goes."),
     SCHEMA_LIST("keys", struct config_file, keys, key_count, &key_item,
                 .doc = "Keys that clients authenticate with. Without any, only loopback addresses are served, unless "
                        "`anonymous`."),

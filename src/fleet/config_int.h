@@ -153,8 +153,7 @@ struct config_file {
 
 /* The shape of the file, and of a model in it. */
 extern const struct schema_object config_object, config_model_object, config_own_timeouts;
-/* A name of 1 to 256 bytes without blanks; of a field that holds text. */
-extern const struct schema_pattern config_model_name;
+/* An item of a list of texts. */
 extern const struct schema_field config_text_item;
 
 /* One run of config_load(). */

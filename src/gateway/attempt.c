@@ -19,10 +19,26 @@ ns_t alarm_in(const struct exchange *x, ns_t span)
     return ns_min(ns_add(rt_now(), span), total_by(x));
 }
 
+ns_t piece_by(const struct exchange *x, const struct attempt *a)
+{
+    const struct timeouts *t = &x->timeouts;
+    ns_t token = a->last ? ns_add(a->last, t->between_tokens) : ns_add(a->times.sent, t->first_token);
+
+    return ns_min(alarm_in(x, t->between_bytes), token);
+}
+
 bool asks_usage(const struct exchange *x)
 {
     return x->stream && x->endpoint.row->operation == OP_CHAT && x->endpoint.dialect->provider.usage_if_asked &&
            !x->request.include_usage && !x->chosen->provider->no_stream_usage;
+}
+
+/* A stream's first token cannot come before its first byte. */
+static ns_t first_byte_by(const struct exchange *x)
+{
+    ns_t token = x->stream ? x->timeouts.first_token : NS_NEVER;
+
+    return alarm_in(x, ns_min(x->timeouts.first_byte, token));
 }
 
 /* Pass-through bodies are never held whole: the next piece of the client's is the next piece to the provider. */
@@ -54,7 +70,7 @@ static SUSPENDS err_t next_client_piece(void *ctx, struct str *ret_piece)
         x->client_error_text = arena_str(x->r->arena, str_from_c(err_detail(e)));
     }
     if (e == OK && !ret_piece->p) /* all was sent: from now on it is the provider that is waited for */
-        b->options->first_byte_by = alarm_in(x, x->timeouts.first_byte);
+        b->options->first_byte_by = first_byte_by(x);
     return e;
 }
 
@@ -95,7 +111,7 @@ err_t translated_options(struct exchange *x, const struct provider_call *call, s
     o->headers = headers;
     TRY(authorize_call(x, o));
     o->connect_by = alarm_in(x, x->timeouts.connect);
-    o->first_byte_by = alarm_in(x, x->timeouts.first_byte);
+    o->first_byte_by = first_byte_by(x);
     return OK;
 }
 
@@ -135,7 +151,7 @@ static SUSPENDS err_t prepare(struct exchange *x, struct http_call_options *o)
     struct http_header *headers;
 
     o->connect_by = alarm_in(x, x->timeouts.connect);
-    o->first_byte_by = alarm_in(x, x->timeouts.first_byte);
+    o->first_byte_by = first_byte_by(x);
     if (is_translated(x))
         return prepare_translated(x, o);
     TRY(prepare_body(x, o));

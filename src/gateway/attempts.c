@@ -407,6 +407,17 @@ static void use_timeouts(struct exchange *x)
     x->timeouts = x->model && x->model->has_timeouts ? x->model->timeouts : x->chosen->provider->timeouts;
 }
 
+/* The client took all the time there was for sending its request: no provider is to blame. */
+static SUSPENDS err_t refuse_late(struct exchange *x)
+{
+    struct api_error e = {.status = 408,
+                          .message = STR("The request took longer to arrive than it may take as a whole "
+                                         "(timeouts.total): send it faster, or ask the operator for a longer limit.")};
+
+    x->facts.error = E_DEADLINE;
+    return reply_error(x, &e);
+}
+
 err_t attempts(struct exchange *x)
 {
     struct plan plan = {.role = ROLE_FIRST};
@@ -416,6 +427,8 @@ err_t attempts(struct exchange *x)
         if (is_to_be_estimated(x))
             return estimate(x);
         use_timeouts(x);
+        if (!x->facts.attempts && rt_now() >= ns_add(x->r->received, x->timeouts.total))
+            return refuse_late(x);
         TRY(attempt_once(x, &plan));
         if (plan.decision.verb != RETRY_STOP)
             TRY(follow(x, &plan));

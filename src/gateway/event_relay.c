@@ -11,6 +11,7 @@
 #include "gateway/thoughts.h"
 #include "llm/emulate.h"
 #include "rt/fiber.h"
+#include "rt/loop.h"
 
 enum { OUT_MAX = 64 * 1024 * 1024, SCRATCH_MAX = 256 * 1024 * 1024 };
 
@@ -194,25 +195,49 @@ static void refuse(struct attempt *a, const struct api_error *e)
                                        : ATTEMPT_REFUSED;
 }
 
+/* Take in pieces until there is content; but no more, and for no longer, than may be held. */
+static SUSPENDS err_t hold_content(struct event_stream *s)
+{
+    ns_t give_up = NS_NEVER;
+    size_t held = 0;
+    struct str piece;
+
+    while (!s->content && !is_over(s) && held < STREAM_HELD_MAX) {
+        ns_t by = piece_by(s->x, s->a);
+        err_t e = http_call_next(s->a->call, ns_min(by, give_up), &piece);
+        if (e == E_DEADLINE && give_up < by)
+            return OK;
+        TRY(e);
+        if (!piece.p && !s->heard)
+            return fail(E_EOF, "the provider ended its stream before the first event");
+        if (!piece.p)
+            return take_end(s);
+        give_up = held ? give_up : ns_add(rt_now(), STREAM_HELD_TIME);
+        held += piece.n;
+        TRY(take_piece(s, piece));
+    }
+    return OK;
+}
+
+/* Not a token was made, or none was counted: what a model has to say may be nothing, but then it counts for something. */
+static bool is_for_nothing(const struct attempt *a)
+{
+    return a->usage.known && a->usage.output == 0;
+}
+
 err_t event_stream_hold(struct exchange *x, struct attempt *a)
 {
     struct event_stream *s = begin(x, a);
-    struct str piece;
 
     x->events = s;
     TRY(x->speaks->provider.reader_begin(s->reader, x->r->arena));
     TRY(x->endpoint.dialect->client.writer_begin(s->writer, &s->frame, &s->out));
     if (s->raw) /* the writer is there for an error only: what it begins with the provider says itself */
         buf_clear(&s->out);
-    while (!s->heard) {
-        TRY(http_call_next(a->call, alarm_in(x, x->timeouts.between_bytes), &piece));
-        if (!piece.p)
-            return fail(E_EOF, "the provider ended its stream before the first event");
-        TRY(take_piece(s, piece));
-    }
+    TRY(hold_content(s));
     if (s->error && !s->content)
         refuse(a, s->error);
-    return OK;
+    return s->ended && !s->content && is_for_nothing(a) ? fail(E_EOF, "the provider's answer is empty") : OK;
 }
 
 err_t event_stream_refuse(struct exchange *x, struct attempt *a, struct str event)

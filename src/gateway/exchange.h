@@ -225,6 +225,8 @@ err_t attempt_run(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 bool has_streamed_body(const struct exchange *x);
 /* `span` from now, but not past the request's total. */
 ns_t alarm_in(const struct exchange *x, ns_t span);
+/* Until when the next piece of a stream is waited for: by the limits between bytes, to the first token, between tokens, and of the whole. */
+ns_t piece_by(const struct exchange *x, const struct attempt *a);
 /* Do we ask for usage in this stream although the client did not? */
 bool asks_usage(const struct exchange *x);
 /* Is the attempt under way translated, because its provider speaks another dialect than the client, or the same with a difference? */
@@ -239,6 +241,9 @@ MUST_CHECK;
 const struct api_error *attempt_error(struct exchange *x, struct attempt *a);
 /* What came of it, in the words of policy/. */
 enum cause attempt_cause(struct exchange *x, struct attempt *a);
+/* So much of a stream, and for so long from its first byte on, is held back while none of its content has come. */
+enum { STREAM_HELD_MAX = 64 * 1024 };
+#define STREAM_HELD_TIME (5 * NS_SEC)
 /* Content of its answer is there. */
 void attempt_content(struct exchange *x, struct attempt *a);
 

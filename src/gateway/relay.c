@@ -10,7 +10,7 @@
 
 err_t relay_next(struct exchange *x, struct attempt *a, struct str sign, struct str *ret_piece)
 {
-    ns_t by = alarm_in(x, x->timeouts.between_bytes);
+    ns_t by = piece_by(x, a);
 
     for (;;) {
         ns_t until = sign.n ? ns_min(by, ns_add(rt_now(), KEEP_ALIVE)) : by;

@@ -32,11 +32,8 @@ struct stream_relay {
     struct sse_event first; /* if has_first                                    */
     enum stream_verdict verdict;
     bool has_first;
+    bool is_read; /* the provider's stream has ended */
 };
-
-/* So much, and for so long from its first byte on, is a stream held back while its first event is not whole. */
-enum { HELD_MAX = 64 * 1024 };
-#define HELD_TIME (5 * NS_SEC)
 
 static void relay_release(void *obj)
 {
@@ -237,20 +234,33 @@ static struct stream_relay *begin(struct exchange *x, struct attempt *a)
     return s;
 }
 
-/* The first event that says something, out of what has come; *ret_found is false while it is not whole. */
+/* Put an event that says nothing yet behind what is held. */
+static err_t hold_event(struct stream_relay *s, const struct sse_event *event, enum stream_verdict verdict)
+{
+    if (!event->has_data || verdict == STREAM_PASS)
+        return buf_add(&s->before, event->raw);
+    for (size_t i = 0; verdict == STREAM_EDIT && i < s->stream.part_count; i++)
+        TRY(buf_add(&s->before, s->stream.parts[i]));
+    return OK;
+}
+
+/* The first event that brings content, an error or the end, out of what has come; *ret_found is false while it is not there. */
 static err_t find_first(struct stream_relay *s, bool *ret_found)
 {
     struct sse_event event;
 
     *ret_found = false;
     while (sse_next(&s->framer, &s->rest, &event) == SSE_EVENT) {
-        if (event.has_data) {
+        enum stream_verdict verdict = event.has_data ? openai_stream_event(&s->stream, &event) : STREAM_PASS;
+        if (verdict == STREAM_FAILED || s->stream.content || s->stream.done) {
             s->first = event;
-            s->verdict = openai_stream_event(&s->stream, &event);
+            s->verdict = verdict;
             *ret_found = s->has_first = true;
+            if (s->stream.content)
+                attempt_content(s->x, s->a);
             return OK;
         }
-        TRY(buf_add(&s->before, event.raw));
+        TRY(hold_event(s, &event, verdict));
     }
     return OK;
 }
@@ -274,18 +284,21 @@ err_t stream_hold(struct exchange *x, struct attempt *a)
     size_t held = 0;
     bool found = false;
 
-    while (!found && held < HELD_MAX) {
-        ns_t by = alarm_in(x, x->timeouts.between_bytes);
+    while (!found && held < STREAM_HELD_MAX) {
+        ns_t by = piece_by(x, a);
         err_t e = http_call_next(a->call, ns_min(by, give_up), &s->piece);
         if (e == E_DEADLINE && give_up < by) {
             s->piece = STR_NONE;
             break;
         }
         TRY(e);
+        s->is_read = !s->piece.p && openai_stream_is_complete(&s->stream);
+        if (s->is_read) /* all was said, though without a word */
+            break;
         if (!s->piece.p)
             return judge_remains(s);
         s->rest = s->piece;
-        give_up = held ? give_up : ns_add(rt_now(), HELD_TIME);
+        give_up = held ? give_up : ns_add(rt_now(), STREAM_HELD_TIME);
         held += s->piece.n;
         TRY(find_first(s, &found));
     }
@@ -311,6 +324,8 @@ static SUSPENDS err_t relay_pieces(struct stream_relay *s)
     struct str sign = s->x->endpoint.dialect->client.keep_alive;
 
     TRY(take_held(s));
+    if (s->is_read)
+        return take_end(s);
     while (!s->over) {
         err_t e = relay_next(s->x, s->a, sign, &s->piece);
         if (e == E_CANCELLED)

@@ -54,6 +54,32 @@ static bool find_members(struct str data, const struct str *watch, size_t n, str
     return r == JSON_MORE && json_scan_end(&scan) == JSON_DONE && scan.top.kind == JSON_OBJECT;
 }
 
+/* Is it more than a role and emptiness? */
+static bool is_word(struct str key, struct str value)
+{
+    bool is_empty = str_eq(value, STR("null")) || str_eq(value, STR("\"\"")) || str_eq(value, STR("[]")) ||
+                    str_eq(value, STR("{}"));
+
+    return !is_empty && !str_eq(key, STR("role"));
+}
+
+/* Does a chunk's choice hold anything of the answer: text, of the legacy form, or a delta that says something? */
+static bool has_words(struct str choice)
+{
+    struct str key, value, inner;
+
+    for (size_t at = 0; json_next_member(choice, &at, &key, &value);) {
+        if (str_eq(key, STR("text")) && is_word(key, value))
+            return true;
+        if (!str_eq(key, STR("delta")))
+            continue;
+        for (size_t in = 0; json_next_member(value, &in, &key, &inner);)
+            if (is_word(key, inner))
+                return true;
+    }
+    return false;
+}
+
 static void note_choice(struct openai_stream *s, struct str choice)
 {
     struct str key, value, finish = STR_NONE;
@@ -66,6 +92,7 @@ static void note_choice(struct openai_stream *s, struct str choice)
             index = 0;
     }
     s->choices_seen |= UINT64_C(1) << index;
+    s->content = s->content || has_words(choice);
     if (finish.n > 2 && finish.p[0] == '"') /* an empty reason is no reason */
         s->choices_finished |= UINT64_C(1) << index;
 }
@@ -74,10 +101,8 @@ static void note_choices(struct openai_stream *s, struct str choices)
 {
     size_t at = 0;
 
-    for (struct str c = json_next_element(choices, &at); c.p; c = json_next_element(choices, &at)) {
+    for (struct str c = json_next_element(choices, &at); c.p; c = json_next_element(choices, &at))
         note_choice(s, c);
-        s->content = true;
-    }
 }
 
 /* Take the member "usage":null out, with a comma that it no longer needs. Only where the data is one line: its bytes then

@@ -29,7 +29,6 @@ enum attempt_outcome {
     ATTEMPT_CANCELLED,    /* the client left                                     */
     ATTEMPT_OUTCOMES
 };
-const char *attempt_outcome_name(enum attempt_outcome o);
 
 /* What an attempt was for. */
 enum attempt_role {

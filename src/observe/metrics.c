@@ -73,11 +73,6 @@ static const char *const outcome_names[ATTEMPT_OUTCOMES] = {
     [ATTEMPT_BROKEN] = "broken",   [ATTEMPT_CANCELLED] = "cancelled",
 };
 
-const char *attempt_outcome_name(enum attempt_outcome o)
-{
-    return o < ATTEMPT_OUTCOMES ? outcome_names[o] : "?";
-}
-
 struct metrics *metrics_new(void)
 {
     return NEW(struct metrics);
