@@ -14,10 +14,12 @@
 #include "base/time.h"
 #include "credential/credential.h"
 #include "fleet/live.h"
+#include "fleet/needs.h"
 #include "llm/dialect.h"
 #include "llm/vendor.h"
 #include "net/guarded_fetch.h"
 #include "policy/hedge.h"
+#include "policy/price.h"
 #include "rt/addr.h"
 
 #include <stdbool.h>
@@ -86,6 +88,12 @@ struct deployment {
     const struct provider *provider;
     unsigned index; /* position in catalog.deployments */
     uint64_t id;    /* of its name; the same in every configuration */
+    const struct price *price;                  /* NULL: not known                                 */
+    struct str price_as_of, price_source;       /* "2026-01-31" and a URL; both empty: configured   */
+    uint64_t context_tokens, max_output_tokens; /* input and output together, output; 0: not known */
+    uint32_t lacks;                             /* NEED_ bits that it is known not to have         */
+    struct str *tags;                           /* its own and its provider's, each once           */
+    size_t tag_count;
 };
 
 struct target {
