@@ -46,6 +46,9 @@ CATALOGS := dialect:llm/dialect:llm/dialect.h sim_surface:sim/surface:sim/surfac
 	strategy:policy/strategy:policy/strategy.h
 LIVE_CATALOGS := $(foreach c,$(CATALOGS),$(if $(wildcard src/$(word 2,$(subst :, ,$c))/*.c),$c))
 CATALOG_SOURCES := $(foreach c,$(LIVE_CATALOGS),build/gen/$(word 1,$(subst :, ,$c))_catalog.c)
+# What is known of vendors' models: a table that scripts/gen-model-book makes of these.
+MODEL_BOOKS := $(sort $(wildcard src/fleet/prices/*.yaml))
+CATALOG_SOURCES += build/gen/model_book_rows.c
 
 UNIT_TESTS := $(sort $(wildcard tests/unit/*_test.c))
 GOLDEN_TESTS := $(sort $(wildcard tests/golden/*.c))
@@ -135,6 +138,7 @@ run-now = $(if $(shell { $(1); } >&2 || echo failed),$(error $(1) failed))
 $(call run-now,scripts/gen-version build/gen/version.h)
 $(foreach c,$(LIVE_CATALOGS),$(call run-now,scripts/gen-catalog $(word 1,$(subst :, ,$c)) \
 	src/$(word 2,$(subst :, ,$c)) $(word 3,$(subst :, ,$c)) build/gen/$(word 1,$(subst :, ,$c))_catalog.c))
+$(call run-now,scripts/gen-model-book build/gen/model_book_rows.c $(MODEL_BOOKS))
 
 # These files change only when their text does; what depends on them is made anew then, and only then.
 write-if-changed = $(call run-now,mkdir -p $(dir $(1)) && \

@@ -44,7 +44,8 @@ static void add(wide *sum, uint64_t tokens, uint64_t rate)
     *sum += product < most ? product : most;
 }
 
-static wide input_cost(const struct price_rates *r, const struct price_tokens *t)
+/* What is read from the cache is told apart, because a service may have another share of it. */
+static wide input_cost(const struct price_rates *r, const struct price_tokens *t, wide *ret_cached)
 {
     uint64_t left = t->input;
     uint64_t cached = take(&left, t->cached_input), written = take(&left, t->cache_write);
@@ -52,7 +53,8 @@ static wide input_cost(const struct price_rates *r, const struct price_tokens *t
     uint64_t write_rate = or_else(r->cache_write, r->input);
     wide sum = 0;
 
-    add(&sum, cached, or_else(r->cached_input, r->input));
+    *ret_cached = 0;
+    add(ret_cached, cached, or_else(r->cached_input, r->input));
     add(&sum, written, write_rate);
     add(&sum, for_an_hour, or_else(r->cache_write_1h, write_rate));
     add(&sum, audio, or_else(r->audio_input, r->input));
@@ -80,17 +82,23 @@ static uint64_t divide_up(wide sum, uint64_t by)
     return whole < UINT64_MAX ? (uint64_t)whole : UINT64_MAX;
 }
 
+static uint32_t share_of(uint32_t permille, uint32_t or_this)
+{
+    return permille ? permille : or_this;
+}
+
 uint64_t price_of(const struct price *price, const struct price_tokens *tokens, enum price_service service)
 {
     if (price->step_count == 0)
         return 0;
     const struct price_rates *r = rates_for(price, tokens->input);
-    wide sum = input_cost(r, tokens) + output_cost(r, tokens);
-    uint32_t permille = price->permille[service];
+    wide cached, sum = input_cost(r, tokens, &cached) + output_cost(r, tokens);
+    uint32_t share = share_of(price->permille[service], ONE);
+    uint32_t cached_share = share_of(price->cached_permille[service], share);
 
     add(&sum, PER, r->request);
-    if (permille == 0 || permille == ONE)
-        return divide_up(sum, PER);
-    /* The product with the share must not wrap: a sum that large has saturated long before. */
-    return sum >> 96 ? UINT64_MAX : divide_up(sum * permille, (uint64_t)PER * ONE);
+    if (share == ONE && cached_share == ONE)
+        return divide_up(sum + cached, PER);
+    /* The products with the shares must not wrap: a sum that large has saturated long before. */
+    return (sum + cached) >> 95 ? UINT64_MAX : divide_up(sum * share + cached * cached_share, (uint64_t)PER * ONE);
 }

@@ -38,9 +38,11 @@ struct price_step {
 enum price_service { PRICE_STANDARD, PRICE_BATCH, PRICE_FLEX, PRICE_PRIORITY, PRICE_SERVICES };
 
 struct price {
-    const struct price_step *steps;    /* ascending by `above`; the first one's is 0      */
-    size_t step_count;                 /* 0: free of charge, as self-hosted models are    */
-    uint32_t permille[PRICE_SERVICES]; /* of the rates: 500 is half; 0: as the rates say  */
+    const struct price_step *steps;           /* ascending by `above`; the first one's is 0      */
+    size_t step_count;                        /* 0: free of charge, as self-hosted models are    */
+    uint32_t permille[PRICE_SERVICES];        /* of the rates: 500 is half; 0: as the rates say  */
+    uint32_t cached_permille[PRICE_SERVICES]; /* of cached_input, if its share is another; 0: as `permille`: a discount
+                                                 that is not given on what is read from the cache */
 };
 
 /* Tokens of one answer. Parts are counted in their wholes, and parts of the input (or the output) do not overlap. */

@@ -36,7 +36,7 @@ static const struct price_step stepped[] = {{0, PLAIN(125 * CENTS, 10 * DOLLARS)
 
 TEST(price_of_plain_tokens)
 {
-    struct price p = {plain, 1, {0}};
+    struct price p = {.steps = plain, .step_count = 1};
     struct price_tokens t = {.input = 1000, .output = 100};
 
     /* 1,000 at $3 and 100 at $15 per million: 0.3 and 0.15 cents. */
@@ -47,7 +47,7 @@ TEST(price_of_plain_tokens)
 
 TEST(price_of_each_part_is_its_own)
 {
-    struct price p = {rich, 1, {0}};
+    struct price p = {.steps = rich, .step_count = 1};
     const uint64_t M = 1000000;
     struct {
         struct price_tokens t;
@@ -70,7 +70,7 @@ TEST(price_of_each_part_is_its_own)
 
 TEST(price_of_a_long_prompt_is_of_its_step)
 {
-    struct price p = {stepped, 2, {0}};
+    struct price p = {.steps = stepped, .step_count = 2};
     struct price_tokens t = {.input = 200000};
 
     CHECK_EQ(price_of(&p, &t, PRICE_STANDARD), 25 * CENTS);
@@ -82,7 +82,7 @@ TEST(price_of_a_long_prompt_is_of_its_step)
 
 TEST(price_of_batches_is_a_share)
 {
-    struct price p = {plain, 1, {[PRICE_BATCH] = 500, [PRICE_PRIORITY] = 1750}};
+    struct price p = {.steps = plain, .step_count = 1, .permille = {[PRICE_BATCH] = 500, [PRICE_PRIORITY] = 1750}};
     struct price_tokens t = {.input = 1000000};
 
     CHECK_EQ(price_of(&p, &t, PRICE_BATCH), 150 * CENTS);
@@ -90,10 +90,30 @@ TEST(price_of_batches_is_a_share)
     CHECK_EQ(price_of(&p, &t, PRICE_FLEX), 300 * CENTS);
 }
 
+/* Google's batches: half of everything, but what is read from the cache costs the same. */
+TEST(price_of_a_discount_may_leave_the_cache_out)
+{
+    struct price p = {
+        .steps = rich, .step_count = 1, .permille = {[PRICE_BATCH] = 500}, .cached_permille = {[PRICE_BATCH] = 1000}};
+    struct price_tokens t = {.input = 1000000, .cached_input = 500000, .output = 100000};
+
+    /* 500,000 at $3, as many at $0.30, 100,000 at $15, and 1 cent: half of it, but for the 15 cents. */
+    CHECK_EQ(price_of(&p, &t, PRICE_BATCH), (15 + (150 + 150 + 1) / 2) * CENTS + CENTS / 2);
+    CHECK_EQ(price_of(&p, &t, PRICE_STANDARD), (15 + 150 + 150 + 1) * CENTS);
+    p.cached_permille[PRICE_FLEX] = 500; /* of the cache alone */
+    CHECK_EQ(price_of(&p, &t, PRICE_FLEX), (150 + 150 + 1) * CENTS + 15 * CENTS / 2);
+    p.cached_permille[PRICE_FLEX] = 16; /* a power of two: products that wrapped would be nothing */
+    p.permille[PRICE_FLEX] = 16;
+    static const struct price_step dear[] = {{0, PLAIN(UINT64_MAX - 1, UINT64_MAX - 1)}};
+    p.steps = dear;
+    t = (struct price_tokens){.input = UINT64_MAX, .cached_input = UINT64_MAX};
+    CHECK_EQ(price_of(&p, &t, PRICE_FLEX), UINT64_MAX);
+}
+
 TEST(price_is_rounded_up_once)
 {
     static const struct price_step tiny[] = {{0, PLAIN(100000, 100000)}}; /* $0.0001 per million */
-    struct price p = {tiny, 1, {[PRICE_BATCH] = 500}};
+    struct price p = {.steps = tiny, .step_count = 1, .permille = {[PRICE_BATCH] = 500}};
     struct price_tokens t = {.input = 1, .output = 1};
 
     CHECK_EQ(price_of(&p, &t, PRICE_STANDARD), 1); /* 0.2 nano-dollars */
@@ -109,7 +129,7 @@ TEST(price_is_rounded_up_once)
 
 TEST(price_of_parts_that_do_not_add_up_is_at_most_the_whole)
 {
-    struct price p = {rich, 1, {0}};
+    struct price p = {.steps = rich, .step_count = 1};
     struct price_tokens t = {.input = 100, .cached_input = 1000, .cache_write = 1000, .audio_input = 1000};
 
     CHECK_EQ(price_of(&p, &t, PRICE_STANDARD), CENTS + 100 * 300);
@@ -119,19 +139,21 @@ TEST(price_of_parts_that_do_not_add_up_is_at_most_the_whole)
 
 TEST(price_saturates_and_a_model_without_price_is_free)
 {
-    struct price p = {rich, 1, {[PRICE_BATCH] = 500, [PRICE_PRIORITY] = 2000}};
+    struct price p = {.steps = rich, .step_count = 1, .permille = {[PRICE_BATCH] = 500, [PRICE_PRIORITY] = 2000}};
     struct price_tokens t = {.input = UINT64_MAX, .output = UINT64_MAX, .audio_output = UINT64_MAX};
 
     CHECK_EQ(price_of(&p, &t, PRICE_STANDARD), UINT64_MAX);
     CHECK_EQ(price_of(&p, &t, PRICE_BATCH), UINT64_MAX);
     CHECK_EQ(price_of(&p, &t, PRICE_PRIORITY), UINT64_MAX);
     struct price_step dear[] = {{0, PLAIN(UINT64_MAX - 1, UINT64_MAX - 1)}};
-    p = (struct price){dear, 1, {[PRICE_FLEX] = 16}}; /* a power of two: products that wrapped would be nothing */
+    p = (struct price){.steps = dear,
+                       .step_count = 1,
+                       .permille = {[PRICE_FLEX] = 16}}; /* a power of two: products that wrapped would be nothing */
     CHECK_EQ(price_of(&p, &t, PRICE_STANDARD), UINT64_MAX);
     CHECK_EQ(price_of(&p, &t, PRICE_FLEX), UINT64_MAX);
     t = (struct price_tokens){.input = 1000000};
     CHECK_EQ(price_of(&p, &t, PRICE_STANDARD), UINT64_MAX - 1);
-    p = (struct price){NULL, 0, {0}};
+    p = (struct price){.step_count = 0};
     CHECK_EQ(price_of(&p, &t, PRICE_STANDARD), 0);
 }
 
@@ -156,7 +178,7 @@ TEST(price_grows_with_tokens_and_moves_by_the_difference_of_rates)
         step.rates.reasoning = any_rate(&p);
         step.rates.audio_input = any_rate(&p);
         step.rates.audio_output = any_rate(&p);
-        struct price price = {&step, 1, {0}};
+        struct price price = {.steps = &step, .step_count = 1};
         struct price_tokens t = {.input = prng_below(&p, 1000000), .output = prng_below(&p, 100000)};
         t.cached_input = prng_below(&p, t.input / 2 + 1);
         t.reasoning = prng_below(&p, t.output + 1);
