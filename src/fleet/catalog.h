@@ -75,6 +75,8 @@ struct provider {
     unsigned max_connections; /* per loop */
     struct str *serves;       /* models reachable as "<provider>/<model>" and listed */
     size_t serves_count;
+    struct str *tags; /* words that rules can ask for; its deployments have them too */
+    size_t tag_count;
     bool serves_all; /* serves: "*": any model is reachable as "<provider>/<model>" */
     const struct deployment *
         any; /* named "<provider>/" and a star: stands for each of them without an entry of its own; NULL: serves_all is not set */

@@ -1,8 +1,8 @@
 /*
  * config_build.c - from what a file says to a catalog: settings, deployments, models, keys, and the rules between them.
  *
- * Deployments are not listed in the file: they are the different "provider/model" that targets, fallbacks and
- * `serves` name, made when first met. Room for all of them is counted beforehand, so that pointers to them stay
+ * Deployments are the different "provider/model" that targets, fallbacks, `serves` and `deployments` name, made when first
+ * met; what is known of them is config_deployments.c's. Room for all of them is counted beforehand, so that pointers to them stay
  * valid. What names a provider that is left out (optional, a variable missing) goes too, and a model that has no
  * target left because of that.
  *
@@ -146,7 +146,7 @@ static size_t named_by(const struct file_model *f)
 static void make_room(struct config_build *b)
 {
     const struct config_file *f = &b->run->file;
-    size_t n = 0;
+    size_t n = f->deployment_count;
 
     for (size_t i = 0; i < b->c->provider_count; i++)
         n += b->c->providers[i].serves_count + 1;
@@ -441,6 +441,7 @@ struct catalog *config_build(struct config_run *run)
     make_room(&b);
     intern_served(&b);
     config_build_models(&b);
+    config_build_deployments(&b);
     c->usual = (struct route_rules){
         .strategy = &strategy_weighted,
         .retries = retry_rules_usual,

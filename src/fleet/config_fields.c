@@ -53,9 +53,9 @@ static bool is_key_hash(struct str s)
     return strspn(hex.p, "0123456789abcdefABCDEF") >= 64;
 }
 
-static const struct schema_pattern provider_name = {"^[a-z0-9][a-z0-9_.-]*$", is_provider_name,
-                                                    "a name of lower-case letters, digits, \"_\", \".\" and \"-\""};
-static const struct schema_pattern model_name = {"^[^\\u0000-\\u0020\\u007f]{1,256}$", is_model_name,
+const struct schema_pattern config_name = {"^[a-z0-9][a-z0-9_.-]*$", is_provider_name,
+                                           "a name of lower-case letters, digits, \"_\", \".\" and \"-\""};
+const struct schema_pattern config_model_name = {"^[^\\u0000-\\u0020\\u007f]{1,256}$", is_model_name,
                                                  "a name of 1 to 256 bytes without blanks"};
 static const struct schema_pattern header_name = {"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", is_header_name,
                                                   "the name of an HTTP header"};
@@ -64,7 +64,8 @@ static const struct schema_pattern key_hash = {
     "\"sha256:\" and 64 hex digits, the hash of the key (printf %s \"$KEY\" | sha256sum)"};
 
 const struct schema_field config_text_item = SCHEMA_ITEM(TEXT);
-static const struct schema_field model_item = SCHEMA_ITEM(TEXT, .pattern = &model_name);
+static const struct schema_field tag_item = SCHEMA_ITEM(TEXT, .pattern = &config_name);
+static const struct schema_field model_item = SCHEMA_ITEM(TEXT, .pattern = &config_model_name);
 
 /* ---- timeouts ---- */
 
@@ -218,6 +219,10 @@ static const struct schema_field provider_fields[] = {
                 .doc = "Models that clients may ask for as `provider/model` without an entry under `models`: their "
                        "ids, or `\"*\"` "
                        "for all that the provider has."),
+    SCHEMA_LIST(
+        "tags", struct file_provider, tags, tag_count, &tag_item, .single = true,
+        .doc =
+            "Words about it that rules can ask for, such as `eu` or `zero-retention`; all its deployments have them."),
     SCHEMA_BOOL("optional", struct file_provider, optional, .default_text = "false",
                 .doc =
                     "Leave the provider out, and every target that names it, when an environment variable that it uses "
@@ -238,7 +243,7 @@ static const struct schema_field model_entry =
 /* ---- keys ---- */
 
 static const struct schema_field key_fields[] = {
-    SCHEMA_TEXT("name", struct file_key, name, .required = true, .pattern = &model_name,
+    SCHEMA_TEXT("name", struct file_key, name, .required = true, .pattern = &config_model_name,
                 .doc = "Whose key it is, for logs and metrics. Each name once."),
     SCHEMA_TEXT("hash", struct file_key, hash, .required = true, .secret = true, .pattern = &key_hash,
                 .doc = "`sha256:` and the SHA-256 of the key in hex: `printf %s \"$KEY\" | sha256sum`. The key itself "
@@ -360,10 +365,15 @@ static const struct schema_field file_fields[] = {
                     .doc = "How long requests in flight may go on after SIGTERM."),
     SCHEMA_OBJECT_HERE("log", &log_object, .doc = "The program's own log, and the access log."),
     SCHEMA_MAP("providers", struct config_file, providers, provider_count, &provider_item, struct file_provider, name,
-               .required = true, .min = "1", .pattern = &provider_name,
+               .required = true, .min = "1", .pattern = &config_name,
                .doc = "Accounts at vendors and servers of your own."),
+    SCHEMA_MAP(
+        "deployments", struct config_file, deployments, deployment_count, &config_deployment, struct file_deployment,
+        name, .key_doc = "provider/model",
+        .doc = "What is to be known of models at providers, instead of what the book of models says "
+               "(docs/prices.md): price, limits, abilities, tags. `provider/*` holds for what has no say of its own."),
     SCHEMA_MAP("models", struct config_file, models, model_count, &model_entry, struct file_model, name,
-               .pattern = &model_name, .doc = "Names that clients ask for, and where each goes."),
+               .pattern = &config_model_name, .doc = "Names that clients ask for, and where each goes."),
     SCHEMA_LIST("keys", struct config_file, keys, key_count, &key_item,
                 .doc = "Keys that clients authenticate with. Without any, only loopback addresses are served, unless "
                        "`anonymous`."),

@@ -31,6 +31,34 @@ struct file_auth {
         sts_url;
 };
 
+/* US dollars per million tokens; what is not written is found out by the node. */
+struct file_rates {
+    const struct yaml_node *node;
+    unsigned tokens; /* of a step under `above` */
+    double input, output, cached_input, cache_write, cache_write_1h, reasoning, audio_input, audio_output, request;
+};
+
+struct file_price {
+    struct file_rates rates;
+    struct file_rates *above;
+    size_t above_count;
+    double times, batch, batch_cached, flex, flex_cached, priority, priority_cached;
+};
+
+enum price_word { PRICE_WORD_NONE, PRICE_WORD_FREE };
+
+struct file_deployment {
+    struct str name;
+    const struct yaml_node *node;
+    struct file_price price;
+    enum price_word price_word;
+    int64_t context, max_output; /* 0: not set */
+    int *with, *without;         /* NEED_ bits */
+    size_t with_count, without_count;
+    struct schema_text *tags;
+    size_t tag_count;
+};
+
 struct file_provider {
     struct str name;
     const struct yaml_node *node;
@@ -45,6 +73,8 @@ struct file_provider {
     enum think_tags think_tags;
     struct schema_text *serves;
     size_t serves_count;
+    struct schema_text *tags;
+    size_t tag_count;
     bool optional;
     bool simulate;
     struct schema_text scenario;
@@ -136,6 +166,8 @@ struct config_file {
     } log;
     struct file_provider *providers;
     size_t provider_count;
+    struct file_deployment *deployments;
+    size_t deployment_count;
     struct file_model *models;
     size_t model_count;
     struct file_key *keys;
@@ -155,6 +187,10 @@ struct config_file {
 extern const struct schema_object config_object, config_model_object, config_own_timeouts;
 /* An item of a list of texts. */
 extern const struct schema_field config_text_item;
+/* A name of lower-case letters, digits, "_", "." and "-". */
+extern const struct schema_pattern config_name;
+/* An entry under `deployments`. */
+extern const struct schema_field config_deployment;
 
 /* One run of config_load(). */
 struct config_run {
@@ -198,10 +234,16 @@ const struct deployment *config_resolve(struct config_build *b, const struct sch
 void config_inherit_timeouts(struct timeouts *to, const struct timeouts *own, const struct timeouts *above);
 /* Make the models of b->c, without those left out. */
 void config_build_models(struct config_build *b);
+/* Make the deployments that only the section `deployments` names, and tell every one its price, limits, abilities and tags: what the
+ * file says of it, else of all of its provider's, else the book of models. After the models. */
+void config_build_deployments(struct config_build *b);
 
 /* Check what is in run->file beyond its shape, and make a catalog; NULL if the run has errors. */
 struct catalog *config_build(struct config_run *run);
 /* Make the providers of `c` from run->file, in its order, without those left out. */
 void config_build_providers(struct config_run *run, struct catalog *c);
+/* The texts of a list in the catalog's arena, and behind `before`, each once. */
+struct str *config_join_tags(struct catalog *c, const struct str *before, size_t before_count,
+                             const struct schema_text *list, size_t count, size_t *ret_count);
 
 #endif

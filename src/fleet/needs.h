@@ -10,6 +10,7 @@
 
 #include "base/attr.h"
 #include "base/str.h"
+#include "codec/schema.h"
 
 #include <stdint.h>
 
@@ -27,6 +28,9 @@ enum need {
 };
 
 enum { NEED_COUNT = 10 };
+
+/* Bits with their names and meanings, in their order; for tables of the configuration. */
+extern const struct schema_choice need_choices[NEED_COUNT + 1];
 
 /* The name of one bit, as configurations, expressions and records write it: "tools", "audio_output". */
 const char *need_name(enum need bit) PURE;
