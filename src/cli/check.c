@@ -5,7 +5,24 @@
 
 #include <stdio.h>
 
-enum { REPORT_MAX = 16 * 1024 * 1024 };
+enum { REPORT_MAX = 16 * 1024 * 1024, UNPRICED_SHOWN = 10 };
+
+/* Without a price a deployment is not compared by cost, and what it is used for is not counted in money. */
+static void warn_unpriced(const char *path, const struct catalog *c)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < c->deployment_count; i++) {
+        const struct deployment *d = &c->deployments[i];
+        bool may_be_unknown = d->price || d->provider->simulated || str_eq(d->model, STR("*"));
+        if (may_be_unknown || count++ >= UNPRICED_SHOWN)
+            continue;
+        (void)fprintf(stderr, "%s: warning: the price of \"%.*s\" is not known: say it under \"deployments\"\n", path,
+                      STR_ARG(d->name));
+    }
+    if (count > UNPRICED_SHOWN)
+        (void)fprintf(stderr, "%s: warning: nor are %zu other prices\n", path, count - UNPRICED_SHOWN);
+}
 
 static int check_one(const char *path)
 {
@@ -22,10 +39,12 @@ static int check_one(const char *path)
     if (e == OK) {
         size_t models = catalog->model_count, providers = catalog->provider_count;
         e = snapshot_make(catalog, NULL, &snapshot);
-        if (e != OK)
+        if (e != OK) {
             (void)fprintf(stderr, "%s: error: %s\n", path, err_detail(e));
-        else
+        } else {
+            warn_unpriced(path, catalog);
             (void)printf("%s: ok: %zu models, %zu providers\n", path, models, providers);
+        }
         snapshot_unref(snapshot);
     }
     return e == OK ? EXIT_OK : EXIT_CONFIG;
@@ -53,6 +72,7 @@ const struct command command_check = {
     .summary = "say what is wrong with a configuration",
     .help = "Usage: crossdock check FILE...\n\n"
             "Reads configurations (files, or folders of *.yaml) as 'serve' would and prints every problem as\n"
-            "file:line:column: what is wrong. Exit code 3 if there is any error; warnings alone are 0.\n",
+            "file:line:column: what is wrong, and warns of deployments whose price is not known. Exit code 3\n"
+            "if there is any error; warnings alone are 0.\n",
     .run = run,
 };

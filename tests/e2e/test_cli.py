@@ -13,7 +13,7 @@ def run(*arguments):
 
 
 def test_help_is_everywhere():
-    commands = ["serve", "sim", "check", "import", "expr", "schema", "key", "version"]
+    commands = ["serve", "sim", "check", "import", "expr", "schema", "prices", "key", "version"]
     assert all(c in run("--help").stdout for c in commands)
     for c in commands:
         result = run(c, "--help")
