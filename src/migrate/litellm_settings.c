@@ -26,7 +26,8 @@ struct setting {
 #define NO_CALLBACKS "use the access log and /metrics (docs/operations.md)"
 #define NO_COOLDOWN "every request tries its targets anew; there is nothing to cool down"
 #define NO_DEFAULTS "let clients send it with their requests"
-#define NO_PRICES "prices are not configured"
+#define NO_PRICES                                                                                                      \
+    "if the book of models does not know the price (crossdock prices), say it under deployments, per million tokens"
 #define NO_DROPPING                                                                                                    \
     "what a provider's format cannot express is left out and named in x-crossdock-dropped; strict: true of a model "   \
     "refuses it"
