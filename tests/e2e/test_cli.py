@@ -128,3 +128,57 @@ def write(folder, text):
     path = folder / "input.json"
     path.write_text(text)
     return str(path)
+
+
+def test_prices_tells_the_book_with_day_and_page():
+    lines = [json.loads(line) for line in run("prices", "--json", "anthropic").stdout.splitlines()]
+    assert lines and all(line["vendor"] == "anthropic" and line["as_of"] and line["source"].startswith("https://") for line in lines)
+    sonnet = next(line for line in lines if line["model"] == "claude-sonnet-4-5")
+    assert sonnet["price"]["input"] == 3 and sonnet["price"]["cache_write_1h"] == 6 and sonnet["price"]["batch"] == 0.5
+    assert sonnet["context"] == 200000 and "audio" in sonnet["without"]
+    table = run("prices", "gemini-2.5-pro").stdout.splitlines()
+    assert table[0].split() == ["VENDOR", "MODEL", "INPUT", "CACHED", "WRITE", "OUTPUT", "CONTEXT", "AS", "OF", "SOURCE"]
+    assert any(line.split()[:4] == ["gemini", "gemini-2.5-pro", "1.25", "0.125"] for line in table)
+    assert any(line.split()[:3] == ["above", "200000", "2.50"] for line in table)
+    assert "gpt-5.4-mini-2026-03-17" in run("prices", "gpt-5.4-mini-2026-03-17").stdout  # a version, by its model's price
+    everything = run("prices", "--json").stdout.splitlines()
+    assert len(everything) > 500 and len({(e["vendor"], e["model"]) for e in map(json.loads, everything)}) == len(everything)
+    result = run("prices", "no-such-model")
+    assert result.returncode == 1 and "no-such-model" in result.stderr and not result.stdout
+
+
+PRICED = """\
+providers:
+  openai: {api_key: k, tags: eu}
+  own: {dialect: vllm, base_url: "http://127.0.0.1:8000/v1"}
+  other: {dialect: custom, base_url: "http://127.0.0.1:8000/v1"}
+models:
+  m: {targets: [openai/gpt-4o, own/llama, other/a, other/b]}
+deployments:
+  openai/*: {price: {times: 0.8}}
+  other/a: {price: {input: 0.15, output: 0.60}, context: 32000, abilities: {without: tools}}
+"""
+
+
+def test_prices_of_a_configuration_are_what_counts(tmp_path):
+    path = tmp_path / "priced.yaml"
+    path.write_text(PRICED)
+    made = {e["model"]: e for e in map(json.loads, run("prices", "--json", "--config", str(path)).stdout.splitlines())}
+    assert set(made) == {"openai/gpt-4o", "own/llama", "other/a", "other/b"}
+    assert made["openai/gpt-4o"]["price"]["input"] == 2 and made["openai/gpt-4o"]["tags"] == ["eu"]
+    assert made["openai/gpt-4o"]["as_of"] and made["own/llama"]["price"] == "free"
+    assert made["other/a"]["price"] == {"input": 0.15, "output": 0.6} and "source" not in made["other/a"]
+    assert made["other/a"]["without"] == ["tools"] and made["other/b"]["price"] is None
+    assert "unknown" in run("prices", "--config", str(path), "other/b").stdout
+    assert run("prices", "--config", str(tmp_path / "none.yaml")).returncode == 3
+
+
+def test_check_warns_of_prices_that_are_not_known(tmp_path):
+    path = tmp_path / "priced.yaml"
+    path.write_text(PRICED)
+    result = run("check", str(path))
+    assert result.returncode == 0 and result.stderr.count("warning") == 1
+    assert 'the price of "other/b" is not known' in result.stderr
+    path.write_text("providers:\n  c: {dialect: custom, base_url: \"http://h/v1\", serves: [%s]}\n" % ", ".join(f"m{i}" for i in range(15)))
+    result = run("check", str(path))
+    assert result.returncode == 0 and result.stderr.count("is not known") == 10 and "nor are 5 other prices" in result.stderr

@@ -1016,6 +1016,22 @@ TEST(config_examples_in_the_documentation_are_valid)
     CHECK_GE(count, 3);
 }
 
+TEST(config_example_of_prices_is_valid)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    struct str example;
+
+    const char *at = read_tree("docs/prices.md", &text);
+    CHECK(at != NULL && next_example(&at, &example));
+    struct loaded l CLEANUP(loaded_release);
+    load(&l, "-", example, &documented);
+    CHECK_STR(buf_str(&l.report), "");
+    CHECK_OK(l.err);
+    for (size_t i = 0; i < l.c->deployment_count; i++)
+        CHECK_MSG(l.c->deployments[i].price != NULL || str_ends(l.c->deployments[i].name, STR("/*")), "%.*s",
+                  STR_ARG(l.c->deployments[i].name));
+}
+
 /* The examples of a vendor's page pass without a word, and show it. */
 static void check_page(const struct vendor *v)
 {
