@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "codec/schema.h"
 
+#include <limits.h>
+
 /* Work that a name which does not exist may cause: a client can send as many as it likes. */
 enum { NEAREST_SCAN = 20000, NEAREST_COMPARE = 300 };
 
@@ -42,6 +44,10 @@ static void catalog_free(struct catalog *c)
         secret_release(&c->keys[i].aws_secret_access_key);
     wipe(c->tls_key_pem);
     map_release(&c->model_by_name);
+    prefixes_release(&c->model_by_prefix);
+    map_release(&c->rules_by_name);
+    prefixes_release(&c->rules_by_prefix);
+    map_release(&c->tag_by_name);
     map_release(&c->provider_by_name);
     map_release(&c->deployment_by_name);
     map_release(&c->served_by_name);
@@ -98,6 +104,66 @@ bool api_key_allows(const struct api_key *k, struct str model)
 const struct model *catalog_find_model(const struct catalog *c, struct str name)
 {
     return map_get(&c->model_by_name, name);
+}
+
+const struct model *catalog_match_model(const struct catalog *c, struct str name, struct str *ret_rest)
+{
+    const struct model *m = catalog_find_model(c, name);
+    size_t length = name.n ? name.n - 1 : 0; /* the rest is not empty */
+
+    *ret_rest = STR_NONE;
+    if (m || !name.n)
+        return m;
+    m = prefixes_find(&c->model_by_prefix, name, &length);
+    if (m)
+        *ret_rest = str_slice(name, length, name.n);
+    return m;
+}
+
+/* The first of a list's indexes that is at least `from`; UINT_MAX: none. */
+static unsigned index_from(const struct rule_list *list, unsigned from)
+{
+    size_t low = 0, high = list->count;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (list->indexes[mid] < from)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < list->count ? list->indexes[low] : UINT_MAX;
+}
+
+const struct rule_list *catalog_find_rules(const struct catalog *c, struct str name)
+{
+    size_t length = name.n;
+    const struct rule_list *exact = map_get(&c->rules_by_name, name);
+
+    return exact ? exact : prefixes_find(&c->rules_by_prefix, name, &length);
+}
+
+const struct route_rule *catalog_next_rule(const struct catalog *c, const struct rule_list *list, unsigned from)
+{
+    unsigned first = UINT_MAX;
+
+    for (; list; list = list->outer) {
+        unsigned index = index_from(list, from);
+        first = index < first ? index : first;
+    }
+    return first == UINT_MAX ? NULL : &c->rules[first];
+}
+
+bool route_rule_failed(const struct route_rule *r)
+{
+    return __atomic_exchange_n((bool *)(uintptr_t)&r->failed_, true, __ATOMIC_RELAXED) == false;
+}
+
+uint64_t catalog_tag_bit(const struct catalog *c, struct str tag)
+{
+    const struct str *at = map_get(&c->tag_by_name, tag);
+
+    return at ? (uint64_t)1 << (at - c->tags) : 0;
 }
 
 const struct provider *catalog_find_served(const struct catalog *c, struct str name, struct str *ret_model)

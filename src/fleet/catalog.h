@@ -13,8 +13,10 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "credential/credential.h"
+#include "fleet/condition.h"
 #include "fleet/live.h"
 #include "fleet/needs.h"
+#include "fleet/prefixes.h"
 #include "llm/dialect.h"
 #include "llm/vendor.h"
 #include "net/guarded_fetch.h"
@@ -35,6 +37,8 @@ struct timeouts {
     ns_t first_token;    /* request sent until the first content of a stream */
     ns_t between_tokens; /* between two pieces of its content */
 };
+
+struct deployment;
 
 struct header_field {
     struct str name, value;
@@ -96,6 +100,9 @@ struct deployment {
     uint32_t lacks;                             /* NEED_ bits that it is known not to have         */
     struct str *tags;                           /* its own and its provider's, each once           */
     size_t tag_count;
+    uint64_t tag_bits; /* as bits: see catalog_tag_bit()               */
+    struct str label;  /* its name in metrics: where it was made of a pattern for one request, that pattern */
+    bool is_pattern;   /* "provider/…*…": stands for a deployment per name; its state is shared by all of them */
 };
 
 struct target {
@@ -138,7 +145,39 @@ struct model {
     bool strict;               /* refuse what a provider cannot be told, instead of leaving it out */
     int64_t max_output_tokens; /* for providers that demand a limit, when the client set none; 0: the default */
     unsigned index;
+    struct str *aliases; /* other names that clients may ask for it by                       */
+    size_t alias_count;
+    bool is_wildcard;  /* its name ends with '*': it stands for all names that begin so    */
+    uint64_t required; /* bits of tags that a deployment must have                         */
 };
+
+/* Sends requests whose name and condition fit to a model. In the order of the configuration; the first that fits wins. */
+struct route_rule {
+    struct str name;
+    unsigned index;
+    struct condition condition;
+    const struct model *use; /* NULL: the model that the client named       */
+    uint64_t required;       /* bits of tags, as of a model                 */
+    bool failed_;            /* private, atomic: see route_rule_failed()    */
+};
+
+/* Rules for a name, by index, ascending; `outer`: those for shorter prefixes of it. */
+struct rule_list {
+    const struct rule_list *outer;
+    unsigned *indexes;
+    size_t count;
+};
+
+/* What a client may decide for its request, by header. */
+enum override {
+    OVERRIDE_MODELS = 1,
+    OVERRIDE_TIMEOUT = 2,
+    OVERRIDE_NO_FALLBACK = 4,
+    OVERRIDE_ALL = 7,
+};
+
+/* A tag is a bit of a uint64_t. */
+enum { TAGS_MAX = 64 };
 
 struct api_key {
     struct str name;
@@ -148,6 +187,13 @@ struct api_key {
     struct str *models; /* allowed names; a trailing '*' matches any rest */
     size_t model_count; /* 0: all */
     unsigned index;
+    struct str team; /* empty: none                                          */
+    struct str *tags;
+    size_t tag_count;
+    struct header_field *metadata; /* name and value */
+    size_t metadata_count;
+    uint64_t required;  /* bits of tags that a deployment must have             */
+    unsigned overrides; /* enum override                                        */
 };
 
 enum log_format { LOG_CONSOLE, LOG_JSON };
@@ -199,10 +245,18 @@ struct catalog {
     size_t model_count;
     struct api_key *keys;
     size_t key_count;
+    struct route_rule *rules;
+    size_t rule_count;
+    struct str *tags; /* all that deployments have or something requires; by their bit */
+    size_t tag_count;
     const struct provider *pass_through; /* where other /v1 paths go; NULL: nowhere */
     struct route_rules usual;            /* of what is no configured model           */
 
-    struct map model_by_name;      /* struct model * */
+    struct map model_by_name;      /* struct model *, aliases too; none that is a wildcard */
+    struct prefixes model_by_prefix; /* struct model *: wildcards, without their '*' */
+    struct map rules_by_name;      /* struct rule_list *: of patterns without '*' */
+    struct prefixes rules_by_prefix; /* struct rule_list *: of those with one; "": of all names */
+    struct map tag_by_name;        /* struct str *: its place in `tags` */
     struct map provider_by_name;   /* struct provider * */
     struct map deployment_by_name; /* struct deployment * */
     struct map served_by_name;     /* struct deployment *: "<provider>/<model>" of lists under `serves` */
@@ -222,8 +276,19 @@ err_t catalog_check_exposure(const struct catalog *c, const struct addr *at) MUS
 /* The key that signs with this AWS access key id; NULL if there is none. */
 const struct api_key *catalog_find_signer(const struct catalog *c, struct str access_key_id);
 bool api_key_allows(const struct api_key *k, struct str model);
-/* The model that clients call `name`; NULL if none is configured. */
+/* The model of that name, or with that alias; NULL if none is configured. */
 const struct model *catalog_find_model(const struct catalog *c, struct str name);
+/* The same, or else the wildcard with the longest prefix of `name`. *ret_rest: what stands for its '*' (a slice of `name`, never empty), else
+ * STR_NONE. */
+const struct model *catalog_match_model(const struct catalog *c, struct str name, struct str *ret_rest);
+/* The rules that may be meant for `name`; NULL: there are none. */
+const struct rule_list *catalog_find_rules(const struct catalog *c, struct str name);
+/* The first of them whose index is at least `from`; NULL: none. Costs a binary search per list. */
+const struct route_rule *catalog_next_rule(const struct catalog *c, const struct rule_list *list, unsigned from);
+/* A rule's condition could not be evaluated. True for the first time, of all loops. */
+bool route_rule_failed(const struct route_rule *r);
+/* The bit of a tag; 0: nothing has it and nothing requires it. */
+uint64_t catalog_tag_bit(const struct catalog *c, struct str tag);
 /* For "<provider>/<model>" of a provider that serves it: the provider, and its own name of the model (a slice of
  * `name`). NULL if none. */
 const struct provider *catalog_find_served(const struct catalog *c, struct str name, struct str *ret_model);

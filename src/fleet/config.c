@@ -80,7 +80,8 @@ static void check_doubles(struct config_run *run, const struct yaml_node *map)
 
 static bool is_spread(struct str name)
 {
-    return str_eq(name, STR("providers")) || str_eq(name, STR("models")) || str_eq(name, STR("keys"));
+    return str_eq(name, STR("providers")) || str_eq(name, STR("models")) || str_eq(name, STR("keys")) ||
+           str_eq(name, STR("routes"));
 }
 
 static void merge_pair(struct config_run *run, struct yaml_node *root, struct yaml_pair pair)

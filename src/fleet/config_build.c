@@ -166,7 +166,9 @@ static struct deployment *intern(struct config_build *b, const struct provider *
         return d;
     d = &c->deployments[c->deployment_count];
     d->name = arena_str(c->arena_, name);
+    d->label = d->name;
     d->model = str_slice(d->name, p->name.n + 1, d->name.n);
+    d->is_pattern = str_find_char(d->model, '*') < d->model.n;
     d->provider = p;
     d->index = (unsigned)c->deployment_count++;
     d->id = str_hash(d->name);
@@ -222,13 +224,30 @@ static void complain_target(struct config_build *b, const struct schema_text *t)
         problems_error(p, t->node, "unknown provider \"%.*s\"%s", STR_ARG(provider), nearest_provider(b, provider));
 }
 
+/* "*" stands for what the client's name has in its place. */
+static bool fits_model(struct config_build *b, const struct schema_text *t)
+{
+    size_t star = str_find_char(t->text, '*');
+
+    if (star == t->text.n)
+        return true;
+    if (b->in_plain_model)
+        problems_error(&b->run->problems, t->node,
+                       "\"*\" stands for the rest of the client's name: the model's own name must end with \"*\"");
+    else if (str_find_char(str_slice(t->text, star + 1, t->text.n), '*') + star + 1 < t->text.n)
+        problems_error(&b->run->problems, t->node, "\"*\" may stand here once only");
+    else
+        return true;
+    return false;
+}
+
 const struct deployment *config_resolve(struct config_build *b, const struct schema_text *t, bool *ret_gone)
 {
     struct str rest = t->text, name = str_cut(&rest, '/');
     const struct provider *p = map_get(&b->c->provider_by_name, name);
 
     if (p && rest.n)
-        return intern(b, p, t->text);
+        return fits_model(b, t) ? intern(b, p, t->text) : NULL;
     if (rest.n && map_get(&b->run->left_out, name))
         *ret_gone = true;
     else if (t->text.n)
@@ -357,6 +376,7 @@ static void add_key(struct config_build *b, const struct file_key *f, struct map
     k->index = (unsigned)c->key_count++;
     set_patterns(b, k, f);
     set_signing(b, k, f);
+    config_build_key_rules(b->run, c, k, f);
     struct api_key *same = map_put(&c->key_by_hash, str_of((const char *)k->hash, sizeof k->hash), k);
     if (same)
         problems_error(&b->run->problems, f->hash.node, "the key of \"%.*s\" has the same hash", STR_ARG(same->name));
@@ -446,6 +466,9 @@ struct catalog *config_build(struct config_run *run)
         .strategy = &strategy_weighted,
         .retries = retry_rules_usual,
         .live = {.outlier = outlier_rules_usual, .latency = latency_rules_usual, .budget = retry_budget_usual}};
+    config_build_names(run, c);
+    config_build_tags(run, c);
+    config_build_rules(run, c, &b.gone);
     set_keys(&b);
     set_pass_through(&b);
     check_access(run);

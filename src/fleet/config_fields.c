@@ -65,7 +65,7 @@ static const struct schema_pattern key_hash = {
 
 const struct schema_field config_text_item = SCHEMA_ITEM(TEXT);
 static const struct schema_field tag_item = SCHEMA_ITEM(TEXT, .pattern = &config_name);
-static const struct schema_field model_item = SCHEMA_ITEM(TEXT, .pattern = &config_model_name);
+const struct schema_field config_model_item = SCHEMA_ITEM(TEXT, .pattern = &config_model_name);
 
 /* ---- timeouts ---- */
 
@@ -242,6 +242,16 @@ static const struct schema_field model_entry =
 
 /* ---- keys ---- */
 
+static const struct schema_field metadata_value = SCHEMA_TEXT(NULL, struct file_pair, value);
+static const struct schema_choice override_choices[] = {
+    {"all", OVERRIDE_ALL, "everything below"},
+    {"none", 0, "nothing"},
+    {"models", OVERRIDE_MODELS, "`x-crossdock-models`: which models to try, of those that the key may use"},
+    {"timeout", OVERRIDE_TIMEOUT, "`x-crossdock-timeout`: a shorter time for the whole request"},
+    {"no-fallback", OVERRIDE_NO_FALLBACK, "`x-crossdock-no-fallback`: rather fail than fall back"},
+    {NULL, 0, NULL}};
+static const struct schema_field override_item = SCHEMA_ITEM(ENUM, .choices = override_choices);
+
 static const struct schema_field key_fields[] = {
     SCHEMA_TEXT("name", struct file_key, name, .required = true, .pattern = &config_model_name,
                 .doc = "Whose key it is, for logs and metrics. Each name once."),
@@ -254,8 +264,17 @@ static const struct schema_field key_fields[] = {
     SCHEMA_TEXT("aws_secret_access_key", struct file_key, aws_secret_access_key, .secret = true,
                 .doc = "Its secret. A signature can be verified only with the secret itself, so this one is no hash: "
                        "take it from the environment or a file."),
-    SCHEMA_LIST("models", struct file_key, models, model_count, &model_item, .single = true, .default_doc = "all",
+    SCHEMA_LIST("models", struct file_key, models, model_count, &config_model_item, .single = true, .default_doc = "all",
                 .min = "1", .doc = "Models that it may use; `*` at the end stands for any rest (`openai/*`)."),
+    SCHEMA_TEXT("team", struct file_key, team, .doc = "Whom it belongs to, for conditions: `.key.team`."),
+    SCHEMA_LIST("tags", struct file_key, tags, tag_count, &config_tag_item, .single = true,
+                .doc = "Words about it, for conditions: `.key.tags`."),
+    SCHEMA_MAP("metadata", struct file_key, metadata, metadata_count, &metadata_value, struct file_pair, name,
+               .doc = "Facts about it, for conditions: `.key.metadata`."),
+    SCHEMA_LIST("require", struct file_key, required, required_count, &config_tag_item, .single = true,
+                .doc = "Tags that a deployment must have to get its requests, fallbacks included."),
+    SCHEMA_LIST("overrides", struct file_key, overrides, override_count, &override_item, .single = true,
+                .default_doc = "`all`", .doc = "What its requests may decide themselves, by header."),
     SCHEMA_END};
 static const struct schema_object key_object = {
     .fields = key_fields, .size = sizeof(struct file_key), .node_offset = SCHEMA_NODE_AT(struct file_key, node)};
@@ -345,6 +364,9 @@ static const struct schema_field log_fields[] = {
                   .doc = "Where a line per request goes: `stdout`, `stderr`, `off`, or the path of a file."),
     SCHEMA_END};
 static const struct schema_object log_object = {.fields = log_fields, .size = sizeof(struct config_file)};
+
+static const struct schema_field rule_item =
+    SCHEMA_ITEM_OBJECT(&config_rule_object, .doc = "Where requests go that fit a condition.");
 
 static const struct schema_field file_fields[] = {
     SCHEMA_LIST("listen", struct config_file, listens, listen_count, &config_text_item, .single = true,

@@ -133,6 +133,13 @@ struct file_model {
     struct timeouts timeouts; /* 0: not set */
     bool strict;
     int64_t max_output_tokens;
+    struct schema_text *aliases, *required;
+    size_t alias_count, required_count;
+};
+
+struct file_pair {
+    struct str name;
+    struct schema_text value;
 };
 
 struct file_key {
@@ -140,6 +147,20 @@ struct file_key {
     struct schema_text name, hash, aws_access_key_id, aws_secret_access_key;
     struct schema_text *models;
     size_t model_count;
+    struct schema_text team;
+    struct schema_text *tags, *required;
+    size_t tag_count, required_count;
+    struct file_pair *metadata;
+    size_t metadata_count;
+    int *overrides; /* bits of enum override, to be put together */
+    size_t override_count;
+};
+
+struct file_rule {
+    const struct yaml_node *node;
+    struct schema_text name, when, use;
+    struct schema_text *models, *required;
+    size_t model_count, required_count;
 };
 
 struct config_file {
@@ -172,6 +193,8 @@ struct config_file {
     size_t model_count;
     struct file_key *keys;
     size_t key_count;
+    struct file_rule *rules;
+    size_t rule_count;
     struct {
         bool on, allow_http, allow_ports;
         uint64_t max_bytes;
@@ -191,6 +214,12 @@ extern const struct schema_field config_text_item;
 extern const struct schema_pattern config_name;
 /* An entry under `deployments`. */
 extern const struct schema_field config_deployment;
+/* The name of a model, of lists of them. */
+extern const struct schema_field config_model_item;
+/* A tag, of lists of them. */
+extern const struct schema_field config_tag_item;
+/* The shape of an entry of `routes`. */
+extern const struct schema_object config_rule_object;
 
 /* One run of config_load(). */
 struct config_run {
@@ -226,6 +255,7 @@ struct config_build {
     struct str *names; /* sorted: all that clients may ask for; a provider that serves all: "provider/" */
     size_t name_count;
     unsigned suggestions;
+    bool in_plain_model; /* what is made is a model that is no wildcard: a "*" in its targets would stand for nothing */
 };
 
 /* The deployment that `t` names. NULL if its provider is left out (then *ret_gone), or after a problem was added. */
@@ -240,6 +270,16 @@ void config_build_deployments(struct config_build *b);
 
 /* Check what is in run->file beyond its shape, and make a catalog; NULL if the run has errors. */
 struct catalog *config_build(struct config_run *run);
+/* Make the rules of `c` from run->file. `gone`: names of models that are left out. */
+void config_build_rules(struct config_run *run, struct catalog *c, const struct map *gone);
+/* What a key says about its requests beyond the models that it may use. */
+void config_build_key_rules(struct config_run *run, struct catalog *c, struct api_key *k, const struct file_key *f);
+/* Take in the aliases of the models of `c`, and keep its wildcards apart. */
+void config_build_names(struct config_run *run, struct catalog *c);
+/* Give each deployment of `c` the bits of its tags. */
+void config_build_tags(struct config_run *run, struct catalog *c);
+/* The bits of these tags. */
+uint64_t config_tag_bits(struct config_run *run, struct catalog *c, const struct schema_text *tags, size_t count);
 /* Make the providers of `c` from run->file, in its order, without those left out. */
 void config_build_providers(struct config_run *run, struct catalog *c);
 /* The texts of a list in the catalog's arena, and behind `before`, each once. */

@@ -160,6 +160,10 @@ static const struct schema_field model_fields[] = {
                        "and naming it in the header `x-crossdock-dropped`."),
     SCHEMA_INT("max_output_tokens", struct file_model, max_output_tokens, .default_doc = "4096", .min = "1",
                .max = "10000000", .doc = "Limit of an answer for providers that demand one, when the client set none."),
+    SCHEMA_LIST("aliases", struct file_model, aliases, alias_count, &config_model_item, .single = true,
+                .doc = "Other names that clients may ask for it by."),
+    SCHEMA_LIST("require", struct file_model, required, required_count, &config_tag_item, .single = true,
+                .doc = "Tags that a deployment must have to get its requests, fallbacks included."),
     SCHEMA_END};
 const struct schema_object config_model_object = {
     .fields = model_fields, .size = sizeof(struct file_model), .node_offset = SCHEMA_NODE_AT(struct file_model, node)};
@@ -344,13 +348,16 @@ static void add_model(struct config_build *b, const struct file_model *f)
     struct model *m = map_get(&c->model_by_name, f->name);
     bool gone = false;
 
+    b->in_plain_model = !str_ends(f->name, STR("*"));
     set_targets(b, m, f, &gone);
     set_fallbacks(b, m, f);
     set_shadow(b, m, f);
+    b->in_plain_model = false;
     set_rules(b, m, f);
     set_timeouts(b, m, f);
     m->strict = f->strict;
     m->max_output_tokens = f->max_output_tokens;
+    m->required = config_tag_bits(b->run, c, f->required, f->required_count);
     if (m->target_count == 0 && gone) {
         map_put(&b->gone, m->name, m);
         problems_warn(&b->run->problems, f->node,
