@@ -143,6 +143,8 @@ bool json_to_bool(struct str value, bool *ret_truth) MUST_CHECK;
 struct str json_find(struct str value, struct str key);
 /* The same down a path: json_find_path(usage, "prompt_tokens_details", "cached_tokens", NULL). */
 struct str json_find_path(struct str value, const char *key, ...) __attribute__((sentinel));
+/* Index behind the string whose opening quote is at `at`; s.n if it does not end. */
+size_t json_string_end(struct str s, size_t at) PURE;
 /* Walk the members of an object that is known to be valid, much faster than json_find(): *at starts at 0; false at the end. The key is
  * what stands between its quotes, escapes as written; the value is its text. */
 bool json_next_member(struct str object, size_t *at, struct str *ret_key, struct str *ret_value);

@@ -239,8 +239,7 @@ struct str json_find_path(struct str value, const char *key, ...)
     return value;
 }
 
-/* Index behind the string whose opening quote is at `at`. */
-static inline size_t behind_string(struct str s, size_t at)
+size_t json_string_end(struct str s, size_t at)
 {
     const char *p = s.p + at + 1, *end = s.p + s.n;
 
@@ -290,7 +289,7 @@ static size_t behind_value(struct str s, size_t at)
             depth--;
             break;
         case QUOTE:
-            at = behind_string(s, at);
+            at = json_string_end(s, at);
             break;
         }
         if (depth == 0)
@@ -316,7 +315,7 @@ bool json_next_member(struct str object, size_t *at, struct str *ret_key, struct
         *at = object.n;
         return false;
     }
-    size_t key_end = behind_string(object, key);
+    size_t key_end = json_string_end(object, key);
     size_t value = behind_blanks(object, key_end, ':');
     *at = behind_value(object, value);
     *ret_key = str_slice(object, key + 1, key_end - 1);

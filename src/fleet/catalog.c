@@ -188,19 +188,33 @@ static uint64_t letters(struct str s)
     return bits;
 }
 
+/* The name that is sought, the nearest so far, and what the search has cost. */
+struct search {
+    struct str name, best;
+    uint64_t letters;
+    unsigned limit, distance, compared;
+};
+
+static void compare_name(struct search *s, struct str candidate)
+{
+    /* One change of a character changes two bits at most. */
+    if ((unsigned)__builtin_popcountll(s->letters ^ letters(candidate)) > 2 * s->limit)
+        return;
+    s->compared++;
+    schema_nearest(s->name, candidate, &s->best, &s->distance);
+}
+
 struct str catalog_nearest_model(const struct catalog *c, struct str name)
 {
-    uint64_t wanted = letters(name);
-    unsigned limit = (unsigned)(name.n + 2) / 3, distance = 0, compared = 0;
-    struct str best = STR_NONE;
+    struct search s = {.name = name, .letters = letters(name), .limit = (unsigned)(name.n + 2) / 3};
 
-    for (size_t i = 0; i < c->model_count && i < NEAREST_SCAN && compared < NEAREST_COMPARE; i++) {
-        struct str candidate = c->models[i].name;
-        /* One change of a character changes two bits at most. */
-        if ((unsigned)__builtin_popcountll(wanted ^ letters(candidate)) > 2 * limit)
-            continue;
-        compared++;
-        schema_nearest(name, candidate, &best, &distance);
+    for (size_t i = 0, seen = 0; i < c->model_count && seen < NEAREST_SCAN && s.compared < NEAREST_COMPARE; i++) {
+        const struct model *m = &c->models[i];
+        seen += 1 + m->alias_count;
+        if (!m->is_wildcard)
+            compare_name(&s, m->name);
+        for (size_t k = 0; k < m->alias_count && s.compared < NEAREST_COMPARE; k++)
+            compare_name(&s, m->aliases[k]);
     }
-    return best;
+    return s.best;
 }

@@ -84,6 +84,7 @@ struct provider {
     bool serves_all; /* serves: "*": any model is reachable as "<provider>/<model>" */
     const struct deployment *
         any; /* named "<provider>/" and a star: stands for each of them without an entry of its own; NULL: serves_all is not set */
+    uint64_t tag_bits;   /* as of a deployment */
     struct str pool_key; /* equal for providers that may share connections: origin, TLS, proxy */
 };
 

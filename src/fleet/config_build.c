@@ -267,7 +267,7 @@ static void collect_names(struct config_build *b)
 {
     struct catalog *c = b->c;
     const struct config_file *f = &b->run->file;
-    size_t room = f->model_count + f->provider_count + c->served_by_name.count, at = 0;
+    size_t room = f->model_count + f->provider_count + c->served_by_name.count + c->model_by_name.count, at = 0;
     struct str key;
     void *value;
 
@@ -281,6 +281,8 @@ static void collect_names(struct config_build *b)
             b->names[b->name_count++] = arena_join(b->run->arena, p->name, STR("/"));
     }
     while (map_next(&c->served_by_name, &at, &key, &value))
+        b->names[b->name_count++] = key;
+    for (at = 0; map_next(&c->model_by_name, &at, &key, &value);) /* aliases among them */
         b->names[b->name_count++] = key;
     if (b->name_count)
         qsort(b->names, b->name_count, sizeof *b->names, by_bytes);
@@ -307,6 +309,23 @@ static bool is_a_name(const struct config_build *b, struct str s)
     return at < b->name_count && str_eq(b->names[at], s);
 }
 
+/* May a wildcard's names be of this pattern? */
+static bool matches_wildcard(const struct config_build *b, struct str pattern)
+{
+    size_t length = pattern.n;
+    struct str text, prefix;
+    void *value;
+
+    if (prefixes_find(&b->c->model_by_prefix, pattern, &length))
+        return true;
+    if (!prefix_of_pattern(pattern, &text))
+        return false;
+    for (size_t at = 0; prefixes_next(&b->c->model_by_prefix, &at, &prefix, &value);)
+        if (str_starts(prefix, text))
+            return true;
+    return false;
+}
+
 static bool matches_any(const struct config_build *b, struct str pattern)
 {
     bool is_prefix = str_ends(pattern, STR("*"));
@@ -329,7 +348,7 @@ static void set_patterns(struct config_build *b, struct api_key *k, const struct
             continue;
         if (str_find_char(t->text, '*') + 1 < t->text.n)
             problems_error(&b->run->problems, t->node, "\"*\" may stand at the end only");
-        else if (!matches_any(b, t->text))
+        else if (!matches_any(b, t->text) && !matches_wildcard(b, t->text))
             problems_warn(&b->run->problems, t->node, "no model is called so: the entry allows nothing");
         k->models[k->model_count++] = arena_str(b->c->arena_, t->text);
     }

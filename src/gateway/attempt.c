@@ -385,7 +385,7 @@ static enum cause cause_of_class(enum error_class c, int status)
 static enum cause cause_of_timeout(const struct exchange *x, const struct attempt *a)
 {
     if (rt_now() >= total_by(x))
-        return CAUSE_TIMEOUT_TOTAL;
+        return total_by(x) == x->overrides.by ? CAUSE_DEADLINE : CAUSE_TIMEOUT_TOTAL;
     if (!a->times.sent_any)
         return CAUSE_CONNECT;
     return a->first ? CAUSE_TIMEOUT_BETWEEN : CAUSE_TIMEOUT_FIRST;

@@ -56,7 +56,7 @@ static void begin_fact(struct exchange *x, struct attempt *a, enum attempt_role 
         .number = x->facts.attempts + 1,
         .role = role,
         .route = x->facts.model_label,
-        .deployment = c->deployment ? c->deployment->name : c->name,
+        .deployment = c->label, /* as its live state is called, which those that a wildcard stands for share */
         .label = c->label,
         .provider = c->provider->name,
         .revision = x->snapshot->catalog->revision,
@@ -129,7 +129,7 @@ static const struct candidate *choose_next(struct exchange *x, enum cause cause)
 }
 
 /* The list of fallbacks for when none of the targets may be used at all. */
-static enum fallback fallback_of(enum exclusion why)
+static enum fallback fallback_of(const struct exchange *x, enum exclusion why)
 {
     switch (why) {
     case EXCLUDED_EJECTED:
@@ -140,9 +140,10 @@ static enum fallback fallback_of(enum exclusion why)
         return FALLBACK_RATE_LIMIT;
     case EXCLUDED_BUDGET:
         return FALLBACK_BUDGET;
+    case EXCLUDED_CAPABILITY:
+        return rules_say_too_long(x, x->pool.targets[0].deployment) ? FALLBACK_CONTEXT_LENGTH : FALLBACK_ANY;
     case EXCLUDED_NOT:
     case EXCLUDED_TRIED:
-    case EXCLUDED_CAPABILITY:
     case EXCLUDED_DATA:
     case EXCLUDED_CONDITION:
     case EXCLUDED_DRAINED:
@@ -159,7 +160,7 @@ const struct candidate *choose_first(struct exchange *x)
 
     if (c || !x->model)
         return c;
-    enum fallback which = fallback_of(choose_reason(x));
+    enum fallback which = fallback_of(x, choose_reason(x));
     while (!c && choose_fallbacks(x, which))
         c = choose_candidate(x);
     return c;
@@ -405,6 +406,7 @@ static bool is_to_be_estimated(const struct exchange *x)
 static void use_timeouts(struct exchange *x)
 {
     x->timeouts = x->model && x->model->has_timeouts ? x->model->timeouts : x->chosen->provider->timeouts;
+    x->timeouts.total = overrides_total(x, x->timeouts.total);
 }
 
 /* The client took all the time there was for sending its request: no provider is to blame. */

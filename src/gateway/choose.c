@@ -34,7 +34,7 @@ static enum exclusion standing_exclusion(const struct exchange *x, const struct 
 {
     if (is_tried(x, d))
         return EXCLUDED_TRIED;
-    return can_be_asked(x, d->provider) ? EXCLUDED_NOT : EXCLUDED_CAPABILITY;
+    return can_be_asked(x, d->provider) ? candidate_rules(x, d) : EXCLUDED_CAPABILITY;
 }
 
 static void keep_reading(struct choosing *c, size_t i, const struct strategy_candidate *to)
@@ -172,7 +172,7 @@ static const struct candidate *candidate_of(struct exchange *x, const struct tar
     const struct deployment *d = t->deployment;
 
     *c = (struct candidate){
-        .provider = d->provider, .deployment = d, .model = d->model, .name = d->name, .label = d->name};
+        .provider = d->provider, .deployment = d, .model = d->model, .name = d->name, .label = d->label};
     return c;
 }
 

@@ -9,6 +9,7 @@
 #include "gateway/authorize.h"
 #include "gateway/endpoint.h"
 #include "gateway/gateway.h"
+#include "gateway/overrides.h"
 #include "gateway/snapshot.h"
 #include "llm/dialect.h"
 #include "llm/openai_body.h"
@@ -19,6 +20,7 @@
 enum { MAX_TRIED = STRATEGY_TRIED_MAX };
 
 struct held;
+struct needs;
 struct sigv4_claim;
 
 /* A deployment to try. Those reached as "<provider>/<model>" need not be in the catalog, so it holds what is needed itself. */
@@ -74,6 +76,13 @@ struct exchange {
     bool translates;                           /* and whether it does so by the canonical form      */
     const struct api_key *key;                 /* NULL: anonymous                    */
     const struct sigv4_claim *claim;           /* of a signed request, until it is verified; NULL: none */
+    /* --- conditions, rules and overrides: match.c, rules.c, overrides.c --- */
+    const struct needs *needs;                 /* see needs_of()                     */
+    const struct route_rule *by_rule;             /* that sent it where it goes; NULL: the name of its model did */
+    uint64_t required;                         /* bits of tags that a deployment must have */
+    struct str required_unknown;               /* a tag that is required and that no deployment can have; empty: none */
+    struct overrides overrides;                /* what the client decided itself     */
+    /* ---                                                                           --- */
     const struct model *model;                 /* configured; NULL: reached by its provider's name */
     struct timeouts timeouts;                  /* of the attempt under way           */
     const struct route_rules *rules;           /* by which deployments are chosen    */
@@ -129,6 +138,31 @@ err_t reply_static(struct exchange *x) SUSPENDS MUST_CHECK;
 err_t authenticate(struct exchange *x) MUST_CHECK;
 /* The same for a signed request, when its body is there. E_AUTH with words for the client. */
 err_t authenticate_body(struct exchange *x, struct str body) MUST_CHECK;
+
+/* --- overrides.c --- */
+
+/* Read what the client decides by header into x->overrides. E_PARSE, E_FORBIDDEN with words for the client. */
+err_t overrides_read(struct exchange *x) MUST_CHECK;
+/* How long all attempts together may take, where the limit is `total` and the client may have said less. */
+ns_t overrides_total(const struct exchange *x, ns_t total);
+
+/* --- match.c --- */
+
+/* The first rule of `routes` that is for this name and whose condition holds; NULL: none. Its memory is the request's. */
+const struct route_rule *match_rule(struct exchange *x, struct str model);
+
+/* --- rules.c --- */
+
+/* Put together what key and headers require, and find out what the request needs. Before candidates are judged. */
+void rules_begin(struct exchange *x);
+/* May the request go there? EXCLUDED_DATA, EXCLUDED_CAPABILITY or EXCLUDED_NOT. A few operations. */
+enum exclusion candidate_rules(const struct exchange *x, const struct deployment *d);
+/* Is it excluded because its context window is too small? */
+bool rules_say_too_long(const struct exchange *x, const struct deployment *d);
+/* The same of what is relayed without a model: EXCLUDED_DATA or EXCLUDED_NOT. */
+enum exclusion rules_of_provider(const struct exchange *x, const struct provider *p);
+/* The error of a request whose candidates are all excluded, of which d is one: E_FORBIDDEN, E_UNSUPPORTED with words for the client. */
+err_t rules_refuse(const struct exchange *x, struct str name, const struct deployment *d) MUST_CHECK;
 
 /* --- route.c --- */
 
@@ -256,6 +290,8 @@ struct translation *translation_for_attempt(struct exchange *x);
 /* Say x's request in the words of x->chosen's provider: x->translated->call. E_PARSE and the like with words for the client: it cannot be said; x->is_unsaid
  * if that is this provider's fault. */
 err_t translate_request(struct exchange *x) SUSPENDS MUST_CHECK;
+/* x's chat request in canonical form, whether or not it is to be translated; NULL: it cannot be read. */
+const struct chat_request *translation_chat(struct exchange *x);
 /* Read a whole answer to it. E_PROTOCOL, E_TOO_LARGE. */
 err_t translate_answer(struct exchange *x, struct attempt *a) MUST_CHECK;
 /* One answer to a chat request. *ret_refusal: an error that was told instead; NULL: none. E_PROTOCOL, E_UPSTREAM, E_TOO_LARGE. */

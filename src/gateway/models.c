@@ -32,18 +32,33 @@ static void add_served(struct exchange *x, const struct provider *p, struct card
     }
 }
 
+/* A model by each of its names. What a wildcard stands for, nobody can list. */
+static void add_model(const struct exchange *x, const struct model *m, struct card_list *to)
+{
+    bool seen = may_see(x, m->name);
+
+    if (m->is_wildcard)
+        return;
+    if (seen)
+        add_card(to, m->name, STR("crossdock"));
+    for (size_t i = 0; i < m->alias_count; i++)
+        if (seen || may_see(x, m->aliases[i]))
+            add_card(to, m->aliases[i], STR("crossdock"));
+}
+
 static SUSPENDS err_t serve_list(struct exchange *x)
 {
     const struct catalog *c = x->snapshot->catalog;
     struct buf b CLEANUP(buf_release) = BUF_INIT(LIST_MAX);
     size_t most = c->model_count;
 
+    for (size_t i = 0; i < c->model_count; i++)
+        most += c->models[i].alias_count;
     for (size_t i = 0; i < c->provider_count; i++)
         most += c->providers[i].serves_count;
     struct card_list list = {.cards = arena_alloc(x->r->arena, (most + 1) * sizeof *list.cards)};
     for (size_t i = 0; i < c->model_count; i++)
-        if (may_see(x, c->models[i].name))
-            add_card(&list, c->models[i].name, STR("crossdock"));
+        add_model(x, &c->models[i], &list);
     for (size_t i = 0; i < c->provider_count; i++)
         add_served(x, &c->providers[i], &list);
     TRY(x->endpoint.dialect->client.write_models(translation_of(x), list.cards, list.n, &b));
@@ -58,8 +73,10 @@ static SUSPENDS err_t serve_one(struct exchange *x)
     struct str id = x->endpoint.model, rest;
     const struct provider *served;
 
+    const struct model *m = catalog_match_model(c, id, &rest);
+
     served = catalog_find_served(c, id, &rest);
-    if (!may_see(x, id) || (!catalog_find_model(c, id) && !served)) {
+    if (!(may_see(x, id) || (m && may_see(x, m->name))) || (!m && !served)) {
         struct api_error e = {
             .status = 404,
             .message = arena_printf(x->r->arena, "The model '%.*s' does not exist or you do not have access to it.",
@@ -69,7 +86,6 @@ static SUSPENDS err_t serve_one(struct exchange *x)
         x->facts.error = E_NOT_FOUND;
         return reply_error(x, &e);
     }
-    const struct model *m = catalog_find_model(c, id);
     const struct provider *p = m ? m->targets[0].deployment->provider : served;
     struct model_card card = {
         .id = id, .owner = m ? STR("crossdock") : served->name, .created = CREATED, .dialect = p->dialect};

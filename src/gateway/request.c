@@ -7,6 +7,7 @@
  */
 #include "base/log.h"
 #include "codec/url.h"
+#include "gateway/resolve.h"
 #include "gateway/stored.h"
 #include "rt/loop.h"
 
@@ -108,10 +109,8 @@ static bool names_none(const struct exchange *x, struct str body)
 static err_t choose_route(struct exchange *x, struct str model)
 {
     const struct catalog *c = x->snapshot->catalog;
-    struct str rest;
-    bool known = model.n && (catalog_find_model(c, model) || catalog_find_served(c, model, &rest));
 
-    if (x->endpoint.row->operation != OP_PASS || known || !c->pass_through ||
+    if (x->endpoint.row->operation != OP_PASS || !c->pass_through || resolve_knows(x, model) ||
         !vendor_speaks(c->pass_through->vendor, x->endpoint.dialect))
         return route(x, model);
     x->request.model = STR_NONE; /* nothing is to be put in its place */
@@ -336,6 +335,9 @@ static SUSPENDS err_t serve(struct exchange *x)
         return refuse_path(x);
     if (authenticate(x) != OK)
         return reply_err(x, E_AUTH, "invalid_api_key");
+    e = overrides_read(x);
+    if (e != OK)
+        return reply_err(x, e, NULL);
     switch (x->endpoint.kind) {
     case ENDPOINT_OPERATION:
         return serve_operation(x);

@@ -5,7 +5,7 @@
  * choose.c's to say; here the client gets its words.
  */
 #include "base/utf8.h"
-#include "gateway/exchange.h"
+#include "gateway/resolve.h"
 #include "rt/loop.h"
 
 enum { NAME_SHOWN = 200, PROVIDERS_SHOWN = 1000 };
@@ -62,15 +62,37 @@ static struct str providers_of(struct exchange *x, const struct model *m)
     return names;
 }
 
+/* Is it one of the rules that keep the request from going there, and not what the provider offers or how it fares? */
+static bool is_ruled_out(struct exchange *x, const struct deployment *d)
+{
+    return can_be_asked(x, d->provider) && candidate_rules(x, d) != EXCLUDED_NOT;
+}
+
+/* None of the model's deployments can be had: why, by the first that a rule keeps away. */
+static err_t refuse_model(struct exchange *x, const struct model *m)
+{
+    struct str name = m->is_wildcard ? utf8_prefix(x->facts.model, NAME_SHOWN) : m->name;
+
+    for (size_t i = 0; i < m->target_count; i++)
+        if (is_ruled_out(x, m->targets[i].deployment))
+            return rules_refuse(x, name, m->targets[i].deployment);
+    for (size_t k = 0; k < FALLBACKS; k++)
+        for (size_t i = 0; i < m->fallbacks[k].count; i++)
+            if (is_ruled_out(x, m->fallbacks[k].items[i].deployment))
+                return rules_refuse(x, name, m->fallbacks[k].items[i].deployment);
+    return not_offered(x, name, providers_of(x, m));
+}
+
 static err_t route_configured(struct exchange *x, const struct model *m)
 {
-    x->model = m;
     x->rules = &m->rules;
     x->route = x->snapshot->routes[m->index];
     x->facts.model_label = m->name;
+    TRY(resolve_overrides(x, &m));
+    x->model = m;
     x->pool = (struct pool){.targets = m->targets, .count = m->target_count, .strategy = m->rules.strategy};
     x->chosen = choose_first(x);
-    return x->chosen ? OK : not_offered(x, m->name, providers_of(x, m));
+    return x->chosen ? OK : refuse_model(x, m);
 }
 
 /* What is no configured model: its only candidate, by the rules that hold where none are written. */
@@ -85,33 +107,27 @@ static void use_only(struct exchange *x, const struct provider *p, const struct 
     x->chosen = chosen;
 }
 
-/* Metrics name what the configuration names; anything else a client thinks of is one label per provider. */
-static err_t route_served(struct exchange *x, const struct provider *p, struct str name, struct str model)
+/* A provider's deployment, by its name. What the client decided may give it fallbacks. */
+static err_t route_served(struct exchange *x, const struct deployment *d)
 {
-    const struct deployment *d = map_get(&x->snapshot->catalog->deployment_by_name, name);
     struct str unable = STR_NONE;
+    const struct model *m = NULL;
 
-    d = d ? d : p->any;
-    x->facts.model_label = d->name;
-    if (!can_be_asked(x, p)) {
-        name_provider(x, p, &unable);
-        return not_offered(x, name, unable);
-    }
-    use_only(x, p, &(struct candidate){.provider = p, .deployment = d, .model = model, .name = name, .label = d->name});
-    return OK;
-}
-
-static err_t not_found(struct exchange *x, struct str name)
-{
-    struct str near = catalog_nearest_model(x->snapshot->catalog, name);
-    struct str shown = utf8_prefix(name, NAME_SHOWN);
-
-    if (near.n && (!x->key || api_key_allows(x->key, near)))
-        return fail(E_NOT_FOUND, "The model '%.*s' does not exist. Did you mean '%.*s'?", STR_ARG(shown),
-                    STR_ARG(near));
-    return fail(E_NOT_FOUND,
-                "The model '%.*s' does not exist or you do not have access to it. GET /v1/models lists those that do.",
-                STR_ARG(shown));
+    x->facts.model_label = d->label;
+    TRY(resolve_overrides(x, &m));
+    x->model = m;
+    use_only(x, d->provider,
+             &(struct candidate){
+                 .provider = d->provider, .deployment = d, .model = d->model, .name = d->name, .label = d->label});
+    if (can_be_asked(x, d->provider) && candidate_rules(x, d) == EXCLUDED_NOT)
+        return OK;
+    x->chosen = m ? choose_first(x) : NULL;
+    if (x->chosen)
+        return OK;
+    if (can_be_asked(x, d->provider))
+        return rules_refuse(x, d->name, d);
+    name_provider(x, d->provider, &unable);
+    return not_offered(x, d->name, unable);
 }
 
 /* May requests of this dialect go to this model as they are? */
@@ -130,7 +146,7 @@ struct str route_unnamed(struct exchange *x)
         return named;
     for (size_t i = 0; i < c->model_count; i++) {
         const struct model *m = &c->models[i];
-        if (!speaks(m, x->endpoint.dialect) || (x->key && !api_key_allows(x->key, m->name)))
+        if (m->is_wildcard || !speaks(m, x->endpoint.dialect) || (x->key && !api_key_allows(x->key, m->name)))
             continue;
         if (only)
             return STR_NONE;
@@ -149,7 +165,7 @@ void route_settle_unnamed(struct exchange *x)
         return;
     endpoint_take_other(&other);
     struct str name = route_unnamed(x);
-    const struct model *m = catalog_find_model(c, name);
+    const struct model *m = catalog_match_model(c, name, &rest);
     const struct provider *p = m ? m->targets[0].deployment->provider : catalog_find_served(c, name, &rest);
     if (!p) { /* none, or several: perhaps there is one of the other dialect */
         struct endpoint first = *e;
@@ -163,19 +179,18 @@ void route_settle_unnamed(struct exchange *x)
 
 err_t route(struct exchange *x, struct str name)
 {
-    const struct catalog *c = x->snapshot->catalog;
-    const struct model *m = catalog_find_model(c, name);
-    struct str model;
-    const struct provider *p = m ? NULL : catalog_find_served(c, name, &model);
+    struct resolved r;
 
+    if (x->overrides.model_count)
+        name = x->overrides.models[0];
     if (!name.n)
         return fail(E_NOT_FOUND, "This request names no model, and several may be meant: name one in the header "
                                  "x-crossdock-model. GET /v1/models lists them.");
-    if (!m && !p)
-        return not_found(x, name);
-    if (x->key && !api_key_allows(x->key, name))
-        return fail(E_FORBIDDEN, "This key may not use the model '%.*s'.", STR_ARG(utf8_prefix(name, NAME_SHOWN)));
-    return m ? route_configured(x, m) : route_served(x, p, name, model);
+    rules_begin(x);
+    if (x->overrides.session.n)
+        x->sticky = str_hash(x->overrides.session);
+    TRY(resolve(x, name, &r));
+    return r.model ? route_configured(x, r.model) : route_served(x, r.served);
 }
 
 err_t route_pass_through(struct exchange *x)
@@ -190,6 +205,12 @@ err_t route_pass_through(struct exchange *x)
     if (x->key && x->key->model_count)
         return fail(E_FORBIDDEN, "This key may use certain models only, and what %.*s uses cannot be told.",
                     STR_ARG(x->facts.path));
+    rules_begin(x);
+    if (rules_of_provider(x, p) != EXCLUDED_NOT)
+        return fail(E_FORBIDDEN,
+                    "The provider '%.*s', which %.*s is relayed to, does not have all tags that this key or the "
+                    "header x-crossdock-require requires.",
+                    STR_ARG(p->name), STR_ARG(x->facts.path));
     use_only(x, p, &(struct candidate){.provider = p, .name = p->name, .label = p->name});
     return OK;
 }

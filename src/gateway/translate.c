@@ -109,6 +109,19 @@ static err_t read_request(struct exchange *x, struct translated *d)
     return fail(E_UNSUPPORTED, "nothing to translate");
 }
 
+const struct chat_request *translation_chat(struct exchange *x)
+{
+    struct translated *d = translated_of(x);
+    struct str param = x->param;
+
+    if (read_request(x, d) == OK)
+        return &d->chat;
+    x->param = param; /* it is for the attempt to say what is wrong, if it must be translated at all */
+    d->chat = (struct chat_request){.dialect = NULL};
+    d->is_read = false;
+    return NULL;
+}
+
 /* As many inputs as one call takes; batches.c sends the rest. */
 static err_t write_embed(struct exchange *x, struct translated *d)
 {

@@ -3,7 +3,7 @@
 
 enum { TURN_TOKENS = 4, IMAGE_TOKENS = 1000, DOCUMENT_BYTES_PER_TOKEN = 20, MEDIA_TOKENS = 500 };
 
-static uint64_t of_text(struct str s)
+uint64_t estimate_text(struct str s)
 {
     size_t ascii = 0;
 
@@ -17,13 +17,13 @@ static uint64_t of_blocks(const struct block *blocks) /* results nest one level:
     uint64_t n = 0;
 
     for (const struct block *b = blocks; b; b = b->next) {
-        n += of_text(b->text) + of_text(b->arguments) + of_text(b->name);
+        n += estimate_text(b->text) + estimate_text(b->arguments) + estimate_text(b->name);
         switch (b->kind) {
         case BLOCK_IMAGE:
             n += IMAGE_TOKENS;
             break;
         case BLOCK_DOCUMENT:
-            n += b->media.source == MEDIA_TEXT ? of_text(b->media.data) : b->media.data.n / DOCUMENT_BYTES_PER_TOKEN;
+            n += b->media.source == MEDIA_TEXT ? estimate_text(b->media.data) : b->media.data.n / DOCUMENT_BYTES_PER_TOKEN;
             break;
         case BLOCK_AUDIO:
         case BLOCK_VIDEO:
@@ -39,7 +39,7 @@ static uint64_t of_blocks(const struct block *blocks) /* results nest one level:
             break;
         }
         for (const struct block *c = b->content; c; c = c->next)
-            n += of_text(c->text) + (c->kind == BLOCK_IMAGE ? IMAGE_TOKENS : 0);
+            n += estimate_text(c->text) + (c->kind == BLOCK_IMAGE ? IMAGE_TOKENS : 0);
     }
     return n;
 }
@@ -51,6 +51,6 @@ uint64_t estimate_tokens(const struct chat_request *q)
     for (const struct turn *t = q->turns; t; t = t->next)
         n += TURN_TOKENS + of_blocks(t->blocks);
     for (const struct tool *t = q->tools; t; t = t->next)
-        n += TURN_TOKENS + of_text(t->name) + of_text(t->description) + of_text(t->parameters) + of_text(t->raw);
-    return n + of_text(q->format.schema);
+        n += TURN_TOKENS + estimate_text(t->name) + estimate_text(t->description) + estimate_text(t->parameters) + estimate_text(t->raw);
+    return n + estimate_text(q->format.schema);
 }

@@ -12,5 +12,7 @@ enum { DEFAULT_MAX_OUTPUT = 4096 };
  * a fixed rate. Usually within a quarter of the truth for prose and code; documented in docs/dialects.md.
  */
 uint64_t estimate_tokens(const struct chat_request *q);
+/* Tokens of a text, likewise. */
+uint64_t estimate_text(struct str s) PURE;
 
 #endif

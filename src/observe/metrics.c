@@ -59,8 +59,13 @@ struct translations {
     uint64_t requests, dropped, emulated, changed;
 };
 
+struct rule_counts {
+    struct pair of; /* rule, nothing */
+    uint64_t held, failed;
+};
+
 struct metrics {
-    struct map series, attempts, translations;
+    struct map series, attempts, translations, rules;
     struct series *last; /* that were counted last: most often they are the next, too */
     struct attempts *last_attempts;
     struct translations *last_translations;
@@ -98,6 +103,7 @@ void metrics_free(struct metrics *m)
     free_entries(&m->series);
     free_entries(&m->attempts);
     free_entries(&m->translations);
+    free_entries(&m->rules);
     mem_free(m);
 }
 
@@ -256,6 +262,19 @@ void metrics_attempt(struct metrics *m, struct str deployment, struct str provid
     find_attempts(m, &(struct pair){.first = deployment, .second = provider})->count[outcome]++;
 }
 
+static struct rule_counts *find_rule(struct metrics *m, struct str rule)
+{
+    return find_pair(&m->rules, NULL, &(struct pair){.first = rule}, STR("other"), sizeof(struct rule_counts));
+}
+
+void metrics_rule(struct metrics *m, struct str rule, bool held)
+{
+    struct rule_counts *c = find_rule(m, rule);
+
+    c->held += held;
+    c->failed += !held;
+}
+
 static void merge_histogram(struct histogram *into, const struct histogram *from)
 {
     for (size_t i = 0; i < MAX_BUCKETS; i++)
@@ -303,6 +322,12 @@ void metrics_merge(struct metrics *into, const struct metrics *from)
         sum->dropped += t->dropped;
         sum->emulated += t->emulated;
         sum->changed += t->changed;
+    }
+    for (size_t at = 0; map_next(&from->rules, &at, &key, &value);) {
+        const struct rule_counts *r = value;
+        struct rule_counts *sum = find_rule(into, r->of.first);
+        sum->held += r->held;
+        sum->failed += r->failed;
     }
 }
 
@@ -512,6 +537,26 @@ static void add_losses(struct buf *b, const struct metrics *m)
     }
 }
 
+static void add_rule_counter(struct buf *b, const struct rule_counts *r, const char *result, uint64_t value)
+{
+    if (!value)
+        return;
+    buf_add_lit(b, "crossdock_routes_total{route=\"");
+    add_label_value(b, r->of.first);
+    buf_addf(b, "\",result=\"%s\"} %llu\n", result, (unsigned long long)value);
+}
+
+static void add_rules(struct buf *b, const struct metrics *m)
+{
+    struct str key;
+    void *value;
+
+    for (size_t at = 0; map_next(&m->rules, &at, &key, &value);) {
+        add_rule_counter(b, value, "taken", ((const struct rule_counts *)value)->held);
+        add_rule_counter(b, value, "failed", ((const struct rule_counts *)value)->failed);
+    }
+}
+
 static void add_number(struct buf *b, const char *name, const char *type, const char *help, uint64_t value)
 {
     add_family(b, name, type, help);
@@ -592,6 +637,9 @@ void metrics_render(const struct metrics *m, const struct gauges *g, const struc
     add_family(to, "translation_losses_total", "counter",
                "Places of translated requests that were dropped, emulated or changed.");
     add_losses(to, m);
+    add_family(to, "routes_total", "counter",
+               "Requests that a route's rule took, and conditions that could not be evaluated.");
+    add_rules(to, m);
     add_gauges(to, g);
     add_process(to, p);
 }

@@ -34,6 +34,8 @@ struct metrics *metrics_new(void);
 void metrics_free(struct metrics *m);
 /* Count one finished request. */
 void metrics_request(struct metrics *m, const struct facts *f);
+/* Count that a rule of `routes` took a request, or (not `held`) that its condition could not be evaluated. */
+void metrics_rule(struct metrics *m, struct str rule, bool held);
 /* Count one finished attempt at a deployment. */
 void metrics_attempt(struct metrics *m, struct str deployment, struct str provider, enum attempt_outcome outcome);
 /* Add `from` to `into`. */
