@@ -43,14 +43,15 @@ const struct schema_object config_rule_object = {.fields = rule_fields,
 
 /* ---- conditions ---- */
 
-/* Where in the file a place of the expression is: exact for what stands in one line and has no escapes before it. */
+/* Where in the file a place of the expression is. Exact for what stands in one line and has no escapes before
+ * the place; in a block of lines, columns count from its indentation. */
 static struct problem place_of(const struct yaml_node *n, const struct expr_problem *p)
 {
-    bool first = p->line == 1;
+    bool in_quotes = n->quoted && str_find_char(n->text, '\n') == n->text.n;
 
     return (struct problem){.file = *n->file,
                             .line = n->line + (unsigned)p->line - 1,
-                            .column = first ? n->column + n->quoted + (unsigned)p->column - 1 : (unsigned)p->column};
+                            .column = n->column + in_quotes + (unsigned)p->column - 1};
 }
 
 static void complain_condition(struct config_run *run, const struct schema_text *t, const struct expr_problem *p)
