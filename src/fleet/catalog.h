@@ -253,17 +253,17 @@ struct catalog {
     const struct provider *pass_through; /* where other /v1 paths go; NULL: nowhere */
     struct route_rules usual;            /* of what is no configured model           */
 
-    struct map model_by_name;      /* struct model *, aliases too; none that is a wildcard */
+    struct map model_by_name;        /* struct model *, aliases too; none that is a wildcard */
     struct prefixes model_by_prefix; /* struct model *: wildcards, without their '*' */
-    struct map rules_by_name;      /* struct rule_list *: of patterns without '*' */
+    struct map rules_by_name;        /* struct rule_list *: of patterns without '*' */
     struct prefixes rules_by_prefix; /* struct rule_list *: of those with one; "": of all names */
-    struct map tag_by_name;        /* struct str *: its place in `tags` */
-    struct map provider_by_name;   /* struct provider * */
-    struct map deployment_by_name; /* struct deployment * */
-    struct map served_by_name;     /* struct deployment *: "<provider>/<model>" of lists under `serves` */
-    struct map key_by_hash;        /* struct api_key *, by the 32 bytes */
-    struct map key_by_aws_id;      /* struct api_key * */
-    struct arena *arena_;          /* private: all of the above lives here */
+    struct map tag_by_name;          /* struct str *: its place in `tags` */
+    struct map provider_by_name;     /* struct provider * */
+    struct map deployment_by_name;   /* struct deployment * */
+    struct map served_by_name;       /* struct deployment *: "<provider>/<model>" of lists under `serves` */
+    struct map key_by_hash;          /* struct api_key *, by the 32 bytes */
+    struct map key_by_aws_id;        /* struct api_key * */
+    struct arena *arena_;            /* private: all of the above lives here */
 };
 
 /* Counted references; from any thread. The last unref wipes secrets and frees. */

@@ -36,16 +36,12 @@ static const struct expr_field token_fields[CONDITION_TOKENS_FIELDS] = {
 RECORD(tokens_type, token_fields);
 
 /* In the order of the bits; tests/unit/condition_test.c compares the names. */
-static const struct expr_field need_fields[NEED_COUNT] = {{STR_INIT("stream"), &expr_type_bool, false},
-                                                          {STR_INIT("tools"), &expr_type_bool, false},
-                                                          {STR_INIT("vision"), &expr_type_bool, false},
-                                                          {STR_INIT("audio"), &expr_type_bool, false},
-                                                          {STR_INIT("video"), &expr_type_bool, false},
-                                                          {STR_INIT("files"), &expr_type_bool, false},
-                                                          {STR_INIT("json"), &expr_type_bool, false},
-                                                          {STR_INIT("reasoning"), &expr_type_bool, false},
-                                                          {STR_INIT("audio_output"), &expr_type_bool, false},
-                                                          {STR_INIT("image_output"), &expr_type_bool, false}};
+static const struct expr_field need_fields[NEED_COUNT] = {
+    {STR_INIT("stream"), &expr_type_bool, false},       {STR_INIT("tools"), &expr_type_bool, false},
+    {STR_INIT("vision"), &expr_type_bool, false},       {STR_INIT("audio"), &expr_type_bool, false},
+    {STR_INIT("video"), &expr_type_bool, false},        {STR_INIT("files"), &expr_type_bool, false},
+    {STR_INIT("json"), &expr_type_bool, false},         {STR_INIT("reasoning"), &expr_type_bool, false},
+    {STR_INIT("audio_output"), &expr_type_bool, false}, {STR_INIT("image_output"), &expr_type_bool, false}};
 RECORD(needs_type, need_fields);
 
 static const struct expr_field input_fields[CONDITION_FIELDS] = {

@@ -27,9 +27,9 @@ enum condition_field {
 };
 
 enum condition_key_field {
-    CONDITION_KEY_NAME, /* string, null: no key                     */
-    CONDITION_KEY_TEAM, /* string, null: none                       */
-    CONDITION_KEY_TAGS, /* strings                                  */
+    CONDITION_KEY_NAME,     /* string, null: no key                     */
+    CONDITION_KEY_TEAM,     /* string, null: none                       */
+    CONDITION_KEY_TAGS,     /* strings                                  */
     CONDITION_KEY_METADATA, /* map of strings                       */
     CONDITION_KEY_FIELDS
 };
@@ -52,7 +52,7 @@ struct condition {
  *
  * Errors: E_PARSE, E_TOO_LARGE.
  */
-err_t condition_compile(struct arena *arena, struct str text, struct condition *ret,
-                        struct expr_problem *ret_problem) MUST_CHECK;
+err_t condition_compile(struct arena *arena, struct str text, struct condition *ret, struct expr_problem *ret_problem)
+    MUST_CHECK;
 
 #endif

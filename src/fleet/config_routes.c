@@ -37,9 +37,8 @@ static const struct schema_field rule_fields[] = {
     SCHEMA_LIST("require", struct file_rule, required, required_count, &config_tag_item, .single = true,
                 .doc = "Tags that a deployment must have to get such requests, fallbacks included."),
     SCHEMA_END};
-const struct schema_object config_rule_object = {.fields = rule_fields,
-                                                 .size = sizeof(struct file_rule),
-                                                 .node_offset = SCHEMA_NODE_AT(struct file_rule, node)};
+const struct schema_object config_rule_object = {
+    .fields = rule_fields, .size = sizeof(struct file_rule), .node_offset = SCHEMA_NODE_AT(struct file_rule, node)};
 
 /* ---- conditions ---- */
 

@@ -16,7 +16,7 @@ enum { PREFIX_MAX = 256 };
 
 /* Zeroed: empty. */
 struct prefixes {
-    struct map by_text_;                        /* value per prefix                          */
+    struct map by_text_;                    /* value per prefix                          */
     uint64_t lengths_[PREFIX_MAX / 64 + 1]; /* a bit per length that some prefix has     */
 };
 

@@ -25,7 +25,7 @@ struct input {
 };
 
 #define INPUT_OF(host_pointer, member)                                                                                 \
-    ((const struct input *)((const char *)(host_pointer)-offsetof(struct input, member)))
+    ((const struct input *)((const char *)(host_pointer) - offsetof(struct input, member)))
 
 static struct expr_value text_or_null(struct str text)
 {

@@ -21,9 +21,9 @@ enum { TURN_TOKENS = 4 }; /* as estimate_tokens() counts them */
 /* ---- the conversation ---- */
 
 /* Keys, or their beginnings, that only parts other than text have, in any dialect. */
-static const struct str media_keys[] = {
-    STR_INIT("image"),  STR_INIT("input_audio"), STR_INIT("audio"), STR_INIT("video"),  STR_INIT("file"),
-    STR_INIT("source"), STR_INIT("inline"),      STR_INIT("media"), STR_INIT("document")};
+static const struct str media_keys[] = {STR_INIT("image"),  STR_INIT("input_audio"), STR_INIT("audio"),
+                                        STR_INIT("video"),  STR_INIT("file"),        STR_INIT("source"),
+                                        STR_INIT("inline"), STR_INIT("media"),       STR_INIT("document")};
 
 static bool is_media_key(struct str key)
 {
@@ -99,8 +99,8 @@ static void look_at_limit(struct str value, struct needs *n)
 /* {"type": "json_schema", …}, or with the schema itself (Cohere). */
 static void look_at_format(struct str value, struct needs *n)
 {
-    if (json_string_is(json_find(value, STR("type")), STR("json_schema")) || is_object(json_find(value, STR("schema"))) ||
-        is_object(json_find(value, STR("json_schema"))))
+    if (json_string_is(json_find(value, STR("type")), STR("json_schema")) ||
+        is_object(json_find(value, STR("schema"))) || is_object(json_find(value, STR("json_schema"))))
         n->bits |= NEED_JSON;
 }
 
@@ -135,7 +135,8 @@ static void look_at_reasoning(struct str value, struct needs *n)
 static void look_at_thinking(struct str value, struct needs *n)
 {
     struct str type = json_find(value, STR("type"));
-    bool on = str_eq(value, STR("true")) || json_string_is(type, STR("enabled")) || json_string_is(type, STR("adaptive"));
+    bool on =
+        str_eq(value, STR("true")) || json_string_is(type, STR("enabled")) || json_string_is(type, STR("adaptive"));
 
     if (on)
         n->bits |= NEED_REASONING;
@@ -186,12 +187,15 @@ struct look {
 };
 
 /* Members of objects that hold settings: Gemini's generationConfig, Bedrock's inferenceConfig, Ollama's options, TGI's parameters. */
-static const struct look settings[] = {
-    {STR_INIT("maxOutputTokens"), look_at_limit},       {STR_INIT("maxTokens"), look_at_limit},
-    {STR_INIT("num_predict"), look_at_limit},           {STR_INIT("max_new_tokens"), look_at_limit},
-    {STR_INIT("responseSchema"), look_at_schema},       {STR_INIT("responseJsonSchema"), look_at_schema},
-    {STR_INIT("responseModalities"), look_at_modalities}, {STR_INIT("thinkingConfig"), look_at_thinking_config},
-    {STR_INIT("grammar"), look_at_schema}};
+static const struct look settings[] = {{STR_INIT("maxOutputTokens"), look_at_limit},
+                                       {STR_INIT("maxTokens"), look_at_limit},
+                                       {STR_INIT("num_predict"), look_at_limit},
+                                       {STR_INIT("max_new_tokens"), look_at_limit},
+                                       {STR_INIT("responseSchema"), look_at_schema},
+                                       {STR_INIT("responseJsonSchema"), look_at_schema},
+                                       {STR_INIT("responseModalities"), look_at_modalities},
+                                       {STR_INIT("thinkingConfig"), look_at_thinking_config},
+                                       {STR_INIT("grammar"), look_at_schema}};
 
 static void look_up(const struct look *table, size_t count, struct str key, struct str value, struct needs *n)
 {
@@ -312,10 +316,9 @@ static void read_in_full(struct exchange *x, struct needs *n)
 
 const struct needs *needs_of(struct exchange *x)
 {
-    bool is_chat = x->endpoint.kind == ENDPOINT_OPERATION && x->endpoint.row->operation == OP_CHAT;
-
     if (x->needs)
         return x->needs;
+    bool is_chat = x->endpoint.kind == ENDPOINT_OPERATION && x->endpoint.row->operation == OP_CHAT;
     struct needs *n = arena_new(x->r->arena, struct needs);
     needs_look(x->request.doc, n);
     if (is_chat && n->maybe_media)

@@ -14,10 +14,10 @@
 struct exchange;
 
 struct needs {
-    uint32_t bits;      /* NEED_…                                                                                  */
-    bool maybe_media;   /* of a first look only: something in it may be a picture, sound or a file                 */
-    uint64_t input;     /* tokens, estimated (llm/estimate.h)                                                      */
-    uint64_t output;    /* most tokens that the client wants; 0: it did not say                                     */
+    uint32_t bits;       /* NEED_…                                                                                  */
+    bool maybe_media;    /* of a first look only: something in it may be a picture, sound or a file                 */
+    uint64_t input;      /* tokens, estimated (llm/estimate.h)                                                      */
+    uint64_t output;     /* most tokens that the client wants; 0: it did not say                                     */
     struct str metadata; /* JSON text of the body's member "metadata"; empty: it is no object, or there is none     */
     struct str user;     /* JSON text of whom the body names as end user; empty: nobody                             */
 };

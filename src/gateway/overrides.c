@@ -37,7 +37,8 @@ static err_t read_models(struct exchange *x, struct str name, struct str value)
     struct overrides *o = &x->overrides;
 
     TRY(read_list(x, name, value, MODELS_MAX, &o->models, &o->model_count));
-    return o->model_count ? OK : fail(E_PARSE, "The header %.*s names no model: list some, or leave it out.", STR_ARG(name));
+    return o->model_count ? OK
+                          : fail(E_PARSE, "The header %.*s names no model: list some, or leave it out.", STR_ARG(name));
 }
 
 static err_t read_timeout(struct exchange *x, struct str name, struct str value)

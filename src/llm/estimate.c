@@ -23,7 +23,8 @@ static uint64_t of_blocks(const struct block *blocks) /* results nest one level:
             n += IMAGE_TOKENS;
             break;
         case BLOCK_DOCUMENT:
-            n += b->media.source == MEDIA_TEXT ? estimate_text(b->media.data) : b->media.data.n / DOCUMENT_BYTES_PER_TOKEN;
+            n += b->media.source == MEDIA_TEXT ? estimate_text(b->media.data)
+                                               : b->media.data.n / DOCUMENT_BYTES_PER_TOKEN;
             break;
         case BLOCK_AUDIO:
         case BLOCK_VIDEO:
@@ -51,6 +52,7 @@ uint64_t estimate_tokens(const struct chat_request *q)
     for (const struct turn *t = q->turns; t; t = t->next)
         n += TURN_TOKENS + of_blocks(t->blocks);
     for (const struct tool *t = q->tools; t; t = t->next)
-        n += TURN_TOKENS + estimate_text(t->name) + estimate_text(t->description) + estimate_text(t->parameters) + estimate_text(t->raw);
+        n += TURN_TOKENS + estimate_text(t->name) + estimate_text(t->description) + estimate_text(t->parameters) +
+             estimate_text(t->raw);
     return n + estimate_text(q->format.schema);
 }

@@ -2,7 +2,7 @@
  * golden.c - transcripts through the whole gateway: what a client sends and gets, what a provider gets and answers, byte for byte.
  *
  * Each file tests/golden/<folder>/NAME.txt is a transcript: in "openai" OpenAI's clients and providers; in "<client>_to_<provider>" two dialects;
- * in "pitfalls" what went wrong in other gateways. It is a list of sections, each headed by a line "=== NAME":
+ * in "pitfalls" what went wrong in other gateways; in "routes" where a request goes, and may not. It is a list of sections, each headed by a line "=== NAME":
  *
  *     === configuration     YAML; optional, else one provider `up` (the scripted one, of the vendor that the folder's name ends in) and model
  *                           `chat` -> up/real-name
@@ -515,6 +515,7 @@ static void run_folder(const char *folder)
     F(pitfalls)                                                                                                        \
     F(responses_to_anthropic)                                                                                          \
     F(responses_to_openai)                                                                                             \
+    F(routes)                                                                                                          \
     F(tgi)
 
 #define FOLDER_TEST(name)                                                                                              \

@@ -95,8 +95,9 @@ static void check_match(const struct catalog *c, const char *name, const char *m
 
 TEST(routes_wildcards_match_the_longest_prefix_and_exact_names_go_before)
 {
-    FINE(l, "models: {\"q/*\": {targets: [\"p/*\", \"q/x-*-y\"]}, \"q/gpt-*\": {targets: \"p/g\"}, \"*\": {targets: p/z},"
-            " q/gpt-4: {targets: p/four, aliases: q/best}}\n");
+    FINE(l,
+         "models: {\"q/*\": {targets: [\"p/*\", \"q/x-*-y\"]}, \"q/gpt-*\": {targets: \"p/g\"}, \"*\": {targets: p/z},"
+         " q/gpt-4: {targets: p/four, aliases: q/best}}\n");
 
     check_match(l.c, "q/gpt-4", "q/gpt-4", "");
     check_match(l.c, "q/best", "q/gpt-4", "");
@@ -139,7 +140,8 @@ TEST(routes_keys_may_name_aliases_and_what_wildcards_stand_for)
 TEST(routes_what_a_provider_serves_beyond_its_list_has_one_deployment)
 {
     FINE(l, "models: {a: {targets: p/y}}\n");
-    const struct provider *p = map_get(&l.c->provider_by_name, STR("p")), *q = map_get(&l.c->provider_by_name, STR("q"));
+    const struct provider *p = map_get(&l.c->provider_by_name, STR("p")),
+                          *q = map_get(&l.c->provider_by_name, STR("q"));
 
     CHECK(p->any == NULL);
     CHECK(q->any != NULL && q->any->is_pattern);
