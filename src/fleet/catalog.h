@@ -99,6 +99,7 @@ struct deployment {
     struct str price_as_of, price_source;       /* "2026-01-31" and a URL; both empty: configured   */
     uint64_t context_tokens, max_output_tokens; /* input and output together, output; 0: not known */
     uint32_t lacks;                             /* NEED_ bits that it is known not to have         */
+    uint32_t has;                               /* those that the configuration says it has        */
     struct str *tags;                           /* its own and its provider's, each once           */
     size_t tag_count;
     uint64_t tag_bits; /* as bits: see catalog_tag_bit()               */

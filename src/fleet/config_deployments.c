@@ -277,6 +277,7 @@ static void set_abilities(struct deployment *d, const struct file_deployment *f)
 {
     if (!f)
         return;
+    d->has = (d->has | bits_of(f->with, f->with_count)) & ~bits_of(f->without, f->without_count);
     d->lacks &= ~bits_of(f->with, f->with_count);
     d->lacks |= bits_of(f->without, f->without_count);
 }

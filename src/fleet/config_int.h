@@ -227,6 +227,7 @@ struct config_run {
     struct arena *arena; /* of the run: trees, texts, temporary tables; wiped and freed at its end */
     struct problems problems;
     struct str folder;   /* of the configuration: "" or with a slash at its end */
+    bool tags_too_many;  /* that has been said */
     struct map left_out; /* optional providers that a variable is missing for; value: their node */
     struct config_file file;
 };
@@ -276,7 +277,7 @@ void config_build_rules(struct config_run *run, struct catalog *c, const struct 
 void config_build_key_rules(struct config_run *run, struct catalog *c, struct api_key *k, const struct file_key *f);
 /* Take in the aliases of the models of `c`, and keep its wildcards apart. */
 void config_build_names(struct config_run *run, struct catalog *c);
-/* Give each deployment of `c` the bits of its tags. */
+/* Give each provider and deployment of `c` the bits of its tags. */
 void config_build_tags(struct config_run *run, struct catalog *c);
 /* The bits of these tags. */
 uint64_t config_tag_bits(struct config_run *run, struct catalog *c, const struct schema_text *tags, size_t count);

@@ -6,19 +6,7 @@
  */
 #include "fleet/config_int.h"
 
-enum { TAG_BYTES_MAX = 64 };
-
-static bool is_tag(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] >= 0x7f || s.p[i] == ',')
-            return false;
-    return s.n > 0 && s.n <= TAG_BYTES_MAX;
-}
-
-static const struct schema_pattern tag_pattern = {"^[!-+--~]{1,64}$", is_tag,
-                                                  "a word of 1 to 64 ASCII characters without blanks and commas"};
-const struct schema_field config_tag_item = SCHEMA_ITEM(TEXT, .pattern = &tag_pattern);
+const struct schema_field config_tag_item = SCHEMA_ITEM(TEXT, .pattern = &config_name);
 
 /* The bit of `tag`, new if need be; 0 after a problem was added. */
 static uint64_t tag_bit(struct config_run *run, struct catalog *c, struct str tag, const struct yaml_node *at)
@@ -28,7 +16,9 @@ static uint64_t tag_bit(struct config_run *run, struct catalog *c, struct str ta
     if (bit)
         return bit;
     if (c->tag_count == TAGS_MAX) {
-        problems_error(&run->problems, at, "there are more than %d different tags", TAGS_MAX);
+        if (!run->tags_too_many)
+            problems_error(&run->problems, at, "there are more than %d different tags", TAGS_MAX);
+        run->tags_too_many = true;
         return 0;
     }
     if (!c->tags)
@@ -49,11 +39,19 @@ uint64_t config_tag_bits(struct config_run *run, struct catalog *c, const struct
     return bits;
 }
 
+static uint64_t bits_of(struct config_run *run, struct catalog *c, const struct str *tags, size_t count)
+{
+    uint64_t bits = 0;
+
+    for (size_t i = 0; i < count; i++)
+        bits |= tag_bit(run, c, tags[i], NULL);
+    return bits;
+}
+
 void config_build_tags(struct config_run *run, struct catalog *c)
 {
-    size_t before = run->problems.errors;
-
-    for (size_t i = 0; i < c->deployment_count && run->problems.errors == before; i++)
-        for (size_t k = 0; k < c->deployments[i].tag_count; k++)
-            c->deployments[i].tag_bits |= tag_bit(run, c, c->deployments[i].tags[k], NULL);
+    for (size_t i = 0; i < c->provider_count; i++)
+        c->providers[i].tag_bits = bits_of(run, c, c->providers[i].tags, c->providers[i].tag_count);
+    for (size_t i = 0; i < c->deployment_count; i++)
+        c->deployments[i].tag_bits = bits_of(run, c, c->deployments[i].tags, c->deployments[i].tag_count);
 }

@@ -76,13 +76,6 @@ struct exchange {
     bool translates;                           /* and whether it does so by the canonical form      */
     const struct api_key *key;                 /* NULL: anonymous                    */
     const struct sigv4_claim *claim;           /* of a signed request, until it is verified; NULL: none */
-    /* --- conditions, rules and overrides: match.c, rules.c, overrides.c --- */
-    const struct needs *needs;                 /* see needs_of()                     */
-    const struct route_rule *by_rule;             /* that sent it where it goes; NULL: the name of its model did */
-    uint64_t required;                         /* bits of tags that a deployment must have */
-    struct str required_unknown;               /* a tag that is required and that no deployment can have; empty: none */
-    struct overrides overrides;                /* what the client decided itself     */
-    /* ---                                                                           --- */
     const struct model *model;                 /* configured; NULL: reached by its provider's name */
     struct timeouts timeouts;                  /* of the attempt under way           */
     const struct route_rules *rules;           /* by which deployments are chosen    */
@@ -109,6 +102,13 @@ struct exchange {
     struct str param;   /* the field at fault, of a request that is refused */
     ns_t started;       /* exact: when the handler began      */
     ns_t waited;        /* time that was not ours: for the body, for the provider */
+
+    /* conditions, rules and overrides: match.c, rules.c, overrides.c */
+    const struct needs *needs;     /* see needs_of() */
+    const struct route_rule *by_rule; /* that sent it where it goes; NULL: the name of its model did */
+    uint64_t required;             /* bits of tags that a deployment must have */
+    struct str required_unknown;   /* a tag that is required and that no deployment can have; empty: none */
+    struct overrides overrides;    /* what the client decided itself */
 };
 
 /* --- reply.c: answers of our own --- */

@@ -5,8 +5,8 @@
  * "openai/gpt-*" or one of the provider's own prefix goes before the provider, a shorter one ("*") behind it.
  *
  * A wildcard, and a provider that serves all, stand for deployments that no configuration lists. One is made for the request, in its arena: a copy with
- * the names in place of the '*'. It keeps index and label of what it was made of, so that state and metrics have one entry, whatever clients
- * think of.
+ * the names in place of the '*', and what the book of models knows. It keeps index and label of what it was made of, so that state and metrics have one
+ * entry, whatever clients think of. Where the configuration has a deployment of that very name, it is that one.
  *
  * Whether a key may use a model is decided by the name that the client asked for, or for an alias by the model's own name: a rule that sends the
  * request elsewhere is the operator's word.
@@ -14,12 +14,30 @@
 #include "gateway/resolve.h"
 
 #include "base/utf8.h"
+#include "fleet/model_book.h"
 
 enum { NAME_SHOWN = 200, FURTHER_MAX = 16 };
 
 /* --- deployments of a pattern --- */
 
-/* `d` itself, or the deployment that its pattern stands for where '*' is `rest`. */
+/* What the book knows of the model, where the configuration says nothing for all of its provider's. */
+static void add_facts(struct deployment *d)
+{
+    const struct model_facts *book = d->provider->vendor ? model_book_find(d->provider->vendor, d->model) : NULL;
+
+    if (!book)
+        return;
+    d->lacks |= book->lacks & ~d->has;
+    d->context_tokens = d->context_tokens ? d->context_tokens : book->context_tokens;
+    d->max_output_tokens = d->max_output_tokens ? d->max_output_tokens : book->max_output_tokens;
+    if (!d->price) {
+        d->price = book->price;
+        d->price_as_of = book->as_of;
+        d->price_source = book->source;
+    }
+}
+
+/* `d` itself, or the deployment that its pattern stands for where '*' is `rest`: the catalog's, if it has one of that name. */
 static const struct deployment *deployment_for(struct exchange *x, const struct deployment *d, struct str rest)
 {
     struct arena *a = x->r->arena;
@@ -27,12 +45,17 @@ static const struct deployment *deployment_for(struct exchange *x, const struct 
 
     if (!d->is_pattern)
         return d;
+    struct str name = arena_printf(a, "%.*s/%.*s%.*s%.*s", STR_ARG(d->provider->name), (int)star, d->model.p,
+                                   STR_ARG(rest), STR_ARG(str_slice(d->model, star + 1, d->model.n)));
+    const struct deployment *known = map_get(&x->snapshot->catalog->deployment_by_name, name);
+    if (known && !known->is_pattern)
+        return known;
     struct deployment *made = arena_alloc(a, sizeof *made);
     *made = *d;
     made->is_pattern = false;
-    made->name = arena_printf(a, "%.*s/%.*s%.*s%.*s", STR_ARG(d->provider->name), (int)star, d->model.p, STR_ARG(rest),
-                              STR_ARG(str_slice(d->model, star + 1, d->model.n)));
-    made->model = str_slice(made->name, d->provider->name.n + 1, made->name.n);
+    made->name = name;
+    made->model = str_slice(name, d->provider->name.n + 1, name.n);
+    add_facts(made);
     return made;
 }
 
