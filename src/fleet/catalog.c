@@ -143,7 +143,7 @@ const struct rule_list *catalog_find_rules(const struct catalog *c, struct str n
     return exact ? exact : prefixes_find(&c->rules_by_prefix, name, &length);
 }
 
-const struct route_rule *catalog_next_rule(const struct catalog *c, const struct rule_list *list, unsigned from)
+const struct rule *catalog_next_rule(const struct catalog *c, const struct rule_list *list, unsigned from)
 {
     unsigned first = UINT_MAX;
 
@@ -154,7 +154,7 @@ const struct route_rule *catalog_next_rule(const struct catalog *c, const struct
     return first == UINT_MAX ? NULL : &c->rules[first];
 }
 
-bool route_rule_failed(const struct route_rule *r)
+bool rule_failed(const struct rule *r)
 {
     return __atomic_exchange_n((bool *)(uintptr_t)&r->failed_, true, __ATOMIC_RELAXED) == false;
 }

@@ -93,8 +93,8 @@ struct deployment {
     struct str name;  /* "openai/gpt-4o" */
     struct str model; /* the provider's name for it: "gpt-4o" */
     const struct provider *provider;
-    unsigned index; /* position in catalog.deployments */
-    uint64_t id;    /* of its name; the same in every configuration */
+    unsigned index;                             /* position in catalog.deployments */
+    uint64_t id;                                /* of its name; the same in every configuration */
     const struct price *price;                  /* NULL: not known                                 */
     struct str price_as_of, price_source;       /* "2026-01-31" and a URL; both empty: configured   */
     uint64_t context_tokens, max_output_tokens; /* input and output together, output; 0: not known */
@@ -154,13 +154,13 @@ struct model {
 };
 
 /* Sends requests whose name and condition fit to a model. In the order of the configuration; the first that fits wins. */
-struct route_rule {
+struct rule {
     struct str name;
     unsigned index;
     struct condition condition;
     const struct model *use; /* NULL: the model that the client named       */
     uint64_t required;       /* bits of tags, as of a model                 */
-    bool failed_;            /* private, atomic: see route_rule_failed()    */
+    bool failed_;            /* private, atomic: see rule_failed()    */
 };
 
 /* Rules for a name, by index, ascending; `outer`: those for shorter prefixes of it. */
@@ -247,7 +247,7 @@ struct catalog {
     size_t model_count;
     struct api_key *keys;
     size_t key_count;
-    struct route_rule *rules;
+    struct rule *rules;
     size_t rule_count;
     struct str *tags; /* all that deployments have or something requires; by their bit */
     size_t tag_count;
@@ -286,9 +286,9 @@ const struct model *catalog_match_model(const struct catalog *c, struct str name
 /* The rules that may be meant for `name`; NULL: there are none. */
 const struct rule_list *catalog_find_rules(const struct catalog *c, struct str name);
 /* The first of them whose index is at least `from`; NULL: none. Costs a binary search per list. */
-const struct route_rule *catalog_next_rule(const struct catalog *c, const struct rule_list *list, unsigned from);
+const struct rule *catalog_next_rule(const struct catalog *c, const struct rule_list *list, unsigned from);
 /* A rule's condition could not be evaluated. True for the first time, of all loops. */
-bool route_rule_failed(const struct route_rule *r);
+bool rule_failed(const struct rule *r);
 /* The bit of a tag; 0: nothing has it and nothing requires it. */
 uint64_t catalog_tag_bit(const struct catalog *c, struct str tag);
 /* For "<provider>/<model>" of a provider that serves it: the provider, and its own name of the model (a slice of

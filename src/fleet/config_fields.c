@@ -264,8 +264,9 @@ static const struct schema_field key_fields[] = {
     SCHEMA_TEXT("aws_secret_access_key", struct file_key, aws_secret_access_key, .secret = true,
                 .doc = "Its secret. A signature can be verified only with the secret itself, so this one is no hash: "
                        "take it from the environment or a file."),
-    SCHEMA_LIST("models", struct file_key, models, model_count, &config_model_item, .single = true, .default_doc = "all",
-                .min = "1", .doc = "Models that it may use; `*` at the end stands for any rest (`openai/*`)."),
+    SCHEMA_LIST("models", struct file_key, models, model_count, &config_model_item, .single = true,
+                .default_doc = "all", .min = "1",
+                .doc = "Models that it may use; `*` at the end stands for any rest (`openai/*`)."),
     SCHEMA_TEXT("team", struct file_key, team, .doc = "Whom it belongs to, for conditions: `.key.team`."),
     SCHEMA_LIST("tags", struct file_key, tags, tag_count, &config_tag_item, .single = true,
                 .doc = "Words about it, for conditions: `.key.tags`."),
@@ -396,6 +397,9 @@ static const struct schema_field file_fields[] = {
                "(docs/prices.md): price, limits, abilities, tags. `provider/*` holds for what has no say of its own."),
     SCHEMA_MAP("models", struct config_file, models, model_count, &model_entry, struct file_model, name,
                .pattern = &config_model_name, .doc = "Names that clients ask for, and where each goes."),
+    SCHEMA_LIST("routes", struct config_file, rules, rule_count, &rule_item,
+                .doc = "Rules that send requests to another model than they name. The first that fits wins; a request "
+                       "that none fits goes by the model that it names."),
     SCHEMA_LIST("keys", struct config_file, keys, key_count, &key_item,
                 .doc = "Keys that clients authenticate with. Without any, only loopback addresses are served, unless "
                        "`anonymous`."),

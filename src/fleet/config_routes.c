@@ -70,7 +70,7 @@ static void complain_condition(struct config_run *run, const struct schema_text 
     problems_add(&run->problems, item);
 }
 
-static void set_condition(struct config_run *run, struct catalog *c, struct route_rule *r, const struct schema_text *t)
+static void set_condition(struct config_run *run, struct catalog *c, struct rule *r, const struct schema_text *t)
 {
     struct expr_problem problem = {.line = 1, .column = 1};
 
@@ -96,7 +96,7 @@ static void complain_use(struct config_run *run, const struct catalog *c, const 
 }
 
 /* False if the rule is to be left out, because its model is, or after a problem was added. What such a rule requires is required all the same. */
-static bool set_use(struct config_run *run, struct catalog *c, struct route_rule *r, const struct file_rule *f,
+static bool set_use(struct config_run *run, struct catalog *c, struct rule *r, const struct file_rule *f,
                     const struct map *gone)
 {
     if (!f->use.node)
@@ -145,7 +145,7 @@ static void list_add(struct catalog *c, struct rule_list *list, unsigned index)
     list->indexes[list->count++] = index;
 }
 
-static void set_names(struct config_run *run, struct catalog *c, const struct route_rule *r, const struct file_rule *f)
+static void set_names(struct config_run *run, struct catalog *c, const struct rule *r, const struct file_rule *f)
 {
     if (!f->model_count)
         list_add(c, list_of(c, STR("*")), r->index);
@@ -179,13 +179,13 @@ static void link_lists(struct catalog *c)
 static void add_rule(struct config_run *run, struct catalog *c, const struct file_rule *f, struct map *names,
                      const struct map *gone)
 {
-    struct route_rule *r = &c->rules[c->rule_count];
+    struct rule *r = &c->rules[c->rule_count];
     const struct yaml_node *former = map_put(names, f->name.text, (void *)(uintptr_t)f->name.node);
 
     if (former)
         problems_error(&run->problems, f->name.node, "the same name is already at %.*s:%u:%u", STR_ARG(*former->file),
                        former->line, former->column);
-    *r = (struct route_rule){.name = arena_str(c->arena_, f->name.text), .index = (unsigned)c->rule_count};
+    *r = (struct rule){.name = arena_str(c->arena_, f->name.text), .index = (unsigned)c->rule_count};
     set_condition(run, c, r, &f->when);
     bool kept = set_use(run, c, r, f, gone);
     r->required = config_tag_bits(run, c, f->required, f->required_count);

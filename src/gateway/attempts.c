@@ -154,7 +154,8 @@ static enum fallback fallback_of(const struct exchange *x, enum exclusion why)
     return FALLBACK_ANY;
 }
 
-const struct candidate *choose_first(struct exchange *x)
+/* One of the targets, else of the fallbacks. */
+static const struct candidate *choose_any(struct exchange *x)
 {
     const struct candidate *c = choose_candidate(x);
 
@@ -164,6 +165,19 @@ const struct candidate *choose_first(struct exchange *x)
     while (!c && choose_fallbacks(x, which))
         c = choose_candidate(x);
     return c;
+}
+
+const struct candidate *choose_first(struct exchange *x)
+{
+    struct pool targets = x->pool;
+    const struct candidate *c = choose_any(x);
+
+    if (c)
+        return c;
+    /* Peers that rules keep the request from are no reason to leave out the last that it may go to because it is ill. */
+    x->ill_too = true;
+    x->pool = targets;
+    return choose_any(x);
 }
 
 /* --- sending --- */

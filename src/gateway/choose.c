@@ -62,6 +62,8 @@ static void read_candidate(const void *ctx, size_t i, unsigned needs, struct str
         .excluded = standing, .weight = t->weight, .tier = t->tier, .id = d->id, .slow_start = 1, .headroom = 1};
     if (standing == EXCLUDED_NOT)
         live_read(x->snapshot->deployments[d->index], &x->rules->live, needs, c->now, to);
+    if (x->ill_too && (to->excluded == EXCLUDED_EJECTED || to->excluded == EXCLUDED_PROBING))
+        to->excluded = EXCLUDED_NOT;
     keep_reading(c, i, to);
 }
 

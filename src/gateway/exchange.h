@@ -86,6 +86,7 @@ struct exchange {
     unsigned at_targets;            /* attempts there: not at fallbacks                      */
     unsigned here_made;             /* retries at x->chosen                                  */
     bool pays_retry;                /* from the route's retry budget, not settled yet        */
+    bool ill_too;                   /* nobody else is left: those taken out as ill are chosen from, too */
     bool once;                      /* what was streamed up cannot be sent again             */
     uint64_t input_tokens;          /* estimated                                             */
     uint64_t output_tokens;         /* likewise                                              */
@@ -104,11 +105,11 @@ struct exchange {
     ns_t waited;        /* time that was not ours: for the body, for the provider */
 
     /* conditions, rules and overrides: match.c, rules.c, overrides.c */
-    const struct needs *needs;     /* see needs_of() */
-    const struct route_rule *by_rule; /* that sent it where it goes; NULL: the name of its model did */
-    uint64_t required;             /* bits of tags that a deployment must have */
-    struct str required_unknown;   /* a tag that is required and that no deployment can have; empty: none */
-    struct overrides overrides;    /* what the client decided itself */
+    const struct needs *needs;   /* see needs_of() */
+    const struct rule *by_rule;  /* that sent it where it goes; NULL: the name of its model did */
+    uint64_t required;           /* bits of tags that a deployment must have */
+    struct str required_unknown; /* a tag that is required and that no deployment can have; empty: none */
+    struct overrides overrides;  /* what the client decided itself */
 };
 
 /* --- reply.c: answers of our own --- */
@@ -149,7 +150,7 @@ ns_t overrides_total(const struct exchange *x, ns_t total);
 /* --- match.c --- */
 
 /* The first rule of `routes` that is for this name and whose condition holds; NULL: none. Its memory is the request's. */
-const struct route_rule *match_rule(struct exchange *x, struct str model);
+const struct rule *match_rule(struct exchange *x, struct str model);
 
 /* --- rules.c --- */
 

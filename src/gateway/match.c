@@ -218,7 +218,7 @@ static void find_out(struct input *in, struct exchange *x, unsigned reads)
         in->has_user = json_string_value(in->found->user, x->r->arena, &in->user) == OK;
 }
 
-static bool holds(struct exchange *x, struct input *in, const struct route_rule *r)
+static bool holds(struct exchange *x, struct input *in, const struct rule *r)
 {
     const struct expr_input input = {.root = expr_object(&in->root)};
     bool truth = false;
@@ -230,17 +230,17 @@ static bool holds(struct exchange *x, struct input *in, const struct route_rule 
     if (e == OK)
         return truth;
     metrics_rule(gateway_metrics_mutable(x->gateway), r->name, false);
-    if (route_rule_failed(r))
+    if (rule_failed(r))
         log_warn(x->facts.id, "route %.*s: its condition could not be evaluated, and counts as not met: %s",
                  STR_ARG(r->name), err_detail(e));
     return false;
 }
 
-const struct route_rule *match_rule(struct exchange *x, struct str model)
+const struct rule *match_rule(struct exchange *x, struct str model)
 {
     const struct catalog *c = x->snapshot->catalog;
     const struct rule_list *list = catalog_find_rules(c, model);
-    const struct route_rule *r;
+    const struct rule *r;
 
     if (!list)
         return NULL;

@@ -144,7 +144,7 @@ static err_t not_found(struct exchange *x, struct str name)
 
 err_t resolve(struct exchange *x, struct str name, struct resolved *ret)
 {
-    const struct route_rule *rule = match_rule(x, name);
+    const struct rule *rule = match_rule(x, name);
 
     if (rule && rule->use)
         *ret = (struct resolved){.model = rule->use};
@@ -167,7 +167,7 @@ err_t resolve(struct exchange *x, struct str name, struct resolved *ret)
 
 bool resolve_knows(struct exchange *x, struct str name)
 {
-    const struct route_rule *rule = name.n ? match_rule(x, name) : NULL;
+    const struct rule *rule = name.n ? match_rule(x, name) : NULL;
     struct resolved r;
 
     if (!name.n || (rule && rule->use))

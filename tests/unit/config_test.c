@@ -999,13 +999,13 @@ static bool next_example(const char **at, struct str *ret)
     return true;
 }
 
-TEST(config_examples_in_the_documentation_are_valid)
+static void check_examples(const char *document)
 {
     struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);
     struct str example;
     unsigned count = 0;
 
-    const char *at = read_tree("docs/configuration.md", &text);
+    const char *at = read_tree(document, &text);
     CHECK(at != NULL);
     while (next_example(&at, &example)) {
         struct loaded l CLEANUP(loaded_release);
@@ -1014,6 +1014,23 @@ TEST(config_examples_in_the_documentation_are_valid)
         CHECK_OK(l.err);
     }
     CHECK_GE(count, 3);
+}
+
+TEST(config_examples_in_the_documentation_are_valid)
+{
+    check_examples("docs/configuration.md");
+    check_examples("docs/routing.md");
+}
+
+TEST(config_routing_example_is_valid)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    struct loaded l CLEANUP(loaded_release) = {0};
+
+    CHECK(read_tree("examples/routing-conditions.yaml", &text) != NULL);
+    load(&l, "-", buf_str(&text), &documented);
+    CHECK_STR(buf_str(&l.report), "");
+    CHECK_EQ(l.c->rule_count, 4);
 }
 
 TEST(config_example_of_prices_is_valid)

@@ -155,7 +155,7 @@ TEST(routes_what_a_provider_serves_beyond_its_list_has_one_deployment)
 static struct str rules_for(const struct catalog *c, const char *name, char to[64])
 {
     const struct rule_list *list = catalog_find_rules(c, str_from_c(name));
-    const struct route_rule *r;
+    const struct rule *r;
     size_t n = 0;
 
     for (unsigned from = 0; (r = catalog_next_rule(c, list, from)) != NULL && n < 50; from = r->index + 1) {
