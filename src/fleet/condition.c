@@ -63,6 +63,12 @@ const struct expr_type condition_input_type = {.kinds = EXPR_IS_OBJECT,
                                                .fields = input_fields,
                                                .field_count = CONDITION_FIELDS};
 
+/* Is it one header, named in the condition? */
+static bool is_one_header(struct str path)
+{
+    return str_starts(path, STR(".headers.")) || str_starts(path, STR(".headers[\""));
+}
+
 /* The bit of the field that a path like ".key.tags[]" begins with; all bits of "." itself. */
 static unsigned field_of(struct str path)
 {
@@ -71,9 +77,9 @@ static unsigned field_of(struct str path)
     for (size_t i = 0; i < CONDITION_FIELDS; i++) {
         struct str name = input_fields[i].name;
         if (str_starts(rest, name) && (rest.n == name.n || rest.p[name.n] == '.' || rest.p[name.n] == '['))
-            return 1U << i;
+            return 1U << i | (i == CONDITION_HEADERS && !is_one_header(path) ? CONDITION_ALL_HEADERS : 0);
     }
-    return (1U << CONDITION_FIELDS) - 1;
+    return ((1U << CONDITION_FIELDS) - 1) | CONDITION_ALL_HEADERS;
 }
 
 err_t condition_compile(struct arena *arena, struct str text, struct condition *ret, struct expr_problem *ret_problem)

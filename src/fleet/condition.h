@@ -26,6 +26,9 @@ enum condition_field {
     CONDITION_FIELDS
 };
 
+/* Among the bits of what is read: headers not by their names, but all of them. */
+enum { CONDITION_ALL_HEADERS = 1 << CONDITION_FIELDS };
+
 enum condition_key_field {
     CONDITION_KEY_NAME,     /* string, null: no key                     */
     CONDITION_KEY_TEAM,     /* string, null: none                       */
@@ -41,7 +44,7 @@ extern const struct expr_type condition_input_type;
 /* Immutable; lives as long as the arena that it was compiled in. */
 struct condition {
     const struct expr *expr; /* NULL: always holds                            */
-    unsigned reads;          /* bits 1 << enum condition_field                */
+    unsigned reads;          /* bits 1 << enum condition_field, CONDITION_ALL_HEADERS */
 };
 
 /*

@@ -18,6 +18,7 @@ struct input {
     struct expr_host root, key, key_metadata, headers, tokens, needs;
     const struct exchange *x;
     struct str model;
+    const struct str *header_names; /* in lower case; NULL: no condition reads all */
     const struct needs *found; /* NULL: no condition reads of it */
     struct json_node metadata;
     struct str user;
@@ -89,7 +90,7 @@ static void headers_at(const struct expr_host *host, size_t index, struct str *r
     const struct input *in = INPUT_OF(host, headers);
     const struct http_header *h = &in->x->r->head.headers[index];
 
-    *ret_key = arena_lower(in->x->r->arena, h->name);
+    *ret_key = in->header_names[index];
     *ret_value = expr_string(h->value);
 }
 
@@ -203,11 +204,24 @@ enum {
     OF_BODY = 1 << CONDITION_TOKENS | 1 << CONDITION_NEEDS | 1 << CONDITION_METADATA | 1 << CONDITION_USER,
 };
 
+/* Evaluation takes memory of the same arena, and so must find them there. */
+static const struct str *lower_names(struct exchange *x)
+{
+    const struct http_head *head = &x->r->head;
+    struct str *names = arena_alloc(x->r->arena, (head->count + 1) * sizeof *names);
+
+    for (size_t i = 0; i < head->count; i++)
+        names[i] = arena_lower(x->r->arena, head->headers[i].name);
+    return names;
+}
+
 /* What costs something to find out, as far as `reads` asks for it. */
 static void find_out(struct input *in, struct exchange *x, unsigned reads)
 {
     const struct json_tree *doc;
 
+    if ((reads & CONDITION_ALL_HEADERS) && !in->header_names)
+        in->header_names = lower_names(x);
     if (!(reads & OF_BODY))
         return;
     in->found = needs_of(x);

@@ -5,7 +5,7 @@
 #include "fleet/needs.h"
 #include "unit/test.h"
 
-#define ALL ((1u << CONDITION_FIELDS) - 1)
+#define ALL ((1u << CONDITION_FIELDS) - 1 + CONDITION_ALL_HEADERS)
 
 TEST(condition_needs_are_the_bits_by_their_names)
 {
@@ -36,6 +36,10 @@ TEST(condition_reads_are_the_fields_that_it_looks_at)
     check_reads("any(.tags[]; . == \"eu\")", 1u << CONDITION_TAGS);
     check_reads(".key.metadata.tier == \"gold\"", 1u << CONDITION_KEY);
     check_reads(".headers[\"x-team\"] == \"a\"", 1u << CONDITION_HEADERS);
+    check_reads(".headers.accept == \"a\"", 1u << CONDITION_HEADERS);
+    check_reads("any(.headers[]; . == \"a\")", 1u << CONDITION_HEADERS | CONDITION_ALL_HEADERS);
+    check_reads("(.headers | length) > 9", 1u << CONDITION_HEADERS | CONDITION_ALL_HEADERS);
+    check_reads(".headers[.model] == \"a\"", 1u << CONDITION_HEADERS | CONDITION_ALL_HEADERS | 1u << CONDITION_MODEL);
     check_reads(".metadata | has(\"a\")", 1u << CONDITION_METADATA);
     check_reads("(.user // \"\") | startswith(\"a\")", 1u << CONDITION_USER);
     check_reads("tojson | test(\"x\")", ALL); /* all of it */

@@ -1028,7 +1028,7 @@ TEST(config_routing_example_is_valid)
     struct loaded l CLEANUP(loaded_release) = {0};
 
     CHECK(read_tree("examples/routing-conditions.yaml", &text) != NULL);
-    load(&l, "-", buf_str(&text), &documented);
+    load(&l, "-", str_from_c(text.p), &documented);
     CHECK_STR(buf_str(&l.report), "");
     CHECK_EQ(l.c->rule_count, 4);
 }
