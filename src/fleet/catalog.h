@@ -20,7 +20,6 @@
 #include "llm/dialect.h"
 #include "llm/vendor.h"
 #include "net/guarded_fetch.h"
-#include "policy/hedge.h"
 #include "policy/price.h"
 #include "rt/addr.h"
 

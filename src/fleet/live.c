@@ -14,6 +14,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "fleet/live_homes.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -60,6 +61,7 @@ struct live_route {
     struct spin lock;
     /* under the lock */
     struct retry_budget budget;
+    struct hedge_account hedges;
     unsigned retrying; /* taken from it, not settled yet */
     struct live_deployment **deployments;
     size_t count;
@@ -71,6 +73,7 @@ struct live {
     _Atomic uint64_t seq; /* of the last event */
     struct spin lock;
     struct map deployments, routes; /* by name */
+    struct live_homes *homes;
 };
 
 static void spin_take(struct spin *s)
@@ -88,7 +91,15 @@ static void spin_free(struct spin *s)
 
 struct live *live_new(void)
 {
-    return NEW(struct live);
+    struct live *l = NEW(struct live);
+
+    l->homes = live_homes_new();
+    return l;
+}
+
+struct live_homes *live_homes_of(struct live *l)
+{
+    return l->homes;
 }
 
 void live_free(struct live *l)
@@ -97,6 +108,7 @@ void live_free(struct live *l)
         return;
     map_release(&l->deployments);
     map_release(&l->routes);
+    live_homes_free(l->homes);
     mem_free(l);
 }
 
@@ -367,6 +379,9 @@ void live_end(struct live_attempt *a, struct live_route *route, const struct liv
     outlier_ended(&d->outlier, &rules->outlier, &peers, a->stamp, cause, now);
     if (!a->first && cause == CAUSE_OK)
         fold_whole(d, a, rules, output, now);
+    if (!a->first &&
+        cause == CAUSE_SUPERSEDED) /* it would have taken longer; without it the slow ones vanish from what is known */
+        latency_digest_add(&d->digest, DIGEST_HALF_LIFE, latency_of_base(now - a->sent, a->input_tokens), now);
     if ((a->first || cause == CAUSE_OK) && d->outlier.state == OUTLIER_IN_USE)
         outlier_slow(&d->outlier, &rules->outlier, &peers, latency_read(&d->first, &rules->latency, 0, now), now);
     if (a->first && output > 1 && last > a->first)
@@ -437,6 +452,33 @@ void live_route_settle_retry(struct live_route *r, const struct live_rules *rule
     if (answered)
         retry_budget_return(&r->budget, &rules->budget, now);
     spin_free(&r->lock);
+}
+
+/* --- hedging --- */
+
+void live_route_hedgeable(struct live_route *r, const struct hedge_rules *rules, uint64_t cost)
+{
+    spin_take(&r->lock);
+    hedge_request(&r->hedges, rules, cost);
+    spin_free(&r->lock);
+}
+
+bool live_route_take_hedge(struct live_route *r, const struct hedge_rules *rules, uint64_t cost)
+{
+    spin_take(&r->lock);
+    bool taken = hedge_take(&r->hedges, rules, cost);
+    spin_free(&r->lock);
+    return taken;
+}
+
+ns_t live_hedge_at(struct live_deployment *d, const struct hedge_rules *rules, struct hedge_ask *ask)
+{
+    spin_take(&d->lock);
+    ask->seen = &d->digest;
+    struct hedge_decision decision = hedge_decide(rules, ask);
+    ask->seen = NULL;
+    spin_free(&d->lock);
+    return decision.why == HEDGE_GO ? decision.at : NS_NEVER;
 }
 
 /* --- for people --- */

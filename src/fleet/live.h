@@ -11,12 +11,14 @@
 #ifndef FLEET_LIVE_H
 #define FLEET_LIVE_H
 
+#include "policy/hedge.h"
 #include "policy/latency.h"
 #include "policy/outlier.h"
 #include "policy/retry.h"
 #include "policy/strategy.h"
 
 struct live;
+struct live_homes;
 struct live_deployment;
 struct live_route;
 
@@ -29,6 +31,8 @@ struct live_rules {
 struct live *live_new(void);
 /* Nobody holds a deployment or route of it any more. */
 void live_free(struct live *l);
+/* Where conversations were answered last. */
+struct live_homes *live_homes_of(struct live *l);
 
 /* The state of the deployment, or route, of that name, new if there was none. Counted, from any thread; looks up under a lock: when a configuration is
  * loaded, not while requests wait. */
@@ -74,6 +78,15 @@ enum live_retry live_route_may_retry(struct live_route *r, const struct live_rul
 /* Take a retry's price, if it is there. Each that is taken is settled once: as soon as it is known to be answered, which gives the price back, or at its end. */
 bool live_route_take_retry(struct live_route *r, const struct live_rules *rules, ns_t now) MUST_CHECK;
 void live_route_settle_retry(struct live_route *r, const struct live_rules *rules, bool answered, ns_t now);
+
+/* --- hedging --- */
+
+/* A request of the route that may be hedged came, and is expected to cost so much. */
+void live_route_hedgeable(struct live_route *r, const struct hedge_rules *rules, uint64_t cost);
+/* Take a hedge's price, if it is there. */
+bool live_route_take_hedge(struct live_route *r, const struct hedge_rules *rules, uint64_t cost) MUST_CHECK;
+/* When an attempt that is sent to `d` is late: hedge_decide() by what is known of it. NS_NEVER: it is not to be hedged. Fills ask->seen. */
+ns_t live_hedge_at(struct live_deployment *d, const struct hedge_rules *rules, struct hedge_ask *ask);
 
 /* --- reading --- */
 

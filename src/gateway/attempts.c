@@ -9,6 +9,7 @@
  */
 #include "base/log.h"
 #include "codec/json_tree.h"
+#include "fleet/live_homes.h"
 #include "gateway/exchange.h"
 #include "rt/fiber.h"
 #include "rt/loop.h"
@@ -69,6 +70,24 @@ static void begin_fact(struct exchange *x, struct attempt *a, enum attempt_role 
     };
 }
 
+/* What its tokens cost. A refusal costs nothing; what broke off before it told its tokens costs nobody knows what. */
+static void price_attempt(const struct exchange *x, struct attempt_facts *f)
+{
+    const struct deployment *d = x->chosen->deployment;
+    const struct usage *u = &f->usage;
+    struct price_tokens t = {.input = u->input,
+                             .output = u->output,
+                             .cached_input = u->cached_input,
+                             .cache_write = u->cache_write,
+                             .audio_input = u->audio_input,
+                             .cache_write_1h = u->cache_write_1h,
+                             .reasoning = u->reasoning,
+                             .audio_output = u->audio_output};
+
+    f->is_priced = d && d->price && (u->known || !cause_meaning(f->cause)->may_have_run);
+    f->price = f->is_priced && u->known ? price_of(d->price, &t, PRICE_STANDARD) : 0;
+}
+
 static void end_fact(struct exchange *x, const struct attempt *a)
 {
     struct attempt_facts *f = &x->facts.tried[a->fact];
@@ -84,6 +103,7 @@ static void end_fact(struct exchange *x, const struct attempt *a)
     f->seq_ended = a->live.seq_ended;
     f->reused = a->times.reused;
     f->usage = a->usage;
+    price_attempt(x, f);
 }
 
 static void note_plan(struct exchange *x, const struct attempt *a, const struct plan *plan)
@@ -104,16 +124,19 @@ static bool targets_may_help(enum cause cause)
     return cause != CAUSE_CONTEXT_LENGTH && cause != CAUSE_CONTENT_FILTER;
 }
 
-/* x->chosen is not to be chosen again. */
-static void leave_out(struct exchange *x)
+static void leave_out_deployment(struct exchange *x, const struct deployment *d)
 {
-    const struct deployment *d = x->chosen->deployment;
     size_t at = 0;
 
     while (at < x->tried_count && x->tried[at] != d)
         at++;
     if (d && at == x->tried_count && at < MAX_TRIED)
         x->tried[x->tried_count++] = d;
+}
+
+void leave_out(struct exchange *x)
+{
+    leave_out_deployment(x, x->chosen->deployment);
 }
 
 static const struct candidate *choose_next(struct exchange *x, enum cause cause)
@@ -201,6 +224,15 @@ static void count_in(struct exchange *x, struct attempt *a)
     }
 }
 
+/* The deployment that answered holds the conversation in its cache now. */
+static void remember_home(const struct exchange *x, const struct attempt *a)
+{
+    uint64_t tokens = a->usage.known ? a->usage.input + a->usage.output : x->input_tokens;
+
+    if (x->sticky && a->cause == CAUSE_OK && x->chosen->deployment)
+        live_homes_put(live_homes_of(x->snapshot->live), x->sticky, x->chosen->deployment->id, tokens, rt_now());
+}
+
 static void count_out(struct exchange *x, struct attempt *a)
 {
     uint64_t output = a->usage.known ? a->usage.output : 0;
@@ -230,8 +262,7 @@ static bool has_outside_effects(struct json_node doc)
     return false;
 }
 
-/* May the request be carried out twice without harm? */
-static bool is_repeatable(struct exchange *x)
+bool request_is_repeatable(struct exchange *x)
 {
     const struct json_tree *doc;
 
@@ -308,7 +339,7 @@ static struct plan plan_next(struct exchange *x, struct attempt *a)
     }
     bool falls_back = plan.next && x->pool.fallback != FALLBACK_NONE;
     struct retry_ask ask = {.cause = a->cause,
-                            .repeatable = is_repeatable(x),
+                            .repeatable = request_is_repeatable(x),
                             .here_left = is_still_used(x) && x->at_targets < x->rules->retries.attempts,
                             .elsewhere_left = plan.next != NULL,
                             .budget_left = live_route_may_retry(x->route, &x->rules->live, now) != LIVE_RETRY_NO,
@@ -357,19 +388,60 @@ static void settle_attempt(struct exchange *x, struct attempt *a)
                   cause_meaning(a->cause)->name, a->status, STR_ARG(a->error_text));
 }
 
-/* One attempt, and what comes of it for the client unless another is to follow. */
-static SUSPENDS err_t attempt_once(struct exchange *x, struct plan *plan)
+struct attempt *attempt_begin(struct exchange *x, enum attempt_role role)
 {
-    WITHIN(ns_add(ns_add(x->r->received, x->timeouts.total), LAST_WORDS));
     struct attempt *a = arena_new(x->r->arena, struct attempt);
-    enum attempt_role role = plan->role;
 
     count_in(x, a);
     begin_fact(x, a, role);
     x->attempt = a;
     x->at_targets += x->pool.fallback == FALLBACK_NONE;
-    err_t e = attempt_run(x, a);
-    a->cause = e == OK ? attempt_cause(x, a) : CAUSE_CANCELLED;
+    return a;
+}
+
+/* The attempt that lost against the other one: it is over, and counted like any other. */
+static void settle_loser(struct exchange *x, const struct hedge_result *h)
+{
+    struct attempt *a = h->loser;
+
+    if (!a)
+        return;
+    if (a->cause == CAUSE_SUPERSEDED || a->cause == CAUSE_CANCELLED)
+        a->outcome = ATTEMPT_CANCELLED;
+    count_out(h->loser_x, a);
+    settle_attempt(h->loser_x, a);
+    http_call_close(a->call);
+    if (h->loser_x != x)
+        leave_out_deployment(x, h->loser_x->chosen->deployment);
+}
+
+/* Run the attempt `a`, and another one beside it if it is late. *ret_x, *ret: the one that counts. */
+static SUSPENDS err_t run_attempt(struct exchange *x, struct attempt *a, struct exchange **ret_x, struct attempt **ret)
+{
+    struct hedge_result h;
+
+    *ret_x = x;
+    *ret = a;
+    if (!hedge_applies(x)) {
+        err_t e = attempt_run(x, a);
+        a->cause = e == OK ? attempt_cause(x, a) : CAUSE_CANCELLED;
+        return e;
+    }
+    err_t e = hedge_run(x, a, &h);
+    settle_loser(h.x, &h);
+    *ret_x = h.x;
+    *ret = h.a;
+    return e;
+}
+
+/* One attempt, and what comes of it for the client unless another is to follow. */
+static SUSPENDS err_t attempt_once(struct exchange *of, struct plan *plan)
+{
+    WITHIN(ns_add(ns_add(of->r->received, of->timeouts.total), LAST_WORDS));
+    struct attempt *a = attempt_begin(of, plan->role);
+    struct exchange *x;
+    err_t e = run_attempt(of, a, &x, &a);
+
     settle_retry(x, a->cause == CAUSE_OK);
     *plan = (struct plan){.decision = {.verb = RETRY_STOP}};
     if (e == OK && a->cause != CAUSE_OK) {
@@ -387,9 +459,12 @@ static SUSPENDS err_t attempt_once(struct exchange *x, struct plan *plan)
     x->facts.usage = a->usage;
     note_plan(x, a, plan);
     count_out(x, a);
+    remember_home(x, a);
     settle_attempt(x, a);
     http_call_close(a->call);
     x->attempt = NULL;
+    if (x != of) /* a hedge has taken the request over */
+        *of = *x;
     return e;
 }
 
@@ -439,6 +514,8 @@ err_t attempts(struct exchange *x)
     struct plan plan = {.role = ROLE_FIRST};
 
     live_route_request(x->route, &x->rules->live, rt_now());
+    if (x->rules->hedge.requests)
+        live_route_hedgeable(x->route, &x->rules->hedge, expected_cost(x, x->chosen->deployment));
     do {
         if (is_to_be_estimated(x))
             return estimate(x);

@@ -5,10 +5,14 @@
  * that a decision can be explained, and made again from the record alone. What can never change for this request (it was tried there, it cannot be
  * asked there) is looked at before what does.
  */
+#include "fleet/live_homes.h"
 #include "gateway/exchange.h"
 #include "rt/loop.h"
 
 enum { DECISIONS_FIRST = 1, DECISIONS_MAX = 16 };
+
+/* What has no price in the book is dearer than all that has one: a million dollars. */
+#define COST_UNKNOWN ((uint64_t)1000000 * 1000000000)
 
 /* A choice that is being made. */
 struct choosing {
@@ -60,6 +64,8 @@ static void read_candidate(const void *ctx, size_t i, unsigned needs, struct str
 
     *to = (struct strategy_candidate){
         .excluded = standing, .weight = t->weight, .tier = t->tier, .id = d->id, .slow_start = 1, .headroom = 1};
+    if (needs & NEEDS_COST)
+        to->cost = d->price ? expected_cost(x, d) : COST_UNKNOWN;
     if (standing == EXCLUDED_NOT)
         live_read(x->snapshot->deployments[d->index], &x->rules->live, needs, c->now, to);
     if (x->ill_too && (to->excluded == EXCLUDED_EJECTED || to->excluded == EXCLUDED_PROBING))
@@ -168,6 +174,13 @@ static void note_decision(struct choosing *c, const struct strategy_ask *ask, co
 
 /* --- choosing --- */
 
+uint64_t expected_cost(const struct exchange *x, const struct deployment *d)
+{
+    struct price_tokens tokens = {.input = x->input_tokens, .output = x->output_tokens};
+
+    return d && d->price ? price_of(d->price, &tokens, PRICE_STANDARD) : 0;
+}
+
 static const struct candidate *candidate_of(struct exchange *x, const struct target *t)
 {
     struct candidate *c = arena_new(x->r->arena, struct candidate);
@@ -176,6 +189,20 @@ static const struct candidate *candidate_of(struct exchange *x, const struct tar
     *c = (struct candidate){
         .provider = d->provider, .deployment = d, .model = d->model, .name = d->name, .label = d->label};
     return c;
+}
+
+/* The place in the pool of the deployment that answered the conversation last, and what it holds of it. */
+static void find_home(const struct exchange *x, ns_t now, struct strategy_ask *ask)
+{
+    uint64_t id;
+
+    if (!x->sticky || !live_homes_get(live_homes_of(x->snapshot->live), x->sticky, now, &id, &ask->home_cached))
+        return;
+    for (size_t i = 0; i < x->pool.count && !ask->has_home; i++)
+        if (live_homes_is(id, x->pool.targets[i].deployment->id)) {
+            ask->home = i;
+            ask->has_home = true;
+        }
 }
 
 const struct candidate *choose_candidate(struct exchange *x)
@@ -195,6 +222,7 @@ const struct candidate *choose_candidate(struct exchange *x)
                                .has_sticky = x->sticky != 0,
                                .sticky = x->sticky,
                                .ns_per_nanodollar = x->rules->ns_per_nanodollar};
+    find_home(x, c.now, &ask);
     struct strategy_decision d = strategy_choose(x->pool.strategy, &ask);
     note_decision(&c, &ask, &d, seq);
     return d.chosen == STRATEGY_NONE ? NULL : candidate_of(x, &x->pool.targets[d.chosen]);

@@ -187,7 +187,36 @@ bool choose_fallbacks(struct exchange *x, enum fallback which);
 /* Why none of x->pool could be chosen: the reason of most. */
 enum exclusion choose_reason(const struct exchange *x);
 
+/* What the request will cost there, by the price book and our estimate of its tokens, in nano-US-dollars; 0: not known. `d` may be NULL. */
+uint64_t expected_cost(const struct exchange *x, const struct deployment *d);
+
+/* --- hedge.c --- */
+
+/* What two attempts came to: the one that counts, and, if there was a second, the other, which the caller closes. */
+struct hedge_result {
+    struct exchange *x;
+    struct attempt *a;
+    struct exchange *loser_x;
+    struct attempt *loser;
+};
+/* May x's first attempt be hedged? */
+bool hedge_applies(const struct exchange *x);
+/* Run `a`, which was begun at x->chosen, and a second one if it is late. Each has its cause when this returns. E_CANCELLED. */
+err_t hedge_run(struct exchange *x, struct attempt *a, struct hedge_result *ret) SUSPENDS MUST_CHECK;
+
+/* --- conversation.c --- */
+
+/* A hash of what the route keeps together: the conversation, the user, or what a header names; 0: nothing of it is there. */
+uint64_t conversation_of(const struct exchange *x);
+
 /* --- attempts.c --- */
+
+/* Begin an attempt at x->chosen, or, if that was taken out a moment ago, at another one: count it in and open its record. It ends with attempts(). */
+struct attempt *attempt_begin(struct exchange *x, enum attempt_role role);
+/* x->chosen is not to be chosen again. */
+void leave_out(struct exchange *x);
+/* May the request be carried out twice without harm? */
+bool request_is_repeatable(struct exchange *x);
 
 /* The first candidate of x->pool, or of the fallbacks if none of it may be used; NULL: none at all. */
 const struct candidate *choose_first(struct exchange *x);

@@ -19,7 +19,7 @@ struct input {
     const struct exchange *x;
     struct str model;
     const struct str *header_names; /* in lower case; NULL: no condition reads all */
-    const struct needs *found; /* NULL: no condition reads of it */
+    const struct needs *found;      /* NULL: no condition reads of it */
     struct json_node metadata;
     struct str user;
     bool has_user;

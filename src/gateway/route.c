@@ -91,6 +91,8 @@ static err_t route_configured(struct exchange *x, const struct model *m)
     TRY(resolve_overrides(x, &m));
     x->model = m;
     x->pool = (struct pool){.targets = m->targets, .count = m->target_count, .strategy = m->rules.strategy};
+    if (!x->sticky && m->rules.strategy == &strategy_sticky)
+        x->sticky = conversation_of(x);
     x->chosen = choose_first(x);
     return x->chosen ? OK : refuse_model(x, m);
 }

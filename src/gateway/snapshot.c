@@ -105,7 +105,7 @@ static void set_live(struct snapshot *s, struct live *live)
     const struct catalog *c = s->catalog;
 
     s->own_live = live ? NULL : live_new();
-    live = live ? live : s->own_live;
+    s->live = live = live ? live : s->own_live;
     for (size_t i = 0; i < c->deployment_count; i++)
         s->deployments[i] = live_deployment_ref(live, c->deployments[i].name);
     for (size_t i = 0; i < c->model_count; i++) {

@@ -21,7 +21,7 @@ struct snapshot {
     unsigned refs_; /* private, atomic */
     struct catalog *catalog;
     struct snapshot_provider *providers;
-    struct live *own_live;                /* if none was given                                             */
+    struct live *live, *own_live;         /* that it was made with; if none was given, its own             */
     struct live_deployment **deployments; /* how each fares, in the order of catalog.deployments; counted  */
     struct live_route *
         *routes; /* of catalog.models, and behind them of each provider's names that are no model of ours */

@@ -118,8 +118,8 @@ struct strategy {
 
 extern const struct strategy *const strategy_catalog[];
 extern const size_t strategy_catalog_count;
-/* Those that others fall back on: a draw by weight, and one tier after the other. */
-extern const struct strategy strategy_weighted, strategy_priority;
+/* Those that others fall back on: a draw by weight, and one tier after the other; and the one that must be told what stays together. */
+extern const struct strategy strategy_weighted, strategy_priority, strategy_sticky;
 
 /* The strategy of that name; NULL if there is none. */
 const struct strategy *strategy_find(struct str name) PURE;
