@@ -92,9 +92,10 @@ struct deployment {
     struct str name;  /* "openai/gpt-4o" */
     struct str model; /* the provider's name for it: "gpt-4o" */
     const struct provider *provider;
-    unsigned index;                             /* position in catalog.deployments */
-    uint64_t id;                                /* of its name; the same in every configuration */
-    const struct price *price;                  /* NULL: not known                                 */
+    unsigned index;            /* position in catalog.deployments */
+    uint64_t id;               /* of its name; the same in every configuration */
+    const struct price *price; /* NULL: not known                                 */
+    uint32_t book_permille; /* of a star without a price: the share of the book's that its models cost; 0: all of it */
     struct str price_as_of, price_source;       /* "2026-01-31" and a URL; both empty: configured   */
     uint64_t context_tokens, max_output_tokens; /* input and output together, output; 0: not known */
     uint32_t lacks;                             /* NEED_ bits that it is known not to have         */

@@ -262,6 +262,8 @@ static void set_price(struct catalog *c, struct deployment *d, const struct file
         d->price = make_price(c, &f->price, book);
         from_book = book && !is_written(f->price.rates.node, "input") && !is_written(f->price.rates.node, "request");
     }
+    if (!d->price && f && f->price.times > 0)
+        d->book_permille = (uint32_t)lround(f->price.times * MILLE);
     if (from_book) {
         d->price_as_of = book->as_of;
         d->price_source = book->source;

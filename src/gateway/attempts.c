@@ -70,24 +70,6 @@ static void begin_fact(struct exchange *x, struct attempt *a, enum attempt_role 
     };
 }
 
-/* What its tokens cost. A refusal costs nothing; what broke off before it told its tokens costs nobody knows what. */
-static void price_attempt(const struct exchange *x, struct attempt_facts *f)
-{
-    const struct deployment *d = x->chosen->deployment;
-    const struct usage *u = &f->usage;
-    struct price_tokens t = {.input = u->input,
-                             .output = u->output,
-                             .cached_input = u->cached_input,
-                             .cache_write = u->cache_write,
-                             .audio_input = u->audio_input,
-                             .cache_write_1h = u->cache_write_1h,
-                             .reasoning = u->reasoning,
-                             .audio_output = u->audio_output};
-
-    f->is_priced = d && d->price && (u->known || !cause_meaning(f->cause)->may_have_run);
-    f->price = f->is_priced && u->known ? price_of(d->price, &t, PRICE_STANDARD) : 0;
-}
-
 static void end_fact(struct exchange *x, const struct attempt *a)
 {
     struct attempt_facts *f = &x->facts.tried[a->fact];
@@ -103,7 +85,7 @@ static void end_fact(struct exchange *x, const struct attempt *a)
     f->seq_ended = a->live.seq_ended;
     f->reused = a->times.reused;
     f->usage = a->usage;
-    price_attempt(x, f);
+    price_attempt(x, a, f);
 }
 
 static void note_plan(struct exchange *x, const struct attempt *a, const struct plan *plan)
@@ -515,7 +497,7 @@ err_t attempts(struct exchange *x)
 
     live_route_request(x->route, &x->rules->live, rt_now());
     if (x->rules->hedge.requests)
-        live_route_hedgeable(x->route, &x->rules->hedge, expected_cost(x, x->chosen->deployment));
+        live_route_hedgeable(x->route, &x->rules->hedge, hedge_cost(x, x->chosen));
     do {
         if (is_to_be_estimated(x))
             return estimate(x);

@@ -11,9 +11,6 @@
 
 enum { DECISIONS_FIRST = 1, DECISIONS_MAX = 16 };
 
-/* What has no price in the book is dearer than all that has one: a million dollars. */
-#define COST_UNKNOWN ((uint64_t)1000000 * 1000000000)
-
 /* A choice that is being made. */
 struct choosing {
     struct exchange *x;
@@ -64,8 +61,8 @@ static void read_candidate(const void *ctx, size_t i, unsigned needs, struct str
 
     *to = (struct strategy_candidate){
         .excluded = standing, .weight = t->weight, .tier = t->tier, .id = d->id, .slow_start = 1, .headroom = 1};
-    if (needs & NEEDS_COST)
-        to->cost = d->price ? expected_cost(x, d) : COST_UNKNOWN;
+    if (standing == EXCLUDED_NOT && needs & NEEDS_COST)
+        to->cost = expected_cost(x, d, d->model);
     if (standing == EXCLUDED_NOT)
         live_read(x->snapshot->deployments[d->index], &x->rules->live, needs, c->now, to);
     if (x->ill_too && (to->excluded == EXCLUDED_EJECTED || to->excluded == EXCLUDED_PROBING))
@@ -173,13 +170,6 @@ static void note_decision(struct choosing *c, const struct strategy_ask *ask, co
 }
 
 /* --- choosing --- */
-
-uint64_t expected_cost(const struct exchange *x, const struct deployment *d)
-{
-    struct price_tokens tokens = {.input = x->input_tokens, .output = x->output_tokens};
-
-    return d && d->price ? price_of(d->price, &tokens, PRICE_STANDARD) : 0;
-}
 
 static const struct candidate *candidate_of(struct exchange *x, const struct target *t)
 {

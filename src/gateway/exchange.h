@@ -187,9 +187,6 @@ bool choose_fallbacks(struct exchange *x, enum fallback which);
 /* Why none of x->pool could be chosen: the reason of most. */
 enum exclusion choose_reason(const struct exchange *x);
 
-/* What the request will cost there, by the price book and our estimate of its tokens, in nano-US-dollars; 0: not known. `d` may be NULL. */
-uint64_t expected_cost(const struct exchange *x, const struct deployment *d);
-
 /* --- hedge.c --- */
 
 /* What two attempts came to: the one that counts, and, if there was a second, the other, which the caller closes. */
@@ -199,6 +196,8 @@ struct hedge_result {
     struct exchange *loser_x;
     struct attempt *loser;
 };
+/* What an attempt at `c` is expected to take from the money for hedges. */
+uint64_t hedge_cost(const struct exchange *x, const struct candidate *c);
 /* May x's first attempt be hedged? */
 bool hedge_applies(const struct exchange *x);
 /* Run `a`, which was begun at x->chosen, and a second one if it is late. Each has its cause when this returns. E_CANCELLED. */
@@ -208,6 +207,13 @@ err_t hedge_run(struct exchange *x, struct attempt *a, struct hedge_result *ret)
 
 /* A hash of what the route keeps together: the conversation, the user, or what a header names; 0: nothing of it is there. */
 uint64_t conversation_of(const struct exchange *x);
+
+/* --- pricing.c --- */
+
+/* Nano-US-dollars that the request is expected to cost as the model `model` at `d`; UINT64_MAX: its price is not known. */
+uint64_t expected_cost(const struct exchange *x, const struct deployment *d, struct str model);
+/* Tell the attempt's facts, and add to the request's, what it has cost. Once for each, when its usage and cause are known. */
+void price_attempt(struct exchange *x, const struct attempt *a, struct attempt_facts *f);
 
 /* --- attempts.c --- */
 

@@ -43,6 +43,14 @@ bool hedge_applies(const struct exchange *x)
            x->chosen->deployment && shows_first_token(x);
 }
 
+/* What is not known does not count against the money set aside: the share of requests bounds it. */
+uint64_t hedge_cost(const struct exchange *x, const struct candidate *c)
+{
+    uint64_t cost = c->deployment ? expected_cost(x, c->deployment, c->model) : UINT64_MAX;
+
+    return cost == UINT64_MAX ? 0 : cost;
+}
+
 /* When the attempt that is about to be sent will be late; NS_NEVER: it is not to be hedged. */
 static ns_t late_at(struct exchange *x)
 {
@@ -62,7 +70,7 @@ static struct exchange *second_exchange(struct exchange *x, struct attempt **ret
 
     leave_out(x);
     const struct candidate *other = x->pool.fallback == FALLBACK_NONE ? choose_candidate(x) : NULL;
-    if (!other || !live_route_take_hedge(x->route, &x->rules->hedge, expected_cost(x, other->deployment)))
+    if (!other || !live_route_take_hedge(x->route, &x->rules->hedge, hedge_cost(x, other)))
         return NULL;
     *y = *x;
     y->chosen = other;

@@ -441,11 +441,6 @@ static void settle(struct exchange *x, err_t e)
         f->provider = x->chosen->provider->name;
     }
     f->revision = x->snapshot->catalog->revision;
-    f->is_priced = f->tried_count > 0;
-    for (size_t i = 0; i < f->tried_count; i++) {
-        f->price += f->tried[i].price;
-        f->is_priced = f->is_priced && f->tried[i].is_priced;
-    }
     note_translation(x);
 }
 

@@ -6,13 +6,14 @@
  */
 #include "llm/openai_body.h"
 
-enum { WATCH_MODEL, WATCH_STREAM, WATCH_OPTIONS, WATCH_CHOICE };
+enum { WATCH_MODEL, WATCH_STREAM, WATCH_OPTIONS, WATCH_CHOICE, WATCH_TIER };
 
 static const struct str request_watch[] = {
     [WATCH_MODEL] = STR_INIT("model"),
     [WATCH_STREAM] = STR_INIT("stream"),
     [WATCH_OPTIONS] = STR_INIT("stream_options"),
     [WATCH_CHOICE] = STR_INIT("tool_choice"),
+    [WATCH_TIER] = STR_INIT("service_tier"),
 };
 
 static const struct str answer_watch[] = {STR_INIT("usage")};
@@ -64,6 +65,10 @@ static err_t take_member(const struct json_member *m, struct arena *arena, struc
         q->choice_is_any = str_eq(m->value, STR("\"any\""));
         q->choice_at = *m;
         return OK;
+    case WATCH_TIER: /* its words need no escapes */
+        q->service_tier = m->kind == JSON_STRING ? json_span_str(q->doc, m->at) : STR_NONE;
+        q->service_tier = str_slice(q->service_tier, 1, q->service_tier.n - 1);
+        return OK;
     default:
         return take_options(m, q->doc, q);
     }
@@ -82,7 +87,8 @@ err_t openai_request_read(struct str doc, struct arena *arena, struct openai_req
     json_scan_init(&scan, request_watch, ARRAY_LEN(request_watch), 0, JSON_LONE_SURROGATES | JSON_WATCHED_ONLY);
     while ((r = json_scan_next(&scan, &in, &m)) == JSON_MEMBER) {
         *ret_param = request_watch[m.watch];
-        if (seen[m.watch] && m.watch != WATCH_CHOICE) /* which decides nothing: the provider's business */
+        if (seen[m.watch] && m.watch != WATCH_CHOICE &&
+            m.watch != WATCH_TIER) /* which decide nothing: the provider's business */
             return fail(E_PARSE, "'%.*s' is given twice", STR_ARG(request_watch[m.watch]));
         seen[m.watch] = true;
         TRY(take_member(&m, arena, &q));

@@ -20,6 +20,7 @@ struct openai_request {
     bool has_options;
     struct str options;           /* its text                                               */
     struct json_member choice_at; /* "tool_choice", if choice_is_any              */
+    struct str service_tier;      /* that the client asks for, if it is a plain word        */
     bool choice_is_any;           /* it is "any", Mistral's word for "required"   */
 };
 

@@ -223,6 +223,19 @@ TEST(deployments_of_a_star_hold_for_what_has_no_say_of_its_own)
     CHECK(deployment(&l, "o/*") != NULL);
 }
 
+TEST(deployments_of_a_star_tell_what_share_of_the_book_is_billed)
+{
+    LOADED(l, "providers: {o: {api_key: k, serves: \"*\"}, q: {api_key: k, serves: \"*\"}}\n"
+              "deployments: {o/*: {price: {times: 0.85}}, q/*: {price: {times: 2, input: 1}}}\n");
+
+    CHECK_STR(buf_str(&l.report), "");
+    CHECK(l.c && l.c->providers[0].any && l.c->providers[1].any);
+    CHECK(!l.c->providers[0].any->price);
+    CHECK_EQ(l.c->providers[0].any->book_permille, 850);
+    CHECK_EQ(cost(l.c->providers[1].any, 1000000, 0), 200 * CENTS);
+    CHECK_EQ(l.c->providers[1].any->book_permille, 0);
+}
+
 TEST(deployments_abilities_correct_the_book)
 {
     LOADED(l, OPENAI MODEL "deployments: {o/gpt-5.4: {abilities: {with: [audio], without: [vision, stream]}}}\n");

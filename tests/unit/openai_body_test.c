@@ -50,6 +50,29 @@ TEST(only_the_model_changes_and_every_other_byte_stays)
                   "{\"model\":\"a\\\"b\",\"seed\":12345678901234567890}");
 }
 
+TEST(the_service_tier_is_read_where_it_is_a_word)
+{
+    static const struct {
+        const char *doc;
+        struct str tier;
+    } rows[] = {
+        {"{\"model\":\"m\",\"service_tier\": \"flex\"}", STR_INIT("flex")},
+        {"{\"service_tier\":\"priority\",\"model\":\"m\",\"x\":{\"service_tier\":\"flex\"}}", STR_INIT("priority")},
+        {"{\"model\":\"m\",\"service_tier\":\"\"}", STR_INIT("")},
+        {"{\"model\":\"m\",\"service_tier\":null}", STR_INIT("")},
+        {"{\"model\":\"m\",\"service_tier\":{\"flex\":1}}", STR_INIT("")},
+        {"{\"model\":\"m\"}", STR_INIT("")}};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct arena arena CLEANUP(arena_release);
+        struct openai_request q;
+        struct str param;
+        arena_init(&arena, 1 << 20);
+        CHECK_OK(openai_request_read(str_from_c(rows[i].doc), &arena, &q, &param));
+        CHECK(str_eq(q.service_tier, rows[i].tier));
+    }
+}
+
 TEST(an_equal_name_leaves_the_body_alone)
 {
     check_rewrite("{\"model\":\"m\" }", "m", false, "{\"model\":\"m\" }");

@@ -1,0 +1,82 @@
+/*
+ * pricing.c - what an attempt has cost, and what a request is expected to cost at a deployment.
+ *
+ * Prices are the deployment's (fleet/config_deployments.c); of a deployment that stands for all models of its provider they are the book's, by
+ * the model that is meant. What cannot be known is said to be so: it is never taken for free.
+ *
+ * Does not: know which service tier a provider has really given; what was asked for is what is priced.
+ */
+#include "fleet/model_book.h"
+#include "gateway/exchange.h"
+
+enum {
+    BYTES_PER_TOKEN = 4, /* of a request's body, as long as nobody has estimated better */
+    OUTPUT_GUESS = 256,  /* tokens of an answer of which nothing is known               */
+    MILLE = 1000,
+};
+
+static bool is_star(const struct deployment *d)
+{
+    return str_eq(d->model, STR("*"));
+}
+
+/* NULL: not known. */
+static const struct price *price_at(const struct deployment *d, struct str model)
+{
+    if (!d || d->price || !is_star(d))
+        return d ? d->price : NULL;
+    const struct model_facts *facts = model_book_find(d->provider->vendor, model);
+    return facts ? facts->price : NULL;
+}
+
+static enum price_service service_of(const struct exchange *x)
+{
+    if (str_eq(x->request.service_tier, STR("flex")))
+        return PRICE_FLEX;
+    return str_eq(x->request.service_tier, STR("priority")) ? PRICE_PRIORITY : PRICE_STANDARD;
+}
+
+static uint64_t cost_of(const struct exchange *x, const struct deployment *d, const struct price *price,
+                        const struct price_tokens *tokens)
+{
+    uint64_t cost = price_of(price, tokens, service_of(x));
+
+    if (d->price || !d->book_permille || cost > UINT64_MAX / d->book_permille)
+        return cost;
+    return (cost * d->book_permille + MILLE - 1) / MILLE;
+}
+
+uint64_t expected_cost(const struct exchange *x, const struct deployment *d, struct str model)
+{
+    const struct price *price = price_at(d, model);
+    struct price_tokens tokens = {.input = x->input_tokens ? x->input_tokens : x->request.doc.n / BYTES_PER_TOKEN,
+                                  .output = x->output_tokens ? x->output_tokens : OUTPUT_GUESS};
+
+    return price ? cost_of(x, d, price, &tokens) : UINT64_MAX;
+}
+
+void price_attempt(struct exchange *x, const struct attempt *a, struct attempt_facts *f)
+{
+    const struct deployment *d = x->chosen->deployment;
+    const struct price *price = price_at(d, x->chosen->model);
+    const struct usage *u = &a->usage;
+    struct price_tokens tokens = {.input = u->input,
+                                  .output = u->output,
+                                  .cached_input = u->cached_input,
+                                  .cache_write = u->cache_write,
+                                  .cache_write_1h = u->cache_write_1h,
+                                  .audio_input = u->audio_input,
+                                  .reasoning = u->reasoning,
+                                  .audio_output = u->audio_output};
+    bool is_first = x->facts.tried_count <= 1;
+
+    f->price = 0;
+    if (!u->known && !cause_meaning(a->cause)->may_have_run)
+        f->is_priced = true; /* nothing was done, so nothing is billed */
+    else
+        f->is_priced = price && (u->known || price->step_count == 0);
+    if (u->known && f->is_priced)
+        f->price = cost_of(x, d, price, &tokens);
+    x->facts.price += f->price;
+    x->facts.is_priced = f->is_priced && (is_first || x->facts.is_priced);
+}
