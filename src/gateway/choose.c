@@ -25,7 +25,7 @@ struct choosing {
 static bool is_tried(const struct exchange *x, const struct deployment *d)
 {
     for (size_t i = 0; i < x->tried_count; i++)
-        if (x->tried[i] == d)
+        if (x->tried[i]->index == d->index && str_eq(x->tried[i]->name, d->name))
             return true;
     return false;
 }

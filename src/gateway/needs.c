@@ -62,6 +62,13 @@ static void look_at_text(struct str value, struct needs *n)
     }
 }
 
+/* A completion's prompt, or several of them. */
+static void look_at_prompt(struct str value, struct needs *n)
+{
+    n->several = json_kind_of(value) == JSON_ARRAY;
+    look_at_text(value, n);
+}
+
 /* ---- settings ---- */
 
 static bool is_something(struct str value)
@@ -222,7 +229,7 @@ static const struct look members[] = {{STR_INIT("messages"), look_at_text},
                                       {STR_INIT("system"), look_at_text},
                                       {STR_INIT("contents"), look_at_text},
                                       {STR_INIT("instructions"), look_at_text},
-                                      {STR_INIT("prompt"), look_at_text},
+                                      {STR_INIT("prompt"), look_at_prompt},
                                       {STR_INIT("inputs"), look_at_text},
                                       {STR_INIT("message"), look_at_text},
                                       {STR_INIT("chat_history"), look_at_text},
@@ -323,10 +330,12 @@ const struct needs *needs_of(struct exchange *x)
     needs_look(x->request.doc, n);
     if (is_chat && n->maybe_media)
         read_in_full(x, n);
-    if (!is_chat)
-        n->bits = 0; /* abilities are those of chat */
-    else if (x->stream)
+    if (is_chat && x->stream)
         n->bits |= NEED_STREAM;
+    if (!is_chat) { /* abilities are those of chat */
+        n->bits = 0;
+        n->several = true;
+    }
     x->needs = n;
     return n;
 }

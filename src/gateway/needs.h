@@ -16,6 +16,7 @@ struct exchange;
 struct needs {
     uint32_t bits;       /* NEED_…                                                                                  */
     bool maybe_media;    /* of a first look only: something in it may be a picture, sound or a file                 */
+    bool several;        /* prompts or texts that are answered each for itself: `input` is of all of them */
     uint64_t input;      /* tokens, estimated (llm/estimate.h)                                                      */
     uint64_t output;     /* most tokens that the client wants; 0: it did not say                                     */
     struct str metadata; /* JSON text of the body's member "metadata"; empty: it is no object, or there is none     */

@@ -49,7 +49,7 @@ static uint64_t input_at_least(const struct needs *n)
 
 static bool is_too_long(const struct needs *n, uint64_t context)
 {
-    return context && (n->output > context || input_at_least(n) > context - n->output);
+    return context && !n->several && (n->output > context || input_at_least(n) > context - n->output);
 }
 
 enum exclusion candidate_rules(const struct exchange *x, const struct deployment *d)

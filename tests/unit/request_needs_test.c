@@ -108,6 +108,19 @@ TEST(needs_tokens_are_those_of_strings_and_tools_with_a_frame_per_turn)
     CHECK_EQ(n.input, estimate_text(tools));
 }
 
+TEST(needs_several_prompts_are_told_from_one)
+{
+    struct needs n;
+
+    needs_look(STR("{\"prompt\":[\"12345678\",\"12345678\"]}"), &n);
+    CHECK(n.several);
+    CHECK_EQ(n.input, 4);
+    needs_look(STR("{\"prompt\":\"12345678\"}"), &n);
+    CHECK(!n.several);
+    needs_look(STR("{\"messages\":[{\"content\":\"12345678\"}]}"), &n);
+    CHECK(!n.several);
+}
+
 TEST(needs_the_smallest_limit_of_the_answer_counts)
 {
     struct needs n;
@@ -198,6 +211,7 @@ TEST(rules_only_what_is_clearly_too_long_is_left_out)
     CHECK_EQ(judge((struct needs){.input = 900, .output = 401}, 0, deployment(0, 1000, 0)), EXCLUDED_CAPABILITY);
     CHECK_EQ(judge((struct needs){.output = 1001}, 0, deployment(0, 1000, 0)), EXCLUDED_CAPABILITY);
     CHECK_EQ(judge((struct needs){.input = UINT64_MAX}, 0, deployment(0, 0, 0)), EXCLUDED_NOT); /* not known */
+    CHECK_EQ(judge((struct needs){.input = 9000, .several = true}, 0, deployment(0, 1000, 0)), EXCLUDED_NOT);
 }
 
 TEST(rules_data_go_only_where_every_required_tag_is)
