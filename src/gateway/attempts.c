@@ -11,6 +11,7 @@
 #include "codec/json_tree.h"
 #include "fleet/live_homes.h"
 #include "gateway/exchange.h"
+#include "gateway/needs.h"
 #include "rt/fiber.h"
 #include "rt/loop.h"
 
@@ -177,6 +178,11 @@ const struct candidate *choose_first(struct exchange *x)
     struct pool targets = x->pool;
     const struct candidate *c = choose_any(x);
 
+    if (!c && (x->needs->bits & NEEDS_TO_FORGO)) {
+        x->forgone = NEEDS_TO_FORGO;
+        x->pool = targets;
+        c = choose_any(x);
+    }
     if (c)
         return c;
     /* Peers that rules keep the request from are no reason to leave out the last that it may go to because it is ill. */

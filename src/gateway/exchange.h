@@ -109,6 +109,7 @@ struct exchange {
     const struct rule *by_rule;  /* that sent it where it goes; NULL: the name of its model did */
     uint64_t required;           /* bits of tags that a deployment must have */
     struct str required_unknown; /* a tag that is required and that no deployment can have; empty: none */
+    uint32_t forgone;            /* of what it needs: nobody has it, so it is no reason to leave anybody out */
     struct overrides overrides;  /* what the client decided itself */
 };
 

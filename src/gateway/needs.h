@@ -13,6 +13,10 @@
 
 struct exchange;
 
+/* What a request can be served without, if nobody has it: a schema is asked for in another way where requests are translated, and thinking is left
+ * out and reported (llm/emulate.h, llm/loss.h). */
+enum { NEEDS_TO_FORGO = NEED_JSON | NEED_REASONING };
+
 struct needs {
     uint32_t bits;       /* NEED_…                                                                                  */
     bool maybe_media;    /* of a first look only: something in it may be a picture, sound or a file                 */

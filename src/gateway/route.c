@@ -5,6 +5,7 @@
  * choose.c's to say; here the client gets its words.
  */
 #include "base/utf8.h"
+#include "gateway/needs.h"
 #include "gateway/resolve.h"
 #include "rt/loop.h"
 
@@ -116,6 +117,7 @@ static err_t route_served(struct exchange *x, const struct deployment *d)
     const struct model *m = NULL;
 
     x->facts.model_label = d->label;
+    x->forgone = NEEDS_TO_FORGO; /* the client chose it */
     TRY(resolve_overrides(x, &m));
     x->model = m;
     use_only(x, d->provider,

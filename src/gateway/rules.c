@@ -52,11 +52,17 @@ static bool is_too_long(const struct needs *n, uint64_t context)
     return context && !n->several && (n->output > context || input_at_least(n) > context - n->output);
 }
 
+/* What the request needs and d is known to lack. */
+static uint32_t lacking(const struct exchange *x, const struct deployment *d)
+{
+    return x->needs->bits & d->lacks & ~x->forgone;
+}
+
 enum exclusion candidate_rules(const struct exchange *x, const struct deployment *d)
 {
     if (x->required_unknown.n || (x->required & ~d->tag_bits))
         return EXCLUDED_DATA;
-    if ((x->needs->bits & d->lacks) || is_too_long(x->needs, d->context_tokens))
+    if (lacking(x, d) || is_too_long(x->needs, d->context_tokens))
         return EXCLUDED_CAPABILITY;
     return EXCLUDED_NOT;
 }
@@ -123,14 +129,14 @@ static err_t refuse_capability(const struct exchange *x, struct str name, const 
     const struct needs *n = x->needs;
     char words[WORDS_MAX];
 
-    if (!(n->bits & d->lacks))
+    if (!lacking(x, d))
         return fail(E_UNSUPPORTED,
                     "The model '%.*s' cannot take this request: it has about %llu tokens%s, and the context window "
                     "of %.*s has %llu. Shorten it, or ask for a model with a longer context.",
                     STR_ARG(name), (unsigned long long)(n->input + n->output),
                     n->output ? ", the answer's limit included" : "", STR_ARG(d->name),
                     (unsigned long long)d->context_tokens);
-    name_needs(n->bits & d->lacks, words);
+    name_needs(lacking(x, d), words);
     return fail(E_UNSUPPORTED,
                 "The model '%.*s' cannot take this request: it needs %s, which %.*s does not have. Ask for a model "
                 "that has it, or leave it out.",
