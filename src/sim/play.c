@@ -102,6 +102,12 @@ static struct str message_or(const struct sim_fault *f, struct str usual)
     return f->message.n > 0 ? f->message : usual;
 }
 
+static struct sim_refusal prompt_refused(const char *code)
+{
+    return (struct sim_refusal){
+        .status = 400, .type = "invalid_request_error", .code = code, .param = STR_INIT("messages")};
+}
+
 static err_t play_error(struct sim_play *p) SUSPENDS;
 static err_t play_error(struct sim_play *p)
 {
@@ -115,6 +121,13 @@ static err_t play_error(struct sim_play *p)
     } else if (f->kind == SIM_FAULT_RATE_LIMIT) {
         why = (struct sim_refusal){.status = 429, .type = "requests", .code = "rate_limit_exceeded"};
         why.message = message_or(f, STR("Rate limit reached for requests. (simulated)"));
+    } else if (f->kind == SIM_FAULT_CONTEXT_LENGTH) {
+        why = prompt_refused("context_length_exceeded");
+        why.message = message_or(f, STR("This model's maximum context length is exceeded by your messages. "
+                                        "(simulated)"));
+    } else if (f->kind == SIM_FAULT_CONTENT_FILTER) {
+        why = prompt_refused("content_filter");
+        why.message = message_or(f, STR("The response was filtered because of the prompt. (simulated)"));
     } else if (f->status == 401) {
         why.code = "invalid_api_key";
         why.message = message_or(f, STR("Incorrect API key provided. (simulated)"));
@@ -123,7 +136,7 @@ static err_t play_error(struct sim_play *p)
     } else {
         why.message = message_or(f, STR("The server had an error while processing your request. (simulated)"));
     }
-    why.retry_after = f->kind == SIM_FAULT_QUOTA ? 0 : f->retry_after;
+    why.retry_after = f->kind == SIM_FAULT_STATUS || f->kind == SIM_FAULT_RATE_LIMIT ? f->retry_after : 0;
     return sim_play_refusal(p, &why);
 }
 
@@ -147,6 +160,8 @@ err_t sim_play_before(struct sim_play *p, bool *ret_over)
     case SIM_FAULT_STATUS:
     case SIM_FAULT_RATE_LIMIT:
     case SIM_FAULT_QUOTA:
+    case SIM_FAULT_CONTEXT_LENGTH:
+    case SIM_FAULT_CONTENT_FILTER:
         happened(p);
         return play_error(p);
     case SIM_FAULT_RESET_BEFORE_HEADERS:
@@ -368,6 +383,8 @@ static err_t strike(struct sending *s, struct sim_feed *feed, size_t from)
     case SIM_FAULT_STATUS:
     case SIM_FAULT_RATE_LIMIT:
     case SIM_FAULT_QUOTA:
+    case SIM_FAULT_CONTEXT_LENGTH:
+    case SIM_FAULT_CONTENT_FILTER:
     case SIM_FAULT_HANG:
     case SIM_FAULT_RESET_BEFORE_HEADERS:
     case SIM_FAULT_RESET_AFTER_HEADERS:

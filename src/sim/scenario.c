@@ -146,7 +146,8 @@ static const struct {
     unsigned kinds;
 } fault_uses[] = {
     {"status", KIND(STATUS)},
-    {"message", KIND(STATUS) | KIND(RATE_LIMIT) | KIND(QUOTA) | KIND(ERROR_EVENT)},
+    {"message", KIND(STATUS) | KIND(RATE_LIMIT) | KIND(QUOTA) | KIND(CONTEXT_LENGTH) | KIND(CONTENT_FILTER) |
+                    KIND(ERROR_EVENT)},
     {"retry_after", KIND(STATUS) | KIND(RATE_LIMIT)},
     {"after_tokens", KIND(BREAK_STREAM) | KIND(STALL) | KIND(MALFORMED_JSON) | KIND(TRUNCATED_SSE) | KIND(ERROR_EVENT)},
     {"duration", KIND(HANG) | KIND(STALL)},
@@ -289,6 +290,9 @@ static const struct schema_choice fault_choices[] = {
     {"status", SIM_FAULT_STATUS, "The answer is an error with this `status`, in the dialect's form"},
     {"rate_limit", SIM_FAULT_RATE_LIMIT, "429, which says when to come back if `retry_after` is set"},
     {"quota", SIM_FAULT_QUOTA, "429 with code `insufficient_quota`, which clients do not retry"},
+    {"context_length", SIM_FAULT_CONTEXT_LENGTH,
+     "400: the prompt is too long for the model, with code `context_length_exceeded`"},
+    {"content_filter", SIM_FAULT_CONTENT_FILTER, "400: a filter refused the prompt, with code `content_filter`"},
     {"hang", SIM_FAULT_HANG, "Not a byte is sent for `duration`; then the answer comes"},
     {"reset_before_headers", SIM_FAULT_RESET_BEFORE_HEADERS, "The connection is closed instead of an answer"},
     {"reset_after_headers", SIM_FAULT_RESET_AFTER_HEADERS, "The headers are sent, then the connection is closed"},
@@ -311,7 +315,7 @@ static const struct schema_choice fault_choices[] = {
     SCHEMA_UNSIGNED("status", type, m status, .default_text = "503", .min = "400", .max = "599",                       \
                     .doc = "`status`: of the answer."),                                                                \
         SCHEMA_STRING("message", type, m message,                                                                      \
-                      .doc = "`status`, `rate_limit`, `quota`, `error_event`: text of the error.",                     \
+                      .doc = "All faults that are an error in words: its text.",                     \
                       .default_doc = "a usual one"),                                                                   \
         SCHEMA_DURATION("retry_after", type, m retry_after, .max = "24h",                                              \
                         .doc = "`status`, `rate_limit`: how the client is told when to come back: by `retry-after` "   \

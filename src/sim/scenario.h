@@ -34,6 +34,8 @@ enum sim_fault_kind {
     SIM_FAULT_STATUS,
     SIM_FAULT_RATE_LIMIT,
     SIM_FAULT_QUOTA,
+    SIM_FAULT_CONTEXT_LENGTH,
+    SIM_FAULT_CONTENT_FILTER,
     SIM_FAULT_HANG,
     SIM_FAULT_RESET_BEFORE_HEADERS,
     SIM_FAULT_RESET_AFTER_HEADERS,
@@ -50,7 +52,7 @@ struct sim_fault {
     enum sim_fault_kind kind;
     double weight;      /* share of requests that it befalls                                */
     unsigned status;    /* status: of the answer                                            */
-    struct str message; /* status, rate_limit, quota, error_event: empty for a usual text   */
+    struct str message; /* of faults that are errors in words: empty for a usual text       */
     ns_t retry_after;   /* status, rate_limit: 0: no header                                 */
     unsigned after_tokens;
     ns_t duration;  /* hang, stall: NS_NEVER until the client leaves                    */
