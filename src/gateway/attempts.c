@@ -80,7 +80,7 @@ static void end_fact(struct exchange *x, const struct attempt *a)
     f->error_text = a->error_text.n || a->cause == CAUSE_OK ? a->error_text : x->facts.error_text;
     f->first = a->first;
     f->last = a->last;
-    f->ended = rt_now();
+    f->ended = a->ended;
     f->seq_sent = a->live.seq_sent;
     f->seq_first = a->live.seq_first;
     f->seq_ended = a->live.seq_ended;
@@ -97,6 +97,12 @@ static void note_plan(struct exchange *x, const struct attempt *a, const struct 
     f->why = plan->decision.why;
     f->is_final = plan->decision.verb == RETRY_STOP;
     f->pause = f->is_final ? 0 : plan->decision.at - rt_now();
+}
+
+/* Whatever was decided: nobody is there any more who waits for another attempt. */
+static void note_last(struct exchange *x)
+{
+    x->facts.tried[x->facts.tried_count - 1].is_final = true;
 }
 
 /* --- who is next --- */
@@ -221,11 +227,15 @@ static void remember_home(const struct exchange *x, const struct attempt *a)
         live_homes_put(live_homes_of(x->snapshot->live), x->sticky, x->chosen->deployment->id, tokens, rt_now());
 }
 
+/* Once: what the client is told of it afterwards, and the wait for the next, are no part of it. */
 static void count_out(struct exchange *x, struct attempt *a)
 {
     uint64_t output = a->usage.known ? a->usage.output : 0;
 
-    live_end(&a->live, x->route, &x->rules->live, a->cause, output, a->last, rt_now());
+    if (a->ended)
+        return;
+    a->ended = rt_now();
+    live_end(&a->live, x->route, &x->rules->live, a->cause, output, a->last, a->ended);
 }
 
 void attempt_content(struct exchange *x, struct attempt *a)
@@ -445,9 +455,11 @@ static SUSPENDS err_t attempt_once(struct exchange *of, struct plan *plan)
     if (a->cause == CAUSE_OK)
         a->cause = cause_of_relayed(a);
     x->facts.usage = a->usage;
-    note_plan(x, a, plan);
     count_out(x, a);
     remember_home(x, a);
+    note_plan(x, a, plan);
+    if (e != OK)
+        note_last(x);
     settle_attempt(x, a);
     http_call_close(a->call);
     x->attempt = NULL;
@@ -468,9 +480,11 @@ static SUSPENDS err_t follow(struct exchange *x, const struct plan *plan)
     if (plan->decision.at <= rt_now())
         return OK;
     ns_t before = rt_now();
-    TRY(fiber_sleep_until(plan->decision.at));
+    err_t e = fiber_sleep_until(plan->decision.at);
     x->waited += rt_now() - before;
-    return OK;
+    if (e != OK)
+        note_last(x);
+    return e;
 }
 
 /* The deployment that would answer cannot count. */

@@ -286,6 +286,7 @@ struct attempt {
     enum cause cause;                /* what `outcome` and the rest come to                     */
     struct live_attempt live;        /* it is counted in                                        */
     ns_t first, last;                /* tokens came; 0: none yet                                */
+    ns_t ended;                      /* it was counted out; 0: not yet                          */
     size_t fact;                     /* its place in the facts                                  */
 };
 
