@@ -340,7 +340,8 @@ static struct plan plan_next(struct exchange *x, struct attempt *a)
                             .repeatable = request_is_repeatable(x),
                             .here_left = is_still_used(x) && x->at_targets < x->rules->retries.attempts,
                             .elsewhere_left = plan.next != NULL,
-                            .budget_left = live_route_may_retry(x->route, &x->rules->live, now) != LIVE_RETRY_NO,
+                            .budget_left = cause_meaning(a->cause)->of_request ||
+                                           live_route_may_retry(x->route, &x->rules->live, now) != LIVE_RETRY_NO,
                             .attempts = falls_back ? 0 : x->at_targets,
                             .here_made = x->here_made,
                             .now = now,
@@ -445,7 +446,7 @@ static SUSPENDS err_t attempt_once(struct exchange *of, struct plan *plan)
     if (e == OK && a->cause != CAUSE_OK) {
         count_out(x, a); /* what it taught is known before the next is chosen */
         *plan = plan_next(x, a);
-        if (plan->decision.verb != RETRY_STOP && !x->is_unsaid)
+        if (plan->decision.verb != RETRY_STOP && !x->is_unsaid && !cause_meaning(a->cause)->of_request)
             e = pay_retry(x, plan);
     }
     if (e == OK && plan->decision.verb == RETRY_STOP)

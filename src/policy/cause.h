@@ -87,6 +87,7 @@ struct cause_meaning {
     enum fallback fallback;
     bool may_have_run; /* the provider may have begun to carry the request out                       */
     bool waits_long;   /* a pause is as long as a limit's window: waiting there is the last resort    */
+    bool of_request;   /* it is about this request alone: what is tried after it multiplies no outage */
 };
 
 /* What `cause` means. Static; never NULL. */
