@@ -349,6 +349,16 @@ TEST(strategy_least_latency_does_not_tell_apart_what_differs_by_noise)
     CHECK_GT(times[1], 400);
 }
 
+TEST(strategy_least_busy_spreads_by_number_what_has_no_estimate)
+{
+    fill(3);
+    pool.all[0].in_flight = 2;
+    pool.all[1].in_flight = 1;
+    pool.all[2].in_flight = 2;
+    struct strategy_ask ask = ask_pool(7);
+    CHECK_EQ(strategy_choose(named("least-busy"), &ask).chosen, 1);
+}
+
 TEST(strategy_least_busy_draws_among_equals)
 {
     unsigned times[4] = {0};

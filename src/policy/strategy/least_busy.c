@@ -1,7 +1,8 @@
 /*
  * least_busy.c - the one with the fewest tokens in flight for its weight, this request's own included.
  *
- * Tokens, because one request of a hundred thousand of them is more work than fifty small ones. Up to
+ * Tokens, because one request of a hundred thousand of them is more work than fifty small ones; and one more for each
+ * request, so that those whose tokens nobody could estimate are spread by their number. Up to
  * STRATEGY_SCAN_MAX candidates are all compared; of more, sixteen that are drawn at random, which is nearly as good
  * (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001) and costs the same however many there
  * are. Among equals one is drawn.
@@ -31,7 +32,7 @@ static double load(const struct strategy_ask *ask, const struct strategy_candida
 {
     double own = (double)(ask->input_tokens + ask->output_tokens + 1);
 
-    return ((double)c->in_flight_tokens + own) / c->weight / c->slow_start;
+    return ((double)(c->in_flight_tokens + c->in_flight) + own) / c->weight / c->slow_start;
 }
 
 static void consider_all(struct least *least, const struct strategy_ask *ask, struct strategy_decision *d,
