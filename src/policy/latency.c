@@ -8,8 +8,8 @@
  * alone proves nothing, because times to the first token have long tails. The deviation is TCP's (Jacobson and Karels,
  * "Congestion Avoidance and Control", 1988; RFC 6298).
  *
- * What has no samples any more gets them again: the estimate sinks until the deployment looks worth a request. While
- * that one is on its way its waiting time counts, so a crowd does not follow it.
+ * What has no samples any more gets them again: the estimate sinks until the deployment looks worth a request, and the new sample moves what it
+ * has sunk to. While that one is on its way its waiting time counts, so a crowd does not follow it.
  *
  * The histogram has logarithmic buckets and integer counts; forgetting is halving, exact and cheap.
  *
@@ -37,6 +37,7 @@ void latency_add(struct latency *l, const struct latency_rules *rules, double sa
         *l = (struct latency){.mean = sample, .deviation = sample * DEVIATION_FIRST, .at = now};
         return;
     }
+    l->mean = latency_read(l, rules, 0, now); /* what it has sunk to is what the sample is news to */
     double off = fabs(sample - l->mean);
     double share = 1 - exp(-(double)(gap > 0 ? gap : 0) / (double)rules->tau);
     bool outlier = sample > l->mean + GATE * l->deviation;

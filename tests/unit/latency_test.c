@@ -100,6 +100,19 @@ TEST(latency_sinks_without_samples_and_is_forgotten)
     CHECK(latency_read(&l, usual, 0, 200 * NS_SEC) == 70); /* and begins anew */
 }
 
+/* What was slow is tried again when its estimate has sunk; one fast answer then must not bring the old estimate back. */
+TEST(latency_moves_from_what_it_has_sunk_to)
+{
+    struct latency l = {0};
+    ns_t now = 100 * NS_SEC;
+
+    latency_add(&l, usual, 1600, 0);
+    double sunk = latency_read(&l, usual, 0, now);
+    CHECK(sunk < 101 && sunk > 99);
+    latency_add(&l, usual, 80, now);
+    CHECK(latency_read(&l, usual, 0, now) < sunk);
+}
+
 TEST(latency_is_at_least_what_a_request_has_been_waiting)
 {
     struct latency l = {0};
