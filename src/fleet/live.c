@@ -226,9 +226,8 @@ static double share_of(const struct live_deployment *d, const struct live_rules 
     switch ((enum outlier_state)atomic_load_explicit(&d->state, memory_order_relaxed)) {
     case OUTLIER_STARTING:
         return slow_start(atomic_load_explicit(&d->since, memory_order_relaxed), o->start, o->start_least, now);
-    case OUTLIER_EJECTED: /* it is over, or nobody asks */
+    case OUTLIER_EJECTED: /* it is over, or nobody asks: as outlier_share() has it */
     case OUTLIER_PROBING:
-        return o->start_least;
     case OUTLIER_IN_USE:
     case OUTLIER_STATES:
         break;
@@ -347,11 +346,11 @@ static void expire_peers(struct live_route *r)
 }
 
 /*
- * An answer came whole: nobody saw its first token. It is taken to have come so much earlier as the other tokens take by what is known; where
+ * An answer came whole: nobody saw its first token (its time per unit is returned). It is taken to have come so much earlier as the other tokens take by what is known; where
  * nothing is, each token is taken to be as slow as the first. So the sum is right, which is what a choice between two depends on.
  */
-static void fold_whole(struct live_deployment *d, const struct live_attempt *a, const struct live_rules *rules,
-                       uint64_t output, ns_t now)
+static double fold_whole(struct live_deployment *d, const struct live_attempt *a, const struct live_rules *rules,
+                         uint64_t output, ns_t now)
 {
     double took = (double)(now - a->sent), even = took / (double)(output + 1);
     double each = latency_read(&d->token, &rules->latency, 0, now);
@@ -363,6 +362,16 @@ static void fold_whole(struct live_deployment *d, const struct live_attempt *a, 
     latency_digest_add(&d->digest, DIGEST_HALF_LIFE, latency_of_base((ns_t)first, a->input_tokens), now);
     if (output)
         latency_add(&d->token, &rules->latency, (took - first) / (double)output, now);
+    return first / latency_units(a->input_tokens);
+}
+
+/* Its time to first token, per unit; 0: there was none. */
+static double time_of(struct live_deployment *d, const struct live_attempt *a, const struct live_rules *rules,
+                      enum cause cause, uint64_t output, ns_t now)
+{
+    if (a->first)
+        return (double)(a->first - a->sent) / latency_units(a->input_tokens);
+    return cause == CAUSE_OK ? fold_whole(d, a, rules, output, now) : 0;
 }
 
 void live_end(struct live_attempt *a, struct live_route *route, const struct live_rules *rules, enum cause cause,
@@ -376,13 +385,14 @@ void live_end(struct live_attempt *a, struct live_route *route, const struct liv
     spin_take(&d->lock);
     enum outlier_state before = d->outlier.state;
     a->seq_ended = next_seq(d->live);
+    double time = time_of(d, a, rules, cause, output, now);
+    if (time > 0)
+        outlier_probed(&d->outlier, &rules->outlier, &peers, a->stamp, time, now);
     outlier_ended(&d->outlier, &rules->outlier, &peers, a->stamp, cause, now);
-    if (!a->first && cause == CAUSE_OK)
-        fold_whole(d, a, rules, output, now);
     if (!a->first &&
         cause == CAUSE_SUPERSEDED) /* it would have taken longer; without it the slow ones vanish from what is known */
         latency_digest_add(&d->digest, DIGEST_HALF_LIFE, latency_of_base(now - a->sent, a->input_tokens), now);
-    if ((a->first || cause == CAUSE_OK) && d->outlier.state == OUTLIER_IN_USE)
+    if (time > 0 && d->outlier.state == OUTLIER_IN_USE)
         outlier_slow(&d->outlier, &rules->outlier, &peers, latency_read(&d->first, &rules->latency, 0, now), now);
     if (a->first && output > 1 && last > a->first)
         latency_add(&d->token, &rules->latency, (double)(last - a->first) / (double)(output - 1), now);

@@ -246,13 +246,27 @@ void outlier_ended(struct outlier *o, const struct outlier_rules *rules, const s
     o->withheld = o->withheld && (o->slow_since_ || has_share_of_failures(o, rules));
 }
 
+/* Can it be said of anything that it is slow? */
+static bool knows_slow(const struct outlier_rules *rules, const struct outlier_peers *peers)
+{
+    return rules->slow > 0 && peers->measured >= MEASURED_LEAST && peers->median > 0;
+}
+
+void outlier_probed(struct outlier *o, const struct outlier_rules *rules, const struct outlier_peers *peers,
+                    struct outlier_stamp stamp, double time, ns_t now)
+{
+    if (outlier_at(o, now) != OUTLIER_PROBING || stamp.life != o->life_ || !knows_slow(rules, peers))
+        return;
+    if (time > rules->slow * peers->median)
+        eject(o, rules, OUTLIER_SLOW, now);
+}
+
 void outlier_slow(struct outlier *o, const struct outlier_rules *rules, const struct outlier_peers *peers,
                   double estimate, ns_t now)
 {
     enum outlier_state state = outlier_at(o, now);
 
-    if (rules->slow <= 0 || peers->measured < MEASURED_LEAST || peers->median <= 0 ||
-        (state != OUTLIER_IN_USE && state != OUTLIER_STARTING))
+    if (!knows_slow(rules, peers) || (state != OUTLIER_IN_USE && state != OUTLIER_STARTING))
         return;
     if (estimate <= rules->slow * peers->median) {
         o->slow_since_ = 0;

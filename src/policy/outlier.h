@@ -90,7 +90,11 @@ struct outlier_stamp outlier_sent(struct outlier *o, ns_t now) MUST_CHECK;
 /* The attempt has ended. */
 void outlier_ended(struct outlier *o, const struct outlier_rules *rules, const struct outlier_peers *peers,
                    struct outlier_stamp stamp, enum cause cause, ns_t now);
-/* Its time to first token is estimated anew, in any unit that the peers' median has, too. */
+/* The attempt's own time to first token, in any unit that the peers' median has, too; before outlier_ended(). A probe that is as slow as what
+ * ejects has failed: else the slow one would be trusted, and met by a rising share of the requests, again and again. */
+void outlier_probed(struct outlier *o, const struct outlier_rules *rules, const struct outlier_peers *peers,
+                    struct outlier_stamp stamp, double time, ns_t now);
+/* Its time to first token is estimated anew, in the same unit. */
 void outlier_slow(struct outlier *o, const struct outlier_rules *rules, const struct outlier_peers *peers,
                   double estimate, ns_t now);
 /* The middle one of `n` values, which are put in order; 0 if there are none. */

@@ -122,6 +122,54 @@ TEST(live_takes_out_who_is_ill_and_lets_one_probe_through)
     fleet_close(&f);
 }
 
+TEST(live_gives_a_probe_the_chance_of_any_other_and_then_a_slow_start)
+{
+    struct fleet f;
+
+    fleet_open(&f);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(attempt(&f, 0, CAUSE_SERVER_ERROR, 0), EXCLUDED_NOT);
+    f.now += 5 * NS_SEC;
+    CHECK(seen(&f, 0).excluded == EXCLUDED_NOT && seen(&f, 0).slow_start == 1);
+    CHECK_EQ(attempt(&f, 0, CAUSE_OK, NS_MS), EXCLUDED_NOT);
+    CHECK(seen(&f, 0).excluded == EXCLUDED_NOT && seen(&f, 0).slow_start == 1);
+    CHECK_EQ(attempt(&f, 0, CAUSE_OK, NS_MS), EXCLUDED_NOT);
+    CHECK(seen(&f, 0).slow_start <= 0.1);
+    fleet_close(&f);
+}
+
+/* As a stream or as a whole: 100 tokens after 3 s, at 10 ms each as the peers have it. */
+static void probe_slowly(struct fleet *f, bool stream)
+{
+    struct live_attempt a;
+    struct live_report r;
+
+    CHECK_EQ(live_send(f->d[0], &f->rules, 500, 100, false, f->now, &a), EXCLUDED_NOT);
+    if (stream)
+        live_first_token(&a, &f->rules, 0, f->now + 3 * NS_SEC);
+    f->now += 4 * NS_SEC;
+    live_end(&a, f->route, &f->rules, CAUSE_OK, 101, f->now, f->now);
+    live_report(f->d[0], &f->rules, f->now, &r);
+    CHECK_EQ(r.health.state, OUTLIER_EJECTED);
+    CHECK_EQ(r.health.reason, OUTLIER_SLOW);
+    f->now = r.health.until;
+}
+
+TEST(live_does_not_trust_a_slow_probe)
+{
+    struct fleet f;
+
+    fleet_open(&f);
+    for (size_t i = 0; i < 6; i++)
+        CHECK_EQ(attempt(&f, i % 3, CAUSE_OK, 100 * NS_MS), EXCLUDED_NOT);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(attempt(&f, 0, CAUSE_SERVER_ERROR, 0), EXCLUDED_NOT);
+    f.now += 5 * NS_SEC;
+    probe_slowly(&f, true);
+    probe_slowly(&f, false);
+    fleet_close(&f);
+}
+
 TEST(live_does_not_take_out_for_limits_or_clients_errors)
 {
     struct fleet f;

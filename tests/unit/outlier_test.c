@@ -168,6 +168,43 @@ TEST(outlier_comes_back_by_probes_one_at_a_time_and_then_slowly)
     CHECK_EQ(o.reason, OUTLIER_TRUSTED);
 }
 
+/* Ejected for being slow, it must not be trusted for answers that are as slow. */
+TEST(outlier_does_not_trust_a_probe_that_is_slow)
+{
+    struct outlier o = {0};
+
+    eject_by_failures(&o, NS_SEC);
+    CHECK(outlier_admits(&o, usual, 10 * NS_SEC));
+    struct outlier_stamp probe = outlier_sent(&o, 10 * NS_SEC);
+    outlier_probed(&o, usual, &three, probe, 501, 11 * NS_SEC);
+    outlier_ended(&o, usual, &three, probe, CAUSE_OK, 11 * NS_SEC);
+    CHECK_EQ(o.state, OUTLIER_EJECTED);
+    CHECK_EQ(o.reason, OUTLIER_SLOW);
+    CHECK_EQ(o.until, 21 * NS_SEC);
+    for (int i = 0; i < 2; i++) {
+        probe = outlier_sent(&o, 22 * NS_SEC);
+        outlier_probed(&o, usual, &three, probe, 500, 22 * NS_SEC);
+        outlier_ended(&o, usual, &three, probe, CAUSE_OK, 22 * NS_SEC);
+    }
+    CHECK_EQ(o.state, OUTLIER_STARTING);
+}
+
+TEST(outlier_judges_only_probes_by_one_answer_and_only_where_peers_are_known)
+{
+    struct outlier o = {0};
+    struct outlier_stamp old = outlier_sent(&o, 0);
+
+    outlier_probed(&o, usual, &three, old, 5000, NS_SEC);
+    CHECK_EQ(o.state, OUTLIER_IN_USE);
+    eject_by_failures(&o, NS_SEC);
+    outlier_probed(&o, usual, &three, old, 5000, 10 * NS_SEC); /* sent before the ejection */
+    CHECK_EQ(o.state, OUTLIER_PROBING);
+    struct outlier_stamp probe = outlier_sent(&o, 10 * NS_SEC);
+    struct outlier_peers alone = {.count = 3, .measured = 1, .median = 100};
+    outlier_probed(&o, usual, &alone, probe, 5000, 11 * NS_SEC);
+    CHECK_EQ(o.state, OUTLIER_PROBING);
+}
+
 TEST(outlier_is_out_twice_as_long_each_time_up_to_a_limit_and_is_forgiven_in_time)
 {
     struct outlier o = {0};
