@@ -146,7 +146,8 @@ static err_t download_lazily(struct client *c)
     return house_download(c, BIG_FILE, 50 * NS_MS);
 }
 
-/* What the provider has sent and the client has not got lies in lines and in the gateway: it must not be the whole file. */
+/* What the provider has sent and the client has not got lies in lines and in the gateway: it must not be the whole file. When the request's time is over, on
+ * long lines, the gateway hangs up, and what the provider says until it hears of that lies nowhere: it is lost. */
 static err_t watch_memory(void *arg)
 {
     enum { LINES = 2 * 64 * 1024, OURS = 128 * 1024 };
@@ -156,6 +157,8 @@ static err_t watch_memory(void *arg)
     for (;;) {
         TRY(fiber_sleep_until(rt_now() + 10 * NS_MS));
         o = h->lazy;
+        if (o && rt_now() - o->began >= TOTAL)
+            return OK;
         EXPECT(!o || h->records[0].sent <= o->received + LINES + OURS, "%llu bytes lie between provider and client",
                (unsigned long long)(h->records[0].sent - o->received));
     }
