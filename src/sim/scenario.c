@@ -146,8 +146,8 @@ static const struct {
     unsigned kinds;
 } fault_uses[] = {
     {"status", KIND(STATUS)},
-    {"message", KIND(STATUS) | KIND(RATE_LIMIT) | KIND(QUOTA) | KIND(CONTEXT_LENGTH) | KIND(CONTENT_FILTER) |
-                    KIND(ERROR_EVENT)},
+    {"message",
+     KIND(STATUS) | KIND(RATE_LIMIT) | KIND(QUOTA) | KIND(CONTEXT_LENGTH) | KIND(CONTENT_FILTER) | KIND(ERROR_EVENT)},
     {"retry_after", KIND(STATUS) | KIND(RATE_LIMIT)},
     {"after_tokens", KIND(BREAK_STREAM) | KIND(STALL) | KIND(MALFORMED_JSON) | KIND(TRUNCATED_SSE) | KIND(ERROR_EVENT)},
     {"duration", KIND(HANG) | KIND(STALL)},
@@ -314,8 +314,7 @@ static const struct schema_choice fault_choices[] = {
 #define FAULT_FIELDS(type, m)                                                                                          \
     SCHEMA_UNSIGNED("status", type, m status, .default_text = "503", .min = "400", .max = "599",                       \
                     .doc = "`status`: of the answer."),                                                                \
-        SCHEMA_STRING("message", type, m message,                                                                      \
-                      .doc = "All faults that are an error in words: its text.",                     \
+        SCHEMA_STRING("message", type, m message, .doc = "All faults that are an error in words: its text.",           \
                       .default_doc = "a usual one"),                                                                   \
         SCHEMA_DURATION("retry_after", type, m retry_after, .max = "24h",                                              \
                         .doc = "`status`, `rate_limit`: how the client is told when to come back: by `retry-after` "   \

@@ -38,18 +38,20 @@ struct fleet;
 
 struct fleet_plan {
     unsigned deployments;
-    const char *models;  /* YAML: the fields of the model "chat"                             */
-    const char *top;     /* YAML: further top-level sections; NULL: none                     */
-    const char *timeouts; /* YAML of `timeouts`; NULL: those above                           */
-    const char *behaviour;               /* of each deployment's model in YAML, flow style: "{ ttft: 50ms }"   */
-    const char *behaviours[FLEET_MAX];   /* of this one; NULL: as above                      */
-    struct { ns_t from, to; } shut[FLEET_MAX]; /* nobody listens there, and who was connected is reset; from == to: never */
-    double rate;            /* clients a second                                       */
-    ns_t span;              /* they come for so long                                  */
-    unsigned burst;         /* and so many at the very beginning                      */
+    const char *models;                /* YAML: the fields of the model "chat"                             */
+    const char *top;                   /* YAML: further top-level sections; NULL: none                     */
+    const char *timeouts;              /* YAML of `timeouts`; NULL: those above                           */
+    const char *behaviour;             /* of each deployment's model in YAML, flow style: "{ ttft: 50ms }"   */
+    const char *behaviours[FLEET_MAX]; /* of this one; NULL: as above                      */
+    struct {
+        ns_t from, to;
+    } shut[FLEET_MAX];       /* nobody listens there, and who was connected is reset; from == to: never */
+    double rate;             /* clients a second                                       */
+    ns_t span;               /* they come for so long                                  */
+    unsigned burst;          /* and so many at the very beginning                      */
     unsigned plain, leaving; /* of 1,000 clients: who want no stream; who leave before the end */
-    ns_t longest;           /* that a request may take; 0: FLEET_TOTAL                */
-    ns_t sample_every;      /* for `sample`                                           */
+    ns_t longest;            /* that a request may take; 0: FLEET_TOTAL                */
+    ns_t sample_every;       /* for `sample`                                           */
     void (*sample)(struct fleet *f);
     void (*check)(struct fleet *f);
 };
@@ -72,7 +74,7 @@ struct fleet {
     size_t count;
     unsigned recorded; /* requests whose facts came */
     struct replay_log log;
-    double peak;        /* for the scenarios' samples */
+    double peak; /* for the scenarios' samples */
     unsigned sampled;
 };
 

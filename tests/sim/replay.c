@@ -216,8 +216,9 @@ static size_t list_events(const struct replay_log *log, struct event *events)
     }
     qsort(events, n, sizeof *events, by_seq);
     for (size_t i = 0; i < n; i++)
-        EXPECT(events[i].seq == i + 1, "event %zu of the log is the process's event %llu: one is missing, or there twice",
-               i + 1, (unsigned long long)events[i].seq);
+        EXPECT(events[i].seq == i + 1,
+               "event %zu of the log is the process's event %llu: one is missing, or there twice", i + 1,
+               (unsigned long long)events[i].seq);
     return n;
 }
 

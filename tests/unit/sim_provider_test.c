@@ -247,6 +247,21 @@ SIM_TEST(sim_error_faults_have_their_status_and_headers, NULL)
     CHECK_EQ(count_of(w, "completed"), 0);
 }
 
+SIM_TEST(sim_refuses_a_prompt_as_too_long_or_filtered, NULL)
+{
+    struct heard h = ask(w, "fault=context_length", PLAIN);
+    CHECK_EQ(h.status, 400);
+    CHECK_STR(error_of(w, h.body, "code"), "context_length_exceeded");
+    CHECK_STR(error_of(w, h.body, "type"), "invalid_request_error");
+    h = ask(w, "fault=content_filter;message=no", STREAM);
+    CHECK_EQ(h.status, 400);
+    CHECK_STR(error_of(w, h.body, "code"), "content_filter");
+    CHECK_STR(error_of(w, h.body, "message"), "no");
+    CHECK_STR(error_of(w, h.body, "param"), "messages");
+    CHECK_EQ(count_of(w, "context_length"), 1);
+    CHECK_EQ(count_of(w, "content_filter"), 1);
+}
+
 SIM_TEST(sim_resets_come_before_or_after_the_headers, NULL)
 {
     struct heard before = ask(w, "fault=reset_before_headers", PLAIN);
