@@ -16,8 +16,9 @@ struct choosing {
     struct exchange *x;
     ns_t now;
     size_t read;
-    struct {
+    struct reading {
         size_t index;
+        unsigned needs; /* NEEDS_...: what was asked for, in all looks at it */
         struct strategy_candidate candidate;
     } readings[STRATEGY_SEEN_MAX]; /* those read first */
 };
@@ -38,17 +39,19 @@ static enum exclusion standing_exclusion(const struct exchange *x, const struct 
     return can_be_asked(x, d->provider) ? candidate_rules(x, d) : EXCLUDED_CAPABILITY;
 }
 
-static void keep_reading(struct choosing *c, size_t i, const struct strategy_candidate *to)
+/* Where the reading of candidate i is kept; NULL: enough others were read before it. A second look asks for something else than the first, and the record must
+ * hold both. */
+static struct reading *reading_of(struct choosing *c, size_t i)
 {
     for (size_t k = 0; k < c->read; k++)
-        if (c->readings[k].index == i) { /* a second look asks for more */
-            c->readings[k].candidate = *to;
-            return;
-        }
+        if (c->readings[k].index == i)
+            return &c->readings[k];
     if (c->read == STRATEGY_SEEN_MAX)
-        return;
-    c->readings[c->read].index = i;
-    c->readings[c->read++].candidate = *to;
+        return NULL;
+    struct reading *r = &c->readings[c->read++];
+    r->index = i;
+    r->needs = 0;
+    return r;
 }
 
 static void read_candidate(const void *ctx, size_t i, unsigned needs, struct strategy_candidate *to)
@@ -58,7 +61,9 @@ static void read_candidate(const void *ctx, size_t i, unsigned needs, struct str
     const struct target *t = &x->pool.targets[i];
     const struct deployment *d = t->deployment;
     enum exclusion standing = standing_exclusion(x, d);
+    struct reading *r = reading_of(c, i);
 
+    needs |= r ? r->needs : 0;
     *to = (struct strategy_candidate){
         .excluded = standing, .weight = t->weight, .tier = t->tier, .id = d->id, .slow_start = 1, .headroom = 1};
     if (standing == EXCLUDED_NOT && needs & NEEDS_COST)
@@ -67,7 +72,10 @@ static void read_candidate(const void *ctx, size_t i, unsigned needs, struct str
         live_read(x->snapshot->deployments[d->index], &x->rules->live, needs, c->now, to);
     if (x->ill_too && (to->excluded == EXCLUDED_EJECTED || to->excluded == EXCLUDED_PROBING))
         to->excluded = EXCLUDED_NOT;
-    keep_reading(c, i, to);
+    if (r) {
+        r->needs = needs;
+        r->candidate = *to;
+    }
 }
 
 /* --- the record --- */
@@ -163,6 +171,8 @@ static void note_decision(struct choosing *c, const struct strategy_ask *ask, co
         .turn = ask->turn,
         .input_tokens = ask->input_tokens,
         .output_tokens = ask->output_tokens,
+        .sticky = ask->sticky,
+        .ill_too = x->ill_too,
         .count = ask->count,
         .examined = d->examined,
     };
