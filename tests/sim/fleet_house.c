@@ -171,12 +171,14 @@ static void check_text(struct guest *g)
 static SUSPENDS err_t ask(struct guest *g)
 {
     struct http_call *call CLEANUP(http_call_close_p) = NULL;
-    struct http_header type = {STR("content-type"), STR("application/json")};
+    struct http_header headers[] = {
+        {STR("content-type"), STR("application/json")},
+        {STR("x-crossdock-session"), arena_printf(&g->arena, "talk-%u", g->visit->session)}};
     struct str body = request_of(g);
     struct http_call_options o = {.method = STR("POST"),
                                   .target = STR("/v1/chat/completions"),
-                                  .headers = &type,
-                                  .count = 1,
+                                  .headers = headers,
+                                  .count = g->visit->session ? 2 : 1,
                                   .body = &body,
                                   .body_parts = 1,
                                   .connect_by = rt_now() + CONNECT,
@@ -232,6 +234,7 @@ static void add_visit(struct fleet *f, struct prng *p, ns_t at)
     *v = (struct visit){.began = at, .deployment = -1};
     v->stream = prng_below(p, 1000) >= plan->plain;
     v->leaves = prng_below(p, 1000) < plan->leaving;
+    v->session = plan->sessions ? 1 + (unsigned)prng_below(p, plan->sessions) : 0;
     v->ended = prng_range(p, NS_MS, LEAVES_WITHIN); /* until it has come: how long one who leaves stays */
 }
 

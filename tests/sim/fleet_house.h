@@ -28,6 +28,7 @@ struct visit {
     int status;               /* 0: none came                                                */
     int deployment;           /* that answered; -1: not told                                 */
     unsigned attempts;        /* as the gateway told it                                      */
+    unsigned session;         /* from 1; 0: of none                                          */
     bool stream, leaves;
     bool whole;  /* the right text, to its end             */
     bool begun;  /* some of the text came                  */
@@ -50,6 +51,7 @@ struct fleet_plan {
     ns_t span;               /* they come for so long                                  */
     unsigned burst;          /* and so many at the very beginning                      */
     unsigned plain, leaving; /* of 1,000 clients: who want no stream; who leave before the end */
+    unsigned sessions;       /* that requests belong to; 0: to none                   */
     ns_t longest;            /* that a request may take; 0: FLEET_TOTAL                */
     ns_t sample_every;       /* for `sample`                                           */
     void (*sample)(struct fleet *f);

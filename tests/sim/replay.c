@@ -87,7 +87,7 @@ static const struct decision_candidate *recorded(const struct again *a, const st
 
 static bool is_of_request(enum exclusion why)
 {
-    return why == EXCLUDED_TRIED || why == EXCLUDED_CAPABILITY;
+    return why == EXCLUDED_TRIED || why == EXCLUDED_CAPABILITY || why == EXCLUDED_DATA;
 }
 
 static void read_again(const void *ctx, size_t i, unsigned needs, struct strategy_candidate *to)
@@ -105,6 +105,8 @@ static void read_again(const void *ctx, size_t i, unsigned needs, struct strateg
         return;
     if (a->live) {
         live_read(a->live[t->deployment->index], &a->model->rules.live, needs, a->record->at, to);
+        if (a->record->ill_too && (to->excluded == EXCLUDED_EJECTED || to->excluded == EXCLUDED_PROBING))
+            to->excluded = EXCLUDED_NOT;
         EXPECT(to->excluded == c->excluded && to->slow_start == c->slow_start,
                "decision %llu: %.*s is %s with a share of %g when folded anew, and was %s with %g",
                (unsigned long long)a->record->seq, STR_ARG(c->deployment), exclusion_name(to->excluded), to->slow_start,
@@ -157,6 +159,8 @@ static void decide_again(const struct catalog *c, const struct decision_facts *f
                                .turn = f->turn,
                                .input_tokens = f->input_tokens,
                                .output_tokens = f->output_tokens,
+                               .has_sticky = f->sticky != 0,
+                               .sticky = f->sticky,
                                .ns_per_nanodollar = a.model->rules.ns_per_nanodollar};
     struct strategy_decision d = strategy_choose(a.strategy, &ask);
     struct str chosen = d.chosen == STRATEGY_NONE ? STR_NONE : a.targets[d.chosen].deployment->name;
