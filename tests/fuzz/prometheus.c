@@ -22,7 +22,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static void write_sample(struct buf *to, const struct prometheus_sample *s)
 {
-    (void)buf_addf(to, "%.*s{%.*s} ", STR_ARG(s->name), STR_ARG(s->labels));
+    (void)buf_addf(to, "%.*s{", STR_ARG(s->name));
+    (void)buf_add(to, s->labels);
+    (void)buf_add_lit(to, "} ");
     if (isnan(s->value))
         (void)buf_add_lit(to, "NaN\n");
     else if (isinf(s->value))
