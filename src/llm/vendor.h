@@ -59,6 +59,15 @@ enum {
     (QUIRK_TRANSLATE | QUIRK_STRICT | QUIRK_MAX_TOKENS | QUIRK_NO_STREAM_OPTIONS | QUIRK_NO_DEVELOPER |                \
      QUIRK_NO_SCHEMA | QUIRK_PLAIN_TEXT | QUIRK_NO_N | QUIRK_ANTHROPIC_BEDROCK | QUIRK_ANTHROPIC_VERTEX)
 
+/* How it is asked whether it is there, without a token being paid for. */
+struct vendor_probe {
+    const char *path;           /* of a GET, with its query                                           */
+    bool at_root;               /* from the server's root, which a base URL's "/v1" is below; else below the base URL */
+    bool of_server;             /* it says whether what runs the models is alive, not only that somebody answers */
+    const char *header, *value; /* that must go with it; NULL: none                                   */
+    const char *metrics;        /* from the root: its metrics as Prometheus reads them; NULL: none    */
+};
+
 struct vendor {
     const char *name;     /* as in the configuration                                               */
     const char *title;    /* for people                                                            */
@@ -78,6 +87,7 @@ struct vendor {
     double temperature_max;     /* 0: the dialect's own                                                   */
     const char *const *
         also; /* further dialects that it speaks natively ("responses", "completions", …) besides `dialect`; NULL-terminated */
+    const struct vendor_probe *probe; /* NULL: it has none that costs nothing below its base URL          */
 };
 
 /* All rows, sorted by name. */

@@ -97,3 +97,25 @@ TEST(vendors_speak_their_dialects_unless_a_quirk_forces_translation)
     CHECK(!vendor_speaks(vendor_find(STR("deepseek")), openai));
     CHECK(!vendor_speaks(vendor_find(STR("anthropic")), openai));
 }
+
+TEST(vendors_probes_are_paths_of_their_servers)
+{
+    unsigned servers = 0;
+
+    for (size_t i = 0; i < vendor_count; i++) {
+        const struct vendor *v = &vendor_table[i];
+        const struct vendor_probe *p = v->probe;
+        test_context("%s", v->name);
+        if (!p)
+            continue;
+        CHECK(p->path[0] == '/');
+        CHECK_EQ(p->header != NULL, p->value != NULL);
+        CHECK(!p->metrics || p->metrics[0] == '/');
+        if (p->of_server) /* only who runs its models itself can speak for them */
+            CHECK_EQ(v->auth, AUTH_NONE_NEEDED);
+        servers += p->of_server;
+    }
+    test_context("%s", "");
+    CHECK_EQ(servers, 5);
+    CHECK(!vendor_find(STR("bedrock"))->probe && !vendor_find(STR("vertex"))->probe);
+}
