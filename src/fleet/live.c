@@ -42,6 +42,9 @@ struct live_deployment {
     _Atomic uint64_t in_flight_tokens;
     _Atomic double per_unit, per_token; /* as of the last sample */
     _Atomic ns_t sampled;
+    _Atomic ns_t good, ill;           /* as in struct live_news */
+    _Atomic int last_ill, ejected_by; /* enum cause */
+    struct live_load load;
 
     struct spin lock;
     /* under the lock */
@@ -241,8 +244,9 @@ void live_read(const struct live_deployment *d, const struct live_rules *rules, 
     to->excluded = exclusion_of(d, now);
     to->slow_start = share_of(d, rules, now);
     if (needs & NEEDS_LOAD) {
-        to->in_flight = atomic_load_explicit(&d->in_flight, memory_order_relaxed);
-        to->in_flight_tokens = atomic_load_explicit(&d->in_flight_tokens, memory_order_relaxed);
+        live_load_others(&d->load, now, &to->in_flight, &to->in_flight_tokens);
+        to->in_flight += atomic_load_explicit(&d->in_flight, memory_order_relaxed);
+        to->in_flight_tokens += atomic_load_explicit(&d->in_flight_tokens, memory_order_relaxed);
     }
     if (needs & NEEDS_LATENCY) {
         ns_t at = atomic_load_explicit(&d->sampled, memory_order_relaxed);
@@ -374,6 +378,26 @@ static double time_of(struct live_deployment *d, const struct live_attempt *a, c
     return cause == CAUSE_OK ? fold_whole(d, a, rules, output, now) : 0;
 }
 
+/* What the end of an attempt says of the deployment's health. Under its lock; `ejected`: it was taken out just now. */
+static void note_news(struct live_deployment *d, enum cause cause, bool ejected, ns_t now)
+{
+    bool is_row = d->outlier.reason == OUTLIER_CONSECUTIVE || d->outlier.reason == OUTLIER_PROBE;
+
+    switch (cause_meaning(cause)->health) {
+    case CAUSE_HEALTH_GOOD:
+        atomic_store_explicit(&d->good, now, memory_order_relaxed);
+        break;
+    case CAUSE_HEALTH_ILL:
+        atomic_store_explicit(&d->ill, now, memory_order_relaxed);
+        atomic_store_explicit(&d->last_ill, (int)cause, memory_order_relaxed);
+        break;
+    case CAUSE_HEALTH_NONE:
+        break;
+    }
+    if (ejected)
+        atomic_store_explicit(&d->ejected_by, (int)(is_row ? cause : CAUSE_OK), memory_order_relaxed);
+}
+
 void live_end(struct live_attempt *a, struct live_route *route, const struct live_rules *rules, enum cause cause,
               uint64_t output, ns_t last, ns_t now)
 {
@@ -385,6 +409,7 @@ void live_end(struct live_attempt *a, struct live_route *route, const struct liv
     spin_take(&d->lock);
     enum outlier_state before = d->outlier.state;
     a->seq_ended = next_seq(d->live);
+    ns_t until = d->outlier.until;
     double time = time_of(d, a, rules, cause, output, now);
     if (time > 0)
         outlier_probed(&d->outlier, &rules->outlier, &peers, a->stamp, time, now);
@@ -397,6 +422,7 @@ void live_end(struct live_attempt *a, struct live_route *route, const struct liv
     if (a->first && output > 1 && last > a->first)
         latency_add(&d->token, &rules->latency, (double)(last - a->first) / (double)(output - 1), now);
     d->causes[cause]++;
+    note_news(d, cause, d->outlier.state == OUTLIER_EJECTED && d->outlier.until != until, now);
     bool changed = d->outlier.state != before;
     publish(d, rules, now);
     spin_free(&d->lock);
@@ -503,9 +529,28 @@ void live_report(struct live_deployment *d, const struct live_rules *rules, ns_t
                                 .first_token_per_unit = latency_read(&d->first, &rules->latency, 0, now),
                                 .per_token = latency_read(&d->token, &rules->latency, 0, now),
                                 .p50 = latency_digest_quantile(&d->digest, 0.5, DIGEST_LEAST),
-                                .p95 = latency_digest_quantile(&d->digest, 0.95, DIGEST_LEAST)};
+                                .p95 = latency_digest_quantile(&d->digest, 0.95, DIGEST_LEAST),
+                                .server = live_load_server(&d->load, now)};
     memcpy(ret->causes, d->causes, sizeof ret->causes);
     spin_free(&d->lock);
     ret->in_flight = atomic_load_explicit(&d->in_flight, memory_order_relaxed);
     ret->in_flight_tokens = atomic_load_explicit(&d->in_flight_tokens, memory_order_relaxed);
+}
+
+/* --- for those who ask it how it is --- */
+
+void live_news(const struct live_deployment *d, struct live_news *ret)
+{
+    *ret = (struct live_news){.state = (enum outlier_state)atomic_load_explicit(&d->state, memory_order_relaxed),
+                              .until = atomic_load_explicit(&d->until, memory_order_relaxed),
+                              .good = atomic_load_explicit(&d->good, memory_order_relaxed),
+                              .ill = atomic_load_explicit(&d->ill, memory_order_relaxed),
+                              .last_ill = (enum cause)atomic_load_explicit(&d->last_ill, memory_order_relaxed),
+                              .ejected_by = (enum cause)atomic_load_explicit(&d->ejected_by, memory_order_relaxed)};
+}
+
+void live_server_said(struct live_deployment *d, const struct server_load *said, ns_t now, ns_t until)
+{
+    live_load_take(&d->load, said, atomic_load_explicit(&d->in_flight, memory_order_relaxed),
+                   atomic_load_explicit(&d->in_flight_tokens, memory_order_relaxed), now, until);
 }

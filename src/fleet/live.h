@@ -11,6 +11,7 @@
 #ifndef FLEET_LIVE_H
 #define FLEET_LIVE_H
 
+#include "fleet/live_load.h"
 #include "policy/hedge.h"
 #include "policy/latency.h"
 #include "policy/outlier.h"
@@ -90,7 +91,8 @@ ns_t live_hedge_at(struct live_deployment *d, const struct hedge_rules *rules, s
 
 /* --- reading --- */
 
-/* What strategies ask of a deployment; fills what is known here: exclusion, slow start, load, latency. Weight, tier, id and cost are the caller's. */
+/* What strategies ask of a deployment; fills what is known here: exclusion, slow start, load, latency. Weight, tier, id and cost are the caller's. The
+ * load is ours and, where the server tells, others' (live_load.h). */
 void live_read(const struct live_deployment *d, const struct live_rules *rules, unsigned needs, ns_t now,
                struct strategy_candidate *to);
 
@@ -101,7 +103,23 @@ struct live_report {
     uint64_t in_flight_tokens, sent, causes[CAUSES];
     double first_token_per_unit, per_token; /* ns; 0: unknown */
     ns_t p50, p95;                          /* of times to first token; 0: unknown */
+    struct live_server server;              /* what it says of itself */
 };
 void live_report(struct live_deployment *d, const struct live_rules *rules, ns_t now, struct live_report *ret);
+
+/* --- for those who ask it how it is --- */
+
+/* Instants; 0: it has not happened. */
+struct live_news {
+    enum outlier_state state;
+    ns_t until;            /* when that ends by itself                                                       */
+    ns_t good, ill;        /* the last attempt that ended and spoke for it, or against it                     */
+    enum cause last_ill;   /* what spoke against it                                                           */
+    enum cause ejected_by; /* the failure that took it out last; CAUSE_OK: it was slow, or failed now and then */
+};
+/* Without a lock, each figure for itself. */
+void live_news(const struct live_deployment *d, struct live_news *ret);
+/* Its server said how busy it is; that counts until `until`. By one loop only. */
+void live_server_said(struct live_deployment *d, const struct server_load *said, ns_t now, ns_t until);
 
 #endif

@@ -271,3 +271,136 @@ TEST(live_counts_come_out_even_with_several_threads)
     CHECK(sent == ended && sent > ROUNDS);
     fleet_close(&shared);
 }
+
+/* --- what the server says, and news --- */
+
+static struct server_load busy(double running, double waiting)
+{
+    return (struct server_load){.is_known = true, .running = running, .waiting = waiting};
+}
+
+TEST(live_load_is_the_larger_of_ours_and_the_server_s)
+{
+    struct fleet f;
+    struct live_attempt a, b;
+
+    fleet_open(&f);
+    struct server_load many = busy(7, 3), few = busy(1, 0);
+    CHECK_EQ(live_send(f.d[0], &f.rules, 100, 100, false, f.now, &a), EXCLUDED_NOT);
+    CHECK_EQ(live_send(f.d[0], &f.rules, 300, 100, false, f.now, &b), EXCLUDED_NOT);
+    live_server_said(f.d[0], &many, f.now, f.now + 6 * NS_SEC);
+    CHECK_EQ(seen(&f, 0).in_flight, 10);
+    CHECK_EQ(seen(&f, 0).in_flight_tokens, 3000); /* ten times one of ours */
+    live_server_said(f.d[0], &few, f.now, f.now + 6 * NS_SEC);
+    CHECK_EQ(seen(&f, 0).in_flight, 2);
+    CHECK_EQ(seen(&f, 0).in_flight_tokens, 600);
+    live_end(&a, NULL, &f.rules, CAUSE_OK, 0, f.now, f.now);
+    live_end(&b, NULL, &f.rules, CAUSE_OK, 0, f.now, f.now);
+    fleet_close(&f);
+}
+
+/* Between two words of the server nothing that we do is forgotten. */
+TEST(live_load_moves_with_what_is_sent_after_the_server_spoke)
+{
+    struct fleet f;
+    struct live_attempt sent[20];
+
+    fleet_open(&f);
+    struct server_load said = busy(4, 0);
+    CHECK_EQ(live_send(f.d[0], &f.rules, 1, 0, false, f.now, &sent[0]), EXCLUDED_NOT);
+    live_server_said(f.d[0], &said, f.now, f.now + 6 * NS_SEC); /* three are others' */
+    for (size_t i = 1; i < ARRAY_LEN(sent); i++)
+        CHECK_EQ(live_send(f.d[0], &f.rules, 1, 0, false, f.now, &sent[i]), EXCLUDED_NOT);
+    CHECK_EQ(seen(&f, 0).in_flight, 23);
+    for (size_t i = 0; i < ARRAY_LEN(sent); i++)
+        live_end(&sent[i], NULL, &f.rules, CAUSE_OK, 0, f.now, f.now);
+    CHECK_EQ(seen(&f, 0).in_flight, 3);
+    fleet_close(&f);
+}
+
+TEST(live_load_forgets_what_the_server_said_too_long_ago)
+{
+    struct fleet f;
+    struct live_report r;
+
+    fleet_open(&f);
+    struct server_load said = busy(50, 9);
+    live_server_said(f.d[1], &said, f.now, f.now + 6 * NS_SEC);
+    CHECK_EQ(seen(&f, 1).in_flight, 59);
+    live_report(f.d[1], &f.rules, f.now + NS_SEC, &r);
+    CHECK(r.server.is_fresh && r.server.at == f.now && r.server.running == 50 && r.server.waiting == 9);
+    CHECK(r.server.held < 0 && r.server.cache < 0);
+    f.now += 6 * NS_SEC;
+    CHECK_EQ(seen(&f, 1).in_flight, 0);
+    CHECK_EQ(seen(&f, 1).in_flight_tokens, 0);
+    live_report(f.d[1], &f.rules, f.now, &r);
+    CHECK(!r.server.is_fresh && r.server.running == 50); /* for people it is worth seeing */
+    CHECK_EQ(r.in_flight, 0);                            /* which is ours alone */
+    fleet_close(&f);
+}
+
+static struct server_load holding(double running, double waiting, double tokens)
+{
+    struct server_load l = busy(running, waiting);
+    struct prometheus_sample s = {.name = STR("sglang:num_used_tokens"), .value = tokens};
+
+    server_load_take(&l, &s);
+    return l;
+}
+
+TEST(live_load_counts_tokens_as_the_server_tells_them)
+{
+    struct fleet f;
+
+    fleet_open(&f);
+    struct server_load said = holding(4, 2, 8000), idle = holding(0, 2, 0), mute = busy(2, 1);
+    live_server_said(f.d[0], &said, f.now, NS_NEVER);
+    CHECK_EQ(seen(&f, 0).in_flight_tokens, 12000); /* two more wait, as long as those that run */
+    live_server_said(f.d[0], &idle, f.now, NS_NEVER);
+    CHECK_EQ(seen(&f, 0).in_flight_tokens, 2 * LIVE_LOAD_TOKENS);
+    live_server_said(f.d[0], &mute, f.now, NS_NEVER);
+    CHECK_EQ(seen(&f, 0).in_flight_tokens, 3 * LIVE_LOAD_TOKENS);
+    fleet_close(&f);
+}
+
+TEST(live_news_tell_what_spoke_for_and_against_a_deployment)
+{
+    struct fleet f;
+    struct live_news n;
+
+    fleet_open(&f);
+    live_news(f.d[0], &n);
+    CHECK(n.state == OUTLIER_IN_USE && !n.good && !n.ill);
+    CHECK_EQ(attempt(&f, 0, CAUSE_OK, 0), EXCLUDED_NOT);
+    ns_t good = f.now;
+    CHECK_EQ(attempt(&f, 0, CAUSE_CANCELLED, 0), EXCLUDED_NOT);
+    live_news(f.d[0], &n);
+    CHECK(n.good == good && !n.ill);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(attempt(&f, 0, i < 4 ? CAUSE_RESET : CAUSE_CONNECT, 0), EXCLUDED_NOT);
+    live_news(f.d[0], &n);
+    CHECK(n.state == OUTLIER_EJECTED && n.until == f.now + 5 * NS_SEC);
+    CHECK(n.good == good && n.ill == f.now && n.last_ill == CAUSE_CONNECT && n.ejected_by == CAUSE_CONNECT);
+    f.now += 5 * NS_SEC; /* its probe fails in another way */
+    CHECK_EQ(attempt(&f, 0, CAUSE_MALFORMED, 0), EXCLUDED_NOT);
+    live_news(f.d[0], &n);
+    CHECK(n.state == OUTLIER_EJECTED && n.ejected_by == CAUSE_MALFORMED);
+    fleet_close(&f);
+}
+
+TEST(live_news_of_one_that_fails_now_and_then_name_no_failure)
+{
+    struct fleet f;
+    struct live_news n;
+
+    fleet_open(&f);
+    for (int i = 0; i < 12; i++) {
+        f.now -= 700 * NS_MS; /* all within ten seconds */
+        CHECK(attempt(&f, 0, i % 3 ? CAUSE_SERVER_ERROR : CAUSE_OK, 0) != EXCLUDED_PROBING);
+    }
+    live_news(f.d[0], &n);
+    CHECK_EQ(n.state, OUTLIER_EJECTED);
+    CHECK_EQ(n.last_ill, CAUSE_SERVER_ERROR);
+    CHECK_EQ(n.ejected_by, CAUSE_OK);
+    fleet_close(&f);
+}
