@@ -17,6 +17,7 @@
 #include "fleet/live.h"
 #include "fleet/needs.h"
 #include "fleet/prefixes.h"
+#include "fleet/provider_health.h"
 #include "llm/dialect.h"
 #include "llm/vendor.h"
 #include "net/guarded_fetch.h"
@@ -75,6 +76,7 @@ struct provider {
     enum think_tags think_tags;
     bool no_stream_usage; /* it refuses stream_options: do not ask for usage in streams */
     struct timeouts timeouts;
+    struct provider_health health;
     unsigned max_connections; /* per loop */
     struct str *serves;       /* models reachable as "<provider>/<model>" and listed */
     size_t serves_count;

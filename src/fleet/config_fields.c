@@ -204,6 +204,8 @@ static const struct schema_field provider_fields[] = {
     SCHEMA_OBJECT("tls", struct file_provider, tls, &provider_tls_object, .doc = "TLS towards the provider."),
     SCHEMA_OBJECT("timeouts", struct file_provider, timeouts, &config_own_timeouts,
                   .doc = "Time limits at this provider."),
+    SCHEMA_OBJECT("health", struct file_provider, health, &config_health_object,
+                  .doc = "How its deployments are looked after when no traffic tells how they are."),
     SCHEMA_BOOL("stream_usage", struct file_provider, stream_usage, .default_text = "true",
                 .doc = "Ask for token counts in streams (`stream_options.include_usage`) when the client does not; the "
                        "extra chunk "

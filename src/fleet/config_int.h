@@ -11,6 +11,7 @@
 #include "codec/yaml.h"
 #include "fleet/catalog.h"
 #include "fleet/config.h"
+#include "fleet/config_health.h"
 
 enum log_form { LOG_FORM_AUTO, LOG_FORM_JSON, LOG_FORM_CONSOLE };
 
@@ -67,6 +68,7 @@ struct file_provider {
     size_t header_count;
     struct file_tls tls;
     struct file_auth auth;
+    struct file_health health;
     struct timeouts timeouts; /* 0: not set */
     unsigned max_connections;
     bool stream_usage;

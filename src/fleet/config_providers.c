@@ -439,6 +439,7 @@ static void add_provider(struct config_run *run, struct catalog *c, const struct
     set_timeouts(run, p, f);
     set_serves(run, c, p, f);
     p->tags = config_join_tags(c, NULL, 0, f->tags, f->tag_count, &p->tag_count);
+    config_build_health(run, c, p, f);
     p->max_connections = f->max_connections;
     p->no_stream_usage = !f->stream_usage;
     p->think_tags = f->think_tags;

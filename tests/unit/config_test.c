@@ -659,6 +659,84 @@ TEST(config_providers_that_contradict_themselves_are_refused)
     check_error("- a\n", "-:1:1: error: the document must be a map, not a list\n");
 }
 
+/* ---- health ---- */
+
+TEST(config_health_asks_what_the_vendor_has_and_reads_its_servers_metrics)
+{
+    LOADED(l,
+           "providers:\n"
+           "  gpu: {dialect: vllm, base_url: \"http://gpu:8000/v1\"}\n"
+           "  behind: {dialect: llamacpp, base_url: \"https://proxy/llama/v1\", health: {interval: 5s, spend: 0.25}}\n"
+           "  tgi: {dialect: tgi, base_url: \"http://t\"}\n"
+           "  cloud: {api_key: k}\n"
+           "  aws: {dialect: bedrock, region: us-east-1, api_key: k, health: {probe: token, spend: 1}}\n"
+           "  none: {dialect: vllm, base_url: \"http://n/v1\", health: {probe: off, metrics: off}}\n"
+           "  sim: {dialect: sglang, simulate: true}\n");
+    CHECK_OK(l.err);
+    const struct provider_health *h = &l.c->providers[0].health;
+    CHECK(h->is_on && h->rules.free == PROBE_SERVER && !h->rules.token);
+    CHECK_STR(h->target, "/health");
+    CHECK_STR(h->metrics, "/metrics");
+    CHECK_EQ(h->metrics_host.n, 0);
+    CHECK_EQ(h->rules.interval, 30 * NS_SEC);
+    CHECK_EQ(h->timeout, 5 * NS_SEC);
+    CHECK_EQ(h->metrics_interval, 2 * NS_SEC);
+    h = &l.c->providers[1].health;
+    CHECK_STR(h->target, "/llama/health");
+    CHECK_STR(h->metrics, "/llama/metrics");
+    CHECK(h->rules.token && h->rules.spend == 250000000 && h->rules.interval == 5 * NS_SEC);
+    CHECK_STR(l.c->providers[2].health.target, "/health");
+    h = &l.c->providers[3].health;
+    CHECK(h->rules.free == PROBE_REACH && !h->metrics.n);
+    CHECK_STR(h->target, "/v1/models");
+    h = &l.c->providers[4].health;
+    CHECK(h->is_on && h->rules.free == PROBE_NONE && h->rules.token && h->rules.spend == 1000000000 && !h->target.n);
+    h = &l.c->providers[5].health;
+    CHECK(!h->is_on && !h->target.n && !h->metrics.n);
+    CHECK_STR(l.c->providers[6].health.target, "/sglang/health");
+    CHECK_STR(l.c->providers[6].health.metrics, "/sglang/metrics");
+}
+
+TEST(config_health_takes_metrics_from_elsewhere)
+{
+    LOADED(l,
+           "providers:\n"
+           "  a: {dialect: vllm, base_url: \"http://gpu:8000/v1\", health: {metrics_url: \"http://GPU:9100/m?x=1\"}}\n"
+           "  b: {dialect: custom, base_url: \"http://gpu:8000/v1\", health: {metrics_url: \"http://gpu:8000/m\"}}\n"
+           "  c: {dialect: custom, base_url: \"http://gpu/v1\", health: {metrics_url: \"https://gpu\"}}\n"
+           "  d: {dialect: vllm, simulate: true, health: {metrics_url: \"http://simulator/m\"}}\n");
+    CHECK_OK(l.err);
+    const struct provider_health *h = &l.c->providers[0].health;
+    CHECK_STR(h->metrics, "/m?x=1");
+    CHECK_STR(h->metrics_host, "gpu");
+    CHECK(h->metrics_port == 9100 && !h->metrics_secure);
+    CHECK_STR(l.c->providers[1].health.metrics, "/m");
+    CHECK_EQ(l.c->providers[1].health.metrics_host.n, 0); /* the same server */
+    h = &l.c->providers[2].health;
+    CHECK_STR(h->metrics, "/");
+    CHECK(h->metrics_secure && h->metrics_port == 443);
+    CHECK_STR(h->metrics_host, "gpu");
+    CHECK_STR(l.c->providers[3].health.metrics_host, "simulator");
+}
+
+TEST(config_health_that_cannot_be_is_refused)
+{
+    check_error(
+        "providers: {p: {dialect: bedrock, region: r, api_key: k, health: {probe: free}}}",
+        "-:1:66: error: \"probe: free\": dialect \"bedrock\" has nothing to ask that costs nothing: use auto or "
+        "token\n");
+    check_error("providers: {p: {api_key: k, health: {probe: token}}}",
+                "-:1:37: error: \"probe: token\" costs money: say in \"spend\" how much in a day\n");
+    check_error("providers: {p: {api_key: k, health: {probe: free, spend: 1}}}",
+                "-:1:37: error: \"spend\" is for probes that cost money: \"probe\" forbids them\n");
+    check_error("providers: {p: {api_key: k, health: {metrics: off, metrics_url: \"http://x\"}}}",
+                "-:1:65: error: \"metrics_url\" is never read with \"metrics: off\": remove one of them\n");
+    check_error("providers: {p: {api_key: k, health: {metrics_url: \"http://u:p@x/\"}}}",
+                "-:1:51: error: \"metrics_url\" must be http:// or https://, without user, password and \"#\"\n");
+    check_error("providers: {p: {api_key: k, health: {metrics_url: \"ftp://x/\"}}}",
+                "-:1:51: error: \"metrics_url\" must be http:// or https://, without user, password and \"#\"\n");
+}
+
 TEST(config_unknown_dialects_that_resemble_nothing_show_what_there_is)
 {
     LOADED(l, "providers: {p: {api_key: k, dialect: zzzzzzzz}}");
