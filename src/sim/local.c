@@ -86,6 +86,9 @@ bool local_read_inputs(struct arena *a, yyjson_val *v, size_t max, struct local_
 
 err_t local_health_endpoint(struct sim_turn *t)
 {
+    if (!t->scenario->is_healthy)
+        return refuse_status(t->a, &t->refusal, 503, "unavailable_error",
+                             "The scenario says that this server is down.");
     return sim_play_plain(&t->play, 200, STR("text/plain"), STR(""));
 }
 

@@ -36,7 +36,7 @@ bool local_read_inputs(struct arena *a, yyjson_val *v, size_t max, struct local_
 
 /* POST /tokenize as vLLM has it (vLLM documentation, "Tokenizer API"): {prompt} or {messages}. */
 err_t local_tokenize_endpoint(struct sim_turn *t) SUSPENDS;
-/* GET /health: 200 without a body. */
+/* GET /health: 200 without a body; 503 if the scenario says so. */
 err_t local_health_endpoint(struct sim_turn *t) SUSPENDS;
 
 #endif

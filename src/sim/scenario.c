@@ -62,7 +62,8 @@ struct model_form {
 
 struct scenario_form {
     int64_t seed;
-    bool allow_overrides, strict_fields;
+    bool allow_overrides, strict_fields, is_healthy;
+    enum sim_metrics metrics;
     struct str *api_keys;
     size_t api_key_count;
     struct sim_aws_key *aws_keys;
@@ -397,6 +398,14 @@ static const struct schema_field aws_key_fields[] = {
 static const struct schema_object aws_key_object = {.fields = aws_key_fields, .size = sizeof(struct sim_aws_key)};
 static const struct schema_field aws_key_item = SCHEMA_ITEM_OBJECT(&aws_key_object);
 
+static const struct schema_choice metrics_choices[] = {
+    {"honest", SIM_METRICS_HONEST, "What is true"},
+    {"frozen", SIM_METRICS_FROZEN, "What was true when they were first read"},
+    {"idle", SIM_METRICS_IDLE, "That nothing runs and nothing waits"},
+    {"broken", SIM_METRICS_BROKEN, "The page ends in the middle of a line"},
+    {"missing", SIM_METRICS_MISSING, "404"},
+    {NULL, 0, NULL}};
+
 static const struct schema_field scenario_fields[] = {
     SCHEMA_INT("seed", struct scenario_form, seed, .default_text = "1",
                .doc = "The same seed and the same requests give the same answers. `--seed` overrides it."),
@@ -410,6 +419,11 @@ static const struct schema_field scenario_fields[] = {
                 .doc = "Let a request choose its own fault and pace by the header `x-sim`."),
     SCHEMA_BOOL("refuse_unknown_fields", struct scenario_form, strict_fields, .default_text = "false",
                 .doc = "Answer a request that has a field which OpenAI does not know with a 400, as OpenAI does."),
+    SCHEMA_BOOL("healthy", struct scenario_form, is_healthy, .default_text = "true",
+                .doc =
+                    "What self-hosted servers say at `/health`: `false` is a 503. Requests are answered all the same."),
+    SCHEMA_ENUM("metrics", struct scenario_form, metrics, metrics_choices, .default_text = "honest",
+                .doc = "What self-hosted servers say at `/metrics`."),
     SCHEMA_MAP("models", struct scenario_form, models, model_count, &model_item, struct model_form, name, .min = "1",
                .required = true, .key_doc = "model",
                .doc = "Models by name. `\"*\"` stands for every other name; without it other names get a 404."),
@@ -515,6 +529,8 @@ static void build_scenario(const struct scenario_form *f, struct scenario *s)
     s->seed = f->seed;
     s->allow_overrides = f->allow_overrides;
     s->strict_fields = f->strict_fields;
+    s->is_healthy = f->is_healthy;
+    s->metrics = f->metrics;
     s->api_keys = f->api_keys;
     s->api_key_count = f->api_key_count;
     s->aws_keys = f->aws_keys;

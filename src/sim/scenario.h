@@ -90,11 +90,16 @@ struct sim_aws_key {
     struct str session_token; /* empty: none */
 };
 
+/* How true the metrics of self-hosted servers are. */
+enum sim_metrics { SIM_METRICS_HONEST, SIM_METRICS_FROZEN, SIM_METRICS_IDLE, SIM_METRICS_BROKEN, SIM_METRICS_MISSING };
+
 struct scenario {
     struct arena arena; /* everything below lives in it */
     int64_t seed;
     bool allow_overrides; /* header x-sim */
     bool strict_fields;   /* refuse unknown request fields */
+    bool is_healthy;      /* what /health of self-hosted servers says */
+    enum sim_metrics metrics;
     struct str *api_keys;
     size_t api_key_count; /* 0: any key, or none, will do */
     struct sim_aws_key *aws_keys;

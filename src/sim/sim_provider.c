@@ -63,6 +63,7 @@ struct sim_provider {
     struct file_store *files;
     struct response_store *responses;
     struct prefix_cache *prefixes;
+    struct buf first_page; /* of metrics that stand still */
 };
 
 /* --- life --- */
@@ -74,6 +75,7 @@ struct sim_provider *sim_provider_new(const struct scenario *scenario, uint64_t 
     p->scenario = scenario;
     p->seed = sim_hash_u64(seed, 0);
     p->began = rt_now();
+    buf_init(&p->first_page, ROOM_BYTES_MAX);
     return p;
 }
 
@@ -94,6 +96,7 @@ void sim_provider_free(struct sim_provider *p)
     file_store_free(p->files);
     response_store_free(p->responses);
     mem_free(p->prefixes);
+    buf_release(&p->first_page);
     mem_free(p);
 }
 
@@ -290,6 +293,15 @@ struct prefix_cache *turn_prefixes(struct sim_turn *t)
     if (!t->provider->prefixes)
         t->provider->prefixes = NEW(struct prefix_cache);
     return t->provider->prefixes;
+}
+
+struct str turn_first_page(struct sim_turn *t, struct str page)
+{
+    struct buf *kept = &t->provider->first_page;
+
+    if (!kept->n)
+        buf_add(kept, page);
+    return buf_str(kept);
 }
 
 struct str turn_bearer(const struct sim_turn *t)

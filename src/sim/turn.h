@@ -61,6 +61,9 @@ struct response_store *turn_responses(struct sim_turn *t);
 /* Beginnings of prompts that it has cached. */
 struct prefix_cache *turn_prefixes(struct sim_turn *t);
 
+/* The page that was the first to be kept of this provider: `page`, if none was. It lives as long as the provider. */
+struct str turn_first_page(struct sim_turn *t, struct str page);
+
 /* What follows "Bearer " in the authorization header; empty if there is none. */
 struct str turn_bearer(const struct sim_turn *t);
 /* Is it one of the scenario's keys? If that has none, any will do, an empty one too. */

@@ -1,4 +1,6 @@
 /* sim_lookalike_test.c - the simulated look-alikes of OpenAI: how each answers, streams, errs and refuses. */
+#include "llm/server_load.h"
+#include "llm/vendor.h"
 #include "sim/chat_style.h"
 #include "sim/surface.h"
 #include "surface_asks.h"
@@ -600,4 +602,117 @@ SIM_TEST(sim_vllm_gauges_are_live, NULL)
     CHECK(holds(text, "vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"m\"} 0\n"));
     CHECK(holds(text, "vllm:generation_tokens_total{engine=\"0\",model_name=\"m\"} 20\n"));
     CHECK(holds(text, "# TYPE vllm:request_success_total counter\n"));
+}
+
+/* --- how a self-hosted server is --- */
+
+struct told {
+    struct server_load load;
+    err_t end;
+};
+
+static struct told metrics_of(struct world *w, const char *target) SUSPENDS;
+static struct told metrics_of(struct world *w, const char *target)
+{
+    struct told t = {.end = OK};
+    struct heard h = fetch(w, "GET", target);
+    struct prometheus_sample s;
+
+    if (h.status != 200)
+        return (struct told){.end = E_NOT_FOUND};
+    while ((t.end = prometheus_next(&h.body, &s)) == OK && s.name.p)
+        server_load_take(&t.load, &s);
+    return t;
+}
+
+static const char *const inference[] = {"vllm", "sglang", "tgi", "llamacpp"};
+
+SIM_TEST(sim_inference_servers_tell_how_busy_they_are, NULL)
+{
+    for (size_t i = 0; i < ARRAY_LEN(inference); i++) {
+        char target[64];
+        test_context("%s", inference[i]);
+        snprintf(target, sizeof(target), "/%s/health", inference[i]);
+        CHECK_EQ(fetch(w, "GET", target).status, 200);
+        snprintf(target, sizeof(target), "/%s/metrics", inference[i]);
+        struct told idle = metrics_of(w, target);
+        CHECK_OK(idle.end);
+        CHECK(idle.load.running == 0 && idle.load.waiting == 0);
+        SCOPE(scope, ns_add(rt_now(), 3 * NS_SEC));
+        scope_discard_results(&scope);
+        for (int k = 0; k < 18; k++)
+            scope_spawn(&scope, "slow", ask_slowly, w);
+        CHECK_OK(fiber_sleep_until(ns_add(rt_now(), loop_seams()->simulated ? NS_SEC : 200 * NS_MS)));
+        struct told busy = metrics_of(w, target);
+        CHECK(busy.load.is_known && busy.load.running == 16 && busy.load.waiting == 2);
+        if (strcmp(inference[i], "vllm") !=
+            0) /* which says how much its cache holds when it starts, of which there is nothing here */
+            CHECK(server_load_tokens(&busy.load) == 18 * 8);
+        scope_cancel(&scope);
+    }
+    test_context("%s", "");
+}
+
+SIM_TEST(sim_inference_servers_lie_if_they_are_told_to, "{metrics: idle, healthy: false, models: {'*': {}}}")
+{
+    SCOPE(scope, ns_add(rt_now(), 3 * NS_SEC));
+    scope_discard_results(&scope);
+    scope_spawn(&scope, "slow", ask_slowly, w);
+    CHECK_OK(fiber_sleep_until(ns_add(rt_now(), 100 * NS_MS)));
+    for (size_t i = 0; i < ARRAY_LEN(inference); i++) {
+        char target[64];
+        snprintf(target, sizeof(target), "/%s/health", inference[i]);
+        CHECK_EQ(fetch(w, "GET", target).status, 503);
+        snprintf(target, sizeof(target), "/%s/metrics", inference[i]);
+        struct told t = metrics_of(w, target);
+        CHECK_OK(t.end);
+        CHECK(t.load.is_known && t.load.running == 0);
+    }
+    scope_cancel(&scope);
+}
+
+SIM_TEST(sim_metrics_can_stand_still, "{metrics: frozen, models: {'*': {}}}")
+{
+    CHECK(metrics_of(w, "/tgi/metrics").load.running == 0);
+    SCOPE(scope, ns_add(rt_now(), 3 * NS_SEC));
+    scope_discard_results(&scope);
+    scope_spawn(&scope, "slow", ask_slowly, w);
+    CHECK_OK(fiber_sleep_until(ns_add(rt_now(), 100 * NS_MS)));
+    CHECK(metrics_of(w, "/tgi/metrics").load.running == 0);
+    scope_cancel(&scope);
+}
+
+SIM_TEST(sim_metrics_can_break_off, "{metrics: broken, models: {'*': {}}}")
+{
+    CHECK_ERR(metrics_of(w, "/llamacpp/metrics").end, E_PARSE);
+}
+
+SIM_TEST(sim_metrics_can_be_missing, "{metrics: missing, models: {'*': {}}}")
+{
+    CHECK_EQ(fetch(w, "GET", "/vllm/metrics").status, 404);
+}
+
+/* What a vendor's row says is to be asked can be asked. */
+SIM_TEST(sim_vendors_answer_their_free_probes, NULL)
+{
+    unsigned asked = 0;
+
+    for (size_t i = 0; i < vendor_count; i++) {
+        const struct vendor *v = &vendor_table[i];
+        char target[96];
+        if (!v->probe)
+            continue;
+        const char *base = strcmp(v->name, "openai") == 0 || strcmp(v->name, "custom") == 0 ? "/v1"
+                           : strcmp(v->name, "azure") == 0                                  ? "/azure/openai/v1"
+                           : strcmp(v->dialect, "gemini") == 0                              ? "/gemini/v1beta"
+                                                                                            : NULL;
+        bool below_v1 = !v->probe->at_root && strcmp(v->dialect, "cohere") != 0 && strcmp(v->dialect, "ollama") != 0;
+        snprintf(target, sizeof(target), "%s%s%s%s", base ? base : "/", base ? "" : v->name,
+                 !base && below_v1 ? "/v1" : "", v->probe->path);
+        struct http_header header = {str_from_c(v->probe->header), str_from_c(v->probe->value)};
+        struct heard h = ask_with(w, "GET", target, &header, v->probe->header ? 1 : 0, NULL, NS_NEVER);
+        CHECK_MSG(h.status == 200, "%s: %d %.*s", target, h.status, STR_ARG(h.body));
+        asked++;
+    }
+    CHECK_GE(asked, 20);
 }

@@ -2,6 +2,9 @@
  * llamacpp.c - llama.cpp's server (llama.cpp, tools/server/README.md): the build as fingerprint, calls without id, timings on the last
  * chunk, numbers as error codes. A request need not name a model.
  */
+#include "rt/fiber.h"
+#include "sim/gauges.h"
+#include "sim/local.h"
 #include "sim/lookalike.h"
 
 static const struct field_rule own[] = {
@@ -36,7 +39,27 @@ static const struct chat_style style = {
     .extra = extra,
 };
 
-static const struct sim_route routes[] = {LOOKALIKE_ROUTES("")};
+/* Its server tells them if it was started with --metrics. */
+static const struct sim_gauge gauges[] = {
+    {"llamacpp:prompt_tokens_total", "counter", "Number of prompt tokens processed.", sim_gauge_prompt_tokens},
+    {"llamacpp:tokens_predicted_total", "counter", "Number of generation tokens processed.",
+     sim_gauge_generated_tokens},
+    {"llamacpp:kv_cache_usage_ratio", "gauge", "KV-cache usage. 1 means 100 percent usage.", sim_gauge_cache},
+    {"llamacpp:kv_cache_tokens", "gauge", "KV-cache tokens.", sim_gauge_tokens},
+    {"llamacpp:requests_processing", "gauge", "Number of requests processing.", sim_gauge_running},
+    {"llamacpp:requests_deferred", "gauge", "Number of requests deferred.", sim_gauge_waiting},
+};
+static const struct sim_gauges page = {gauges, ARRAY_LEN(gauges), NULL};
+
+static err_t metrics_endpoint(struct sim_turn *t) SUSPENDS;
+static err_t metrics_endpoint(struct sim_turn *t)
+{
+    return sim_gauges_reply(t, &page);
+}
+
+static const struct sim_route routes[] = {LOOKALIKE_ROUTES(""),
+                                          {"GET", STR_INIT("/health"), local_health_endpoint, NULL},
+                                          {"GET", STR_INIT("/metrics"), metrics_endpoint, NULL}};
 
 const struct sim_surface sim_surface_llamacpp = {
     .name = "llamacpp",

@@ -4,6 +4,7 @@
  * last chunk, numbers as error codes, and in a stream an error beside a choice that finished with "error".
  */
 #include "codec/json.h"
+#include "rt/fiber.h"
 #include "sim/lookalike.h"
 
 static const struct field_rule own[] = {
@@ -70,7 +71,19 @@ static const struct chat_style style = {
     .extra = extra,
 };
 
-static const struct sim_route routes[] = {LOOKALIKE_ROUTES("/api/v1"), LOOKALIKE_ROUTES("")};
+/* What is known of the key that asks (OpenRouter documentation, "Limits"). */
+static err_t key_endpoint(struct sim_turn *t) SUSPENDS;
+static err_t key_endpoint(struct sim_turn *t)
+{
+    buf_add_lit(t->room, "{\"data\":{\"label\":\"simulated\",\"usage\":0,\"limit\":null,\"limit_remaining\":null,"
+                         "\"is_free_tier\":false}}");
+    return turn_reply_json(t, 200);
+}
+
+static const struct sim_route routes[] = {LOOKALIKE_ROUTES("/api/v1"),
+                                          LOOKALIKE_ROUTES(""),
+                                          {"GET", STR_INIT("/api/v1/key"), key_endpoint, NULL},
+                                          {"GET", STR_INIT("/key"), key_endpoint, NULL}};
 
 const struct sim_surface sim_surface_openrouter = {
     .name = "openrouter",

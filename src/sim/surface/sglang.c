@@ -2,6 +2,9 @@
  * sglang.c - SGLang's server (SGLang documentation, "OpenAI APIs - Completions"): thoughts in "reasoning_content", "content":null on
  * chunks without text, matched_stop, errors without a wrapper.
  */
+#include "rt/fiber.h"
+#include "sim/gauges.h"
+#include "sim/local.h"
 #include "sim/lookalike.h"
 
 static const struct field_rule own[] = {
@@ -43,7 +46,24 @@ static const struct chat_style style = {
     .extra = extra,
 };
 
-static const struct sim_route routes[] = {LOOKALIKE_ROUTES("")};
+/* SGLang documentation, "Production Metrics". */
+static const struct sim_gauge gauges[] = {
+    {"sglang:num_running_reqs", "gauge", "The number of running requests", sim_gauge_running},
+    {"sglang:num_queue_reqs", "gauge", "The number of requests in the waiting queue", sim_gauge_waiting},
+    {"sglang:num_used_tokens", "gauge", "The number of used tokens", sim_gauge_tokens},
+    {"sglang:token_usage", "gauge", "The token usage", sim_gauge_cache},
+};
+static const struct sim_gauges page = {gauges, ARRAY_LEN(gauges), ""};
+
+static err_t metrics_endpoint(struct sim_turn *t) SUSPENDS;
+static err_t metrics_endpoint(struct sim_turn *t)
+{
+    return sim_gauges_reply(t, &page);
+}
+
+static const struct sim_route routes[] = {LOOKALIKE_ROUTES(""),
+                                          {"GET", STR_INIT("/health"), local_health_endpoint, NULL},
+                                          {"GET", STR_INIT("/metrics"), metrics_endpoint, NULL}};
 
 const struct sim_surface sim_surface_sglang = {
     .name = "sglang",

@@ -7,6 +7,7 @@
  * only if asked for; events are "data:" without a blank, and nothing but generated_text marks the last one.
  */
 #include "codec/json.h"
+#include "sim/gauges.h"
 #include "sim/hash.h"
 #include "sim/local.h"
 #include "sim/lookalike.h"
@@ -591,6 +592,22 @@ static err_t completions_here_endpoint(struct sim_turn *t)
     return as_validation(t, completions_endpoint(t));
 }
 
+/* --- metrics (TGI documentation, "Metrics") --- */
+
+static const struct sim_gauge gauges[] = {
+    {"tgi_batch_current_size", "gauge", "Current batch size", sim_gauge_running},
+    {"tgi_batch_current_max_tokens", "gauge", "Maximum tokens for the current batch", sim_gauge_tokens},
+    {"tgi_queue_size", "gauge", "Current queue size", sim_gauge_waiting},
+    {"tgi_request_success", "counter", "Number of successful requests", sim_gauge_successes},
+};
+static const struct sim_gauges page = {gauges, ARRAY_LEN(gauges), NULL};
+
+static err_t metrics_endpoint(struct sim_turn *t) SUSPENDS;
+static err_t metrics_endpoint(struct sim_turn *t)
+{
+    return sim_gauges_reply(t, &page);
+}
+
 /* --- routes --- */
 
 static const struct sim_route routes[] = {
@@ -601,6 +618,7 @@ static const struct sim_route routes[] = {
     {"POST", STR_INIT("/tokenize"), tokenize_endpoint, sim_route_named},
     {"GET", STR_INIT("/info"), info_endpoint, NULL},
     {"GET", STR_INIT("/health"), local_health_endpoint, sim_route_named},
+    {"GET", STR_INIT("/metrics"), metrics_endpoint, sim_route_named},
     {"POST", STR_INIT("/v1/chat/completions"), chat_here_endpoint, sim_route_named},
     {"POST", STR_INIT("/v1/completions"), completions_here_endpoint, sim_route_named},
     {"GET", STR_INIT("/v1/models"), models_list_endpoint, sim_route_named},

@@ -2,17 +2,17 @@
  * vllm.c - vLLM's server (vLLM documentation, "OpenAI-Compatible Server", "Score and Re-rank API", "Production Metrics").
  *
  * Chat is OpenAI's with sampling fields of its own, thoughts in "reasoning", stop_reason, and numbers as error codes; fields that it does
- * not know are ignored. Beside it: rerank, score, tokenize, and gauges that say how busy the simulator really is, as if it ran BATCH_MAX
- * requests at once and let the others wait.
+ * not know are ignored. Beside it: rerank, score, tokenize, and gauges that say how busy the simulator really is (sim/gauges.h).
  */
 #include "codec/json.h"
 #include "rt/fiber.h"
+#include "sim/gauges.h"
 #include "sim/hash.h"
 #include "sim/lookalike.h"
 #include "sim/rerank.h"
 #include "sim/sim_provider.h"
 
-enum { BATCH_MAX = 16, CACHE_TOKENS = 65536, PAIRS_MAX = 2048 };
+enum { PAIRS_MAX = 2048 };
 
 static const int64_t MODELS_CREATED = 1767225600; /* 2026-01-01 */
 
@@ -238,76 +238,20 @@ static err_t version_endpoint(struct sim_turn *t)
     return turn_reply_json(t, 200);
 }
 
-/* One metric's lines for a model. */
-struct metric {
-    const char *name, *kind, *help;
-    double (*value)(const struct sim_counts *c);
+static const struct sim_gauge gauges[] = {
+    {"vllm:num_requests_running", "gauge", "Number of requests in model execution batches.", sim_gauge_running},
+    {"vllm:num_requests_waiting", "gauge", "Number of requests waiting to be processed.", sim_gauge_waiting},
+    {"vllm:kv_cache_usage_perc", "gauge", "KV-cache usage. 1 means 100 percent usage.", sim_gauge_cache},
+    {"vllm:prompt_tokens_total", "counter", "Number of prefill tokens processed.", sim_gauge_prompt_tokens},
+    {"vllm:generation_tokens_total", "counter", "Number of generation tokens processed.", sim_gauge_generated_tokens},
+    {"vllm:request_success_total", "counter", "Count of successfully processed requests.", sim_gauge_successes},
 };
-
-static double running(const struct sim_counts *c)
-{
-    return c->running < BATCH_MAX ? (double)c->running : BATCH_MAX;
-}
-
-static double waiting(const struct sim_counts *c)
-{
-    return c->running > BATCH_MAX ? (double)(c->running - BATCH_MAX) : 0;
-}
-
-static double cache_usage(const struct sim_counts *c)
-{
-    return c->held_tokens < CACHE_TOKENS ? (double)c->held_tokens / CACHE_TOKENS : 1;
-}
-
-static double prompt_tokens(const struct sim_counts *c)
-{
-    return (double)c->prompt_tokens;
-}
-
-static double generation_tokens(const struct sim_counts *c)
-{
-    return (double)c->completion_tokens;
-}
-
-static double successes(const struct sim_counts *c)
-{
-    return (double)c->completed;
-}
-
-static const struct metric metrics[] = {
-    {"num_requests_running", "gauge", "Number of requests in model execution batches.", running},
-    {"num_requests_waiting", "gauge", "Number of requests waiting to be processed.", waiting},
-    {"kv_cache_usage_perc", "gauge", "KV-cache usage. 1 means 100 percent usage.", cache_usage},
-    {"prompt_tokens_total", "counter", "Number of prefill tokens processed.", prompt_tokens},
-    {"generation_tokens_total", "counter", "Number of generation tokens processed.", generation_tokens},
-    {"request_success_total", "counter", "Count of successfully processed requests.", successes},
-};
-
-struct metric_lines {
-    const struct metric *metric;
-    struct buf *to;
-};
-
-static void write_metric(void *ctx, struct str name, const struct sim_counts *counts)
-{
-    struct metric_lines *m = ctx;
-
-    buf_addf(m->to, "vllm:%s{engine=\"0\",model_name=\"", m->metric->name);
-    buf_add_json(m->to, name); /* the escapes of the text format are among JSON's */
-    buf_addf(m->to, "\"} %.6g\n", m->metric->value(counts));
-}
+static const struct sim_gauges page = {gauges, ARRAY_LEN(gauges), "engine=\"0\","};
 
 static err_t metrics_endpoint(struct sim_turn *t) SUSPENDS;
 static err_t metrics_endpoint(struct sim_turn *t)
 {
-    for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
-        struct metric_lines lines = {&metrics[i], t->room};
-        buf_addf(t->room, "# HELP vllm:%s %s\n# TYPE vllm:%s %s\n", metrics[i].name, metrics[i].help, metrics[i].name,
-                 metrics[i].kind);
-        sim_provider_visit(t->provider, write_metric, &lines);
-    }
-    TRY(buf_status(t->room));
-    return sim_play_plain(&t->play, 200, STR("text/plain; version=0.0.4; charset=utf-8"), buf_str(t->room));
+    return sim_gauges_reply(t, &page);
 }
 
 /* --- routes --- */
