@@ -49,6 +49,7 @@ double sim_gauge_successes(const struct sim_counts *c)
 struct lines {
     const struct sim_gauge *gauge;
     const char *labels;
+    bool any; /* a model's was written */
     struct sim_counts sum;
     bool idle; /* whatever is true */
     struct buf *to;
@@ -68,6 +69,7 @@ static void write_model(void *ctx, struct str name, const struct sim_counts *cou
     buf_addf(l->to, "%s{%smodel_name=\"", l->gauge->name, l->labels);
     buf_add_json(l->to, name); /* the escapes of the text format are among JSON's */
     buf_addf(l->to, "\"} %.6g\n", told(l, counts));
+    l->any = true;
 }
 
 static void add_model(void *ctx, struct str name, const struct sim_counts *counts)
@@ -87,6 +89,8 @@ static void write_gauge(const struct sim_turn *t, const struct sim_gauges *g, co
     sim_provider_visit(t->provider, g->labels ? write_model : add_model, &l);
     if (!g->labels)
         buf_addf(t->room, "%s %.6g\n", gauge->name, told(&l, &l.sum));
+    else if (!l.any) /* as a server that has just been started */
+        write_model(&l, STR("simulated"), &l.sum);
 }
 
 err_t sim_gauges_reply(struct sim_turn *t, const struct sim_gauges *g)
