@@ -283,6 +283,16 @@ enum exclusion live_send(struct live_deployment *d, const struct live_rules *rul
     return why;
 }
 
+enum exclusion live_ask(struct live_deployment *d, const struct live_rules *rules, ns_t now, struct live_attempt *ret)
+{
+    enum exclusion why = live_send(d, rules, 0, 0, false, now, ret);
+
+    if (why == EXCLUDED_NOT)
+        atomic_fetch_sub_explicit(&d->in_flight, 1, memory_order_relaxed);
+    ret->is_question = true;
+    return why;
+}
+
 void live_first_token(struct live_attempt *a, const struct live_rules *rules, uint64_t cached, ns_t now)
 {
     struct live_deployment *d = a->deployment;
@@ -375,7 +385,7 @@ static double time_of(struct live_deployment *d, const struct live_attempt *a, c
 {
     if (a->first)
         return (double)(a->first - a->sent) / latency_units(a->input_tokens);
-    return cause == CAUSE_OK ? fold_whole(d, a, rules, output, now) : 0;
+    return cause == CAUSE_OK && !a->is_question ? fold_whole(d, a, rules, output, now) : 0;
 }
 
 /* What the end of an attempt says of the deployment's health. Under its lock; `ejected`: it was taken out just now. */
@@ -426,7 +436,8 @@ void live_end(struct live_attempt *a, struct live_route *route, const struct liv
     bool changed = d->outlier.state != before;
     publish(d, rules, now);
     spin_free(&d->lock);
-    atomic_fetch_sub_explicit(&d->in_flight, 1, memory_order_relaxed);
+    if (!a->is_question)
+        atomic_fetch_sub_explicit(&d->in_flight, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&d->in_flight_tokens, a->tokens, memory_order_relaxed);
     if (changed) /* who is judged next must know how many are out */
         expire_peers(route);

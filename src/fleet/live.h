@@ -52,11 +52,15 @@ struct live_attempt {
     uint64_t input_tokens, tokens;           /* estimated: of its input, and all together */
     ns_t first;                              /* when its first token came; 0: not yet */
     uint64_t seq_sent, seq_first, seq_ended; /* order of its events among all of the process, from 1 */
+    bool is_question;                        /* see live_ask() */
 };
 
 /* An attempt is about to be sent: count it in. EXCLUDED_NOT, or why it may not be after all; with `anyway` it may: there is nowhere else to go. */
 enum exclusion live_send(struct live_deployment *d, const struct live_rules *rules, uint64_t input_tokens,
                          uint64_t output_tokens, bool anyway, ns_t now, struct live_attempt *ret) MUST_CHECK;
+/* The same for a question that asks for no tokens, as of health: it is no load, and how long it takes teaches nothing. */
+enum exclusion live_ask(struct live_deployment *d, const struct live_rules *rules, ns_t now, struct live_attempt *ret)
+    MUST_CHECK;
 /* Its first token is there. `cached`: input tokens that were in the provider's cache, if that is known by now. */
 void live_first_token(struct live_attempt *a, const struct live_rules *rules, uint64_t cached, ns_t now);
 /* It has ended. `output`: tokens of its answer; `last`: when the last of them came. `route` tells its peers. An answer that came whole teaches how long

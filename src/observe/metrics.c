@@ -54,6 +54,12 @@ struct attempts {
     uint64_t count[ATTEMPT_OUTCOMES];
 };
 
+struct probes {
+    struct pair of; /* deployment, provider */
+    uint64_t count[CAUSES];
+    uint64_t price; /* nano-US-dollars */
+};
+
 struct translations {
     struct pair of; /* client's dialect, provider */
     uint64_t requests, dropped, emulated, changed;
@@ -65,7 +71,7 @@ struct rule_counts {
 };
 
 struct metrics {
-    struct map series, attempts, translations, rules;
+    struct map series, attempts, probes, translations, rules;
     struct series *last; /* that were counted last: most often they are the next, too */
     struct attempts *last_attempts;
     struct translations *last_translations;
@@ -102,6 +108,7 @@ void metrics_free(struct metrics *m)
         return;
     free_entries(&m->series);
     free_entries(&m->attempts);
+    free_entries(&m->probes);
     free_entries(&m->translations);
     free_entries(&m->rules);
     mem_free(m);
@@ -194,6 +201,11 @@ static struct attempts *find_attempts(struct metrics *m, const struct pair *of)
     return m->last_attempts = find_pair(&m->attempts, m->last_attempts, of, STR("other"), sizeof *m->last_attempts);
 }
 
+static struct probes *find_probes(struct metrics *m, const struct pair *of)
+{
+    return find_pair(&m->probes, NULL, of, STR("other"), sizeof(struct probes));
+}
+
 static struct translations *find_translations(struct metrics *m, const struct pair *of)
 {
     return m->last_translations =
@@ -275,6 +287,14 @@ void metrics_rule(struct metrics *m, struct str rule, bool held)
     c->failed += !held;
 }
 
+void metrics_probe(struct metrics *m, const struct attempt_facts *f)
+{
+    struct probes *p = find_probes(m, &(struct pair){.first = f->label, .second = f->provider});
+
+    p->count[f->cause]++;
+    p->price += f->price;
+}
+
 static void merge_histogram(struct histogram *into, const struct histogram *from)
 {
     for (size_t i = 0; i < MAX_BUCKETS; i++)
@@ -314,6 +334,13 @@ void metrics_merge(struct metrics *into, const struct metrics *from)
         struct attempts *sum = find_attempts(into, &a->of);
         for (size_t i = 0; i < ATTEMPT_OUTCOMES; i++)
             sum->count[i] += a->count[i];
+    }
+    for (size_t at = 0; map_next(&from->probes, &at, &key, &value);) {
+        const struct probes *p = value;
+        struct probes *sum = find_probes(into, &p->of);
+        for (size_t i = 0; i < CAUSES; i++)
+            sum->count[i] += p->count[i];
+        sum->price += p->price;
     }
     for (size_t at = 0; map_next(&from->translations, &at, &key, &value);) {
         const struct translations *t = value;
@@ -500,6 +527,42 @@ static void add_attempts(struct buf *b, const struct metrics *m)
     }
 }
 
+static void add_probes(struct buf *b, const struct metrics *m)
+{
+    struct str key;
+    void *value;
+
+    for (size_t at = 0; map_next(&m->probes, &at, &key, &value);) {
+        const struct probes *p = value;
+        for (enum cause i = 0; i < CAUSES; i++) {
+            if (!p->count[i])
+                continue;
+            buf_add_lit(b, "crossdock_probes_total{deployment=\"");
+            add_label_value(b, p->of.first);
+            buf_add_lit(b, "\",provider=\"");
+            add_label_value(b, p->of.second);
+            buf_addf(b, "\",cause=\"%s\"} %llu\n", cause_meaning(i)->name, (unsigned long long)p->count[i]);
+        }
+    }
+}
+
+static void add_probe_prices(struct buf *b, const struct metrics *m)
+{
+    struct str key;
+    void *value;
+
+    for (size_t at = 0; map_next(&m->probes, &at, &key, &value);) {
+        const struct probes *p = value;
+        if (!p->price)
+            continue;
+        buf_add_lit(b, "crossdock_probe_usd_total{deployment=\"");
+        add_label_value(b, p->of.first);
+        buf_add_lit(b, "\",provider=\"");
+        add_label_value(b, p->of.second);
+        buf_addf(b, "\"} %.9f\n", (double)p->price / 1e9);
+    }
+}
+
 static void add_translation_counter(struct buf *b, const char *name, const struct translations *t, const char *extra,
                                     uint64_t value)
 {
@@ -617,6 +680,10 @@ void metrics_render(const struct metrics *m, const struct gauges *g, const struc
     each_series(m, to, add_requests);
     add_family(to, "attempts_total", "counter", "Attempts at deployments, by outcome.");
     add_attempts(to, m);
+    add_family(to, "probes_total", "counter", "Probes of deployments' health, by what they ended with.");
+    add_probes(to, m);
+    add_family(to, "probe_usd_total", "counter", "What probes for a token are taken to have cost, in US dollars.");
+    add_probe_prices(to, m);
     add_family(to, "request_duration_seconds", "histogram", "First byte in to last byte out.");
     each_series(m, to, add_total);
     add_family(to, "time_to_first_token_seconds", "histogram", "First byte in to first content out.");

@@ -38,6 +38,8 @@ void metrics_request(struct metrics *m, const struct facts *f);
 void metrics_rule(struct metrics *m, struct str rule, bool held);
 /* Count one finished attempt at a deployment. */
 void metrics_attempt(struct metrics *m, struct str deployment, struct str provider, enum attempt_outcome outcome);
+/* Count one finished probe of health. */
+void metrics_probe(struct metrics *m, const struct attempt_facts *f);
 /* Add `from` to `into`. */
 void metrics_merge(struct metrics *into, const struct metrics *from);
 void gauges_merge(struct gauges *into, const struct gauges *from);

@@ -404,3 +404,23 @@ TEST(live_news_of_one_that_fails_now_and_then_name_no_failure)
     CHECK_EQ(n.ejected_by, CAUSE_OK);
     fleet_close(&f);
 }
+
+TEST(live_questions_of_health_are_no_load_and_teach_no_times)
+{
+    struct fleet f;
+    struct live_attempt a;
+
+    fleet_open(&f);
+    CHECK_EQ(live_ask(f.d[0], &f.rules, f.now, &a), EXCLUDED_NOT);
+    CHECK_EQ(seen(&f, 0).in_flight, 0);
+    live_end(&a, f.route, &f.rules, CAUSE_OK, 0, 0, f.now + NS_MS);
+    CHECK_EQ(seen(&f, 0).in_flight, 0);
+    CHECK(seen(&f, 0).time_per_unit == 0 && seen(&f, 0).time_per_token == 0);
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQ(live_ask(f.d[0], &f.rules, f.now, &a), EXCLUDED_NOT);
+        live_end(&a, f.route, &f.rules, CAUSE_OVERLOADED, 0, 0, f.now);
+    }
+    CHECK_EQ(live_ask(f.d[0], &f.rules, f.now, &a), EXCLUDED_EJECTED); /* but they are judged as all are */
+    CHECK_EQ(seen(&f, 0).in_flight, 0);
+    fleet_close(&f);
+}
