@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "gateway/health.h"
 #include "observe/access_log.h"
 #include "rt/process.h"
 #include "rt/threads.h"
@@ -269,6 +270,13 @@ static SUSPENDS err_t serve_simulator(void *arg)
     return http_server_run(sim->http);
 }
 
+static SUSPENDS err_t look_after_health(void *arg)
+{
+    struct server_loop *sl = arg;
+
+    return health_run(sl->gateway);
+}
+
 static SUSPENDS err_t serve_until_drained(struct server_loop *sl)
 {
     SCOPE(clients, NS_NEVER);
@@ -343,6 +351,7 @@ static SUSPENDS err_t serve_to_the_end(struct server_loop *sl)
         if (sl->index == 0) {
             scope_spawn(&helpers, "signals", control_signals, sl);
             scope_spawn(&helpers, "configuration files", control_files, sl);
+            scope_spawn(&helpers, "health", look_after_health, sl);
         }
         e = serve_until_drained(sl);
     }

@@ -162,8 +162,7 @@ static SUSPENDS err_t prepare(struct exchange *x, struct http_call_options *o)
     return authorize_call(x, o);
 }
 
-/* The transport failed before there was anything to judge. */
-static void judge_failure(struct exchange *x, struct attempt *a, err_t e)
+void attempt_failed(struct exchange *x, struct attempt *a, err_t e)
 {
     a->error = e;
     a->error_text = scrub(x, str_from_c(err_detail(e)));
@@ -337,7 +336,7 @@ err_t attempt_run(struct exchange *x, struct attempt *a)
     ns_t waited = before ? rt_now() - before : 0; /* up to the turn of the loop in which the answer came */
     x->waited += waited > 0 ? waited : 0;
     if (e != OK)
-        judge_failure(x, a, e);
+        attempt_failed(x, a, e);
     if (e == E_CANCELLED)
         a->outcome = ATTEMPT_CANCELLED;
     return e == E_CANCELLED ? e : OK;

@@ -311,6 +311,8 @@ err_t translated_options(struct exchange *x, const struct provider_call *call, s
 MUST_CHECK;
 /* The provider's error in canonical form, unscrubbed; of an answer that is one. */
 const struct api_error *attempt_error(struct exchange *x, struct attempt *a);
+/* The transport failed with `e` before there was anything to judge: note it. */
+void attempt_failed(struct exchange *x, struct attempt *a, err_t e);
 /* What came of it, in the words of policy/. */
 enum cause attempt_cause(struct exchange *x, struct attempt *a);
 /* So much of a stream, and for so long from its first byte on, is held back while none of its content has come. */
@@ -414,6 +416,14 @@ struct blobs *gateway_kept(const struct gateway *g);
 void gateway_enter(struct gateway *g, struct exchange *x);
 /* It has ended: count it and let the snapshot go. */
 void gateway_leave(struct gateway *g, struct exchange *x);
+/* The same for what goes on beside requests, and is not counted: hold the snapshot in use, with the pools that it names, until gateway_let_go(). */
+struct held *gateway_hold(struct gateway *g);
+const struct snapshot *gateway_held_snapshot(const struct held *h);
+void gateway_let_go(struct gateway *g, struct held *h);
+/* Wake `f` whenever a snapshot is installed; NULL: nobody. */
+void gateway_set_watcher(struct gateway *g, struct fiber *f);
+/* A probe has ended: count it, and hand its record on. */
+void gateway_note_probe(struct gateway *g, const struct attempt_facts *f);
 
 /* --- request.c --- */
 

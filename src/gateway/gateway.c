@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "gateway/exchange.h"
+#include "rt/fiber.h"
 
 struct held {
     struct list link;
@@ -23,6 +24,7 @@ struct gateway {
     struct authorities *authorities;
     struct metrics *metrics;
     unsigned in_flight;
+    struct fiber *watcher; /* is woken when a snapshot is installed; NULL: nobody */
 };
 
 static struct held *current(const struct gateway *g)
@@ -58,6 +60,8 @@ void gateway_install(struct gateway *g, struct snapshot *s)
     authorities_warm(g->authorities, s);
     if (former)
         retire(g, former);
+    if (g->watcher)
+        fiber_wake(g->watcher);
 }
 
 struct gateway *gateway_new(const struct gateway_options *options)
@@ -135,4 +139,35 @@ void gateway_leave(struct gateway *g, struct exchange *x)
     g->in_flight--;
     x->held->users--;
     retire(g, x->held);
+}
+
+struct held *gateway_hold(struct gateway *g)
+{
+    struct held *h = current(g);
+
+    h->users++;
+    return h;
+}
+
+const struct snapshot *gateway_held_snapshot(const struct held *h)
+{
+    return h->snapshot;
+}
+
+void gateway_let_go(struct gateway *g, struct held *h)
+{
+    h->users--;
+    retire(g, h);
+}
+
+void gateway_set_watcher(struct gateway *g, struct fiber *f)
+{
+    g->watcher = f;
+}
+
+void gateway_note_probe(struct gateway *g, const struct attempt_facts *f)
+{
+    metrics_probe(g->metrics, f);
+    if (g->options.on_probe)
+        g->options.on_probe(g->options.facts_ctx, f);
 }

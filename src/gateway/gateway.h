@@ -22,7 +22,9 @@ struct gateway_options {
     void *simulated_ctx;
     /* Takes the facts of each finished request; NULL: nobody wants them. Must not suspend. */
     void (*on_facts)(void *ctx, const struct facts *f);
-    void *facts_ctx;
+    /* Takes the record of each probe of health, whose role is ROLE_PROBE; NULL likewise. Must not suspend. */
+    void (*on_probe)(void *ctx, const struct attempt_facts *f);
+    void *facts_ctx; /* of both */
     struct scope *
         scope; /* for what goes on beside requests, such as renewing credentials; outlives the gateway; NULL: nothing does */
     struct blobs *kept; /* what requests leave for later ones, of all loops; borrowed; NULL: nothing is kept */

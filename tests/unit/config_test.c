@@ -1048,6 +1048,24 @@ TEST(config_gateway_example_is_valid)
     CHECK(!api_key_allows(&l.c->keys[0], STR("openai/gpt-4o")));
 }
 
+TEST(config_self_hosted_example_is_valid_with_and_without_servers)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);
+
+    CHECK(read_tree("examples/self-hosted.yaml", &text) != NULL);
+    struct loaded l CLEANUP(loaded_release);
+    load(&l, "-", str_from_c(text.p), &test_env);
+    CHECK_OK(l.err);
+    CHECK_EQ(l.c->provider_count, 2); /* the simulated ones */
+    CHECK(l.c->providers[0].health.metrics.n && l.c->providers[1].health.is_on);
+    CHECK_EQ(l.c->models[0].target_count, 2);
+    struct loaded all CLEANUP(loaded_release);
+    load(&all, "-", str_from_c(text.p), &documented);
+    CHECK_OK(all.err);
+    CHECK_EQ(all.c->provider_count, 5);
+    CHECK_STR(str_from_c(all.c->models[0].rules.strategy->name), "least-busy");
+}
+
 TEST(config_reference_in_the_documentation_is_that_of_the_tables)
 {
     static const char begin[] = "<!-- begin generated: crossdock schema --markdown -->\n",

@@ -1,0 +1,320 @@
+/*
+ * probe.c - asks deployments how they are when it is time (policy/health_probe.h), and folds what comes into their live state like any attempt.
+ *
+ * A fiber per provider looks every TICK whose time has come, because news that traffic brings change that at any moment, and reading them costs less than being
+ * told of them. A question that costs nothing is asked once for all of the provider's deployments that are due; one for a token is asked of one
+ * after the other, and its price is set aside before.
+ *
+ * Invariants: an attempt is counted into the live state before it is asked and out of it when it ends, whatever happens; what is no deployment's fault
+ * (no credential, no simulator) speaks neither for nor against it.
+ *
+ * Does not: retire credentials. A probe is refused where requests are not (a key that may not list models), so its word on them is not taken.
+ */
+#include "base/log.h"
+#include "gateway/health_int.h"
+#include "policy/price.h"
+#include "rt/loop.h"
+#include "rt/scope.h"
+
+#define TICK NS_SEC
+
+enum {
+    BODY_MAX = 256 << 10, /* of an answer that is read to its end, to keep the connection              */
+    ARENA_MAX = 4 << 20,
+    TOKENS_IN = 16,
+    TOKENS_OUT = 16, /* expected of a probe for a token: some count or think more than they are asked for */
+};
+
+/* What a token costs that has no known price: as much as the dearest that are sold. */
+static const struct price_step dear_steps[] = {{.rates = {.input = UINT64_C(30) * 1000000000,
+                                                          .output = UINT64_C(180) * 1000000000,
+                                                          .cached_input = PRICE_UNSET,
+                                                          .cache_write = PRICE_UNSET,
+                                                          .cache_write_1h = PRICE_UNSET,
+                                                          .reasoning = PRICE_UNSET,
+                                                          .audio_input = PRICE_UNSET,
+                                                          .audio_output = PRICE_UNSET}}};
+static const struct price dear = {.steps = dear_steps, .step_count = ARRAY_LEN(dear_steps)};
+
+static uint64_t cost_of(uint64_t input, uint64_t output)
+{
+    return price_of(&dear, &(struct price_tokens){.input = input, .output = output}, PRICE_STANDARD);
+}
+
+/* --- whose time has come --- */
+
+static struct probe_next next_of(const struct ward_group *g, const struct ward *w)
+{
+    struct probe_rules rules = g->provider->health.rules;
+    struct live_news news;
+
+    live_news(w->live, &news);
+    struct probe_seen seen = {.state = news.state,
+                              .until = news.until,
+                              .good = news.good,
+                              .ill = news.ill,
+                              .last_ill = news.last_ill,
+                              .ejected_by = news.ejected_by,
+                              .asked = w->asked,
+                              .since = g->since};
+    rules.free = g->has_no_free ? PROBE_NONE : rules.free;
+    rules.token &= w->deployment != g->provider->any; /* which stands for many, and is none */
+    return probe_next(&rules, &seen, g->account, cost_of(TOKENS_IN, TOKENS_OUT), rt_wall(), g->draw);
+}
+
+/* Count it in, if it may be asked now; else it is for another time. */
+static bool begin(struct ward *w, const struct probe_next *next)
+{
+    const struct live_rules *rules = &w->rules->live;
+    ns_t now = rt_now();
+
+    w->asked = now;
+    w->why = next->why;
+    if (next->kind == PROBE_TOKEN)
+        return live_send(w->live, rules, TOKENS_IN, TOKENS_OUT, false, now, &w->attempt) == EXCLUDED_NOT;
+    return live_ask(w->live, rules, now, &w->attempt) == EXCLUDED_NOT;
+}
+
+/* --- what came of it --- */
+
+static void record(const struct ward_group *g, struct ward *w, const struct exchange *x, const struct attempt *a,
+                   enum cause cause, uint64_t price)
+{
+    struct attempt_facts f = {.number = 1,
+                              .role = ROLE_PROBE,
+                              .route = w->route_name,
+                              .deployment = w->deployment->name,
+                              .label = w->deployment->name,
+                              .provider = g->provider->name,
+                              .revision = g->snapshot->catalog->revision,
+                              .cause = cause,
+                              .status = a->status,
+                              .error_text = a->error_text,
+                              .wall = x->facts.wall,
+                              .sent = w->attempt.sent,
+                              .ended = rt_now(),
+                              .seq_sent = w->attempt.seq_sent,
+                              .seq_first = w->attempt.seq_first,
+                              .seq_ended = w->attempt.seq_ended,
+                              .input_estimate = w->attempt.input_tokens,
+                              .output_estimate = w->attempt.tokens - w->attempt.input_tokens,
+                              .reused = a->times.reused,
+                              .usage = a->usage,
+                              .price = price,
+                              .is_final = true};
+
+    gateway_note_probe(g->gateway, &f);
+    log_debug(STR_NONE, "probe of %.*s (%s): %s status=%d %.*s", STR_ARG(w->deployment->name),
+              probe_reason_name(w->why), cause_meaning(cause)->name, a->status, STR_ARG(a->error_text));
+}
+
+static void end(const struct ward_group *g, struct ward *w, const struct exchange *x, const struct attempt *a,
+                enum cause cause, uint64_t price)
+{
+    uint64_t output = a->usage.known ? a->usage.output : 0;
+
+    live_end(&w->attempt, w->route, &w->rules->live, cause, output, 0, rt_now());
+    record(g, w, x, a, cause, price);
+}
+
+/* --- what costs nothing --- */
+
+/* The answer's body does not matter, but the connection is kept only if it was read. */
+static SUSPENDS void finish_body(struct exchange *x, struct attempt *a)
+{
+    struct str body;
+
+    err_t e = http_call_all(a->call, x->timeouts.between_bytes, BODY_MAX, &body);
+    if (e != OK)
+        log_debug(STR_NONE, "probe of %.*s: its answer was not read to the end: %s", STR_ARG(x->chosen->provider->name),
+                  err_detail(e));
+}
+
+static SUSPENDS err_t call_free(const struct ward_group *g, struct exchange *x, struct attempt *a)
+{
+    const struct provider *p = g->provider;
+    const struct vendor_probe *probe = p->vendor->probe;
+    struct http_call_options o = {.method = STR_NONE};
+    struct upstream *upstream;
+
+    TRY(upstreams_get(gateway_upstreams(g->gateway), g->snapshot, p, &upstream));
+    health_get(x, p->health.target, &o);
+    TRY(health_headers(x, probe->header, probe->value, &o));
+    return http_call_open(upstream, x->r->arena, &o, &a->times, &a->call);
+}
+
+/* Failures on our own side, before anybody was asked. */
+static bool was_not_asked(const struct attempt *a)
+{
+    return a->error == E_CONFIG || a->error == E_AUTH;
+}
+
+static enum cause judge_free(struct exchange *x, struct attempt *a, err_t e)
+{
+    if (e == OK) {
+        a->status = http_call_head(a->call)->status;
+        return cause_of_status(a->status);
+    }
+    attempt_failed(x, a, e);
+    return e == E_CANCELLED || was_not_asked(a) ? CAUSE_CANCELLED : attempt_cause(x, a);
+}
+
+static void note_missing(struct ward_group *g, const struct attempt *a)
+{
+    if (!probe_is_missing(a->status))
+        return;
+    g->has_no_free = true;
+    log_info(STR_NONE, "provider %.*s: it cannot be asked how it is (%.*s: status %d), only traffic%s tells",
+             STR_ARG(g->provider->name), STR_ARG(g->provider->health.target), a->status,
+             g->provider->health.rules.token ? " or a token" : "");
+}
+
+/* Ask once for all wards whose attempt has begun. */
+static SUSPENDS err_t ask_free(struct ward_group *g)
+{
+    struct arena arena CLEANUP(arena_release);
+    struct attempt a = {.outcome = ATTEMPT_OK};
+
+    arena_init(&arena, ARENA_MAX);
+    struct exchange *x = health_exchange(g, NULL, &arena);
+    WITHIN(ns_add(rt_now(), x->timeouts.total));
+    err_t e = call_free(g, x, &a);
+    enum cause cause = judge_free(x, &a, e);
+    for (size_t i = 0; i < g->count; i++)
+        if (g->wards[i].attempt.deployment)
+            end(g, &g->wards[i], x, &a, probe_cause(g->provider->health.rules.free, cause), 0);
+    note_missing(g, &a);
+    if (a.call)
+        finish_body(x, &a);
+    http_call_close(a.call);
+    return fiber_is_cancelled() ? E_CANCELLED : OK;
+}
+
+/* --- a token --- */
+
+/* Those who know the newer name of the limit refuse the older one, and the other way round; where a request is translated, either will do. */
+static const char *limit_name(const struct vendor *v)
+{
+    return v->quirks & QUIRK_FULL ? "max_completion_tokens" : "max_tokens";
+}
+
+static err_t say_token(struct exchange *x)
+{
+    struct buf body CLEANUP(buf_release) = BUF_INIT(4096);
+    struct arena *a = x->r->arena;
+
+    (void)buf_add_lit(&body, "{\"model\":\"");
+    (void)buf_add_json(&body, x->chosen->name);
+    (void)buf_addf(&body, "\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"%s\":1}",
+                   limit_name(x->chosen->provider->vendor));
+    TRY(buf_status(&body));
+    x->r->head.method = STR("POST");
+    x->r->head.path = STR("/v1/chat/completions");
+    endpoint_find(x->r->head.method, x->r->head.path, &x->r->head, a, &x->endpoint);
+    TRY(openai_request_read(arena_str(a, buf_str(&body)), a, &x->request, &x->param));
+    x->facts.model = x->request.model;
+    return OK;
+}
+
+static SUSPENDS err_t ask_token(struct ward_group *g, struct ward *w, uint64_t taken)
+{
+    struct arena arena CLEANUP(arena_release);
+    struct attempt a = {.outcome = ATTEMPT_OK};
+    uint64_t price = 0;
+
+    arena_init(&arena, ARENA_MAX);
+    struct exchange *x = health_exchange(g, w->deployment, &arena);
+    x->rules = w->rules;
+    WITHIN(ns_add(rt_now(), x->timeouts.total));
+    err_t e = say_token(x);
+    if (e == OK)
+        e = attempt_run(x, &a);
+    enum cause cause = e == OK && !was_not_asked(&a) ? attempt_cause(x, &a) : CAUSE_CANCELLED;
+    if (a.usage.known)
+        price = cost_of(a.usage.input, a.usage.output);
+    else if (cause_meaning(cause)->may_have_run)
+        price = taken;
+    probe_account_settle(g->account, taken, price);
+    end(g, w, x, &a, probe_cause(PROBE_TOKEN, cause), price);
+    http_call_close(a.call);
+    return fiber_is_cancelled() ? E_CANCELLED : OK;
+}
+
+/* --- the fiber --- */
+
+static bool is_free_due(const struct probe_next *next, ns_t by)
+{
+    return next->kind != PROBE_NONE && next->kind != PROBE_TOKEN && next->at <= by;
+}
+
+static bool any_free_due(const struct ward_group *g)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        struct probe_next next = next_of(g, &g->wards[i]);
+        if (is_free_due(&next, rt_now()))
+            return true;
+    }
+    return false;
+}
+
+/* Ask if it is time for one, along with those whose time is near. */
+static SUSPENDS err_t ask_all_free(struct ward_group *g)
+{
+    ns_t now = rt_now(), near = ns_add(now, g->provider->health.rules.interval / 4);
+    bool any = false;
+
+    if (!any_free_due(g))
+        return OK;
+    for (size_t i = 0; i < g->count; i++) {
+        struct ward *w = &g->wards[i];
+        struct probe_next next = next_of(g, w);
+        if (is_free_due(&next, next.why == PROBE_IDLE ? near : now))
+            any |= begin(w, &next);
+    }
+    g->draw = rt_random();
+    return any ? ask_free(g) : OK;
+}
+
+static SUSPENDS err_t ask_each_token(struct ward_group *g)
+{
+    uint64_t cost = cost_of(TOKENS_IN, TOKENS_OUT);
+
+    for (size_t i = 0; i < g->count; i++) {
+        struct ward *w = &g->wards[i];
+        struct probe_next next = next_of(g, w);
+        if (next.kind != PROBE_TOKEN || next.at > rt_now())
+            continue;
+        if (!probe_account_take(g->account, &g->provider->health.rules, cost, rt_wall()))
+            continue;
+        if (begin(w, &next))
+            TRY(ask_token(g, w, cost));
+        else
+            probe_account_settle(g->account, cost, 0);
+        g->draw = rt_random();
+    }
+    return OK;
+}
+
+/* The earliest time of any of them, but not later than the next look. */
+static ns_t next_look(const struct ward_group *g)
+{
+    ns_t now = rt_now(), at = ns_add(now, TICK);
+
+    for (size_t i = 0; i < g->count; i++) {
+        struct probe_next next = next_of(g, &g->wards[i]);
+        if (next.kind != PROBE_NONE && next.at > now)
+            at = ns_min(at, next.at);
+    }
+    return at;
+}
+
+err_t probe_group(void *group)
+{
+    struct ward_group *g = group;
+
+    for (;;) {
+        TRY(ask_all_free(g));
+        TRY(ask_each_token(g));
+        TRY(fiber_sleep_until(next_look(g)));
+    }
+}
