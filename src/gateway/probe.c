@@ -143,10 +143,10 @@ static SUSPENDS err_t call_free(const struct ward_group *g, struct exchange *x, 
     return http_call_open(upstream, x->r->arena, &o, &a->times, &a->call);
 }
 
-/* Failures on our own side, before anybody was asked. */
+/* Did it fail on our own side, before anybody was asked: no credential, no simulator, nothing to say? */
 static bool was_not_asked(const struct attempt *a)
 {
-    return a->error == E_CONFIG || a->error == E_AUTH;
+    return a->times.started == 0;
 }
 
 static enum cause judge_free(struct exchange *x, struct attempt *a, err_t e)

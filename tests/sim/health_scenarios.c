@@ -23,6 +23,7 @@ struct server {
     struct http_server *http;
     bool is_down; /* whatever it is asked ends in a 500 */
     unsigned asked, health, models, metrics, chats;
+    unsigned keys, versions; /* requests with the provider's credential, and with Anthropic's version */
 };
 
 struct ward_house {
@@ -55,6 +56,8 @@ static err_t handle(struct http_request *r, void *ctx)
     s->models += str_ends(path, STR("/models"));
     s->metrics += str_ends(path, STR("/metrics"));
     s->chats += str_ends(path, STR("/chat/completions"));
+    s->keys += http_head_find(&r->head, STR("x-api-key")).n || http_head_get(&r->head, HDR_AUTHORIZATION).n;
+    s->versions += http_head_find(&r->head, STR("anthropic-version")).n > 0;
     return s->is_down ? fail(E_IO, "it is down") : simulator_handle(r, s->simulator);
 }
 
@@ -231,7 +234,66 @@ SCENARIO(a_provider_without_the_free_probe_is_asked_once, .weather = WEATHER_CAL
                ANY_MODEL, is_no_server);
 }
 
+/* Its server says that it is well, while its answers are garbled. */
+static err_t answers_garbage(struct ward_house *h, struct scope *s)
+{
+    const struct deployment *d = map_get(&h->snapshot->catalog->deployment_by_name, STR("one/a"));
+    struct live_deployment *live = h->snapshot->deployments[d->index];
+    const struct live_rules *rules = &h->snapshot->catalog->models[0].rules.live;
+    struct live_attempt a;
+
+    TRY(start(h, s, 0));
+    TRY(start(h, s, 1));
+    for (int i = 0; i < 5; i++) {
+        EXPECT(live_send(live, rules, 10, 10, false, rt_now(), &a) == EXCLUDED_NOT, "it may not be asked");
+        live_end(&a, h->snapshot->routes[0], rules, CAUSE_MALFORMED, 0, 0, rt_now());
+    }
+    EXPECT(report_on(h, "one/a").health.state == OUTLIER_EJECTED, "five garbled answers do not take it out");
+    TRY(pass(60 * NS_SEC));
+    EXPECT(report_on(h, "one/a").health.state == OUTLIER_PROBING, "a page of health has brought it back: %s",
+           outlier_state_name(report_on(h, "one/a").health.state));
+    EXPECT(report_on(h, "one/b").health.state == OUTLIER_IN_USE, "its sister suffers for it");
+    EXPECT(live_send(live, rules, 10, 10, false, rt_now(), &a) == EXCLUDED_NOT, "no request may try it either");
+    live_end(&a, h->snapshot->routes[0], rules, CAUSE_CANCELLED, 0, 0, rt_now());
+    return OK;
+}
+
+SCENARIO(a_page_of_health_does_not_vouch_for_garbled_answers, .weather = WEATHER_CALM, .thin = 8)
+{
+    return run(w, TWO_SERVERS, ANY_MODEL, answers_garbage);
+}
+
+static err_t is_asked_with_its_key(struct ward_house *h, struct scope *s)
+{
+    TRY(start(h, s, 0));
+    TRY(start(h, s, 1));
+    TRY(pass(60 * NS_SEC));
+    struct server *own = &h->servers[0], *elsewhere = &h->servers[1];
+    EXPECT(own->asked > 3 && own->keys == own->asked, "%u of %u probes had the key", own->keys, own->asked);
+    EXPECT(own->versions == own->models && own->models > 0, "%u of %u had a version", own->versions, own->models);
+    EXPECT(elsewhere->metrics > 10 && !elsewhere->keys, "the key went to another address, %u times", elsewhere->keys);
+    EXPECT(h->causes[CAUSE_OK] > 0, "no probe was good");
+    return OK;
+}
+
+SCENARIO(a_credential_goes_to_its_provider_s_own_address_only, .weather = WEATHER_CALM, .thin = 8)
+{
+    return run(w,
+               "providers:\n"
+               "  claude: {dialect: anthropic, base_url: \"http://127.0.0.1:9000/anthropic/v1\", api_key: secret,\n"
+               "    health: {interval: 5s, metrics_url: \"http://127.0.0.1:9001/vllm/metrics\"}}\n"
+               "  gpu: {dialect: vllm, base_url: \"http://127.0.0.1:9000/vllm/v1\", api_key: secret}\n"
+               "models: {m: {targets: [claude/a, gpu/a]}}\n",
+               ANY_MODEL, is_asked_with_its_key);
+}
+
 /* --- money --- */
+
+#define PAYING                                                                                                         \
+    "providers:\n"                                                                                                     \
+    "  one: {base_url: \"http://127.0.0.1:9000/v1\", api_key: k,\n"                                                    \
+    "    health: {probe: token, spend: 0.02, interval: 10s}}\n"                                                        \
+    "models: {m: {targets: one/a}}\n"
 
 static err_t spends(struct ward_house *h, struct scope *s)
 {
@@ -243,18 +305,19 @@ static err_t spends(struct ward_house *h, struct scope *s)
     unsigned before = h->servers[0].chats;
     TRY(pass(500 * NS_SEC)); /* not beyond midnight: worlds begin at noon */
     EXPECT(h->servers[0].chats == before, "%u more were sent when the money was spent", h->servers[0].chats - before);
+    struct snapshot *again;
+    TRY(make_snapshot(h, PAYING, &again));
+    gateway_install(h->gateway, again);
+    snapshot_unref(again);
+    TRY(pass(500 * NS_SEC));
+    EXPECT(h->servers[0].chats == before, "a reload made a new account: %u more", h->servers[0].chats - before);
     return OK;
 }
 
 SCENARIO(probes_for_a_token_stop_when_the_day_s_money_is_spent, .weather = WEATHER_CALM, .thin = 16,
          .limit = 7200 * NS_SEC)
 {
-    return run(w,
-               "providers:\n"
-               "  one: {base_url: \"http://127.0.0.1:9000/v1\", api_key: k,\n"
-               "    health: {probe: token, spend: 0.02, interval: 10s}}\n"
-               "models: {m: {targets: one/a}}\n",
-               ANY_MODEL, spends);
+    return run(w, PAYING, ANY_MODEL, spends);
 }
 
 /* --- what servers say of themselves --- */
