@@ -21,7 +21,8 @@ enum { SERVERS = 2, FIRST_PORT = 9000 };
 struct server {
     struct simulator *simulator;
     struct http_server *http;
-    bool is_down; /* whatever it is asked ends in a 500 */
+    bool is_down;     /* whatever it is asked ends in a 500 */
+    const char *page; /* of metrics, instead of its own; NULL: its own */
     unsigned asked, health, models, metrics, chats;
     unsigned keys, versions; /* requests with the provider's credential, and with Anthropic's version */
 };
@@ -43,7 +44,8 @@ static void count_probe(void *ctx, const struct attempt_facts *f)
 
     h->causes[f->cause]++;
     h->spent += f->price;
-    h->wrong |= f->role != ROLE_PROBE || f->request.n || !f->deployment.n || f->sent > f->ended || !f->wall;
+    h->wrong |= f->role != ROLE_PROBE || f->request.n || !f->deployment.n || f->sent > f->ended || !f->wall ||
+                !str_eq(f->route, STR("m"));
 }
 
 static err_t handle(struct http_request *r, void *ctx)
@@ -58,7 +60,12 @@ static err_t handle(struct http_request *r, void *ctx)
     s->chats += str_ends(path, STR("/chat/completions"));
     s->keys += http_head_find(&r->head, STR("x-api-key")).n || http_head_get(&r->head, HDR_AUTHORIZATION).n;
     s->versions += http_head_find(&r->head, STR("anthropic-version")).n > 0;
-    return s->is_down ? fail(E_IO, "it is down") : simulator_handle(r, s->simulator);
+    if (s->is_down)
+        return fail(E_IO, "it is down");
+    if (!s->page || !str_ends(path, STR("/metrics")))
+        return simulator_handle(r, s->simulator);
+    struct str page = str_from_c(s->page);
+    return http_reply_whole(r, &(struct http_reply){.status = 200, .length = (int64_t)page.n}, page);
 }
 
 static err_t serve(void *http)
@@ -199,13 +206,31 @@ SCENARIO(an_idle_deployment_that_is_out_of_use_comes_back_by_probes, .weather = 
     return run(w, TWO_SERVERS, ANY_MODEL, dies_and_comes_back);
 }
 
+/* A client's request to this deployment has ended well. */
+static err_t hear_of(struct ward_house *h, const char *deployment)
+{
+    const struct deployment *d = map_get(&h->snapshot->catalog->deployment_by_name, str_from_c(deployment));
+    const struct live_rules *rules = &h->snapshot->catalog->models[0].rules.live;
+    struct live_attempt a;
+
+    if (live_send(h->snapshot->deployments[d->index], rules, 10, 10, false, rt_now(), &a) != EXCLUDED_NOT)
+        return fail(E_OVERLOAD, "%s may not be asked", deployment);
+    live_end(&a, h->snapshot->routes[0], rules, CAUSE_OK, 0, 0, rt_now());
+    return OK;
+}
+
 static err_t asks_seldom(struct ward_house *h, struct scope *s)
 {
     TRY(start(h, s, 0));
     TRY(start(h, s, 1));
+    for (unsigned asked = 0; asked < 2; asked = h->servers[0].health)
+        TRY(pass(100 * NS_MS));
+    TRY(pass(2 * NS_SEC));
+    TRY(hear_of(h, "one/b")); /* the other one's time comes first from now on, but not by much */
     TRY(pass(100 * NS_SEC));
-    /* the first within 5 s, then one for both deployments every 10 to 11 s */
-    EXPECT(h->servers[0].health >= 9 && h->servers[0].health <= 21, "asked %u times in 100 s", h->servers[0].health);
+    /* one for both deployments every 10 to 11 s */
+    EXPECT(h->servers[0].health >= 2 + 8 && h->servers[0].health <= 2 + 10, "asked %u times in 100 s",
+           h->servers[0].health - 2);
     EXPECT(h->causes[CAUSE_OK] >= 2 * 9, "%u good probes", h->causes[CAUSE_OK]);
     EXPECT(h->causes[CAUSE_OK] > h->servers[0].health + h->servers[1].health,
            "no question was for two deployments: %u of %u", h->causes[CAUSE_OK], h->servers[0].health);
@@ -283,8 +308,25 @@ SCENARIO(a_credential_goes_to_its_provider_s_own_address_only, .weather = WEATHE
                "  claude: {dialect: anthropic, base_url: \"http://127.0.0.1:9000/anthropic/v1\", api_key: secret,\n"
                "    health: {interval: 5s, metrics_url: \"http://127.0.0.1:9001/vllm/metrics\"}}\n"
                "  gpu: {dialect: vllm, base_url: \"http://127.0.0.1:9000/vllm/v1\", api_key: secret}\n"
-               "models: {m: {targets: [claude/a, gpu/a]}}\n",
+               "models: {m: {targets: claude/a, fallbacks: gpu/a}}\n",
                ANY_MODEL, is_asked_with_its_key);
+}
+
+static err_t is_left_alone(struct ward_house *h, struct scope *s)
+{
+    TRY(start(h, s, 0));
+    TRY(pass(60 * NS_SEC));
+    EXPECT(!h->servers[0].asked, "a model called \"*\" was asked for, %u times", h->servers[0].asked);
+    return OK;
+}
+
+SCENARIO(no_token_is_asked_of_what_stands_for_any_model, .weather = WEATHER_CALM, .thin = 8)
+{
+    return run(w,
+               "providers:\n"
+               "  one: {base_url: \"http://127.0.0.1:9000/v1\", api_key: k, serves: \"*\",\n"
+               "    health: {probe: token, spend: 1, interval: 1s}}\n",
+               ANY_MODEL, is_left_alone);
 }
 
 /* --- money --- */
@@ -394,6 +436,22 @@ static err_t says_nothing_usable(struct ward_house *h, struct scope *s)
     EXPECT(report_on(h, "one/a").health.state == OUTLIER_IN_USE,
            "metrics that cannot be read were taken for an illness");
     return OK;
+}
+
+/* A page, but of something else than an inference server. */
+static err_t says_something_else(struct ward_house *h, struct scope *s)
+{
+    h->servers[0].page = "# TYPE go_goroutines gauge\ngo_goroutines 7\n";
+    TRY(start(h, s, 0));
+    TRY(pass(10 * NS_SEC));
+    EXPECT(h->servers[0].metrics > 0, "it was never read");
+    EXPECT(report_on(h, "one/a").server.at == 0, "a page without the figures passes for an idle server's");
+    return OK;
+}
+
+SCENARIO(a_page_of_other_metrics_is_no_word_on_load, .weather = WEATHER_CALM, .thin = 8)
+{
+    return run(w, TWO_SERVERS, ANY_MODEL, says_something_else);
 }
 
 SCENARIO(a_page_of_metrics_that_breaks_off_is_not_believed, .weather = WEATHER_CALM, .thin = 8)
