@@ -17,6 +17,7 @@
 #include "rt/scope.h"
 
 #define TICK NS_SEC
+#define BREATH (10 * NS_MS) /* between the end of probes and the next look */
 
 enum {
     BODY_MAX = 256 << 10, /* of an answer that is read to its end, to keep the connection              */
@@ -242,33 +243,44 @@ static SUSPENDS err_t ask_token(struct ward_group *g, struct ward *w, uint64_t t
 
 /* --- the fiber --- */
 
-static bool is_free_due(const struct probe_next *next, ns_t by)
+/* What a look at all of them finds. */
+struct survey {
+    bool free_is_due, token_is_due;
+    ns_t next; /* the earliest time of any of them, but not later than the next look */
+};
+
+static bool is_free(const struct probe_next *next)
 {
-    return next->kind != PROBE_NONE && next->kind != PROBE_TOKEN && next->at <= by;
+    return next->kind != PROBE_NONE && next->kind != PROBE_TOKEN;
 }
 
-static bool any_free_due(const struct ward_group *g)
+static SUSPENDS err_t look(const struct ward_group *g, struct survey *ret)
 {
+    struct survey s = {.next = ns_add(rt_now(), TICK)};
+
     for (size_t i = 0; i < g->count; i++) {
         struct probe_next next = next_of(g, &g->wards[i]);
-        if (is_free_due(&next, rt_now()))
-            return true;
+        bool is_due = next.kind != PROBE_NONE && next.at <= rt_now();
+        s.free_is_due |= is_due && is_free(&next);
+        s.token_is_due |= is_due && next.kind == PROBE_TOKEN;
+        if (next.kind != PROBE_NONE)
+            s.next = ns_min(s.next, next.at);
+        TRY(fiber_tick());
     }
-    return false;
+    *ret = s;
+    return OK;
 }
 
-/* Ask if it is time for one, along with those whose time is near. */
+/* It is time for one: ask along with it for those whose time is near. */
 static SUSPENDS err_t ask_all_free(struct ward_group *g)
 {
     ns_t now = rt_now(), near = ns_add(now, g->provider->health.rules.interval / 4);
     bool any = false;
 
-    if (!any_free_due(g))
-        return OK;
     for (size_t i = 0; i < g->count; i++) {
         struct ward *w = &g->wards[i];
         struct probe_next next = next_of(g, w);
-        if (is_free_due(&next, next.why == PROBE_IDLE ? near : now))
+        if (is_free(&next) && next.at <= (next.why == PROBE_IDLE ? near : now))
             any |= begin(w, &next);
     }
     g->draw = rt_random();
@@ -290,31 +302,22 @@ static SUSPENDS err_t ask_each_token(struct ward_group *g)
             TRY(ask_token(g, w, cost));
         else
             probe_account_settle(g->account, cost, 0);
-        g->draw = rt_random();
     }
+    g->draw = rt_random();
     return OK;
-}
-
-/* The earliest time of any of them, but not later than the next look. */
-static ns_t next_look(const struct ward_group *g)
-{
-    ns_t now = rt_now(), at = ns_add(now, TICK);
-
-    for (size_t i = 0; i < g->count; i++) {
-        struct probe_next next = next_of(g, &g->wards[i]);
-        if (next.kind != PROBE_NONE && next.at > now)
-            at = ns_min(at, next.at);
-    }
-    return at;
 }
 
 err_t probe_group(void *group)
 {
     struct ward_group *g = group;
+    struct survey s;
 
     for (;;) {
-        TRY(ask_all_free(g));
-        TRY(ask_each_token(g));
-        TRY(fiber_sleep_until(next_look(g)));
+        TRY(look(g, &s));
+        if (s.free_is_due)
+            TRY(ask_all_free(g));
+        if (s.token_is_due)
+            TRY(ask_each_token(g));
+        TRY(fiber_sleep_until(s.free_is_due || s.token_is_due ? ns_add(rt_now(), BREATH) : s.next));
     }
 }
