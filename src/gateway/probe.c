@@ -37,9 +37,21 @@ static const struct price_step dear_steps[] = {{.rates = {.input = UINT64_C(30) 
                                                           .audio_output = PRICE_UNSET}}};
 static const struct price dear = {.steps = dear_steps, .step_count = ARRAY_LEN(dear_steps)};
 
-static uint64_t cost_of(uint64_t input, uint64_t output)
+static uint64_t cost_of(const struct deployment *d, const struct usage *u)
 {
-    return price_of(&dear, &(struct price_tokens){.input = input, .output = output}, PRICE_STANDARD);
+    struct price_tokens tokens = {.input = u->input,
+                                  .output = u->output,
+                                  .cached_input = u->cached_input,
+                                  .cache_write = u->cache_write,
+                                  .cache_write_1h = u->cache_write_1h,
+                                  .reasoning = u->reasoning};
+
+    return price_of(d->price ? d->price : &dear, &tokens, PRICE_STANDARD);
+}
+
+static uint64_t expected_cost(const struct deployment *d)
+{
+    return cost_of(d, &(struct usage){.input = TOKENS_IN, .output = TOKENS_OUT});
 }
 
 /* --- whose time has come --- */
@@ -59,8 +71,8 @@ static struct probe_next next_of(const struct ward_group *g, const struct ward *
                               .asked = w->asked,
                               .since = g->since};
     rules.free = g->has_no_free ? PROBE_NONE : rules.free;
-    rules.token &= w->deployment != g->provider->any; /* which stands for many, and is none */
-    return probe_next(&rules, &seen, g->account, cost_of(TOKENS_IN, TOKENS_OUT), rt_wall(), g->draw);
+    rules.token &= !w->deployment->is_pattern; /* which stands for many, and is none */
+    return probe_next(&rules, &seen, g->account, expected_cost(w->deployment), rt_wall(), g->draw);
 }
 
 /* Count it in, if it may be asked now; else it is for another time. */
@@ -85,7 +97,7 @@ static void record(const struct ward_group *g, struct ward *w, const struct exch
                               .role = ROLE_PROBE,
                               .route = w->route_name,
                               .deployment = w->deployment->name,
-                              .label = w->deployment->name,
+                              .label = w->deployment->label,
                               .provider = g->provider->name,
                               .revision = g->snapshot->catalog->revision,
                               .cause = cause,
@@ -102,6 +114,7 @@ static void record(const struct ward_group *g, struct ward *w, const struct exch
                               .reused = a->times.reused,
                               .usage = a->usage,
                               .price = price,
+                              .is_priced = w->deployment->price != NULL,
                               .is_final = true};
 
     gateway_note_probe(g->gateway, &f);
@@ -232,7 +245,7 @@ static SUSPENDS err_t ask_token(struct ward_group *g, struct ward *w, uint64_t t
         e = attempt_run(x, &a);
     enum cause cause = e == OK && !was_not_asked(&a) ? attempt_cause(x, &a) : CAUSE_CANCELLED;
     if (a.usage.known)
-        price = cost_of(a.usage.input, a.usage.output);
+        price = cost_of(w->deployment, &a.usage);
     else if (cause_meaning(cause)->may_have_run)
         price = taken;
     probe_account_settle(g->account, taken, price);
@@ -289,11 +302,10 @@ static SUSPENDS err_t ask_all_free(struct ward_group *g)
 
 static SUSPENDS err_t ask_each_token(struct ward_group *g)
 {
-    uint64_t cost = cost_of(TOKENS_IN, TOKENS_OUT);
-
     for (size_t i = 0; i < g->count; i++) {
         struct ward *w = &g->wards[i];
         struct probe_next next = next_of(g, w);
+        uint64_t cost = expected_cost(w->deployment);
         if (next.kind != PROBE_TOKEN || next.at > rt_now())
             continue;
         if (!probe_account_take(g->account, &g->provider->health.rules, cost, rt_wall()))

@@ -362,6 +362,30 @@ SCENARIO(probes_for_a_token_stop_when_the_day_s_money_is_spent, .weather = WEATH
     return run(w, PAYING, ANY_MODEL, spends);
 }
 
+static err_t pays_its_price(struct ward_house *h, struct scope *s)
+{
+    enum { TOKEN = 1000000 /* nano-US-dollars */ };
+
+    TRY(start(h, s, 0));
+    TRY(pass(600 * NS_SEC));
+    EXPECT(h->servers[0].chats > 1 && h->spent <= 100 * TOKEN, "%u probes for %llu", h->servers[0].chats,
+           (unsigned long long)h->spent);
+    EXPECT(h->spent >= (uint64_t)2 * TOKEN * h->servers[0].chats && h->spent % TOKEN == 0,
+           "%u probes are said to have cost %llu", h->servers[0].chats, (unsigned long long)h->spent);
+    return OK;
+}
+
+SCENARIO(probes_cost_what_their_deployment_costs, .weather = WEATHER_CALM, .thin = 16)
+{
+    return run(w,
+               "providers:\n"
+               "  one: {base_url: \"http://127.0.0.1:9000/v1\", api_key: k,\n"
+               "    health: {probe: token, spend: 0.1, interval: 10s}}\n"
+               "deployments: {one/a: {price: {input: 1000, output: 1000}}}\n"
+               "models: {m: {targets: one/a}}\n",
+               ANY_MODEL, pays_its_price);
+}
+
 /* --- what servers say of themselves --- */
 
 /* Another client of the first server, who waits for a slow answer. */
