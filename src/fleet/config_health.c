@@ -65,6 +65,12 @@ static const struct yaml_node *place(const struct file_provider *f)
     return f->health.node ? f->health.node : f->node;
 }
 
+/* A token is asked for in a chat. */
+static bool answers_chats(const struct vendor *v)
+{
+    return !v->offers || (v->offers & 1u << OP_CHAT);
+}
+
 static void check_probe(struct config_run *run, const struct provider *p, const struct file_provider *f)
 {
     const struct file_health *h = &f->health;
@@ -75,6 +81,9 @@ static void check_probe(struct config_run *run, const struct provider *p, const 
                        p->vendor->name);
     if (h->probe == HEALTH_PROBE_TOKEN && h->spend <= 0)
         problems_error(&run->problems, place(f), "\"probe: token\" costs money: say in \"spend\" how much in a day");
+    if (h->probe == HEALTH_PROBE_TOKEN && !answers_chats(p->vendor))
+        problems_error(&run->problems, place(f), "\"probe: token\": dialect \"%s\" answers no chats: use auto",
+                       p->vendor->name);
     if ((h->probe == HEALTH_PROBE_FREE || h->probe == HEALTH_PROBE_OFF) && h->spend > 0)
         problems_error(&run->problems, place(f), "\"spend\" is for probes that cost money: \"probe\" forbids them");
 }
@@ -88,7 +97,8 @@ static void set_probe(struct config_run *run, struct catalog *c, struct provider
     check_probe(run, p, f);
     r->interval = h->interval;
     r->spend = (uint64_t)llround(h->spend * 1e9);
-    r->token = r->spend > 0 && (h->probe == HEALTH_PROBE_AUTO || h->probe == HEALTH_PROBE_TOKEN);
+    r->token =
+        r->spend > 0 && answers_chats(p->vendor) && (h->probe == HEALTH_PROBE_AUTO || h->probe == HEALTH_PROBE_TOKEN);
     if (free && (h->probe == HEALTH_PROBE_AUTO || h->probe == HEALTH_PROBE_FREE)) {
         r->free = free->of_server ? PROBE_SERVER : PROBE_REACH;
         p->health.target =

@@ -91,7 +91,8 @@ static SUSPENDS err_t read_once(struct reader *rd)
     WITHIN(ns_add(rt_now(), x->timeouts.total));
     TRY(open_page(rd, x, &call));
     TRY(http_call_all(call, x->timeouts.between_bytes, PAGE_MAX, &page));
-    ns_t now = rt_now(), until = ns_add(now, AGE * g->provider->health.metrics_interval);
+    ns_t now = rt_now(), took = now - x->r->received; /* the next page may take as long */
+    ns_t until = ns_add(now, AGE * g->provider->health.metrics_interval + took);
     TRY(read_page(page, &load));
     for (size_t i = 0; i < g->count; i++)
         live_server_said(g->wards[i].live, &load, now, until);

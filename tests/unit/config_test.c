@@ -671,8 +671,10 @@ TEST(config_health_asks_what_the_vendor_has_and_reads_its_servers_metrics)
            "  cloud: {api_key: k}\n"
            "  aws: {dialect: bedrock, region: us-east-1, api_key: k, health: {probe: token, spend: 1}}\n"
            "  none: {dialect: vllm, base_url: \"http://n/v1\", health: {probe: off, metrics: off}}\n"
-           "  sim: {dialect: sglang, simulate: true}\n");
+           "  sim: {dialect: sglang, simulate: true}\n"
+           "  tei: {dialect: tei, base_url: \"http://e\", health: {spend: 1}}\n");
     CHECK_OK(l.err);
+    CHECK(l.c->providers[7].health.is_on && !l.c->providers[7].health.rules.token); /* it has no tokens to give */
     const struct provider_health *h = &l.c->providers[0].health;
     CHECK(h->is_on && h->rules.free == PROBE_SERVER && !h->rules.token);
     CHECK_STR(h->target, "/health");
@@ -727,6 +729,8 @@ TEST(config_health_that_cannot_be_is_refused)
         "token\n");
     check_error("providers: {p: {api_key: k, health: {probe: token}}}",
                 "-:1:37: error: \"probe: token\" costs money: say in \"spend\" how much in a day\n");
+    check_error("providers: {p: {dialect: jina, api_key: k, health: {probe: token, spend: 1}}}",
+                "-:1:52: error: \"probe: token\": dialect \"jina\" answers no chats: use auto\n");
     check_error("providers: {p: {api_key: k, health: {probe: free, spend: 1}}}",
                 "-:1:37: error: \"spend\" is for probes that cost money: \"probe\" forbids them\n");
     check_error("providers: {p: {api_key: k, health: {metrics: off, metrics_url: \"http://x\"}}}",
