@@ -49,7 +49,7 @@ static uint64_t cost_of(const struct deployment *d, const struct usage *u)
     return price_of(d->price ? d->price : &dear, &tokens, PRICE_STANDARD);
 }
 
-static uint64_t expected_cost(const struct deployment *d)
+static uint64_t probe_cost(const struct deployment *d)
 {
     return cost_of(d, &(struct usage){.input = TOKENS_IN, .output = TOKENS_OUT});
 }
@@ -72,7 +72,7 @@ static struct probe_next next_of(const struct ward_group *g, const struct ward *
                               .since = g->since};
     rules.free = g->has_no_free ? PROBE_NONE : rules.free;
     rules.token &= !w->deployment->is_pattern; /* which stands for many, and is none */
-    return probe_next(&rules, &seen, g->account, expected_cost(w->deployment), rt_wall(), g->draw);
+    return probe_next(&rules, &seen, g->account, probe_cost(w->deployment), rt_wall(), g->draw);
 }
 
 /* Count it in, if it may be asked now; else it is for another time. */
@@ -305,7 +305,7 @@ static SUSPENDS err_t ask_each_token(struct ward_group *g)
     for (size_t i = 0; i < g->count; i++) {
         struct ward *w = &g->wards[i];
         struct probe_next next = next_of(g, w);
-        uint64_t cost = expected_cost(w->deployment);
+        uint64_t cost = probe_cost(w->deployment);
         if (next.kind != PROBE_TOKEN || next.at > rt_now())
             continue;
         if (!probe_account_take(g->account, &g->provider->health.rules, cost, rt_wall()))
