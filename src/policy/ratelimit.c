@@ -10,6 +10,9 @@
  * each limit is taken for a fixed window until it proves otherwise: an answer to a request that was sent after the last
  * answer tells that more is left than then. A 429 disproves it for good.
  *
+ * A refused credential is retired, but not for ever: providers refuse by mistake, and operators unlock keys without telling a
+ * gateway. So it is tried with one request after a pause that doubles, which costs next to nothing and wakes nobody.
+ *
  * Does not: queue. Who is told to wait knows until when.
  */
 #include "policy/ratelimit.h"
@@ -17,7 +20,14 @@
 #include "policy/balance.h"
 
 const struct rate_rules rate_rules_usual = {
-    .park = 2 * NS_SEC, .park_max = 60 * NS_SEC, .quota = 300 * NS_SEC, .hint_max = 86400 * NS_SEC};
+    .park = 2 * NS_SEC,
+    .park_max = 60 * NS_SEC,
+    .quota = 300 * NS_SEC,
+    .hint_max = 86400 * NS_SEC,
+    .refusals = 1,
+    .retire = 10 * NS_SEC,
+    .retire_max = 600 * NS_SEC,
+};
 
 enum { TICKETS = 1 << 20 };
 
@@ -107,29 +117,31 @@ struct rate_verdict rate_gate(struct rate_credential *c, const struct rate_need 
     struct rate_verdict v = {.answer = RATE_ALLOWED, .at = now, .account = -1};
 
     end_rest(c, now);
-    if (c->state == RATE_RETIRED)
-        return (struct rate_verdict){RATE_NEVER, NS_NEVER, -1};
+    if (c->state == RATE_RETIRED && (c->probing || now < c->until))
+        return (struct rate_verdict){.answer = RATE_NEVER, .at = NS_NEVER, .account = -1};
+    v.is_probe = c->state == RATE_RETIRED;
     if (c->state == RATE_PARKED)
-        v = (struct rate_verdict){RATE_WAIT, c->until, -1};
+        v = (struct rate_verdict){.answer = RATE_WAIT, .at = c->until, .account = -1};
     for (unsigned i = 0; i < c->account_count; i++) {
         struct rate_account *a = &c->accounts[i];
         uint64_t cost = cost_of(need, a->window.what);
         pass_reset(a, now);
         if (a->window.has_limit && cost > a->window.limit)
-            return (struct rate_verdict){RATE_NEVER, NS_NEVER, (int)i};
+            return (struct rate_verdict){.answer = RATE_NEVER, .at = NS_NEVER, .account = (int)i};
         if (left(a, now) >= cost)
             continue;
         ns_t at = enough_at(a, cost);
         if (v.answer == RATE_ALLOWED || at > v.at)
-            v = (struct rate_verdict){RATE_WAIT, at, (int)i};
+            v = (struct rate_verdict){.answer = RATE_WAIT, .at = at, .account = (int)i};
     }
     return v;
 }
 
 struct rate_stamp rate_sent(struct rate_credential *c, const struct rate_need *need, ns_t now)
 {
-    struct rate_stamp stamp = {.at = now};
+    struct rate_stamp stamp = {.at = now, .is_probe = c->state == RATE_RETIRED};
 
+    c->probing = c->probing || stamp.is_probe;
     for (unsigned i = 0; i < c->account_count; i++) {
         struct rate_account *a = &c->accounts[i];
         pass_reset(a, now);
@@ -200,6 +212,12 @@ static ns_t spent_until(const struct rate_reading *reading)
     return until;
 }
 
+/* `first`, twice as long for each time before, at most `most`. */
+static ns_t doubled(ns_t first, unsigned times, ns_t most)
+{
+    return times >= 32 || first > (most >> times) ? most : first << times;
+}
+
 static void park(struct rate_credential *c, const struct rate_rules *rules, enum cause cause,
                  const struct rate_reading *reading, ns_t now)
 {
@@ -207,8 +225,7 @@ static void park(struct rate_credential *c, const struct rate_rules *rules, enum
     ns_t most = cause == CAUSE_QUOTA ? rules->hint_max : rules->park_max;
     ns_t told = !reading ? 0 : reading->has_retry ? reading->retry_at : spent_until(reading);
     bool again = c->state == RATE_PARKED; /* refused, too, but under way before: counts as one */
-    unsigned doublings = again ? c->parks - 1 : c->parks;
-    ns_t span = doublings >= 32 || first > (most >> doublings) ? most : first << doublings;
+    ns_t span = doubled(first, again ? c->parks - 1 : c->parks, most);
 
     if (told > now)
         span = ns_min(told - now, rules->hint_max);
@@ -227,32 +244,66 @@ static void park(struct rate_credential *c, const struct rate_rules *rules, enum
         }
 }
 
+static void retire(struct rate_credential *c, const struct rate_rules *rules, enum cause cause, ns_t now)
+{
+    if (c->state != RATE_RETIRED)
+        c->since = now;
+    c->state = RATE_RETIRED;
+    c->why = cause;
+    c->until = ns_add(now, doubled(rules->retire, c->retirements, rules->retire_max));
+    c->retirements++;
+}
+
+/* Refused. Those that were under way when that became known only repeat it. */
+static void refuse(struct rate_credential *c, const struct rate_rules *rules, const struct rate_stamp *stamp,
+                   enum cause cause, ns_t now)
+{
+    if (c->refusals && stamp->at < c->refused)
+        return;
+    c->refusals++;
+    c->refused = now;
+    if (c->refusals >= rules->refusals)
+        retire(c, rules, cause, now);
+}
+
+/* What an answer other than a refusal says about a retired credential: nothing, but if it was tried by just that. */
+static bool is_accepted(const struct rate_stamp *stamp, enum cause cause)
+{
+    const struct cause_meaning *m = cause_meaning(cause);
+
+    return stamp->is_probe && m->health == CAUSE_HEALTH_GOOD && m->key != CAUSE_KEY_RETIRE;
+}
+
 bool rate_answered(struct rate_credential *c, const struct rate_rules *rules, const struct rate_stamp *stamp,
                    enum cause cause, const struct rate_reading *reading, ns_t now)
 {
+    enum cause_key key = cause_meaning(cause)->key;
     enum rate_state before = c->state;
 
     end_rest(c, now);
+    if (stamp->is_probe)
+        c->probing = false;
     for (unsigned i = 0; reading && i < reading->count; i++)
         learn(c, rules, &reading->windows[i], stamp, now);
-    if (c->state == RATE_RETIRED)
+    if (c->state == RATE_RETIRED && is_accepted(stamp, cause))
+        c->state = RATE_OPEN;
+    if (c->state == RATE_RETIRED && !(stamp->is_probe && key == CAUSE_KEY_RETIRE))
         return false;
-    switch (cause_meaning(cause)->key) {
+    switch (key) {
     case CAUSE_KEY_NONE:
         if (cause == CAUSE_OK && stamp->at >= c->until)
             c->parks = 0;
+        if (cause == CAUSE_OK && stamp->at >= c->refused)
+            c->refusals = c->retirements = 0;
         return false;
     case CAUSE_KEY_PARK:
         park(c, rules, cause, reading, now);
         break;
     case CAUSE_KEY_RETIRE:
-        c->state = RATE_RETIRED;
-        c->why = cause;
-        c->since = now;
-        c->until = NS_NEVER;
+        refuse(c, rules, stamp, cause, now);
         break;
     }
-    return c->state != before;
+    return c->state != RATE_OPEN && c->state != before;
 }
 
 double rate_headroom(struct rate_credential *c, ns_t now)
@@ -274,33 +325,29 @@ double rate_headroom(struct rate_credential *c, ns_t now)
 }
 
 /* Lots of a credential in the draw: at least one, because it may be used. 0 if it may not. */
-static uint64_t lots_of(struct rate_credential *c, const struct rate_need *need, ns_t now, ns_t *at)
+static uint64_t lots_of(const struct rate_option *o)
 {
-    struct rate_verdict v = rate_gate(c, need, now);
+    double headroom = o->verdict.is_probe ? 1 : o->headroom;
 
-    if (v.answer != RATE_ALLOWED) {
-        *at = ns_min(*at, v.answer == RATE_WAIT ? v.at : NS_NEVER);
-        return 0;
-    }
-    return 1 + (uint64_t)(rate_headroom(c, now) * TICKETS);
+    return o->verdict.answer == RATE_ALLOWED ? o->weight * (1 + (uint64_t)(headroom * TICKETS)) : 0;
 }
 
-size_t rate_choose(struct rate_credential *credentials, size_t n, const struct rate_need *need, uint64_t draw, ns_t now,
-                   ns_t *ret_at)
+size_t rate_choose(const struct rate_option *options, size_t n, uint64_t draw, ns_t now, ns_t *ret_at)
 {
     ns_t at = NS_NEVER;
     uint64_t sum = 0;
 
-    for (size_t i = 0; i < n; i++)
-        sum += lots_of(&credentials[i], need, now, &at);
+    for (size_t i = 0; i < n; i++) {
+        sum += lots_of(&options[i]);
+        if (options[i].verdict.answer == RATE_WAIT)
+            at = ns_min(at, options[i].verdict.at);
+    }
     *ret_at = sum ? now : at;
     if (sum == 0)
         return SIZE_MAX;
     uint64_t ticket = balance_ticket(draw, sum);
     size_t i = 0;
-    for (uint64_t lots = lots_of(&credentials[0], need, now, &at); ticket >= lots; i++) {
+    for (uint64_t lots = lots_of(&options[0]); ticket >= lots; lots = lots_of(&options[++i]))
         ticket -= lots;
-        lots = lots_of(&credentials[i + 1], need, now, &at);
-    }
     return i;
 }

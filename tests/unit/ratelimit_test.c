@@ -263,11 +263,82 @@ TEST(ratelimit_retires_a_credential_that_is_refused)
     struct rate_reading r = {.has_retry = true, .retry_at = 30 * NS_SEC};
 
     CHECK(answer(&c, CAUSE_AUTH, NULL, NS_SEC));
-    CHECK(!answer(&c, CAUSE_AUTH, NULL, NS_SEC));
-    CHECK(!answer(&c, CAUSE_RATE_LIMITED, &r, NS_SEC));
-    CHECK_EQ(rate_gate(&c, &small, 9999 * NS_SEC).answer, RATE_NEVER);
-    CHECK(rate_headroom(&c, 9999 * NS_SEC) == 0);
+    CHECK_EQ(rate_gate(&c, &small, 11 * NS_SEC - 1).answer, RATE_NEVER);
+    CHECK(rate_headroom(&c, 11 * NS_SEC - 1) == 0);
     CHECK_EQ(c.why, CAUSE_AUTH);
+    CHECK_EQ(c.since, NS_SEC);
+    CHECK(!rate_answered(&c, usual, &(struct rate_stamp){.at = 0}, CAUSE_RATE_LIMITED, &r, 2 * NS_SEC)); /* was under way */
+    CHECK(!rate_answered(&c, usual, &(struct rate_stamp){.at = 0}, CAUSE_AUTH, NULL, 2 * NS_SEC));
+    CHECK(!rate_answered(&c, usual, &(struct rate_stamp){.at = 0}, CAUSE_OK, NULL, 2 * NS_SEC));
+    CHECK_EQ(c.state, RATE_RETIRED);
+    CHECK_EQ(c.until, 11 * NS_SEC);
+}
+
+TEST(ratelimit_tries_a_retired_credential_with_one_request_after_a_growing_pause)
+{
+    struct rate_credential c = {0};
+    ns_t now = NS_SEC, pause = usual->retire;
+
+    CHECK(answer(&c, CAUSE_AUTH, NULL, now));
+    for (int i = 0; i < 12; i++) {
+        CHECK_EQ(c.until, now + pause);
+        now = c.until;
+        struct rate_verdict v = rate_gate(&c, &small, now);
+        CHECK_EQ(v.answer, RATE_ALLOWED);
+        CHECK(v.is_probe);
+        struct rate_stamp stamp = rate_sent(&c, &small, now);
+        CHECK_EQ(rate_gate(&c, &small, now).answer, RATE_NEVER); /* one is enough */
+        CHECK(!rate_answered(&c, usual, &stamp, CAUSE_AUTH, NULL, now)); /* no alarm: it is known */
+        CHECK_EQ(c.since, NS_SEC);
+        pause = ns_min(2 * pause, usual->retire_max);
+    }
+    CHECK_EQ(pause, usual->retire_max);
+    CHECK(!answer(&c, CAUSE_OK, NULL, c.until));
+    CHECK_EQ(c.state, RATE_OPEN);
+    CHECK(!rate_gate(&c, &small, now).is_probe);
+    CHECK(answer(&c, CAUSE_AUTH, NULL, c.until + NS_SEC)); /* that is news again, and begins with the first pause */
+    CHECK_EQ(c.until - c.since, usual->retire);
+}
+
+TEST(ratelimit_learns_nothing_of_a_trial_that_the_provider_did_not_judge)
+{
+    static const struct {
+        enum cause cause;
+        enum rate_state state;
+    } rows[] = {{CAUSE_CONNECT, RATE_RETIRED},   {CAUSE_CANCELLED, RATE_RETIRED},  {CAUSE_OVERLOADED, RATE_RETIRED},
+                {CAUSE_NOT_FOUND, RATE_RETIRED}, {CAUSE_RATE_LIMITED, RATE_PARKED}, {CAUSE_QUOTA, RATE_PARKED},
+                {CAUSE_CONTEXT_LENGTH, RATE_OPEN}};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct rate_credential c = {0};
+        answer(&c, CAUSE_AUTH, NULL, NS_SEC);
+        ns_t due = c.until;
+        answer(&c, rows[i].cause, NULL, due);
+        CHECK_EQ(c.state, rows[i].state);
+        if (c.state == RATE_RETIRED) {
+            CHECK_EQ(c.until, due);
+            CHECK_EQ(rate_gate(&c, &small, due).answer, RATE_ALLOWED); /* the next one tries */
+        }
+    }
+}
+
+TEST(ratelimit_retires_by_refusals_in_a_row_where_the_first_may_be_a_token_that_has_just_expired)
+{
+    struct rate_rules twice = *usual;
+    struct rate_credential c = {0};
+
+    twice.refusals = 2;
+    struct rate_stamp a = rate_sent(&c, &small, 1), b = rate_sent(&c, &small, 1);
+    CHECK(!rate_answered(&c, &twice, &a, CAUSE_AUTH, NULL, 5));
+    CHECK(!rate_answered(&c, &twice, &b, CAUSE_AUTH, NULL, 6)); /* was under way: the same refusal */
+    CHECK_EQ(c.state, RATE_OPEN);
+    struct rate_stamp between = rate_sent(&c, &small, 7);
+    rate_answered(&c, &twice, &between, CAUSE_OK, NULL, 8);
+    a = rate_sent(&c, &small, 9);
+    CHECK(!rate_answered(&c, &twice, &a, CAUSE_AUTH, NULL, 10));
+    b = rate_sent(&c, &small, 11);
+    CHECK(rate_answered(&c, &twice, &b, CAUSE_AUTH, NULL, 12));
+    CHECK_EQ(c.state, RATE_RETIRED);
 }
 
 TEST(ratelimit_does_not_mind_other_failures)
@@ -279,7 +350,16 @@ TEST(ratelimit_does_not_mind_other_failures)
     }
 }
 
-TEST(ratelimit_rotates_by_headroom)
+static size_t choose(struct rate_credential *c, size_t n, uint64_t draw, ns_t now, ns_t *ret_at)
+{
+    struct rate_option options[3];
+
+    for (size_t i = 0; i < n; i++)
+        options[i] = (struct rate_option){rate_gate(&c[i], &small, now), rate_headroom(&c[i], now), i == 0 ? 1 : 2};
+    return rate_choose(options, n, draw, now, ret_at);
+}
+
+TEST(ratelimit_rotates_by_weight_and_headroom)
 {
     struct rate_credential c[3] = {0};
     struct rate_reading r = told(RATE_REQUESTS, 100, 25, 60 * NS_SEC);
@@ -291,20 +371,36 @@ TEST(ratelimit_rotates_by_headroom)
     answer(&c[2], CAUSE_AUTH, NULL, 0);
     prng_seed(&p, 1);
     for (int i = 0; i < 5000; i++)
-        times[rate_choose(c, 3, &small, prng_next(&p), 0, &at)]++;
+        times[choose(c, 3, prng_next(&p), 0, &at)]++;
     CHECK_EQ(times[2], 0);
-    CHECK_GT(times[1], 880);
-    CHECK_LT(times[1], 1120);
+    CHECK_GT(times[1], 1540); /* twice the weight at a quarter of the headroom: a third */
+    CHECK_LT(times[1], 1790);
     r = told(RATE_REQUESTS, 100, 0, 60 * NS_SEC);
     answer(&c[1], CAUSE_OK, &r, 0);
     answer(&c[0], CAUSE_RATE_LIMITED, NULL, 0);
-    CHECK_EQ(rate_choose(c, 3, &small, 7, NS_SEC, &at), SIZE_MAX);
+    CHECK_EQ(choose(c, 3, 7, NS_SEC, &at), SIZE_MAX);
     CHECK_EQ(at, 2 * NS_SEC);
     answer(&c[0], CAUSE_AUTH, NULL, 0);
     answer(&c[1], CAUSE_AUTH, NULL, 0);
-    CHECK_EQ(rate_choose(c, 3, &small, 7, NS_SEC, &at), SIZE_MAX);
+    CHECK_EQ(choose(c, 3, 7, NS_SEC, &at), SIZE_MAX);
     CHECK_EQ(at, NS_NEVER);
-    CHECK_EQ(rate_choose(c, 0, &small, 7, NS_SEC, &at), SIZE_MAX);
+    CHECK_EQ(choose(c, 0, 7, NS_SEC, &at), SIZE_MAX);
+}
+
+TEST(ratelimit_tries_a_retired_credential_soon_although_others_are_free)
+{
+    unsigned times[2] = {0};
+    struct prng p;
+    ns_t at;
+
+    prng_seed(&p, 2);
+    for (int i = 0; i < 1000; i++) {
+        struct rate_credential c[2] = {0};
+        answer(&c[1], CAUSE_AUTH, NULL, 0);
+        times[choose(c, 2, prng_next(&p), c[1].until, &at)]++;
+    }
+    CHECK_GT(times[1], 600); /* two lots of three */
+    CHECK_LT(times[1], 730);
 }
 
 /* ---- a provider with one limit on requests, as a fixed window or as a token bucket, told exactly ---- */
