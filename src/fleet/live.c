@@ -14,19 +14,15 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/spin.h"
 #include "fleet/live_homes.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #define REFRESH (100 * NS_MS)
 #define DIGEST_HALF_LIFE (60 * NS_SEC)
 
 enum { PEERS_MAX = 64 /* of a large route, so many are looked at for the median */, DIGEST_LEAST = 20 };
-
-struct spin {
-    atomic_flag taken;
-};
 
 struct live_deployment {
     struct live *live;
@@ -77,18 +73,8 @@ struct live {
     struct spin lock;
     struct map deployments, routes; /* by name */
     struct live_homes *homes;
+    struct live_credentials *credentials;
 };
-
-static void spin_take(struct spin *s)
-{
-    while (atomic_flag_test_and_set_explicit(&s->taken, memory_order_acquire))
-        ;
-}
-
-static void spin_free(struct spin *s)
-{
-    atomic_flag_clear_explicit(&s->taken, memory_order_release);
-}
 
 /* --- life --- */
 
@@ -97,6 +83,7 @@ struct live *live_new(void)
     struct live *l = NEW(struct live);
 
     l->homes = live_homes_new();
+    l->credentials = live_credentials_new();
     return l;
 }
 
@@ -112,7 +99,13 @@ void live_free(struct live *l)
     map_release(&l->deployments);
     map_release(&l->routes);
     live_homes_free(l->homes);
+    live_credentials_free(l->credentials);
     mem_free(l);
+}
+
+struct live_credentials *live_credentials(struct live *l)
+{
+    return l->credentials;
 }
 
 struct live_deployment *live_deployment_ref(struct live *l, struct str name)

@@ -11,6 +11,7 @@
 #ifndef FLEET_LIVE_H
 #define FLEET_LIVE_H
 
+#include "fleet/live_credential.h"
 #include "fleet/live_load.h"
 #include "policy/hedge.h"
 #include "policy/latency.h"
@@ -32,6 +33,8 @@ struct live_rules {
 struct live *live_new(void);
 /* Nobody holds a deployment or route of it any more. */
 void live_free(struct live *l);
+/* The credentials' part of it; lives as long. */
+struct live_credentials *live_credentials(struct live *l);
 /* Where conversations were answered last. */
 struct live_homes *live_homes_of(struct live *l);
 

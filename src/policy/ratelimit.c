@@ -37,7 +37,7 @@ enum { TICKETS = 1 << 20 };
  * else never be heard of again. */
 #define BELIEVED (600 * NS_SEC)
 
-static uint64_t cost_of(const struct rate_need *need, enum rate_what what)
+uint64_t rate_cost(const struct rate_need *need, enum rate_what what)
 {
     switch (what) {
     case RATE_REQUESTS:
@@ -78,8 +78,7 @@ static void pass_reset(struct rate_account *a, ns_t now)
         w->reset = now - w->reset > a->length ? now + a->length : w->reset + a->length;
 }
 
-/* What is left now; UINT64_MAX: not known. */
-static uint64_t left(struct rate_account *a, ns_t now)
+uint64_t rate_account_left(struct rate_account *a, ns_t now)
 {
     const struct rate_window *w = &a->window;
 
@@ -91,6 +90,17 @@ static uint64_t left(struct rate_account *a, ns_t now)
     double share = (double)(now - a->told) / (double)(w->reset - a->told);
     uint64_t grown = (uint64_t)((double)less(w->limit, a->told_remaining) * share);
     return w->remaining + grown < w->limit ? w->remaining + grown : w->limit;
+}
+
+uint64_t rate_left(struct rate_credential *c, enum rate_what what, ns_t now)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (unsigned i = 0; i < c->account_count; i++) {
+        uint64_t rest = c->accounts[i].window.what == what ? rate_account_left(&c->accounts[i], now) : UINT64_MAX;
+        least = rest < least ? rest : least;
+    }
+    return least;
 }
 
 /* When a refilling account will have `cost`, or the reset. */
@@ -124,11 +134,11 @@ struct rate_verdict rate_gate(struct rate_credential *c, const struct rate_need 
         v = (struct rate_verdict){.answer = RATE_WAIT, .at = c->until, .account = -1};
     for (unsigned i = 0; i < c->account_count; i++) {
         struct rate_account *a = &c->accounts[i];
-        uint64_t cost = cost_of(need, a->window.what);
+        uint64_t cost = rate_cost(need, a->window.what);
         pass_reset(a, now);
         if (a->window.has_limit && cost > a->window.limit)
             return (struct rate_verdict){.answer = RATE_NEVER, .at = NS_NEVER, .account = (int)i};
-        if (left(a, now) >= cost)
+        if (rate_account_left(a, now) >= cost)
             continue;
         ns_t at = enough_at(a, cost);
         if (v.answer == RATE_ALLOWED || at > v.at)
@@ -145,10 +155,10 @@ struct rate_stamp rate_sent(struct rate_credential *c, const struct rate_need *n
     for (unsigned i = 0; i < c->account_count; i++) {
         struct rate_account *a = &c->accounts[i];
         pass_reset(a, now);
-        a->window.remaining = less(a->window.remaining, cost_of(need, a->window.what));
+        a->window.remaining = less(a->window.remaining, rate_cost(need, a->window.what));
     }
     for (unsigned what = 0; what < RATE_WHATS; what++)
-        stamp.sent[what] = c->sent_[what] += cost_of(need, what);
+        stamp.sent[what] = c->sent_[what] += rate_cost(need, what);
     return stamp;
 }
 
@@ -315,7 +325,7 @@ double rate_headroom(struct rate_credential *c, ns_t now)
         return 0;
     for (unsigned i = 0; i < c->account_count; i++) {
         struct rate_account *a = &c->accounts[i];
-        uint64_t rest = left(a, now);
+        uint64_t rest = rate_account_left(a, now);
         if (rest == UINT64_MAX || !a->window.has_limit)
             continue;
         double share = a->window.limit ? (double)rest / (double)a->window.limit : 0;

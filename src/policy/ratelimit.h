@@ -19,8 +19,8 @@
 struct rate_rules {
     ns_t park,
         park_max; /* after a 429 that does not say for how long: `park`, twice as long each time in a row, up to park_max */
-    ns_t quota;    /* after spent quota, likewise                                                    */
-    ns_t hint_max; /* a longer rest, or a later reset, that the provider names is cut to this */
+    ns_t quota;        /* after spent quota, likewise                                                    */
+    ns_t hint_max;     /* a longer rest, or a later reset, that the provider names is cut to this */
     unsigned refusals; /* in a row, each sent when the one before was known, until it is retired; > 0   */
     ns_t retire,
         retire_max; /* so long until a retired one is tried with one request; twice as long each time it is refused again */
@@ -82,6 +82,12 @@ struct rate_verdict {
     bool is_probe; /* of RATE_ALLOWED: it is retired, and this would try whether it still is */
 };
 
+/* What the request takes off a limit of that kind. */
+uint64_t rate_cost(const struct rate_need *need, enum rate_what what) PURE;
+/* What an account has left now, as far as one can know; UINT64_MAX: not known. */
+uint64_t rate_account_left(struct rate_account *a, ns_t now);
+/* What the tightest limit of that kind has left; UINT64_MAX: none is known. */
+uint64_t rate_left(struct rate_credential *c, enum rate_what what, ns_t now);
 /* Would the provider take the request? Ends a rest whose time is over. */
 struct rate_verdict rate_gate(struct rate_credential *c, const struct rate_need *need, ns_t now);
 /* It is sent. */
