@@ -42,12 +42,31 @@ void sim_head_add_span(struct sim_head *h, struct arena *a, struct str name, ns_
         sim_head_add(h, name, arena_printf(a, "%" PRId64, (span - 1) / unit + 1));
 }
 
+static void add_limits(struct sim_head *h, const struct sim_play *p)
+{
+    struct sim_limits_left left;
+
+    if (!p->spent)
+        return;
+    sim_limits_read(p->limits, p->spent, p->limit_rules, rt_now(), &left);
+    (p->surface->add_limits ? p->surface : &sim_surface_openai)->add_limits(p, &left, h);
+}
+
+/* Tokens of an answer are sent, or about to be. */
+static void count_answer(struct sim_play *p, size_t tokens)
+{
+    sim_count(&p->counts->completion_tokens, tokens);
+    if (p->spent)
+        sim_limits_spend(p->limits, p->spent, true, tokens);
+}
+
 /* `why`: NULL for an answer. */
 static void head_init(struct sim_head *h, const struct sim_play *p, struct str type, const struct sim_refusal *why)
 {
     h->count = 0;
     sim_head_add(h, STR("content-type"), type);
     (p->surface->add_headers ? p->surface : &sim_surface_openai)->add_headers(p, why, h);
+    add_limits(h, p);
     sim_head_add(h, STR("x-simulated"), STR("true"));
 }
 
@@ -250,7 +269,7 @@ err_t sim_play_whole(struct sim_play *p, struct str type, struct str body, size_
 
     if (!sim_plan_is_instant(p->plan))
         TRY(wait_until(ns_add(p->r->received, sim_plan_due(p->plan, tokens))));
-    sim_count(&p->counts->completion_tokens, tokens);
+    count_answer(p, tokens);
     head_init(&h, p, type, NULL);
     struct http_reply reply = reply_of(&h, 200, (int64_t)body.n);
     if (fault == SIM_FAULT_NONE || fault == SIM_FAULT_HANG) {
@@ -419,7 +438,7 @@ static err_t play_events(struct sending *s, struct sim_feed *feed)
                 return OK;
         }
         s->tokens += step.tokens;
-        sim_count(&p->counts->completion_tokens, step.tokens);
+        count_answer(p, step.tokens);
         if (!instant || p->room->n >= WRITE_MAX)
             TRY(flush(s));
         TRY(fiber_tick());

@@ -9,11 +9,12 @@
 #include "net/http_server.h"
 #include "sim/chat_write.h"
 #include "sim/feed.h"
+#include "sim/limits.h"
 #include "sim/plan.h"
 #include "sim/refusal.h"
 #include "sim/stats.h"
 
-enum { SIM_HEAD_MAX = 16 };
+enum { SIM_HEAD_MAX = 32 };
 
 struct sim_surface;
 
@@ -22,8 +23,11 @@ struct sim_play {
     const struct sim_surface *surface; /* says what errors and headers look like */
     const struct sim_plan *plan;
     struct sim_counts *counts;
-    uint64_t unique;  /* for the request id       */
-    struct buf *room; /* to build in; borrowed    */
+    uint64_t unique;           /* for the request id       */
+    struct buf *room;          /* to build in; borrowed    */
+    struct sim_limits *limits; /* of the key at the model; NULL, as the next two: there are none */
+    const struct sim_limit_rules *limit_rules;
+    struct sim_spent *spent;
 };
 
 /*

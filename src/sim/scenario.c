@@ -58,6 +58,7 @@ struct model_form {
     struct window_form *windows;
     size_t window_count;
     unsigned dimensions;
+    struct sim_limit_rules limits;
 };
 
 struct scenario_form {
@@ -66,6 +67,8 @@ struct scenario_form {
     enum sim_metrics metrics;
     struct str *api_keys;
     size_t api_key_count;
+    struct sim_revocation *revoked;
+    size_t revoked_count;
     struct sim_aws_key *aws_keys;
     size_t aws_key_count;
     struct model_form *models;
@@ -372,8 +375,28 @@ static const struct schema_object window_object = {.fields = window_fields,
                                                    .check = check_window};
 static const struct schema_field window_item = SCHEMA_ITEM_OBJECT(&window_object);
 
+#define LIMIT_MAX "1000000000"
+static const struct schema_field limit_fields[] = {
+    SCHEMA_UNSIGNED("requests", struct model_form, limits.most[SIM_REQUESTS], .default_text = "0", .min = "0",
+                    .max = LIMIT_MAX, .doc = "Requests in each window; 0: any number."),
+    SCHEMA_UNSIGNED("tokens", struct model_form, limits.most[SIM_TOKENS], .default_text = "0", .min = "0",
+                    .max = LIMIT_MAX, .doc = "Tokens of prompts and answers together."),
+    SCHEMA_UNSIGNED("input_tokens", struct model_form, limits.most[SIM_INPUT_TOKENS], .default_text = "0", .min = "0",
+                    .max = LIMIT_MAX, .doc = "Tokens of prompts."),
+    SCHEMA_UNSIGNED("output_tokens", struct model_form, limits.most[SIM_OUTPUT_TOKENS], .default_text = "0", .min = "0",
+                    .max = LIMIT_MAX, .doc = "Tokens of answers."),
+    SCHEMA_DURATION("window", struct model_form, limits.window, .default_text = "1m", .min = "1ms", .max = "24h",
+                    .doc = "How long a window lasts; it begins with the first request that finds none."),
+    SCHEMA_END};
+#undef LIMIT_MAX
+static const struct schema_object limit_object = {.fields = limit_fields, .size = sizeof(struct model_form)};
+
 static const struct schema_field model_fields[] = {
     BEHAVIOUR_FIELDS(struct model_form),
+    SCHEMA_OBJECT_HERE(
+        "limits", &limit_object,
+        .doc = "Rate limits of each key at this model. Answers tell what is left as the provider's do "
+               "(`x-ratelimit-…`, `anthropic-ratelimit-…`); beyond them there is a 429 with `retry-after`."),
     SCHEMA_LIST(
         "schedule", struct model_form, windows, window_count, &window_item,
         .doc = "Spans of time or of requests in which the model behaves differently. The first that fits holds; what "
@@ -386,6 +409,19 @@ static const struct schema_object model_object = {
 static const struct schema_field model_item = SCHEMA_ITEM_OBJECT(&model_object);
 
 static const struct schema_field key_item = SCHEMA_ITEM(STRING, .secret = true);
+
+static const struct schema_field revocation_fields[] = {
+    SCHEMA_STRING("key", struct sim_revocation, key, .required = true, .secret = true, .doc = "Which key."),
+    SCHEMA_STRING("model", struct sim_revocation, model,
+                  .doc = "Only for this model, with a 403; else for all, with what a wrong key gets."),
+    SCHEMA_DURATION("from", struct sim_revocation, from, .max = "8760h",
+                    .doc = "From so long after the simulator began."),
+    SCHEMA_DURATION("to", struct sim_revocation, to, .default_text = "none", .never = true, .max = "8760h",
+                    .doc = "Until so long after the simulator began."),
+    SCHEMA_END};
+static const struct schema_object revocation_object = {
+    .fields = revocation_fields, .size = sizeof(struct sim_revocation), .shorthand = "key"};
+static const struct schema_field revocation_item = SCHEMA_ITEM_OBJECT(&revocation_object);
 
 static const struct schema_field aws_key_fields[] = {
     SCHEMA_STRING("access_key_id", struct sim_aws_key, access_key, .required = true,
@@ -411,6 +447,8 @@ static const struct schema_field scenario_fields[] = {
                .doc = "The same seed and the same requests give the same answers. `--seed` overrides it."),
     SCHEMA_LIST("api_keys", struct scenario_form, api_keys, api_key_count, &key_item, .single = true,
                 .doc = "If set, a request must carry one of them in `authorization: Bearer`; else it gets a 401."),
+    SCHEMA_LIST("revoked", struct scenario_form, revoked, revoked_count, &revocation_item, .single = true,
+                .doc = "Keys that are not accepted for a time, or for a model."),
     SCHEMA_LIST(
         "aws_keys", struct scenario_form, aws_keys, aws_key_count, &aws_key_item, .single = true,
         .doc = "Access keys that requests to Bedrock's paths may be signed with (SigV4). If these or `api_keys` are "
@@ -509,6 +547,7 @@ static void build_model(struct arena *a, const struct model_form *f, struct sim_
 {
     m->name = f->name;
     m->dimensions = f->dimensions;
+    m->limits = f->limits;
     build_behaviour(&f->behaviour, true, true, &m->usual);
     m->window_count = f->window_count;
     m->windows = arena_zalloc(a, f->window_count * sizeof(*m->windows));
@@ -533,6 +572,8 @@ static void build_scenario(const struct scenario_form *f, struct scenario *s)
     s->metrics = f->metrics;
     s->api_keys = f->api_keys;
     s->api_key_count = f->api_key_count;
+    s->revoked = f->revoked;
+    s->revoked_count = f->revoked_count;
     s->aws_keys = f->aws_keys;
     s->aws_key_count = f->aws_key_count;
     s->model_count = f->model_count;

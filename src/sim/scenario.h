@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/time.h"
 #include "codec/yaml.h"
+#include "sim/limits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -82,6 +83,7 @@ struct sim_model {
     struct sim_window *windows; /* the first that fits holds */
     size_t window_count;
     unsigned dimensions; /* of embeddings that name none */
+    struct sim_limit_rules limits;
 };
 
 /* An access key as AWS gives them out. */
@@ -93,6 +95,13 @@ struct sim_aws_key {
 /* How true the metrics of self-hosted servers are. */
 enum sim_metrics { SIM_METRICS_HONEST, SIM_METRICS_FROZEN, SIM_METRICS_IDLE, SIM_METRICS_BROKEN, SIM_METRICS_MISSING };
 
+/* A key that is not accepted for a time. */
+struct sim_revocation {
+    struct str key;
+    struct str model; /* only for this one: 403; empty: at all, 401 */
+    ns_t from, to;    /* since the provider began: [from, to)       */
+};
+
 struct scenario {
     struct arena arena; /* everything below lives in it */
     int64_t seed;
@@ -102,6 +111,8 @@ struct scenario {
     enum sim_metrics metrics;
     struct str *api_keys;
     size_t api_key_count; /* 0: any key, or none, will do */
+    struct sim_revocation *revoked;
+    size_t revoked_count;
     struct sim_aws_key *aws_keys;
     size_t aws_key_count; /* 0, and no api_keys: signatures are not looked at */
     struct sim_model *models;

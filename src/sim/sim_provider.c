@@ -64,6 +64,7 @@ struct sim_provider {
     struct response_store *responses;
     struct prefix_cache *prefixes;
     struct buf first_page; /* of metrics that stand still */
+    struct sim_limits *limits; /* of all peers, if this is the first of them */
 };
 
 /* --- life --- */
@@ -76,6 +77,7 @@ struct sim_provider *sim_provider_new(const struct scenario *scenario, uint64_t 
     p->seed = sim_hash_u64(seed, 0);
     p->began = rt_now();
     buf_init(&p->first_page, ROOM_BYTES_MAX);
+    p->limits = sim_limits_new();
     return p;
 }
 
@@ -97,6 +99,7 @@ void sim_provider_free(struct sim_provider *p)
     response_store_free(p->responses);
     mem_free(p->prefixes);
     buf_release(&p->first_page);
+    sim_limits_free(p->limits);
     mem_free(p);
 }
 
@@ -229,6 +232,49 @@ static err_t read_override(struct sim_turn *t)
                   STR_ARG(str_trim(buf_str(&text))));
 }
 
+static bool is_revoked(const struct sim_turn *t, const struct sim_revocation *v, struct str model)
+{
+    ns_t elapsed = t->r->received - t->provider->began;
+
+    return elapsed >= v->from && elapsed < v->to && str_eq(v->model, model) && str_eq_secret(v->key, t->key);
+}
+
+static err_t check_revoked(struct sim_turn *t, struct str model)
+{
+    for (size_t i = 0; i < t->scenario->revoked_count; i++)
+        if (model.n && is_revoked(t, &t->scenario->revoked[i], model))
+            return refuse_status(t->a, &t->refusal, 403, "model_not_found",
+                                 "Your key does not have access to model `%.*s`.", STR_ARG(model));
+    return OK;
+}
+
+/* Is there something left of the key's limits? */
+static err_t check_limits(struct sim_turn *t, struct sim_model_state *s)
+{
+    static const char *const words[SIM_LIMITED + 1] = {"requests", "tokens", "input tokens", "output tokens", ""};
+    const struct sim_limit_rules *rules = &s->model->limits;
+    struct sim_provider *first = t->provider->peer_count ? t->provider->peers[0] : t->provider;
+    struct sim_limits_left left;
+    unsigned any = 0;
+
+    for (unsigned what = 0; what < SIM_LIMITED; what++)
+        any |= rules->most[what];
+    if (!any)
+        return OK;
+    t->play.limits = first->limits;
+    t->play.limit_rules = rules;
+    t->play.spent = sim_limits_of(first->limits, t->key, s->name);
+    if (sim_limits_take(first->limits, t->play.spent, rules, t->r->received))
+        return OK;
+    sim_limits_read(first->limits, t->play.spent, rules, t->r->received, &left);
+    sim_count(&s->counts.rate_limited, 1);
+    (void)refuse_status(t->a, &t->refusal, 429, "rate_limit_exceeded",
+                        "Rate limit reached for %.*s on %s: limit %u. (simulated)", STR_ARG(s->name),
+                        words[left.tightest], left.tightest < SIM_LIMITED ? rules->most[left.tightest] : 0);
+    t->refusal.retry_after = left.reset - t->r->received;
+    return E_PARSE;
+}
+
 err_t turn_begin(struct sim_turn *t, struct str model, uint64_t question, bool *ret_over)
 {
     struct sim_provider *p = t->provider;
@@ -242,6 +288,8 @@ err_t turn_begin(struct sim_turn *t, struct str model, uint64_t question, bool *
     sim_count(&s->counts.requests, 1);
     sim_count(&s->counts.running, 1);
     TRY(read_override(t));
+    TRY(check_revoked(t, model));
+    TRY(check_limits(t, s));
     struct sim_occasion at = {.seed = p->seed,
                               .model = s->hash,
                               .nth = s->counts.requests,
@@ -262,6 +310,8 @@ const struct sim_model *turn_model(const struct sim_turn *t)
 void turn_count_prompt(struct sim_turn *t, size_t tokens)
 {
     sim_count(&t->play.counts->prompt_tokens, tokens);
+    if (t->play.spent)
+        sim_limits_spend(t->play.limits, t->play.spent, false, tokens);
     if (t->state) {
         sim_count(&t->state->counts.held_tokens, tokens);
         t->held_tokens += tokens;
@@ -311,10 +361,14 @@ struct str turn_bearer(const struct sim_turn *t)
     return str_starts_nocase(header, STR("bearer ")) ? str_trim(str_slice(header, 7, header.n)) : STR_NONE;
 }
 
-bool turn_knows_key(const struct sim_turn *t, struct str key)
+bool turn_knows_key(struct sim_turn *t, struct str key)
 {
     bool known = t->scenario->api_key_count == 0;
 
+    t->key = key;
+    for (size_t i = 0; i < t->scenario->revoked_count; i++)
+        if (is_revoked(t, &t->scenario->revoked[i], STR_NONE))
+            return false;
     for (size_t i = 0; i < t->scenario->api_key_count; i++)
         known |= str_eq_secret(key, t->scenario->api_keys[i]);
     return known;

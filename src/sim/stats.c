@@ -23,6 +23,7 @@ void sim_counts_write(const struct sim_counts *c, struct buf *to)
     buf_add_char(to, '{');
     write_counter(to, "requests", c->requests);
     write_counter(to, "refused", c->refused);
+    write_counter(to, "rate_limited", c->rate_limited);
     write_counter(to, "completed", c->completed);
     write_counter(to, "streams", c->streams);
     write_counter(to, "cancelled", c->cancelled);

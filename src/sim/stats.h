@@ -14,6 +14,7 @@
 struct sim_counts {
     uint64_t requests;                /* that named this model                                        */
     uint64_t refused;                 /* answered 4xx because of what they asked                      */
+    uint64_t rate_limited;            /* of them: 429, because the key's limits were reached          */
     uint64_t completed;               /* answered to the end                                          */
     uint64_t streams;                 /* answers that were streamed                                   */
     uint64_t cancelled;               /* the client left before the end of the answer                 */

@@ -44,6 +44,8 @@ struct sim_surface {
     /* Add headers to an answer (`why` NULL) or an error. NULL: OpenAI's: x-request-id, openai-version, retry-after and
      * retry-after-ms. */
     void (*add_headers)(const struct sim_play *p, const struct sim_refusal *why, struct sim_head *to);
+    /* Add what is left of the key's rate limits. NULL: x-ratelimit-{limit,remaining,reset}-{requests,tokens}. */
+    void (*add_limits)(const struct sim_play *p, const struct sim_limits_left *left, struct sim_head *to);
 };
 
 /* A condition that no request without "/<name>" meets. */

@@ -21,6 +21,7 @@ struct sim_turn {
     struct http_request *r;
     struct arena *a;  /* the request's                                             */
     struct str id;    /* what stands for {id} in the path, decoded                 */
+    struct str key;   /* that it came with, set by turn_knows_key(); empty: none           */
     struct str body;  /* set by turn_body()                                              */
     struct str model; /* where the path names the model: turn_body() puts it into the body      */
     uint64_t seed;
@@ -66,8 +67,8 @@ struct str turn_first_page(struct sim_turn *t, struct str page);
 
 /* What follows "Bearer " in the authorization header; empty if there is none. */
 struct str turn_bearer(const struct sim_turn *t);
-/* Is it one of the scenario's keys? If that has none, any will do, an empty one too. */
-bool turn_knows_key(const struct sim_turn *t, struct str key);
+/* Is it one of the scenario's keys, and not revoked? If that has none, any will do, an empty one too. It is the request's key from now on. */
+bool turn_knows_key(struct sim_turn *t, struct str key);
 
 /* The endpoints. */
 err_t chat_endpoint(struct sim_turn *t) SUSPENDS;

@@ -148,6 +148,84 @@ SIM_TEST(sim_an_unknown_model_is_a_404, "models: {other: {}}")
     CHECK_EQ(get(w, "/v1/models/other").status, 200);
 }
 
+static struct heard ask_as(struct world *w, const char *key, const char *body) SUSPENDS;
+static struct heard ask_as(struct world *w, const char *key, const char *body)
+{
+    struct http_header headers[] = {
+        {STR("content-type"), STR("application/json")},
+        {STR("authorization"), arena_printf(&w->arena, "Bearer %s", key)},
+    };
+    return ask_with(w, "POST", "/v1/chat/completions", headers, 2, body, NS_NEVER);
+}
+
+#define OTHER "{\"model\":\"n\",\"messages\":[{\"role\":\"user\",\"content\":\"tide?\"}]}"
+
+SIM_TEST(sim_limits_hold_per_key_and_model_and_answers_tell_what_is_left,
+         "models: {m: {limits: {requests: 2, tokens: 1000, window: 1s}}, n: {limits: {requests: 1}}}")
+{
+    ns_t begun = rt_now();
+    struct heard h = ask_as(w, "a", PLAIN);
+    CHECK_EQ(h.status, 200);
+    CHECK_STR(http_head_find(h.head, STR("x-ratelimit-limit-requests")), "2");
+    CHECK_STR(http_head_find(h.head, STR("x-ratelimit-remaining-requests")), "1");
+    CHECK_STR(http_head_find(h.head, STR("x-ratelimit-limit-tokens")), "1000");
+    struct str left = http_head_find(h.head, STR("x-ratelimit-remaining-tokens"));
+    CHECK(left.n == 3 && left.p[0] == '9'); /* prompt and answer, which are known by then */
+    CHECK(str_ends(http_head_find(h.head, STR("x-ratelimit-reset-requests")), STR("ms")));
+    CHECK_EQ(ask_as(w, "a", STREAM).status, 200);
+    h = ask_as(w, "a", PLAIN);
+    CHECK_EQ(h.status, 429);
+    CHECK_STR(http_head_find(h.head, STR("x-ratelimit-remaining-requests")), "0");
+    CHECK_STR(http_head_find(h.head, STR("retry-after")), "1");
+    CHECK(str_find(h.body, STR("rate_limit_exceeded")) < h.body.n);
+    CHECK_EQ(ask_as(w, "b", PLAIN).status, 200); /* another key */
+    CHECK_EQ(ask_as(w, "a", OTHER).status, 200); /* another model */
+    CHECK_EQ(ask_as(w, "a", OTHER).status, 429);
+    CHECK_EQ(count_of(w, "rate_limited"), 1);
+    CHECK_OK(fiber_sleep_until(begun + 1100 * NS_MS));
+    h = ask_as(w, "a", PLAIN);
+    CHECK_EQ(h.status, 200);
+    CHECK_STR(http_head_find(h.head, STR("x-ratelimit-remaining-requests")), "1");
+}
+
+SIM_TEST(sim_a_stream_that_overdraws_the_tokens_is_answered_and_the_next_request_is_not,
+         "models: {m: {answer_tokens: 50, limits: {tokens: 20}}}")
+{
+    struct heard h = ask_as(w, "a", STREAM);
+    CHECK_EQ(h.status, 200);
+    CHECK_OK(h.error);
+    CHECK_EQ(ask_as(w, "a", STREAM).status, 429);
+}
+
+SIM_TEST(sim_limits_are_told_in_anthropics_words_where_these_are_spoken,
+         "models: {m: {limits: {requests: 3, input_tokens: 100, output_tokens: 500}}}")
+{
+    struct http_header headers[] = {{STR("content-type"), STR("application/json")},
+                                    {STR("anthropic-version"), STR("2023-06-01")},
+                                    {STR("x-api-key"), STR("a")}};
+    struct heard h = ask_with(
+        w, "POST", "/v1/messages", headers, 3,
+        "{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":\"tide?\"}]}", NS_NEVER);
+    CHECK_EQ(h.status, 200);
+    CHECK_STR(http_head_find(h.head, STR("anthropic-ratelimit-requests-remaining")), "2");
+    CHECK_STR(http_head_find(h.head, STR("anthropic-ratelimit-input-tokens-limit")), "100");
+    CHECK_STR(http_head_find(h.head, STR("anthropic-ratelimit-output-tokens-remaining")), "491");
+    CHECK(!http_head_find(h.head, STR("anthropic-ratelimit-tokens-limit")).p);
+    struct str reset = http_head_find(h.head, STR("anthropic-ratelimit-requests-reset"));
+    CHECK(reset.n == 20 && reset.p[10] == 'T' && reset.p[19] == 'Z');
+}
+
+SIM_TEST(sim_a_revoked_key_is_refused_for_its_time_or_its_model,
+         "api_keys: [a, b]\nrevoked: [{key: a, to: 1s}, {key: b, model: m}]\nmodels: {m: {}, n: {}}")
+{
+    ns_t begun = rt_now();
+    CHECK_EQ(ask_as(w, "a", PLAIN).status, 401);
+    CHECK_EQ(ask_as(w, "b", PLAIN).status, 403);
+    CHECK_EQ(ask_as(w, "b", OTHER).status, 200);
+    CHECK_OK(fiber_sleep_until(begun + 1100 * NS_MS));
+    CHECK_EQ(ask_as(w, "a", PLAIN).status, 200);
+}
+
 SIM_TEST(sim_keys_are_checked_if_the_scenario_has_any, "api_keys: [sk-right-key-1234]\nmodels: {m: {}}")
 {
     struct http_header headers[] = {{STR("authorization"), STR("Bearer sk-right-key-1234")}};

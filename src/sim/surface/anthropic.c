@@ -5,8 +5,12 @@
  */
 #include "sim/anthropic.h"
 
+#include "base/date.h"
 #include "codec/url.h"
+#include "rt/loop.h"
 #include "sim/surface.h"
+
+#include <inttypes.h>
 
 enum { PAGE_DEFAULT = 20, PAGE_MAX = 1000, MODEL_TOKENS = 200000, ANSWER_TOKENS = 64000 };
 
@@ -157,6 +161,27 @@ static void add_headers(const struct sim_play *p, const struct sim_refusal *why,
         sim_head_add_span(to, p->r->arena, STR("retry-after"), why->retry_after, NS_SEC);
 }
 
+static void add_limits(const struct sim_play *p, const struct sim_limits_left *left, struct sim_head *to)
+{
+    static const char *const names[SIM_LIMITED] = {"requests", "tokens", "input-tokens", "output-tokens"};
+    struct arena *a = p->r->arena;
+    int64_t reset = (rt_wall() + (left->reset - rt_now()) + NS_SEC - 1) / NS_SEC, day = reset / 86400,
+            second = reset % 86400;
+    struct date d = date_of_day(day);
+    struct str moment = arena_printf(a, "%04d-%02d-%02dT%02" PRId64 ":%02" PRId64 ":%02" PRId64 "Z", d.year, d.month,
+                                     d.day, second / 3600, second / 60 % 60, second % 60);
+
+    for (unsigned what = 0; what < SIM_LIMITED; what++) {
+        if (!p->limit_rules->most[what])
+            continue;
+        sim_head_add(to, arena_printf(a, "anthropic-ratelimit-%s-limit", names[what]),
+                     arena_printf(a, "%u", p->limit_rules->most[what]));
+        sim_head_add(to, arena_printf(a, "anthropic-ratelimit-%s-remaining", names[what]),
+                     arena_printf(a, "%" PRIu64, left->left[what]));
+        sim_head_add(to, arena_printf(a, "anthropic-ratelimit-%s-reset", names[what]), moment);
+    }
+}
+
 static const struct sim_route routes[] = {
     {"POST", STR_INIT("/v1/messages"), messages_endpoint, NULL},
     {"POST", STR_INIT("/v1/messages/count_tokens"), count_endpoint, NULL},
@@ -172,4 +197,5 @@ const struct sim_surface sim_surface_anthropic = {
     .check_key = check_key,
     .write_refusal = write_refusal,
     .add_headers = add_headers,
+    .add_limits = add_limits,
 };

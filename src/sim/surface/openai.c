@@ -3,7 +3,10 @@
  *
  * Its slots are what other surfaces have where they name none. The endpoints are in src/sim; this is the table of their paths.
  */
+#include "rt/loop.h"
 #include "sim/surface.h"
+
+#include <inttypes.h>
 
 static const struct sim_route routes[] = {
     {"POST", STR_INIT("/chat/completions"), chat_endpoint, NULL},
@@ -61,6 +64,26 @@ static void add_headers(const struct sim_play *p, const struct sim_refusal *why,
     sim_head_add_span(h, p->r->arena, STR("retry-after-ms"), why->retry_after, NS_MS);
 }
 
+static void add_limit(const struct sim_play *p, const struct sim_limits_left *left, enum sim_limited what,
+                      const char *name, struct sim_head *h)
+{
+    struct arena *a = p->r->arena;
+    ns_t rest = left->reset - rt_now();
+
+    if (!p->limit_rules->most[what])
+        return;
+    sim_head_add(h, arena_printf(a, "x-ratelimit-limit-%s", name), arena_printf(a, "%u", p->limit_rules->most[what]));
+    sim_head_add(h, arena_printf(a, "x-ratelimit-remaining-%s", name), arena_printf(a, "%" PRIu64, left->left[what]));
+    sim_head_add(h, arena_printf(a, "x-ratelimit-reset-%s", name),
+                 arena_printf(a, "%" PRId64 "ms", (rest + NS_MS - 1) / NS_MS));
+}
+
+static void add_limits(const struct sim_play *p, const struct sim_limits_left *left, struct sim_head *h)
+{
+    add_limit(p, left, SIM_REQUESTS, "requests", h);
+    add_limit(p, left, SIM_TOKENS, "tokens", h);
+}
+
 const struct sim_surface sim_surface_openai = {
     .name = "openai",
     .routes = routes,
@@ -70,4 +93,5 @@ const struct sim_surface sim_surface_openai = {
     .check_key = check_key,
     .write_refusal = write_refusal,
     .add_headers = add_headers,
+    .add_limits = add_limits,
 };
