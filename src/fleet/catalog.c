@@ -31,7 +31,8 @@ static void catalog_free(struct catalog *c)
 {
     for (size_t i = 0; i < c->provider_count; i++) {
         struct provider *p = &c->providers[i];
-        secret_release(&p->api_key);
+        for (size_t k = 0; k < p->key_count; k++)
+            secret_release(&p->keys[k].secret);
         secret_release(&p->auth.azure.client_secret);
         secret_release(&p->auth.aws.secret_access_key);
         secret_release(&p->auth.aws.session_token);

@@ -12,6 +12,7 @@
 #include "base/secret.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "codec/digest.h"
 #include "credential/credential.h"
 #include "fleet/condition.h"
 #include "fleet/live.h"
@@ -53,6 +54,17 @@ struct provider_auth {
     struct aws_params aws;
 };
 
+/* A credential that a provider's requests carry. */
+struct provider_key {
+    struct str name;      /* for logs and metrics; empty: the only one                          */
+    struct secret secret; /* empty: none is sent, or what `auth` gets                           */
+    unsigned weight;      /* > 0                                                                */
+    unsigned char
+        identity[SHA256_BYTES]; /* a digest of provider, secret and what else makes it: the same after a reload
+                                             if nothing of that was changed */
+};
+enum { PROVIDER_KEYS_MAX = 64 };
+
 struct provider {
     struct str name;
     const struct vendor *vendor;
@@ -66,7 +78,8 @@ struct provider {
     struct str unix_path;                    /* base_url "unix:/path": a local server */
     struct str region, project, api_version; /* of vendors that have such; empty: none */
     struct str base_path;                    /* of base_url, without trailing slash: "/v1" or "" */
-    struct secret api_key;                   /* empty: none is sent */
+    struct provider_key *keys;               /* that share its requests */
+    size_t key_count;                        /* >= 1 */
     struct provider_auth auth;
     struct header_field *headers; /* added to each request */
     size_t header_count;

@@ -191,6 +191,11 @@ static const struct schema_field provider_fields[] = {
                     "parameter (`2024-10-21`: then models are deployments in the path)."),
     SCHEMA_TEXT("api_key", struct file_provider, api_key, .secret = true,
                 .doc = "Credential sent with each request: `\"${OPENAI_API_KEY}\"` or `\"file:/run/secrets/openai\"`."),
+    SCHEMA_LIST(
+        "api_keys", struct file_provider, api_keys, api_key_count, &config_api_key_item, .single = true, .min = "1",
+        .doc =
+            "Several credentials instead of `api_key`, which share the requests by what their rate limits leave: see "
+            "docs/reliability.md."),
     SCHEMA_OBJECT(
         "auth", struct file_provider, auth, &auth_object,
         .doc = "Credentials that expire, of providers that need more than a key: Amazon Bedrock without a bearer key, "

@@ -60,10 +60,18 @@ struct file_deployment {
     size_t tag_count;
 };
 
+struct file_api_key {
+    const struct yaml_node *node;
+    struct schema_text name, key;
+    unsigned weight;
+};
+
 struct file_provider {
     struct str name;
     const struct yaml_node *node;
     struct schema_text dialect, base_url, api_key, proxy, region, project, api_version;
+    struct file_api_key *api_keys;
+    size_t api_key_count;
     struct file_header *headers;
     size_t header_count;
     struct file_tls tls;
@@ -222,6 +230,8 @@ extern const struct schema_field config_model_item;
 extern const struct schema_field config_tag_item;
 /* The shape of an entry of `routes`. */
 extern const struct schema_object config_rule_object;
+/* An item of providers.*.api_keys. */
+extern const struct schema_field config_api_key_item;
 
 /* One run of config_load(). */
 struct config_run {
@@ -283,6 +293,12 @@ void config_build_names(struct config_run *run, struct catalog *c);
 void config_build_tags(struct config_run *run, struct catalog *c);
 /* The bits of these tags. */
 uint64_t config_tag_bits(struct config_run *run, struct catalog *c, const struct schema_text *tags, size_t count);
+/* Make the keys of a provider whose place is known. */
+void config_build_keys(struct config_run *run, struct catalog *c, struct provider *p, const struct file_provider *f);
+/* Its headers and what expires are known, too: tell its credentials from those of other configurations. */
+void config_identify_keys(struct provider *p);
+/* Without control characters? */
+bool config_is_printable(struct str s);
 /* Make the providers of `c` from run->file, in its order, without those left out. */
 void config_build_providers(struct config_run *run, struct catalog *c);
 /* The texts of a list in the catalog's arena, and behind `before`, each once. */

@@ -13,15 +13,7 @@
 
 #include <stdio.h>
 
-enum { KEY_BYTES_MAX = 8192, POOL_DIGEST_HEX = 16 };
-
-static bool is_printable(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
-            return false;
-    return true;
-}
+enum { POOL_DIGEST_HEX = 16 };
 
 /* An unknown one is reported and taken for the first that there is, so that the rest is checked all the same. */
 static const struct vendor *find_vendor(struct config_run *run, const struct file_provider *f)
@@ -222,24 +214,6 @@ static void set_place(struct config_run *run, struct catalog *c, struct provider
 
 /* ---- credentials, headers, TLS, proxy ---- */
 
-static void set_key(struct config_run *run, struct provider *p, const struct file_provider *f)
-{
-    struct str key = f->api_key.text.n ? config_read_secret(run, &f->api_key, false) : STR_NONE;
-
-    if (p->simulated && !key.n && p->vendor->auth == AUTH_GOOGLE)
-        key = STR("simulated"); /* there Google's surface demands a token too, of any kind */
-    if (!is_printable(key) || key.n > KEY_BYTES_MAX) {
-        problems_error(&run->problems, f->api_key.node,
-                       "\"api_key\" holds line breaks or control characters, or is too long");
-        return;
-    }
-    if (key.n != str_trim(key).n) {
-        problems_error(&run->problems, f->api_key.node, "\"api_key\" has blanks at an end");
-        return;
-    }
-    p->api_key = secret_make(key);
-}
-
 /* The kind of credential that a vendor's customers have when they have no key. */
 static struct str usual_auth(const struct vendor *v)
 {
@@ -297,7 +271,7 @@ static void set_auth(struct config_run *run, struct catalog *c, struct provider 
 {
     struct str kind = f->auth.type.text.n ? f->auth.type.text : usual_auth(p->vendor);
 
-    if (p->simulated || (!f->auth.node && (p->api_key.n_ || !kind.n)))
+    if (p->simulated || (!f->auth.node && (p->keys[0].secret.n_ || !kind.n)))
         return;
     if (!kind.n) {
         problems_error(&run->problems, f->auth.node, "\"auth\" needs a \"type\": dialect \"%s\" has no usual one",
@@ -323,7 +297,7 @@ static void set_headers(struct config_run *run, struct catalog *c, struct provid
         if (http_is_connections(h->name))
             problems_error(&run->problems, h->value.node ? h->value.node : f->node, "the header \"%.*s\" cannot be set",
                            STR_ARG(h->name));
-        else if (!is_printable(value))
+        else if (!config_is_printable(value))
             problems_error(&run->problems, h->value.node, "the header \"%.*s\" holds line breaks or control characters",
                            STR_ARG(h->name));
         p->headers[p->header_count++] =
@@ -409,7 +383,8 @@ static void set_pool_key(struct catalog *c, struct provider *p)
 
 static void warn_without_key(struct config_run *run, const struct provider *p, const struct file_provider *f)
 {
-    bool has_key = yaml_get(f->node, STR("api_key")) != NULL; /* though perhaps without a value, which was reported */
+    bool has_key =
+        yaml_get(f->node, STR("api_key")) || yaml_get(f->node, STR("api_keys")); /* though perhaps empty, as reported */
 
     if (!p->simulated && p->vendor->auth != AUTH_NONE_NEEDED && !f->base_url.node && !has_key && !f->header_count &&
         !p->auth.kind.n)
@@ -431,9 +406,10 @@ static void add_provider(struct config_run *run, struct catalog *c, const struct
     p->project = arena_str(c->arena_, f->project.text);
     p->api_version = arena_str(c->arena_, f->api_version.text);
     set_place(run, c, p, f);
-    set_key(run, p, f);
+    config_build_keys(run, c, p, f);
     set_auth(run, c, p, f);
     set_headers(run, c, p, f);
+    config_identify_keys(p);
     set_tls(run, c, p, f);
     set_proxy(run, c, p, f);
     set_timeouts(run, p, f);

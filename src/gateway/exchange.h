@@ -73,6 +73,7 @@ struct exchange {
     struct event_stream *events;               /* the stream that the attempt under way is answered with; NULL: none */
     const struct dialect *speaks;              /* what the attempt under way speaks to its provider */
     struct credential *credential;             /* that it was signed with or carries; NULL: a key, or none */
+    size_t key_index;                          /* which of its provider's keys it carries                  */
     bool translates;                           /* and whether it does so by the canonical form      */
     const struct api_key *key;                 /* NULL: anonymous                    */
     const struct sigv4_claim *claim;           /* of a signed request, until it is verified; NULL: none */

@@ -91,7 +91,7 @@ static bool is_configured(const struct provider *p, struct str name)
 static void add_own(struct exchange *x, struct http_header *to, size_t *n)
 {
     const struct provider *p = x->chosen->provider;
-    struct str credential = x->snapshot->providers[p->index].credential;
+    struct str credential = x->snapshot->providers[p->index].keys[x->key_index];
 
     for (size_t i = 0; i < p->header_count; i++)
         to[(*n)++] = (struct http_header){p->headers[i].name, p->headers[i].value};

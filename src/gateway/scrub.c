@@ -1,7 +1,7 @@
 /*
  * scrub.c - provider's words, without what is not the client's to see.
  *
- * Taken out: our credential, the provider's host and URLs with it, and tokens that look like API keys or account ids, also masked ones as providers
+ * Taken out: our credentials, the provider's host and URLs with it, and tokens that look like API keys or account ids, also masked ones as providers
  * like to quote them ("sk-ab***yz"). The rest stays as it is.
  */
 #include "gateway/exchange.h"
@@ -61,10 +61,12 @@ static size_t port_length(struct str s)
 static size_t match(struct exchange *x, struct str s)
 {
     const struct provider *p = x->chosen->provider;
-    struct str key = secret_reveal(&p->api_key);
 
-    if (key.n >= 4 && str_starts(s, key))
-        return key.n;
+    for (size_t i = 0; i < p->key_count; i++) {
+        struct str key = secret_reveal(&p->keys[i].secret);
+        if (key.n >= 4 && str_starts(s, key))
+            return key.n;
+    }
     if (str_starts_nocase(s, STR("http://")) || str_starts_nocase(s, STR("https://"))) {
         size_t n = run_length(s, is_url_char);
         return p->host.n && str_find(str_of(s.p, n), p->host) < n ? n : 0;

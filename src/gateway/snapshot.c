@@ -16,18 +16,21 @@ static struct str dup_str(struct str s)
     return s.n ? str_of(mem_dup(s.p, s.n), s.n) : STR_NONE;
 }
 
-static void release_provider(struct snapshot_provider *sp)
+static void release_provider(const struct provider *p, struct snapshot_provider *sp)
 {
     tls_ctx_unref(sp->tls);
-    if (sp->credential.p)
-        explicit_bzero((void *)sp->credential.p, sp->credential.n);
-    mem_free((void *)sp->credential.p);
+    for (size_t i = 0; sp->keys && i < p->key_count; i++) {
+        if (sp->keys[i].p)
+            explicit_bzero((void *)sp->keys[i].p, sp->keys[i].n);
+        mem_free((void *)sp->keys[i].p);
+    }
+    mem_free(sp->keys);
     mem_free((void *)sp->proxy.p);
 }
 
-static struct str credential_of(const struct provider *p)
+static struct str header_value(const struct provider *p, const struct provider_key *k)
 {
-    struct str key = secret_reveal(&p->api_key);
+    struct str key = secret_reveal(&k->secret);
     struct str prefix = str_from_c(p->vendor->key_prefix);
 
     if (!key.n)
@@ -58,7 +61,9 @@ static err_t make_provider(const struct provider *p, struct snapshot_provider *r
         if (e != OK)
             return err_context(e, "provider %.*s", STR_ARG(p->name));
     }
-    ret->credential = credential_of(p);
+    ret->keys = mem_zalloc(p->key_count, sizeof *ret->keys);
+    for (size_t i = 0; i < p->key_count; i++)
+        ret->keys[i] = header_value(p, &p->keys[i]);
     ret->proxy = proxy_of(p);
     if (ret->proxy.n)
         return err_context(upstream_check_proxy(ret->proxy), "provider %.*s: proxy", STR_ARG(p->name));
@@ -165,7 +170,7 @@ void snapshot_unref(struct snapshot *s)
     if (!s || __atomic_sub_fetch(&s->refs_, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     for (size_t i = 0; i < s->catalog->provider_count; i++)
-        release_provider(&s->providers[i]);
+        release_provider(&s->catalog->providers[i], &s->providers[i]);
     release_live(s);
     tls_ctx_unref(s->server_tls);
     mem_free(s->providers);

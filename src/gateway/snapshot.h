@@ -12,9 +12,9 @@
 
 /* Per provider, in the order of catalog.providers. */
 struct snapshot_provider {
-    struct tls_ctx *tls;   /* of providers with TLS settings of their own; NULL: the process's default */
-    struct str credential; /* value of the dialect's key header; empty: none is sent                 */
-    struct str proxy;      /* resolved from configuration and environment; empty: none               */
+    struct tls_ctx *tls; /* of providers with TLS settings of their own; NULL: the process's default */
+    struct str *keys;    /* per key: value of the dialect's key header; empty: none is sent        */
+    struct str proxy;    /* resolved from configuration and environment; empty: none               */
 };
 
 struct snapshot {

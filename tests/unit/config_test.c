@@ -179,7 +179,7 @@ TEST(config_smallest_useful_file_has_sensible_defaults)
     CHECK_STR(p->host, "api.openai.com");
     CHECK_EQ(p->port, 443);
     CHECK_STR(p->base_path, "/v1");
-    CHECK_STR(secret_reveal(&p->api_key), "sk-live-1234");
+    CHECK_STR(secret_reveal(&p->keys[0].secret), "sk-live-1234");
     CHECK_EQ(p->max_connections, 4096);
     CHECK_EQ(p->timeouts.connect, 10 * NS_SEC);
     CHECK_EQ(p->timeouts.first_byte, 120 * NS_SEC);
@@ -328,12 +328,12 @@ TEST(config_variables_expand_in_values_and_only_there)
     const struct catalog *c = l.c;
 
     CHECK_STR(buf_str(&l.report), "");
-    CHECK_STR(secret_reveal(&c->providers[0].api_key), "pre-sk-live-1234-sk-other");
+    CHECK_STR(secret_reveal(&c->providers[0].keys[0].secret), "pre-sk-live-1234-sk-other");
     CHECK_STR(c->providers[0].headers[0].value, "${KEY} $x $");
     CHECK_STR(c->providers[0].headers[1].value, "d-e");
     CHECK_EQ(c->providers[0].port, 9000);
-    CHECK_EQ(secret_reveal(&c->providers[1].api_key).n, 0);
-    CHECK_EQ(secret_reveal(&c->providers[2].api_key).n, 0);
+    CHECK_EQ(secret_reveal(&c->providers[1].keys[0].secret).n, 0);
+    CHECK_EQ(secret_reveal(&c->providers[2].keys[0].secret).n, 0);
     CHECK(catalog_find_model(c, STR("${KEY}")) != NULL);
     CHECK_STR(c->models[0].targets[0].deployment->model, "7");
 }
@@ -357,7 +357,7 @@ TEST(config_secrets_come_from_files_beside_the_configuration)
     LOADED_PATH(l, "/etc/x/main.yaml");
     CHECK_STR(buf_str(&l.report), "");
     const struct provider *p = &l.c->providers[0];
-    CHECK_STR(secret_reveal(&p->api_key), "tok-from-file");
+    CHECK_STR(secret_reveal(&p->keys[0].secret), "tok-from-file");
     CHECK_STR(p->headers[0].value, "tok-from-file");
     CHECK_STR(p->ca_pem, "-----BEGIN CERTIFICATE-----\nca");
     CHECK_STR(p->cert_pem, "-----BEGIN CERTIFICATE-----\ncert");
@@ -398,6 +398,84 @@ TEST(config_credentials_that_cannot_be_sent_are_refused)
                 "-:1:39: error: \"a b\" in \"headers\" must be the name of an HTTP header\n");
 }
 
+TEST(config_several_keys_of_a_provider_have_names_weights_and_identities)
+{
+    LOADED(l, "providers:\n  a: {api_keys: [k-one, {name: spare, key: \"${KEY}\", weight: 3}, \"file:/etc/x/token\"]}\n"
+              "  b: {api_keys: k-one}\n  c: {simulate: true}\n  d: {api_key: k-one, headers: {x: y}}\n");
+    const struct provider *p = l.c->providers;
+
+    CHECK_STR(buf_str(&l.report), "");
+    CHECK_EQ(p[0].key_count, 3);
+    CHECK_STR(p[0].keys[0].name, "1");
+    CHECK_STR(p[0].keys[1].name, "spare");
+    CHECK_STR(p[0].keys[2].name, "3");
+    CHECK_STR(secret_reveal(&p[0].keys[0].secret), "k-one");
+    CHECK_STR(secret_reveal(&p[0].keys[1].secret), "sk-live-1234");
+    CHECK_EQ(p[0].keys[0].weight, 1);
+    CHECK_EQ(p[0].keys[1].weight, 3);
+    CHECK_EQ(p[1].key_count, 1);
+    CHECK_STR(secret_reveal(&p[1].keys[0].secret), "k-one");
+    CHECK_EQ(p[2].key_count, 1); /* of who has none, there is one all the same, without a name */
+    CHECK_EQ(p[2].keys[0].secret.n_, 0);
+    CHECK_STR(p[2].keys[0].name, "");
+    CHECK_STR(p[3].keys[0].name, "");
+}
+
+static bool same_identity(const struct provider_key *a, const struct provider_key *b)
+{
+    return memcmp(a->identity, b->identity, sizeof a->identity) == 0;
+}
+
+TEST(config_identities_of_keys_follow_their_secrets_over_reloads)
+{
+    LOADED(
+        before,
+        "providers:\n  a: {api_keys: [one, two]}\n  b: {api_key: one}\n  c: {headers: {x-api-key: one}, api_key: k}\n"
+        "  d: {dialect: bedrock, region: r, auth: {type: aws-static, access_key_id: i, secret_access_key: s}}\n");
+    LOADED(after,
+           "providers:\n  a: {api_keys: [{name: n, key: two}, three], max_connections: 7}\n  b: {api_key: one}\n"
+           "  c: {headers: {x-api-key: two}, api_key: k}\n"
+           "  d: {dialect: bedrock, region: r, auth: {type: aws-static, access_key_id: i, secret_access_key: t}}\n");
+    CHECK_STR(buf_str(&before.report), "");
+    CHECK_STR(buf_str(&after.report), "");
+    const struct provider *a = before.c->providers, *b = after.c->providers;
+
+    CHECK(!same_identity(&a[0].keys[0], &a[0].keys[1]));
+    CHECK(same_identity(&a[0].keys[1], &b[0].keys[0])); /* moved and renamed, and other things changed */
+    CHECK(!same_identity(&a[0].keys[0], &b[0].keys[1]));
+    CHECK(!same_identity(&a[0].keys[0], &a[1].keys[0])); /* of another provider */
+    CHECK(same_identity(&a[1].keys[0], &b[1].keys[0]));
+    CHECK(!same_identity(&a[2].keys[0], &b[2].keys[0])); /* the credential is in a header */
+    CHECK(!same_identity(&a[3].keys[0], &b[3].keys[0]));
+}
+
+TEST(config_keys_of_a_provider_that_contradict_each_other_are_refused)
+{
+    struct buf many CLEANUP(buf_release) = BUF_INIT(1 << 16);
+
+    check_error("providers: {a: {api_key: k, api_keys: [l]}}",
+                "-:1:26: error: \"api_key\" and \"api_keys\" exclude each other\n");
+    check_error("providers: {a: {dialect: azure, base_url: \"http://h/v1\", auth: azure, api_keys: [l]}}",
+                "-:1:64: error: \"auth\" and \"api_keys\" exclude each other\n");
+    check_error("providers: {a: {api_keys: [k, l, k]}}", "-:1:34: error: this key is in the list twice\n");
+    check_error("providers: {a: {api_keys: [{name: \"2\", key: k}, l]}}",
+                "-:1:49: error: another of these keys has the same name\n");
+    check_error(
+        "providers: {a: {api_keys: [{key: k, name: \"a b\"}]}}",
+        "-:1:43: error: \"name\" must be a name of 1 to 64 letters, digits, \"_\", \".\" and \"-\", not \"a b\"\n");
+    check_error("providers: {a: {api_keys: [k, \"${MULTI}\"]}}",
+                "-:1:31: error: \"key\" holds line breaks or control characters, or is too long\n");
+    check_error("providers: {a: {api_keys: [k, {key: \"l \"}]}}", "-:1:37: error: \"key\" has blanks at an end\n");
+    check_error("providers: {a: {api_keys: [k, \"${EMPTY}\"]}}", "-:1:31: error: \"key\" is empty\n");
+    check_error("providers: {a: {api_keys: [{key: k, weight: 0}]}}", "-:1:45: error: \"weight\" must be at least 1\n");
+    check_error("providers: {a: {api_keys: []}}", "-:1:27: error: \"api_keys\" needs at least 1\n");
+    (void)buf_add_lit(&many, "providers: {a: {api_keys: [k");
+    for (int i = 0; i < 64; i++)
+        (void)buf_addf(&many, ", k%d", i);
+    (void)buf_add(&many, str_of("]}}", 4));
+    check_error(many.p, "-:1:16: error: \"api_keys\" holds more than 64 keys\n");
+}
+
 /* A secret in every field that takes text, one at a time and all together: no message shows it. */
 TEST(config_messages_never_show_what_a_variable_held_or_a_secret_field)
 {
@@ -418,6 +496,9 @@ TEST(config_messages_never_show_what_a_variable_held_or_a_secret_field)
         "providers: {a: {api_key: k, optional: %s}}\n",
         "providers: {a: {api_key: k, serves: \"*%s\"}}\n",
         "providers: {a: {api_key: [%s]}}\n",
+        "providers: {a: {api_keys: [{name: k, key: [%s]}]}}\n",
+        "providers: {a: {api_keys: [%s, %s]}}\n",
+        "providers: {a: {api_keys: [{name: \"%s x\", key: k}, {name: %s, key: l}, {name: %s, key: m}]}}\n",
         "providers: {a: {api_key: k, timeouts: {total: %s}}}\n",
         SIM "models: {m: {targets: %s}}\n",
         SIM "models: {m: {targets: sim/a, fallbacks: x/%s}}\n",
@@ -916,7 +997,7 @@ TEST(config_folders_are_merged_in_name_order)
     CHECK_STR(l.c->models[0].name, "one");
     CHECK_EQ(l.c->key_count, 2);
     CHECK_STR(l.c->keys[1].name, "k2");
-    CHECK_STR(secret_reveal(&l.c->providers[0].api_key), "tok-d");
+    CHECK_STR(secret_reveal(&l.c->providers[0].keys[0].secret), "tok-d");
     CHECK_STR(l.c->path, "/etc/d");
 }
 
@@ -1197,7 +1278,7 @@ TEST(config_simulated_vendors_are_at_their_surfaces)
         CHECK_OK(l.err);
         CHECK_STR(l.c->providers[0].base_path, places[i].value);
         bool is_google = strstr(places[i].value, "/vertex/"); /* whose surface demands a token */
-        CHECK_EQ(l.c->providers[0].api_key.n_ > 0, is_google);
+        CHECK_EQ(l.c->providers[0].keys[0].secret.n_ > 0, is_google);
     }
 }
 

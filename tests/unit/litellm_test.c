@@ -629,7 +629,7 @@ TEST(litellm_texts_that_would_mean_something_here_keep_their_meaning)
 
     CHECK(m && m->target_count == 1);
     CHECK_STR(m->targets[0].deployment->model, "${PATH}$${x");
-    CHECK_STR(secret_reveal(&m->targets[0].deployment->provider->api_key), "${not}a$variable");
+    CHECK_STR(secret_reveal(&m->targets[0].deployment->provider->keys[0].secret), "${not}a$variable");
     CHECK(!holds(&i, "passwd"));
     CHECK_SAYS(i, "names a file here");
     CHECK_ROUTE(i, "b", "openai-2/x*1 | openai/${PATH}$${x");
@@ -798,7 +798,7 @@ TEST(litellm_no_text_can_break_out_of_its_place)
 
     CHECK(m && m->target_count == 1);
     CHECK_STR(m->targets[0].deployment->model, "x\"}\nkeys: []\n#\xc2\x85");
-    CHECK_STR(secret_reveal(&m->targets[0].deployment->provider->api_key), "k\\\" #");
+    CHECK_STR(secret_reveal(&m->targets[0].deployment->provider->keys[0].secret), "k\\\" #");
     CHECK_EQ(m->targets[0].deployment->provider->header_count, 0);
     CHECK_EQ(i.catalog->key_count, 0);
     CHECK_STR(i.catalog->listens[0].text, "127.0.0.1:4000");

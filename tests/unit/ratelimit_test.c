@@ -267,7 +267,8 @@ TEST(ratelimit_retires_a_credential_that_is_refused)
     CHECK(rate_headroom(&c, 11 * NS_SEC - 1) == 0);
     CHECK_EQ(c.why, CAUSE_AUTH);
     CHECK_EQ(c.since, NS_SEC);
-    CHECK(!rate_answered(&c, usual, &(struct rate_stamp){.at = 0}, CAUSE_RATE_LIMITED, &r, 2 * NS_SEC)); /* was under way */
+    CHECK(!rate_answered(&c, usual, &(struct rate_stamp){.at = 0}, CAUSE_RATE_LIMITED, &r,
+                         2 * NS_SEC)); /* was under way */
     CHECK(!rate_answered(&c, usual, &(struct rate_stamp){.at = 0}, CAUSE_AUTH, NULL, 2 * NS_SEC));
     CHECK(!rate_answered(&c, usual, &(struct rate_stamp){.at = 0}, CAUSE_OK, NULL, 2 * NS_SEC));
     CHECK_EQ(c.state, RATE_RETIRED);
@@ -287,7 +288,7 @@ TEST(ratelimit_tries_a_retired_credential_with_one_request_after_a_growing_pause
         CHECK_EQ(v.answer, RATE_ALLOWED);
         CHECK(v.is_probe);
         struct rate_stamp stamp = rate_sent(&c, &small, now);
-        CHECK_EQ(rate_gate(&c, &small, now).answer, RATE_NEVER); /* one is enough */
+        CHECK_EQ(rate_gate(&c, &small, now).answer, RATE_NEVER);         /* one is enough */
         CHECK(!rate_answered(&c, usual, &stamp, CAUSE_AUTH, NULL, now)); /* no alarm: it is known */
         CHECK_EQ(c.since, NS_SEC);
         pause = ns_min(2 * pause, usual->retire_max);
@@ -305,8 +306,8 @@ TEST(ratelimit_learns_nothing_of_a_trial_that_the_provider_did_not_judge)
     static const struct {
         enum cause cause;
         enum rate_state state;
-    } rows[] = {{CAUSE_CONNECT, RATE_RETIRED},   {CAUSE_CANCELLED, RATE_RETIRED},  {CAUSE_OVERLOADED, RATE_RETIRED},
-                {CAUSE_NOT_FOUND, RATE_RETIRED}, {CAUSE_RATE_LIMITED, RATE_PARKED}, {CAUSE_QUOTA, RATE_PARKED},
+    } rows[] = {{CAUSE_CONNECT, RATE_RETIRED},    {CAUSE_CANCELLED, RATE_RETIRED},   {CAUSE_OVERLOADED, RATE_RETIRED},
+                {CAUSE_NOT_FOUND, RATE_RETIRED},  {CAUSE_RATE_LIMITED, RATE_PARKED}, {CAUSE_QUOTA, RATE_PARKED},
                 {CAUSE_CONTEXT_LENGTH, RATE_OPEN}};
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
