@@ -64,6 +64,8 @@ static void collect(void *loop, void *arg)
 
     metrics_merge(sum->metrics, gateway_metrics(sl->gateway));
     gateway_gauges(sl->gateway, &sum->gauges);
+    if (sl->index == 0)
+        gateway_credentials(sl->gateway, sum->metrics);
     http_server_stats(sl->http, &http);
     loop_stats(&stats);
     struct gauges g = {.connections = http.connections,

@@ -39,17 +39,17 @@ struct published {
 };
 
 struct counted {
+    struct published published; /* in one piece with nothing before it: a decision reads a thousand of them */
     struct rate_credential rate;
     uint64_t sent, rate_limited, refused;
-    struct published published;
 };
 
 struct live_limit {
+    struct counted own; /* under the credential's lock */
     struct live_credential *credential;
     char *model;
     size_t model_n;
-    _Atomic unsigned refs;
-    struct counted own; /* under the credential's lock */
+    unsigned refs; /* under the lock of all */
     /* of those in live_credential.others: */
     uint64_t hash;
     unsigned under_way;
@@ -379,11 +379,15 @@ static bool fold(struct counted *c, const struct rate_rules *rules, const struct
     bool was_retired = c->rate.state == RATE_RETIRED;
     bool is_new = rate_answered(&c->rate, rules, stamp, cause, reading, now);
 
-    c->rate_limited += cause_meaning(cause)->key == CAUSE_KEY_PARK;
-    c->refused += cause_meaning(cause)->key == CAUSE_KEY_RETIRE;
     *ret_back |= was_retired && c->rate.state != RATE_RETIRED;
     publish(c, now);
     return is_new;
+}
+
+static void count(struct counted *c, enum cause cause)
+{
+    c->rate_limited += cause_meaning(cause)->key == CAUSE_KEY_PARK;
+    c->refused += cause_meaning(cause)->key == CAUSE_KEY_RETIRE;
 }
 
 enum live_credential_news live_credential_answered(struct live_credential_use *u, enum cause cause, bool of_key,
@@ -395,8 +399,10 @@ enum live_credential_news live_credential_answered(struct live_credential_use *u
     if (!c)
         return LIVE_CREDENTIAL_SAME;
     spin_take(&c->lock);
+    count(&c->whole, cause);
     bool whole = fold(&c->whole, &c->rules, &u->whole, cause_for_whole(cause, of_key), NULL, now, &back);
     if (u->limit) {
+        count(&u->limit->own, cause);
         own = fold(&u->limit->own, &c->rules, &u->own, cause_for_model(cause, of_key), reading, now, &back);
         u->limit->under_way--;
     }

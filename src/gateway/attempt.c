@@ -291,6 +291,9 @@ static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a)
     const struct http_head *head = http_call_head(a->call);
 
     a->status = head->status;
+    credentials_hear(a);
+    if (a->status >= 200 && a->status <= 299) /* whatever becomes of the rest */
+        credentials_answered(x, a, CAUSE_OK);
     if (a->status == 401 || a->status == 403)
         authorize_rejected(x);
     if (a->status < 200 || a->status > 299) {
@@ -358,8 +361,8 @@ static enum cause cause_of_class(enum error_class c, int status)
         return CAUSE_AUTH;
     case ERROR_QUOTA:
         return CAUSE_QUOTA;
-    case ERROR_NOT_FOUND:
-        return CAUSE_NOT_FOUND;
+    case ERROR_NOT_FOUND: /* with a 403 it is there, but not for this credential */
+        return status == 403 ? CAUSE_AUTH : CAUSE_NOT_FOUND;
     case ERROR_CONFLICT:
         return CAUSE_CONFLICT;
     case ERROR_RATE_LIMIT:

@@ -61,6 +61,7 @@ static void begin_fact(struct exchange *x, struct attempt *a, enum attempt_role 
         .deployment = c->label, /* as its live state is called, which those that a wildcard stands for share */
         .label = c->label,
         .provider = c->provider->name,
+        .credential = c->provider->keys[x->key_index].name,
         .revision = x->snapshot->catalog->revision,
         .wall = rt_wall(),
         .sent = rt_now(),
@@ -199,22 +200,43 @@ const struct candidate *choose_first(struct exchange *x)
 
 /* --- sending --- */
 
-/* Count the attempt in, where its deployment's state is kept. It may have been taken out a moment ago: then another is chosen, and where there is none, it is
- * used all the same. */
-static void count_in(struct exchange *x, struct attempt *a)
+/* Count it in at x->chosen, with a credential. `anyway`: whatever is thought of the deployment's health. */
+static enum exclusion count_in_here(struct exchange *x, struct attempt *a, bool anyway)
 {
-    for (int again = 0; x->chosen->deployment; again++) {
-        const struct deployment *d = x->chosen->deployment;
-        struct live_deployment *live = x->snapshot->deployments[d->index];
-        bool anyway = again == SEND_AGAIN_MAX;
-        if (live_send(live, &x->rules->live, x->input_tokens, x->output_tokens, anyway, rt_now(), &a->live) ==
-            EXCLUDED_NOT)
-            return;
-        const struct candidate *other = choose_candidate(x);
-        if (other)
-            x->chosen = other;
-        else
-            again = SEND_AGAIN_MAX - 1;
+    const struct deployment *d = x->chosen->deployment;
+    enum exclusion why = credentials_send(x, a);
+
+    if (why != EXCLUDED_NOT || !d)
+        return why;
+    why = live_send(x->snapshot->deployments[d->index], &x->rules->live, x->input_tokens, x->output_tokens, anyway,
+                    rt_now(), &a->live);
+    if (why != EXCLUDED_NOT)
+        credentials_answered(x, a, CAUSE_NO_CAPACITY);
+    return why;
+}
+
+static bool is_of_credentials(enum exclusion why)
+{
+    return why == EXCLUDED_RATE_LIMIT || why == EXCLUDED_CREDENTIAL;
+}
+
+/* Count the attempt in. Its deployment may have been taken out a moment ago, or its credentials used up: then another is chosen. Where there is none, what
+ * is thought ill is used all the same; what has no credential is not, and that is what is returned. */
+static enum exclusion count_in(struct exchange *x, struct attempt *a)
+{
+    bool anyway = false;
+
+    for (int again = 1;; again++) {
+        enum exclusion why = count_in_here(x, a, anyway);
+        if (why == EXCLUDED_NOT || (is_of_credentials(why) && again > SEND_AGAIN_MAX))
+            return why;
+        const struct candidate *other =
+            is_of_credentials(why) ? choose_next(x, why == EXCLUDED_CREDENTIAL ? CAUSE_AUTH : CAUSE_NO_CAPACITY)
+                                   : choose_candidate(x);
+        if (!other && is_of_credentials(why))
+            return why;
+        x->chosen = other ? other : x->chosen;
+        anyway = !other || again >= SEND_AGAIN_MAX;
     }
 }
 
@@ -232,6 +254,7 @@ static void count_out(struct exchange *x, struct attempt *a)
 {
     uint64_t output = a->usage.known ? a->usage.output : 0;
 
+    credentials_answered(x, a, a->cause);
     if (a->ended)
         return;
     a->ended = rt_now();
@@ -320,6 +343,14 @@ static void settle_retry(struct exchange *x, bool answered)
     x->pays_retry = false;
 }
 
+/* May one of the credentials there be used? Not before *ret_at, if EXCLUDED_RATE_LIMIT. */
+static enum exclusion read_key(const struct exchange *x, ns_t now, ns_t *ret_at)
+{
+    double headroom;
+
+    return credentials_read(x, x->chosen->provider, x->chosen->deployment, now, &headroom, ret_at);
+}
+
 static struct plan plan_next(struct exchange *x, struct attempt *a)
 {
     struct plan plan = {.decision = {.verb = RETRY_STOP, .why = RETRY_FINAL}};
@@ -327,7 +358,11 @@ static struct plan plan_next(struct exchange *x, struct attempt *a)
 
     if (a->cause == CAUSE_OK || client_is_to_blame(x) || x->once)
         return plan;
-    bool elsewhere = x->is_unsaid || (cause_meaning(a->cause)->again & AGAIN_ELSEWHERE);
+    unsigned again = cause_meaning(a->cause)->again;
+    ns_t key_at = NS_NEVER;
+    enum exclusion key = read_key(x, now, &key_at);
+    bool other_key = (again & AGAIN_OTHER_KEY) && key == EXCLUDED_NOT && x->at_targets < x->rules->retries.attempts;
+    bool elsewhere = x->is_unsaid || ((again & AGAIN_ELSEWHERE) && !other_key);
     plan.next = elsewhere ? choose_next(x, a->cause) : NULL;
     if (x->is_unsaid) { /* nobody was asked: the next one is the first */
         plan.decision = plan.next ? (struct retry_decision){RETRY_ELSEWHERE, RETRY_GO, now}
@@ -338,7 +373,9 @@ static struct plan plan_next(struct exchange *x, struct attempt *a)
     bool falls_back = plan.next && x->pool.fallback != FALLBACK_NONE;
     struct retry_ask ask = {.cause = a->cause,
                             .repeatable = request_is_repeatable(x),
-                            .here_left = is_still_used(x) && x->at_targets < x->rules->retries.attempts,
+                            .key_left = other_key,
+                            .here_left = is_still_used(x) && key != EXCLUDED_CREDENTIAL &&
+                                         x->at_targets < x->rules->retries.attempts,
                             .elsewhere_left = plan.next != NULL,
                             .budget_left = cause_meaning(a->cause)->of_request ||
                                            live_route_may_retry(x->route, &x->rules->live, now) != LIVE_RETRY_NO,
@@ -348,6 +385,8 @@ static struct plan plan_next(struct exchange *x, struct attempt *a)
                             .deadline = ns_add(x->r->received, x->timeouts.total),
                             .draw = rt_random()};
     read_wishes(x, a, &ask);
+    if (key == EXCLUDED_RATE_LIMIT && key_at - now > ask.hint)
+        ask.hint = key_at - now;
     plan.decision = retry_decide(&x->rules->retries, &ask);
     plan.role = plan.decision.verb != RETRY_ELSEWHERE ? ROLE_RETRY : falls_back ? ROLE_FALLBACK : ROLE_ELSEWHERE;
     return plan;
@@ -391,7 +430,8 @@ struct attempt *attempt_begin(struct exchange *x, enum attempt_role role)
 {
     struct attempt *a = arena_new(x->r->arena, struct attempt);
 
-    count_in(x, a);
+    if (count_in(x, a) != EXCLUDED_NOT)
+        return NULL;
     begin_fact(x, a, role);
     x->attempt = a;
     x->at_targets += x->pool.fallback == FALLBACK_NONE;
@@ -439,10 +479,15 @@ static SUSPENDS err_t attempt_once(struct exchange *of, struct plan *plan)
     WITHIN(ns_add(ns_add(of->r->received, of->timeouts.total), LAST_WORDS));
     struct attempt *a = attempt_begin(of, plan->role);
     struct exchange *x;
+
+    *plan = (struct plan){.decision = {.verb = RETRY_STOP}};
+    if (!a) {
+        settle_retry(of, false);
+        return credentials_refuse(of);
+    }
     err_t e = run_attempt(of, a, &x, &a);
 
     settle_retry(x, a->cause == CAUSE_OK);
-    *plan = (struct plan){.decision = {.verb = RETRY_STOP}};
     if (e == OK && a->cause != CAUSE_OK) {
         count_out(x, a); /* what it taught is known before the next is chosen */
         *plan = plan_next(x, a);
@@ -477,7 +522,7 @@ static SUSPENDS err_t follow(struct exchange *x, const struct plan *plan)
         x->here_made = 0;
         return OK;
     }
-    x->here_made++;
+    x->here_made += plan->decision.verb == RETRY_HERE;
     if (plan->decision.at <= rt_now())
         return OK;
     ns_t before = rt_now();

@@ -54,6 +54,20 @@ static struct reading *reading_of(struct choosing *c, size_t i)
     return r;
 }
 
+/* What speaks against it now: its own health, or that no credential has enough left for the request. */
+static void read_state(const struct exchange *x, const struct deployment *d, unsigned needs, ns_t now,
+                       struct strategy_candidate *to)
+{
+    ns_t at;
+
+    live_read(x->snapshot->deployments[d->index], &x->rules->live, needs, now, to);
+    if (x->ill_too && (to->excluded == EXCLUDED_EJECTED || to->excluded == EXCLUDED_PROBING))
+        to->excluded = EXCLUDED_NOT;
+    enum exclusion why = credentials_read(x, d->provider, d, now, &to->headroom, &at);
+    if (to->excluded == EXCLUDED_NOT)
+        to->excluded = why;
+}
+
 static void read_candidate(const void *ctx, size_t i, unsigned needs, struct strategy_candidate *to)
 {
     struct choosing *c = (void *)(uintptr_t)ctx;
@@ -69,9 +83,7 @@ static void read_candidate(const void *ctx, size_t i, unsigned needs, struct str
     if (standing == EXCLUDED_NOT && needs & NEEDS_COST)
         to->cost = expected_cost(x, d, d->model);
     if (standing == EXCLUDED_NOT)
-        live_read(x->snapshot->deployments[d->index], &x->rules->live, needs, c->now, to);
-    if (x->ill_too && (to->excluded == EXCLUDED_EJECTED || to->excluded == EXCLUDED_PROBING))
-        to->excluded = EXCLUDED_NOT;
+        read_state(x, d, needs, c->now, to);
     if (r) {
         r->needs = needs;
         r->candidate = *to;
@@ -252,7 +264,7 @@ enum exclusion choose_reason(const struct exchange *x)
         const struct deployment *d = x->pool.targets[i].deployment;
         struct strategy_candidate c = {.excluded = standing_exclusion(x, d)};
         if (c.excluded == EXCLUDED_NOT)
-            live_read(x->snapshot->deployments[d->index], &x->rules->live, 0, rt_now(), &c);
+            read_state(x, d, 0, rt_now(), &c);
         counts[c.excluded]++;
     }
     for (size_t i = 1; i < EXCLUSIONS; i++)

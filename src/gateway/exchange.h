@@ -174,7 +174,7 @@ struct str route_unnamed(struct exchange *x);
 /* Of a path that two dialects share and that names no model: the dialect of the model that is meant. */
 void route_settle_unnamed(struct exchange *x);
 /* Resolve the requested model to a pool of deployments, one of which can be asked for this operation, and choose the first (x->chosen). E_NOT_FOUND,
- * E_FORBIDDEN, E_UNSUPPORTED (none can) with words for the client. */
+ * E_FORBIDDEN, E_UNSUPPORTED (none can) with words for the client; E_AGAIN: for credentials_refuse() to tell. */
 err_t route(struct exchange *x, struct str model) MUST_CHECK;
 /* The one candidate of pass-through requests. E_NOT_FOUND, E_FORBIDDEN. */
 err_t route_pass_through(struct exchange *x) MUST_CHECK;
@@ -217,9 +217,29 @@ uint64_t expected_cost(const struct exchange *x, const struct deployment *d, str
 /* Tell the attempt's facts, and add to the request's, what it has cost. Once for each, when its usage and cause are known. */
 void price_attempt(struct exchange *x, const struct attempt *a, struct attempt_facts *f);
 
+/* --- credentials.c --- */
+
+/* May a request for `d` (NULL: whatever it is) go to `p` with one of its credentials? EXCLUDED_RATE_LIMIT: not before *ret_at; EXCLUDED_CREDENTIAL: none is
+ * accepted. *ret_headroom: the share of their limits that those which may be used have left. Takes no lock while limits are far. */
+enum exclusion credentials_read(const struct exchange *x, const struct provider *p, const struct deployment *d,
+                                ns_t now, double *ret_headroom, ns_t *ret_at);
+/* Choose the credential that the attempt at x->chosen carries (x->key_index), and count it in. Else as credentials_read(). */
+enum exclusion credentials_send(struct exchange *x, struct attempt *a) MUST_CHECK;
+/* The head of the answer is there: take in what it tells of limits. */
+void credentials_hear(struct attempt *a);
+/* What the attempt came to, as far as its credential is concerned: counts it out; what an operator should know is logged. Once; later calls do nothing. */
+void credentials_answered(struct exchange *x, struct attempt *a, enum cause cause);
+/* Is there a deployment for the request, but no credential that may be used there? */
+bool credentials_are_out(const struct exchange *x);
+/* No credential may be used for the request anywhere: tell the client so, and when one may. */
+err_t credentials_refuse(struct exchange *x) SUSPENDS MUST_CHECK;
+/* Tell of all credentials of `s`. */
+void credentials_count(const struct snapshot *s, struct metrics *to);
+
 /* --- attempts.c --- */
 
-/* Begin an attempt at x->chosen, or, if that was taken out a moment ago, at another one: count it in and open its record. It ends with attempts(). */
+/* Begin an attempt at x->chosen, or, if that was taken out a moment ago, at another one: count it in and open its record. It ends with attempts().
+ * NULL: no credential may carry it. */
 struct attempt *attempt_begin(struct exchange *x, enum attempt_role role);
 /* x->chosen is not to be chosen again. */
 void leave_out(struct exchange *x);
@@ -286,6 +306,8 @@ struct attempt {
     const struct api_error *said;    /* see attempt_error() */
     enum cause cause;                /* what `outcome` and the rest come to                     */
     struct live_attempt live;        /* it is counted in                                        */
+    struct live_credential_use use;  /* likewise, with its credential                           */
+    struct rate_reading reading;     /* what the head of its answer tells of limits             */
     ns_t first, last;                /* tokens came; 0: none yet                                */
     ns_t ended;                      /* it was counted out; 0: not yet                          */
     size_t fact;                     /* its place in the facts                                  */
@@ -399,6 +421,8 @@ err_t stream_hold(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 err_t relay_stream(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 /* The next piece of a stream, as http_call_next(). Meanwhile the client hears `sign` now and then; empty: nothing. Between whole events only. */
 err_t relay_next(struct exchange *x, struct attempt *a, struct str sign, struct str *ret_piece) SUSPENDS MUST_CHECK;
+/* Tell an error in the client's dialect, and when it may try again. */
+err_t tell_error(struct exchange *x, const struct api_error *e) SUSPENDS MUST_CHECK;
 /* Hand a provider's error on: its status, type, code and words, without its secrets. */
 err_t relay_error(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 /* Provider's words without what is not the client's to see: credential, host, base URL. In the arena. */

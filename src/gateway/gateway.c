@@ -117,6 +117,11 @@ struct metrics *gateway_metrics_mutable(struct gateway *g)
     return g->metrics;
 }
 
+void gateway_credentials(const struct gateway *g, struct metrics *to)
+{
+    credentials_count(current(g)->snapshot, to);
+}
+
 void gateway_gauges(const struct gateway *g, struct gauges *ret)
 {
     ret->in_flight += g->in_flight;

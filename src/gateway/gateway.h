@@ -41,6 +41,8 @@ err_t gateway_handle(struct http_request *r, void *ctx) SUSPENDS;
 /* The http_refusal_fn: the form of errors that no handler saw. OpenAI's, for every path. */
 struct str gateway_refusal(const struct http_refusal *refusal, struct arena *arena, struct str *ret_type);
 const struct metrics *gateway_metrics(const struct gateway *g);
+/* Tell `to` of the credentials of the configuration in use: they are the process's, so one loop's gateway is asked. */
+void gateway_credentials(const struct gateway *g, struct metrics *to);
 /* Add this loop's numbers. */
 void gateway_gauges(const struct gateway *g, struct gauges *ret);
 

@@ -81,6 +81,8 @@ static struct exchange *second_exchange(struct exchange *x, struct attempt **ret
     y->events = NULL;
     y->credential = NULL;
     *ret_attempt = attempt_begin(y, ROLE_HEDGE);
+    if (!*ret_attempt)
+        return NULL;
     x->facts = y->facts; /* with the record of it */
     return y;
 }

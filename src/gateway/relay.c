@@ -140,8 +140,8 @@ static size_t retry_header(struct exchange *x, const struct api_error *e, struct
     return 1;
 }
 
-/* The provider spoke another dialect, or in the middle of a stream: its error is told anew. */
-static SUSPENDS err_t tell_error(struct exchange *x, const struct api_error *e)
+/* Also where the provider spoke another dialect, or in the middle of a stream. */
+err_t tell_error(struct exchange *x, const struct api_error *e)
 {
     struct http_header more[1];
     size_t n = retry_header(x, e, more);

@@ -90,6 +90,8 @@ err_t conclude(struct exchange *x, struct attempt *a)
 
 static SUSPENDS err_t refuse_route(struct exchange *x, err_t cause)
 {
+    if (cause == E_AGAIN)
+        return credentials_refuse(x);
     struct api_error e = {.status = cause == E_UNSUPPORTED ? 400 : err_http_status(cause),
                           .message = arena_str(x->r->arena, str_from_c(err_detail(cause))),
                           .code = cause == E_NOT_FOUND ? "model_not_found" : NULL,

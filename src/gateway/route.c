@@ -95,6 +95,8 @@ static err_t route_configured(struct exchange *x, const struct model *m)
     if (!x->sticky && m->rules.strategy == &strategy_sticky)
         x->sticky = conversation_of(x);
     x->chosen = choose_first(x);
+    if (!x->chosen && credentials_are_out(x))
+        return fail(E_AGAIN, "no credential may be used for the model now");
     return x->chosen ? OK : refuse_model(x, m);
 }
 

@@ -105,12 +105,52 @@ static void set_peers(struct snapshot *s, size_t model)
     mem_free(peers);
 }
 
+static void set_credentials(struct snapshot *s, struct live *live)
+{
+    const struct catalog *c = s->catalog;
+
+    for (size_t i = 0; i < c->provider_count; i++) {
+        const struct provider *p = &c->providers[i];
+        struct live_credential **to = mem_zalloc(p->key_count, sizeof *to);
+        for (size_t k = 0; k < p->key_count; k++) {
+            struct str identity = str_of((const char *)p->keys[k].identity, sizeof p->keys[k].identity);
+            to[k] = live_credential_ref(live_credentials(live), identity, p->auth.kind.n > 0);
+        }
+        s->providers[i].credentials = to;
+    }
+    for (size_t i = 0; i < c->deployment_count; i++) {
+        const struct deployment *d = &c->deployments[i];
+        const struct provider *p = d->provider;
+        s->limits[i] = mem_zalloc(p->key_count, sizeof *s->limits[i]);
+        for (size_t k = 0; d != p->any && k < p->key_count; k++)
+            s->limits[i][k] = live_limit_ref(s->providers[p->index].credentials[k], d->model);
+    }
+}
+
+static void release_credentials(struct snapshot *s)
+{
+    const struct catalog *c = s->catalog;
+
+    for (size_t i = 0; i < c->deployment_count; i++) {
+        for (size_t k = 0; s->limits[i] && k < c->deployments[i].provider->key_count; k++)
+            live_limit_unref(s->limits[i][k]);
+        mem_free(s->limits[i]);
+    }
+    for (size_t i = 0; i < c->provider_count; i++) {
+        for (size_t k = 0; s->providers[i].credentials && k < c->providers[i].key_count; k++)
+            live_credential_unref(s->providers[i].credentials[k]);
+        mem_free(s->providers[i].credentials);
+    }
+    mem_free(s->limits);
+}
+
 static void set_live(struct snapshot *s, struct live *live)
 {
     const struct catalog *c = s->catalog;
 
     s->own_live = live ? NULL : live_new();
     s->live = live = live ? live : s->own_live;
+    set_credentials(s, live);
     for (size_t i = 0; i < c->deployment_count; i++)
         s->deployments[i] = live_deployment_ref(live, c->deployments[i].name);
     for (size_t i = 0; i < c->model_count; i++) {
@@ -134,6 +174,7 @@ static void release_live(struct snapshot *s)
         live_deployment_unref(s->deployments[i]);
     mem_free(s->routes);
     mem_free(s->deployments);
+    release_credentials(s);
     live_free(s->own_live);
 }
 
@@ -146,6 +187,7 @@ err_t snapshot_make(struct catalog *c, struct live *live, struct snapshot **ret)
     s->catalog = c;
     s->providers = mem_zalloc(c->provider_count, sizeof *s->providers);
     s->deployments = mem_zalloc(c->deployment_count, sizeof *s->deployments);
+    s->limits = mem_zalloc(c->deployment_count, sizeof *s->limits);
     s->routes = mem_zalloc(c->model_count + c->provider_count, sizeof *s->routes);
     e = make_server_tls(c, &s->server_tls);
     for (size_t i = 0; e == OK && i < c->provider_count; i++)

@@ -12,9 +12,10 @@
 
 /* Per provider, in the order of catalog.providers. */
 struct snapshot_provider {
-    struct tls_ctx *tls; /* of providers with TLS settings of their own; NULL: the process's default */
-    struct str *keys;    /* per key: value of the dialect's key header; empty: none is sent        */
-    struct str proxy;    /* resolved from configuration and environment; empty: none               */
+    struct tls_ctx *tls;                  /* of providers with TLS settings of their own; NULL: the process's default */
+    struct str *keys;                     /* per key: value of the dialect's key header; empty: none is sent        */
+    struct live_credential **credentials; /* per key: how it fares; counted */
+    struct str proxy;                     /* resolved from configuration and environment; empty: none               */
 };
 
 struct snapshot {
@@ -23,6 +24,8 @@ struct snapshot {
     struct snapshot_provider *providers;
     struct live *live, *own_live;         /* that it was made with; if none was given, its own             */
     struct live_deployment **deployments; /* how each fares, in the order of catalog.deployments; counted  */
+    struct live_limit **
+        *limits; /* likewise, per key: what is known of its limits there; NULL: it stands for many models; counted */
     struct live_route *
         *routes; /* of catalog.models, and behind them of each provider's names that are no model of ours */
     struct tls_ctx *server_tls; /* for the TLS listeners; NULL: none */

@@ -70,8 +70,13 @@ struct rule_counts {
     uint64_t held, failed;
 };
 
+struct credential_entry {
+    struct pair of; /* provider, credential */
+    struct credential_numbers numbers;
+};
+
 struct metrics {
-    struct map series, attempts, probes, translations, rules;
+    struct map series, attempts, probes, translations, rules, credentials;
     struct series *last; /* that were counted last: most often they are the next, too */
     struct attempts *last_attempts;
     struct translations *last_translations;
@@ -111,6 +116,7 @@ void metrics_free(struct metrics *m)
     free_entries(&m->probes);
     free_entries(&m->translations);
     free_entries(&m->rules);
+    free_entries(&m->credentials);
     mem_free(m);
 }
 
@@ -358,6 +364,15 @@ void metrics_merge(struct metrics *into, const struct metrics *from)
     }
 }
 
+void metrics_credential(struct metrics *m, struct str provider, struct str credential,
+                        const struct credential_numbers *n)
+{
+    struct pair of = {.first = provider, .second = credential};
+    struct credential_entry *e = find_pair(&m->credentials, NULL, &of, STR("other"), sizeof *e);
+
+    e->numbers = *n;
+}
+
 void gauges_merge(struct gauges *into, const struct gauges *from)
 {
     into->in_flight += from->in_flight;
@@ -563,6 +578,59 @@ static void add_probe_prices(struct buf *b, const struct metrics *m)
     }
 }
 
+static void add_credential_labels(struct buf *b, const char *name, const struct credential_entry *e)
+{
+    buf_addf(b, "crossdock_credential_%s{provider=\"", name);
+    add_label_value(b, e->of.first);
+    buf_add_lit(b, "\",credential=\"");
+    add_label_value(b, e->of.second);
+    buf_add_lit(b, "\"} ");
+}
+
+static void add_credential_family(struct buf *b, const struct metrics *m, const char *name, size_t offset)
+{
+    struct str key;
+    void *value;
+
+    for (size_t at = 0; map_next(&m->credentials, &at, &key, &value);) {
+        const struct credential_entry *e = value;
+        uint64_t count;
+        memcpy(&count, (const char *)&e->numbers + offset, sizeof count);
+        add_credential_labels(b, name, e);
+        buf_addf(b, "%llu\n", (unsigned long long)count);
+    }
+}
+
+static void add_credential_state(struct buf *b, const struct metrics *m, bool headroom)
+{
+    struct str key;
+    void *value;
+
+    for (size_t at = 0; map_next(&m->credentials, &at, &key, &value);) {
+        const struct credential_entry *e = value;
+        add_credential_labels(b, headroom ? "headroom_ratio" : "usable", e);
+        if (headroom)
+            buf_addf(b, "%g\n", e->numbers.headroom);
+        else
+            buf_addf(b, "%d\n", e->numbers.is_usable);
+    }
+}
+
+static void add_credentials(struct buf *b, const struct metrics *m)
+{
+    add_family(b, "credential_usable", "gauge", "Whether a provider's credential is neither refused nor at rest.");
+    add_credential_state(b, m, false);
+    add_family(b, "credential_headroom_ratio", "gauge", "Least share of its rate limits that a credential has left.");
+    add_credential_state(b, m, true);
+    add_family(b, "credential_requests_total", "counter", "Requests sent with a credential.");
+    add_credential_family(b, m, "requests_total", offsetof(struct credential_numbers, requests));
+    add_family(b, "credential_rate_limited_total", "counter",
+               "Answers that a credential's limits or quota are used up.");
+    add_credential_family(b, m, "rate_limited_total", offsetof(struct credential_numbers, rate_limited));
+    add_family(b, "credential_refused_total", "counter", "Answers that a credential is not accepted.");
+    add_credential_family(b, m, "refused_total", offsetof(struct credential_numbers, refused));
+}
+
 static void add_translation_counter(struct buf *b, const char *name, const struct translations *t, const char *extra,
                                     uint64_t value)
 {
@@ -707,6 +775,7 @@ void metrics_render(const struct metrics *m, const struct gauges *g, const struc
     add_family(to, "routes_total", "counter",
                "Requests that a route's rule took, and conditions that could not be evaluated.");
     add_rules(to, m);
+    add_credentials(to, m);
     add_gauges(to, g);
     add_process(to, p);
 }

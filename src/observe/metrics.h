@@ -40,6 +40,14 @@ void metrics_rule(struct metrics *m, struct str rule, bool held);
 void metrics_attempt(struct metrics *m, struct str deployment, struct str provider, enum attempt_outcome outcome);
 /* Count one finished probe of health. */
 void metrics_probe(struct metrics *m, const struct attempt_facts *f);
+/* A provider's credential, as of now. They are the process's, not a loop's: only a sum over loops is told of them, once. */
+struct credential_numbers {
+    bool is_usable;  /* neither refused nor at rest as a whole                               */
+    double headroom; /* of its limits at the model that has the least of them left, 0 to 1   */
+    uint64_t requests, rate_limited, refused;
+};
+void metrics_credential(struct metrics *m, struct str provider, struct str credential,
+                        const struct credential_numbers *n);
 /* Add `from` to `into`. */
 void metrics_merge(struct metrics *into, const struct metrics *from);
 void gauges_merge(struct gauges *into, const struct gauges *from);

@@ -108,7 +108,7 @@ class Process:
 
 
 class Gateway:
-    """A gateway of its own, in front of a simulated provider in a process of its own."""
+    """A gateway of its own, in front of a simulated provider in a process of its own. `config` may be made of the provider's URL."""
 
     def __init__(self, config=None, scenario=None, files=None):
         self.folder = tempfile.TemporaryDirectory(prefix="crossdock-test-")
@@ -116,7 +116,8 @@ class Gateway:
         for name, text in (files or {}).items():
             self.write(name, text)
         self.provider = Process("sim", "--listen", "127.0.0.1:0", "--scenario", scenario_path, address=r"at (http://[^/\s]+)")
-        self.config = self.write("crossdock.yaml", yaml.safe_dump(self.default_config() | (config or {})))
+        more = config(self.provider.url) if callable(config) else config or {}
+        self.config = self.write("crossdock.yaml", yaml.safe_dump(self.default_config() | more))
         self.process = Process("serve", "--config", self.config, address=r"listening url=(https?://[^\s\"]+)")
         self.url = self.process.url
 

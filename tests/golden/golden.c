@@ -357,16 +357,14 @@ static err_t no_file(const char *path, size_t max, struct buf *ret)
     return fail(E_NOT_FOUND, "%s: no files here", path);
 }
 
-static void load(struct transcript *t, struct snapshot **ret)
+static void load(struct transcript *t, struct catalog **ret)
 {
     static const struct config_env env = {.getenv = no_env, .read_file = no_file};
     struct arena arena CLEANUP(arena_release);
     struct problems problems = {.arena = &arena};
-    struct catalog *catalog;
 
     arena_init(&arena, FILE_MAX_BYTES);
-    CHECK_OK(config_load("-", t->config, &env, &problems, &catalog));
-    CHECK_OK(snapshot_make(catalog, NULL, ret));
+    CHECK_OK(config_load("-", t->config, &env, &problems, ret));
 }
 
 /* Show both whole where they differ: a transcript is read, not guessed. */
@@ -399,8 +397,10 @@ static void compare(struct run *r, err_t e)
             same_text("provider gets", buf_str(&r->provider_got[i]), t->turns[i].gets);
 }
 
-static void run_once(struct transcript *t, struct snapshot *snapshot, size_t cut)
+static void run_once(struct transcript *t, struct catalog *catalog, size_t cut)
 {
+    struct snapshot *snapshot; /* of its own: what one run teaches of the provider is not known in the next */
+    CHECK_OK(snapshot_make(catalog_ref(catalog), NULL, &snapshot));
     struct sim_options world = {.seed = 7, .latency_min = NS_US, .latency_max = NS_US};
     struct sim_world *w = sim_world_new(&world);
     struct loop_options o = {.seams = sim_world_seams(w)};
@@ -412,6 +412,7 @@ static void run_once(struct transcript *t, struct snapshot *snapshot, size_t cut
         buf_init(&r.provider_got[i], 4 * FILE_MAX_BYTES);
     err_t e = loop_run(&o, run_main, &r);
     sim_world_free(w);
+    snapshot_unref(snapshot);
     if (e != OK)
         (void)fprintf(stderr, "%s\n", err_detail(e));
     if (r.client_broken)
@@ -427,18 +428,18 @@ static void run_once(struct transcript *t, struct snapshot *snapshot, size_t cut
 
 static void run_cuts(struct transcript *t, const char *name)
 {
-    struct snapshot *snapshot = NULL;
+    struct catalog *catalog = NULL;
     size_t longest = 0;
 
-    load(t, &snapshot);
+    load(t, &catalog);
     for (size_t i = 0; i < t->turn_count; i++)
         if (t->turns[i].answers.n > longest)
             longest = t->turns[i].answers.n;
     for (size_t cut = 0; cut < (longest ? longest : 1) && !test_failed(); cut += cut ? (size_t)test_step() : 1) {
         test_context("%s, answer cut at %zu", name, cut);
-        run_once(t, snapshot, cut);
+        run_once(t, catalog, cut);
     }
-    snapshot_unref(snapshot);
+    catalog_unref(catalog);
 }
 
 static void run_file(const char *path, const char *name, struct str vendor)

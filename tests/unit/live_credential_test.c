@@ -229,11 +229,18 @@ TEST(live_credential_whose_quota_is_spent_rests_as_a_whole)
 
     CHECK_EQ(ask(&h, h.large, STR("large"), CAUSE_QUOTA, false, NULL), LIVE_CREDENTIAL_SPENT);
     CHECK_EQ(seen(&h, h.small).verdict.at, h.now + rate_rules_usual.quota);
+    h.now += rate_rules_usual.quota;
+    CHECK_EQ(ask(&h, h.large, STR("large"), CAUSE_RATE_LIMITED, false, NULL), LIVE_CREDENTIAL_PARKED);
+    live_credential_report(h.key, h.now, &r);
+    CHECK_EQ(r.state.state, RATE_OPEN);
+    CHECK_EQ(r.rate_limited, 2); /* whatever it was about */
+    h.now += 60 * NS_SEC;
+    CHECK_EQ(ask(&h, h.large, STR("large"), CAUSE_QUOTA, false, NULL), LIVE_CREDENTIAL_SPENT);
     live_limit_report(h.large, h.now, &r);
     CHECK_EQ(r.state.state, RATE_OPEN); /* of the model nothing was said */
     live_credential_report(h.key, h.now, &r);
     CHECK_EQ(r.state.why, CAUSE_QUOTA);
-    CHECK_EQ(r.rate_limited, 1);
+    CHECK_EQ(r.rate_limited, 3);
     house_close(&h);
 }
 

@@ -163,6 +163,29 @@ TEST(counts_of_two_loops_are_summed)
     metrics_free(sum);
 }
 
+TEST(credentials_are_told_of_once_with_their_names_and_numbers)
+{
+    struct metrics *sum = metrics_new(), *loop = metrics_new();
+    struct gauges g = {0};
+    struct process_numbers p = {.version = "v"};
+    struct buf page CLEANUP(buf_release) = BUF_INIT(1 << 20);
+
+    metrics_credential(sum, STR("openai"), STR("old"), &(struct credential_numbers){.requests = 7, .refused = 1});
+    metrics_credential(sum, STR("openai"), STR("1"),
+                       &(struct credential_numbers){
+                           .is_usable = true, .headroom = 0.25, .requests = 1000000000000, .rate_limited = 3});
+    metrics_merge(sum, loop);
+    metrics_render(sum, &g, &p, &page);
+    CHECK(holds(&page, "crossdock_credential_usable{provider=\"openai\",credential=\"old\"} 0\n"));
+    CHECK(holds(&page, "crossdock_credential_usable{provider=\"openai\",credential=\"1\"} 1\n"));
+    CHECK(holds(&page, "crossdock_credential_headroom_ratio{provider=\"openai\",credential=\"1\"} 0.25\n"));
+    CHECK(holds(&page, "crossdock_credential_requests_total{provider=\"openai\",credential=\"1\"} 1000000000000\n"));
+    CHECK(holds(&page, "crossdock_credential_rate_limited_total{provider=\"openai\",credential=\"1\"} 3\n"));
+    CHECK(holds(&page, "crossdock_credential_refused_total{provider=\"openai\",credential=\"old\"} 1\n"));
+    metrics_free(sum);
+    metrics_free(loop);
+}
+
 TEST(translations_and_their_losses_are_counted_by_dialect_and_provider)
 {
     struct metrics *a = metrics_new(), *b = metrics_new(), *sum = metrics_new();
