@@ -228,18 +228,18 @@ static struct rate_need fitted(const struct rate_credential *c, const struct rat
     return n;
 }
 
-static struct rate_verdict gate(struct rate_credential *c, const struct rate_need *need, ns_t now)
+static struct rate_verdict gate(struct rate_credential *c, const struct rate_need *need, bool at_last, ns_t now)
 {
     struct rate_need fits = fitted(c, need);
 
-    return rate_gate(c, &fits, now);
+    return at_last ? rate_gate_at_last(c, &fits, now) : rate_gate(c, &fits, now);
 }
 
 /* The exact answer. */
 static struct rate_option read_locked(struct spin *lock, struct counted *c, const struct rate_need *need, ns_t now)
 {
     spin_take(lock);
-    struct rate_option o = {.verdict = gate(&c->rate, need, now), .headroom = rate_headroom(&c->rate, now)};
+    struct rate_option o = {.verdict = gate(&c->rate, need, false, now), .headroom = rate_headroom(&c->rate, now)};
     publish(c, now);
     spin_free(lock);
     return o;
@@ -324,9 +324,10 @@ static void make_others(struct live_credential *c)
 }
 
 static struct rate_verdict send_locked(struct live_credential *c, struct live_limit *l, const struct rate_need *need,
-                                       ns_t now, struct live_credential_use *ret)
+                                       bool at_last, ns_t now, struct live_credential_use *ret)
 {
-    struct rate_verdict whole = gate(&c->whole.rate, need, now), own = l ? gate(&l->own.rate, need, now) : whole;
+    struct rate_verdict whole = gate(&c->whole.rate, need, at_last, now);
+    struct rate_verdict own = l ? gate(&l->own.rate, need, at_last, now) : whole;
     struct rate_verdict v = stricter(&whole, &own);
 
     if (v.answer != RATE_ALLOWED)
@@ -345,14 +346,15 @@ static struct rate_verdict send_locked(struct live_credential *c, struct live_li
 }
 
 struct rate_verdict live_credential_send(struct live_credential *c, struct live_limit *l, struct str model,
-                                         const struct rate_need *need, ns_t now, struct live_credential_use *ret)
+                                         const struct rate_need *need, bool at_last, ns_t now,
+                                         struct live_credential_use *ret)
 {
     uint64_t hash = l ? 0 : map_hash(model);
 
     if (!l && !c->others) /* once */
         make_others(c);
     spin_take(&c->lock);
-    struct rate_verdict v = send_locked(c, l ? l : other_limit(c, hash), need, now, ret);
+    struct rate_verdict v = send_locked(c, l ? l : other_limit(c, hash), need, at_last, now, ret);
     spin_free(&c->lock);
     return v;
 }

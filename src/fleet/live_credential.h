@@ -60,10 +60,11 @@ struct live_credential_use {
  * A request is about to be sent: count it in, if it may be after all. *ret is only set if that is RATE_ALLOWED.
  *
  * l, model  l as above, and where it is NULL the model, whose limits are then among the few that are remembered
+ * at_last   nothing else is left: as rate_gate_at_last()
  */
 struct rate_verdict live_credential_send(struct live_credential *c, struct live_limit *l, struct str model,
-                                         const struct rate_need *need, ns_t now, struct live_credential_use *ret)
-    MUST_CHECK;
+                                         const struct rate_need *need, bool at_last, ns_t now,
+                                         struct live_credential_use *ret) MUST_CHECK;
 
 /* What an answer changed. */
 enum live_credential_news {

@@ -200,11 +200,11 @@ const struct candidate *choose_first(struct exchange *x)
 
 /* --- sending --- */
 
-/* Count it in at x->chosen, with a credential. `anyway`: whatever is thought of the deployment's health. */
+/* Count it in at x->chosen, with a credential. `anyway`: there is nowhere else to go. */
 static enum exclusion count_in_here(struct exchange *x, struct attempt *a, bool anyway)
 {
     const struct deployment *d = x->chosen->deployment;
-    enum exclusion why = credentials_send(x, a);
+    enum exclusion why = credentials_send(x, a, anyway);
 
     if (why != EXCLUDED_NOT || !d)
         return why;
@@ -215,26 +215,20 @@ static enum exclusion count_in_here(struct exchange *x, struct attempt *a, bool 
     return why;
 }
 
-static bool is_of_credentials(enum exclusion why)
-{
-    return why == EXCLUDED_RATE_LIMIT || why == EXCLUDED_CREDENTIAL;
-}
-
 /* Count the attempt in. Its deployment may have been taken out a moment ago, or its credentials used up: then another is chosen. Where there is none, what
- * is thought ill is used all the same; what has no credential is not, and that is what is returned. */
+ * is thought ill or refused is tried all the same; what is at its limits is not. */
 static enum exclusion count_in(struct exchange *x, struct attempt *a)
 {
     bool anyway = false;
 
     for (int again = 1;; again++) {
         enum exclusion why = count_in_here(x, a, anyway);
-        if (why == EXCLUDED_NOT || (is_of_credentials(why) && again > SEND_AGAIN_MAX))
+        bool of_credentials = why == EXCLUDED_RATE_LIMIT || why == EXCLUDED_CREDENTIAL;
+        if (why == EXCLUDED_NOT || (of_credentials && anyway))
             return why;
         const struct candidate *other =
-            is_of_credentials(why) ? choose_next(x, why == EXCLUDED_CREDENTIAL ? CAUSE_AUTH : CAUSE_NO_CAPACITY)
-                                   : choose_candidate(x);
-        if (!other && is_of_credentials(why))
-            return why;
+            of_credentials ? choose_next(x, why == EXCLUDED_CREDENTIAL ? CAUSE_AUTH : CAUSE_NO_CAPACITY)
+                           : choose_candidate(x);
         x->chosen = other ? other : x->chosen;
         anyway = !other || again >= SEND_AGAIN_MAX;
     }

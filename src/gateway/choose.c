@@ -240,6 +240,28 @@ const struct candidate *choose_candidate(struct exchange *x)
     return d.chosen == STRATEGY_NONE ? NULL : candidate_of(x, &x->pool.targets[d.chosen]);
 }
 
+static const struct target *refused_one(const struct exchange *x, const struct target *targets, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct strategy_candidate c = {.excluded = standing_exclusion(x, targets[i].deployment)};
+        if (c.excluded == EXCLUDED_NOT)
+            read_state(x, targets[i].deployment, 0, rt_now(), &c);
+        if (c.excluded == EXCLUDED_CREDENTIAL)
+            return &targets[i];
+    }
+    return NULL;
+}
+
+const struct candidate *choose_at_last(struct exchange *x)
+{
+    const struct model *m = x->model;
+    const struct target *t = refused_one(x, m->targets, m->target_count);
+
+    for (size_t i = 0; !t && i < FALLBACKS; i++)
+        t = refused_one(x, m->fallbacks[i].items, m->fallbacks[i].count);
+    return t ? candidate_of(x, t) : NULL;
+}
+
 bool choose_fallbacks(struct exchange *x, enum fallback which)
 {
     const struct model *m = x->model;

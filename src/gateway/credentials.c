@@ -93,7 +93,7 @@ static enum exclusion why_none(const struct rate_option *options, size_t n)
     return excluded_by(least);
 }
 
-enum exclusion credentials_send(struct exchange *x, struct attempt *a)
+enum exclusion credentials_send(struct exchange *x, struct attempt *a, bool at_last)
 {
     const struct candidate *c = x->chosen;
     const struct provider *p = c->provider;
@@ -103,14 +103,19 @@ enum exclusion credentials_send(struct exchange *x, struct attempt *a)
 
     for (size_t i = 0; i < p->key_count; i++)
         read_option(x, p, c->deployment, i, now, &options[i]);
+    for (size_t i = 0; at_last && i < p->key_count; i++)
+        if (options[i].verdict.answer == RATE_NEVER)
+            options[i].verdict =
+                (struct rate_verdict){.answer = RATE_ALLOWED, .at = now, .account = -1, .is_probe = true};
     if (x->once)
         avoid_probes(options, p->key_count);
     for (;;) { /* each round fewer may be used */
         size_t i = rate_choose(options, p->key_count, p->key_count > 1 ? rt_random() : 0, now, &at);
         if (i == SIZE_MAX)
             return why_none(options, p->key_count);
-        options[i].verdict = live_credential_send(x->snapshot->providers[p->index].credentials[i],
-                                                  limit_of(x, c->deployment, i), c->model, &need, now, &a->use);
+        options[i].verdict =
+            live_credential_send(x->snapshot->providers[p->index].credentials[i], limit_of(x, c->deployment, i),
+                                 c->model, &need, at_last, now, &a->use);
         if (options[i].verdict.answer == RATE_ALLOWED) {
             x->key_index = i;
             return EXCLUDED_NOT;
@@ -193,52 +198,41 @@ void credentials_answered(struct exchange *x, struct attempt *a, enum cause caus
 
 /* --- nothing to send it with --- */
 
-/* What is known of a request that finds no credential. */
-struct lack {
-    bool is_one; /* there is a deployment without one   */
-    ns_t at;     /* when the first of them has one again; NS_NEVER: none of them */
-};
-
-static void look_at(const struct exchange *x, const struct target *targets, size_t n, struct lack *lack)
+static ns_t first_of(const struct exchange *x, const struct target *targets, size_t n)
 {
-    ns_t now = rt_now();
+    ns_t first = NS_NEVER, now = rt_now();
 
     for (size_t i = 0; i < n; i++) {
         const struct deployment *d = targets[i].deployment;
         double headroom;
         ns_t at;
-        if (!can_be_asked(x, d->provider) || credentials_read(x, d->provider, d, now, &headroom, &at) == EXCLUDED_NOT)
-            continue;
-        lack->is_one = true;
-        lack->at = ns_min(lack->at, at);
+        if (can_be_asked(x, d->provider) &&
+            credentials_read(x, d->provider, d, now, &headroom, &at) == EXCLUDED_RATE_LIMIT)
+            first = ns_min(first, at);
     }
+    return first;
 }
 
-static struct lack find_lack(const struct exchange *x)
+ns_t credentials_wait(const struct exchange *x)
 {
     const struct model *m = x->model;
-    struct lack lack = {.at = NS_NEVER};
+    const struct candidate *c = x->chosen;
+    ns_t at = NS_NEVER;
     double headroom;
 
     if (!m) {
-        const struct candidate *c = x->chosen;
-        lack.is_one = credentials_read(x, c->provider, c->deployment, rt_now(), &headroom, &lack.at) != EXCLUDED_NOT;
-        return lack;
+        (void)credentials_read(x, c->provider, c->deployment, rt_now(), &headroom, &at);
+        return at;
     }
-    look_at(x, m->targets, m->target_count, &lack);
+    at = first_of(x, m->targets, m->target_count);
     for (size_t i = 0; i < FALLBACKS; i++)
-        look_at(x, m->fallbacks[i].items, m->fallbacks[i].count, &lack);
-    return lack;
-}
-
-bool credentials_are_out(const struct exchange *x)
-{
-    return find_lack(x).is_one;
+        at = ns_min(at, first_of(x, m->fallbacks[i].items, m->fallbacks[i].count));
+    return at;
 }
 
 err_t credentials_refuse(struct exchange *x)
 {
-    ns_t at = find_lack(x).at, rest = at - rt_now();
+    ns_t at = credentials_wait(x), rest = at - rt_now();
     struct str what = x->facts.model.n ? utf8_prefix(x->facts.model, NAME_SHOWN) : x->facts.path;
 
     if (at == NS_NEVER) {

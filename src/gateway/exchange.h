@@ -184,6 +184,8 @@ err_t route_pass_through(struct exchange *x) MUST_CHECK;
 /* Choose a deployment of x->pool; what was tried, cannot do it, or is not to be used now is left out. NULL: none is left. Leaves a record of the decision in
  * the facts. In the request's arena. */
 const struct candidate *choose_candidate(struct exchange *x);
+/* None may be used: a deployment of x->model that is left out only because its credentials are refused, to try whether they still are. NULL: there is none. */
+const struct candidate *choose_at_last(struct exchange *x);
 /* The pool of fallbacks that is meant for `which`, or for any cause; false if it has none that was not used yet. */
 bool choose_fallbacks(struct exchange *x, enum fallback which);
 /* Why none of x->pool could be chosen: the reason of most. */
@@ -223,14 +225,15 @@ void price_attempt(struct exchange *x, const struct attempt *a, struct attempt_f
  * accepted. *ret_headroom: the share of their limits that those which may be used have left. Takes no lock while limits are far. */
 enum exclusion credentials_read(const struct exchange *x, const struct provider *p, const struct deployment *d,
                                 ns_t now, double *ret_headroom, ns_t *ret_at);
-/* Choose the credential that the attempt at x->chosen carries (x->key_index), and count it in. Else as credentials_read(). */
-enum exclusion credentials_send(struct exchange *x, struct attempt *a) MUST_CHECK;
+/* Choose the credential that the attempt at x->chosen carries (x->key_index), and count it in. Else as credentials_read(). `at_last`: nothing else is left;
+ * one that is refused may be tried, by one request at a time. */
+enum exclusion credentials_send(struct exchange *x, struct attempt *a, bool at_last) MUST_CHECK;
 /* The head of the answer is there: take in what it tells of limits. */
 void credentials_hear(struct attempt *a);
 /* What the attempt came to, as far as its credential is concerned: counts it out; what an operator should know is logged. Once; later calls do nothing. */
 void credentials_answered(struct exchange *x, struct attempt *a, enum cause cause);
-/* Is there a deployment for the request, but no credential that may be used there? */
-bool credentials_are_out(const struct exchange *x);
+/* When the first of the credentials that wait for their limits may be used for the request, wherever it may go; NS_NEVER: none waits. */
+ns_t credentials_wait(const struct exchange *x);
 /* No credential may be used for the request anywhere: tell the client so, and when one may. */
 err_t credentials_refuse(struct exchange *x) SUSPENDS MUST_CHECK;
 /* Tell of all credentials of `s`. */

@@ -95,8 +95,10 @@ static err_t route_configured(struct exchange *x, const struct model *m)
     if (!x->sticky && m->rules.strategy == &strategy_sticky)
         x->sticky = conversation_of(x);
     x->chosen = choose_first(x);
-    if (!x->chosen && credentials_are_out(x))
+    if (!x->chosen && credentials_wait(x) != NS_NEVER)
         return fail(E_AGAIN, "no credential may be used for the model now");
+    if (!x->chosen)
+        x->chosen = choose_at_last(x);
     return x->chosen ? OK : refuse_model(x, m);
 }
 

@@ -11,7 +11,8 @@
  * answer tells that more is left than then. A 429 disproves it for good.
  *
  * A refused credential is retired, but not for ever: providers refuse by mistake, and operators unlock keys without telling a
- * gateway. So it is tried with one request after a pause that doubles, which costs next to nothing and wakes nobody.
+ * gateway. So it is tried with one request after a pause that doubles, which costs next to nothing and wakes nobody; and where it
+ * is all there is, by one at a time without a pause, because a mistake must not take everything down for longer than it lasts.
  *
  * Does not: queue. Who is told to wait knows until when.
  */
@@ -122,12 +123,12 @@ static void end_rest(struct rate_credential *c, ns_t now)
         c->state = RATE_OPEN;
 }
 
-struct rate_verdict rate_gate(struct rate_credential *c, const struct rate_need *need, ns_t now)
+static struct rate_verdict gate(struct rate_credential *c, const struct rate_need *need, bool at_last, ns_t now)
 {
     struct rate_verdict v = {.answer = RATE_ALLOWED, .at = now, .account = -1};
 
     end_rest(c, now);
-    if (c->state == RATE_RETIRED && (c->probing || now < c->until))
+    if (c->state == RATE_RETIRED && (c->probing || (now < c->until && !at_last)))
         return (struct rate_verdict){.answer = RATE_NEVER, .at = NS_NEVER, .account = -1};
     v.is_probe = c->state == RATE_RETIRED;
     if (c->state == RATE_PARKED)
@@ -145,6 +146,16 @@ struct rate_verdict rate_gate(struct rate_credential *c, const struct rate_need 
             v = (struct rate_verdict){.answer = RATE_WAIT, .at = at, .account = (int)i};
     }
     return v;
+}
+
+struct rate_verdict rate_gate(struct rate_credential *c, const struct rate_need *need, ns_t now)
+{
+    return gate(c, need, false, now);
+}
+
+struct rate_verdict rate_gate_at_last(struct rate_credential *c, const struct rate_need *need, ns_t now)
+{
+    return gate(c, need, true, now);
 }
 
 struct rate_stamp rate_sent(struct rate_credential *c, const struct rate_need *need, ns_t now)

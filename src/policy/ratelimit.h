@@ -90,6 +90,8 @@ uint64_t rate_account_left(struct rate_account *a, ns_t now);
 uint64_t rate_left(struct rate_credential *c, enum rate_what what, ns_t now);
 /* Would the provider take the request? Ends a rest whose time is over. */
 struct rate_verdict rate_gate(struct rate_credential *c, const struct rate_need *need, ns_t now);
+/* The same where nothing else is left: a retired one may be tried before its time, by one request at a time. */
+struct rate_verdict rate_gate_at_last(struct rate_credential *c, const struct rate_need *need, ns_t now);
 /* It is sent. */
 struct rate_stamp rate_sent(struct rate_credential *c, const struct rate_need *need, ns_t now) MUST_CHECK;
 /*

@@ -59,6 +59,7 @@ struct bank_plan {
     unsigned clients, foreigners;
     ns_t spread;
     bool may_wait; /* a client may be told to come back */
+    bool may_fail; /* it may be told that no credential is accepted */
     bool one_model;
     void (*check)(struct bank *b, const struct outcome *o, unsigned n);
 };
@@ -132,7 +133,7 @@ static err_t ask_gateway(struct client *c)
     struct http_header headers[] = {{STR("content-type"), STR("application/json")}, {STR("x-other"), STR("yes")}};
     TRY(ask(c, b->to_gateway, other ? "other" : "chat", headers, 1 + other, prng_below(&c->prng, 2), &arena, &call,
             &text));
-    if (c->outcome->status == 200)
+    if (c->outcome->status == 200 || (plan->may_fail && (c->outcome->status == 401 || c->outcome->status == 502)))
         return OK;
     EXPECT(plan->may_wait && c->outcome->status == 429, "client %u was answered %d: %.*s", c->index, c->outcome->status,
            STR_ARG(text));
@@ -417,5 +418,39 @@ SCENARIO(credentials_refused_for_one_model_serve_the_other, .weather = WEATHER_C
                            .clients = 500,
                            .spread = 120 * NS_SEC,
                            .check = check_not_for_model,
+                       });
+}
+
+/* All are revoked for a time: what is asked meanwhile fails, and nothing behind it. */
+static void check_dark(struct bank *b, const struct outcome *o, unsigned n)
+{
+    unsigned failed = 0, asked = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        bool dark = o[i].ended - b->began >= 20 * NS_SEC && o[i].began - b->began <= 40 * NS_SEC;
+        failed += o[i].status != 200;
+        asked += dark;
+        EXPECT(o[i].status == 200 || dark, "client %u failed %lld ms after the start", i,
+               (long long)((o[i].began - b->began) / NS_MS));
+    }
+    EXPECT(failed > 20 && failed <= asked, "%u of %u failed", failed, asked);
+    for (unsigned i = 0; i + 1 < b->count; i++)
+        EXPECT(b->seen[i].status != 401 || b->seen[i + 1].status != 401 || b->seen[i + 1].at > b->seen[i].at,
+               "two tried at once");
+}
+
+SCENARIO(credentials_that_are_all_revoked_are_tried_one_at_a_time_and_good_again_at_once, .weather = WEATHER_CALM,
+         .prepare = near_lines, .thin = 4)
+{
+    return bank_run(w, &(struct bank_plan){
+                           .behaviours =
+                               "api_keys: [sk-key-1, sk-key-2, sk-key-3]\n"
+                               "revoked: [{key: sk-key-1, from: 20s, to: 40s}, {key: sk-key-2, from: 20s, to: 40s},"
+                               " {key: sk-key-3, from: 20s, to: 40s}]\nmodels: {m: {}, n: {}}",
+                           .clients = 600,
+                           .spread = 60 * NS_SEC,
+                           .may_fail = true,
+                           .one_model = true,
+                           .check = check_dark,
                        });
 }

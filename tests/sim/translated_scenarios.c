@@ -134,8 +134,9 @@ static err_t ask_with_fallback(struct client *c)
     if (h.whole && by == BY_OPENAI)
         EXPECT((h.dropped.n > 0) == (strcmp(second, "anthropic") == 0),
                "client %u was told that %s was not told '%.*s', after %s", c->index, second, STR_ARG(h.dropped), first);
-    if (h.whole)
-        EXPECT(str_eq(h.deployment, arena_printf(&arena, "%s/good", second)) && str_eq(h.attempts, STR("2")),
+    if (h.whole) /* in one attempt: another client's met the limits of the first a moment ago */
+        EXPECT(str_eq(h.deployment, arena_printf(&arena, "%s/good", second)) &&
+                   (str_eq(h.attempts, STR("2")) || str_eq(h.attempts, STR("1"))),
                "client %u was answered by %.*s in %.*s attempts", c->index, STR_ARG(h.deployment), STR_ARG(h.attempts));
     return e;
 }

@@ -60,7 +60,7 @@ static enum live_credential_news ask(struct house *h, struct live_limit *l, stru
                                      bool of_key, const struct rate_reading *r)
 {
     struct live_credential_use u;
-    if (live_credential_send(h->key, l, model, &need, h->now, &u).answer != RATE_ALLOWED)
+    if (live_credential_send(h->key, l, model, &need, false, h->now, &u).answer != RATE_ALLOWED)
         return LIVE_CREDENTIAL_NEWS;
     return live_credential_answered(&u, cause, of_key, r, h->now);
 }
@@ -81,7 +81,7 @@ TEST(live_credential_is_one_for_all_who_name_its_identity_and_gone_with_the_last
     CHECK(l != live_limit_ref(other, STR("m")));
     live_limit_unref(live_limit_ref(other, STR("n"))); /* others' limits come and go */
     struct live_credential_use u;
-    CHECK_EQ(live_credential_send(a, l, STR("m"), &need, 1, &u).answer, RATE_ALLOWED);
+    CHECK_EQ(live_credential_send(a, l, STR("m"), &need, false, 1, &u).answer, RATE_ALLOWED);
     CHECK_EQ(live_credential_answered(&u, CAUSE_AUTH, true, NULL, 2), LIVE_CREDENTIAL_RETIRED);
     live_credential_unref(a);
     live_credential_unref(same);
@@ -135,9 +135,9 @@ TEST(live_credential_gates_before_the_429_and_lets_through_after_the_reset)
     CHECK(seen(&h, h.large).headroom == 0.25);
     struct live_credential_use u[2], third;
     for (int i = 0; i < 2; i++)
-        CHECK_EQ(live_credential_send(h.key, h.large, STR("large"), &need, h.now, &u[i]).answer, RATE_ALLOWED);
+        CHECK_EQ(live_credential_send(h.key, h.large, STR("large"), &need, false, h.now, &u[i]).answer, RATE_ALLOWED);
     CHECK(seen(&h, h.large).headroom == 0.05); /* too little for this request */
-    struct rate_verdict v = live_credential_send(h.key, h.large, STR("large"), &need, h.now, &third);
+    struct rate_verdict v = live_credential_send(h.key, h.large, STR("large"), &need, false, h.now, &third);
     CHECK_EQ(v.answer, RATE_WAIT);
     CHECK_EQ(v.at, h.now + 30 * NS_SEC);
     CHECK_EQ(seen(&h, h.large).verdict.at, v.at);
@@ -184,11 +184,33 @@ TEST(live_credential_is_retired_as_a_whole_by_a_401_and_tried_again)
     h.now += rate_rules_usual.retire;
     CHECK(seen(&h, h.small).verdict.is_probe);
     struct live_credential_use probe, second;
-    CHECK_EQ(live_credential_send(h.key, h.small, STR("small"), &need, h.now, &probe).answer, RATE_ALLOWED);
+    CHECK_EQ(live_credential_send(h.key, h.small, STR("small"), &need, false, h.now, &probe).answer, RATE_ALLOWED);
     CHECK_EQ(answer_to(&h, h.large), RATE_NEVER); /* one at a time, of whatever model */
-    CHECK_EQ(live_credential_send(h.key, h.large, STR("large"), &need, h.now, &second).answer, RATE_NEVER);
+    CHECK_EQ(live_credential_send(h.key, h.large, STR("large"), &need, false, h.now, &second).answer, RATE_NEVER);
     CHECK_EQ(live_credential_answered(&probe, CAUSE_OK, false, NULL, h.now + 1), LIVE_CREDENTIAL_ACCEPTED);
     CHECK_EQ(answer_to(&h, h.large), RATE_ALLOWED);
+    house_close(&h);
+}
+
+TEST(live_credential_that_is_all_there_is_is_tried_by_one_request_at_a_time_without_a_pause)
+{
+    struct live_credential_use first, second;
+    struct house h;
+    house_open(&h, false);
+
+    for (int i = 0; i < 3; i++) {
+        ask(&h, h.large, STR("large"), CAUSE_AUTH, true, NULL);
+        CHECK_EQ(answer_to(&h, h.small), RATE_NEVER);
+        CHECK_EQ(live_credential_send(h.key, h.small, STR("small"), &need, true, h.now, &first).answer, RATE_ALLOWED);
+        CHECK_EQ(live_credential_send(h.key, h.large, STR("large"), &need, true, h.now, &second).answer, RATE_NEVER);
+        CHECK_EQ(live_credential_answered(&first, CAUSE_AUTH, true, NULL, h.now), LIVE_CREDENTIAL_SAME);
+        h.now += NS_SEC;
+    }
+    CHECK_EQ(live_credential_send(h.key, h.large, STR("large"), &need, true, h.now, &first).answer, RATE_ALLOWED);
+    CHECK_EQ(live_credential_answered(&first, CAUSE_RATE_LIMITED, false, NULL, h.now), LIVE_CREDENTIAL_PARKED);
+    CHECK_EQ(live_credential_send(h.key, h.large, STR("large"), &need, true, h.now, &second).answer,
+             RATE_WAIT); /* no rest is broken */
+    CHECK_EQ(answer_to(&h, h.small), RATE_ALLOWED);
     house_close(&h);
 }
 
@@ -274,7 +296,7 @@ TEST(live_credential_forgets_no_model_that_has_requests_under_way)
     struct rate_reading r = {.has_retry = true, .retry_at = h.now + 3600 * NS_SEC};
 
     for (int i = 0; i < 20; i++, name[0]++)
-        CHECK_EQ(live_credential_send(h.key, NULL, str_of(name, 1), &need, h.now, &u[i]).answer, RATE_ALLOWED);
+        CHECK_EQ(live_credential_send(h.key, NULL, str_of(name, 1), &need, false, h.now, &u[i]).answer, RATE_ALLOWED);
     CHECK(u[15].limit != NULL);
     CHECK(u[16].limit == NULL); /* there is no room: it goes, and teaches nothing of its model */
     CHECK_EQ(live_credential_answered(&u[16], CAUSE_RATE_LIMITED, false, &r, h.now), LIVE_CREDENTIAL_SAME);
@@ -331,7 +353,7 @@ TEST(live_credential_reads_without_a_lock_what_sending_would_say)
             }
             struct rate_option o;
             live_credential_read(h.key, l, &n, h.now, &o);
-            struct rate_verdict v = live_credential_send(h.key, l, STR_NONE, &n, h.now, u);
+            struct rate_verdict v = live_credential_send(h.key, l, STR_NONE, &n, false, h.now, u);
             CHECK_EQ(o.verdict.answer, v.answer);
             CHECK_EQ(o.verdict.is_probe, v.is_probe);
             CHECK(v.answer != RATE_WAIT || (o.verdict.at > h.now && o.verdict.at <= v.at));
@@ -358,9 +380,10 @@ static err_t hammer(unsigned index, void *arg UNUSED)
         struct live_credential_use u;
         struct rate_option o;
         live_credential_read(c, l, &need, 2 * NS_SEC, &o);
-        if (live_credential_send(c, index % 2 ? l : NULL, STR("other"), &need, 2 * NS_SEC, &u).answer == RATE_ALLOWED)
+        if (live_credential_send(c, index % 2 ? l : NULL, STR("other"), &need, false, 2 * NS_SEC, &u).answer ==
+            RATE_ALLOWED)
             live_credential_answered(&u, CAUSE_OK, false, NULL, 2 * NS_SEC);
-        if (live_credential_send(c, l, STR("m"), &need, 2 * NS_SEC, &u).answer == RATE_ALLOWED) {
+        if (live_credential_send(c, l, STR("m"), &need, false, 2 * NS_SEC, &u).answer == RATE_ALLOWED) {
             let_through++;
             live_credential_answered(&u, CAUSE_OK, false, NULL, 2 * NS_SEC);
         }
@@ -379,7 +402,7 @@ TEST(live_credential_lets_through_no_more_than_is_left_with_several_threads)
     let_through = 0;
     struct live_credential *c = live_credential_ref(live_credentials(shared), STR("k"), false);
     struct live_limit *l = live_limit_ref(c, STR("m"));
-    CHECK_EQ(live_credential_send(c, l, STR("m"), &need, NS_SEC, &u).answer, RATE_ALLOWED);
+    CHECK_EQ(live_credential_send(c, l, STR("m"), &need, false, NS_SEC, &u).answer, RATE_ALLOWED);
     struct rate_reading r = told(RATE_REQUESTS, LIMIT, LIMIT, 60 * NS_SEC);
     live_credential_answered(&u, CAUSE_OK, false, &r, NS_SEC);
     CHECK_OK(threads_run(THREADS, hammer, NULL));
@@ -399,7 +422,7 @@ static err_t try_once(unsigned index UNUSED, void *arg)
     struct live_credential_use u;
 
     for (unsigned i = 0; i < TIMES; i++)
-        if (live_credential_send(c, NULL, STR("m"), &need, 3600 * NS_SEC, &u).answer == RATE_ALLOWED)
+        if (live_credential_send(c, NULL, STR("m"), &need, false, 3600 * NS_SEC, &u).answer == RATE_ALLOWED)
             probes++; /* and is never answered */
     return OK;
 }
@@ -411,7 +434,7 @@ TEST(live_credential_is_tried_by_one_request_of_all_threads)
     shared = live_new();
     probes = 0;
     struct live_credential *c = live_credential_ref(live_credentials(shared), STR("k"), false);
-    CHECK_EQ(live_credential_send(c, NULL, STR("m"), &need, NS_SEC, &u).answer, RATE_ALLOWED);
+    CHECK_EQ(live_credential_send(c, NULL, STR("m"), &need, false, NS_SEC, &u).answer, RATE_ALLOWED);
     live_credential_answered(&u, CAUSE_AUTH, true, NULL, NS_SEC);
     CHECK_OK(threads_run(THREADS, try_once, c));
     CHECK_EQ(probes, 1);
