@@ -206,7 +206,7 @@ static ns_t first_of(const struct exchange *x, const struct target *targets, siz
         const struct deployment *d = targets[i].deployment;
         double headroom;
         ns_t at;
-        if (can_be_asked(x, d->provider) &&
+        if (can_be_asked(x, d->provider) && candidate_rules(x, d) == EXCLUDED_NOT &&
             credentials_read(x, d->provider, d, now, &headroom, &at) == EXCLUDED_RATE_LIMIT)
             first = ns_min(first, at);
     }

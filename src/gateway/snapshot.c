@@ -122,7 +122,7 @@ static void set_credentials(struct snapshot *s, struct live *live)
         const struct deployment *d = &c->deployments[i];
         const struct provider *p = d->provider;
         s->limits[i] = mem_zalloc(p->key_count, sizeof *s->limits[i]);
-        for (size_t k = 0; d != p->any && k < p->key_count; k++)
+        for (size_t k = 0; !d->is_pattern && k < p->key_count; k++)
             s->limits[i][k] = live_limit_ref(s->providers[p->index].credentials[k], d->model);
     }
 }

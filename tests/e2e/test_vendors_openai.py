@@ -102,7 +102,7 @@ class TestChat:
         assert isinstance(caught.value.body, dict) and caught.value.body["message"]
         assert caught.value.request_id
         if fault == "limited" and vendor != "bedrock":  # which cannot say when to come back
-            assert caught.value.response.headers["retry-after"] == "2"
+            assert caught.value.response.headers["retry-after"] in {"1", "2"}  # less where another test was told already
 
     def test_a_stream_that_breaks_raises(self, client, vendor):
         received = ""
