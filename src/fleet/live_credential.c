@@ -279,13 +279,39 @@ static struct rate_verdict stricter(const struct rate_verdict *a, const struct r
     return v;
 }
 
-void live_credential_read(struct live_credential *c, struct live_limit *l, const struct rate_need *need, ns_t now,
-                          struct rate_option *ret)
+/* Of those that are remembered without being configured; NULL: it is not among them. Under the lock. */
+static struct live_limit *known_other(struct live_credential *c, uint64_t hash)
 {
-    struct rate_option whole = read_counted(&c->lock, &c->whole, need, now), own = whole;
+    struct live_limit *others = c->others;
 
+    for (size_t i = 0; others && i < OTHERS_MAX; i++)
+        if (others[i].hash == hash && others[i].credential)
+            return &others[i];
+    return NULL;
+}
+
+static struct rate_option read_other(struct live_credential *c, struct str model, const struct rate_need *need,
+                                     ns_t now)
+{
+    struct rate_option o = {.verdict = {.answer = RATE_ALLOWED, .at = now, .account = -1}, .headroom = 1};
+
+    if (!c->others)
+        return o;
+    spin_take(&c->lock);
+    struct live_limit *l = known_other(c, map_hash(model));
     if (l)
-        own = read_counted(&c->lock, &l->own, need, now);
+        o = (struct rate_option){.verdict = gate(&l->own.rate, need, false, now),
+                                 .headroom = rate_headroom(&l->own.rate, now)};
+    spin_free(&c->lock);
+    return o;
+}
+
+void live_credential_read(struct live_credential *c, struct live_limit *l, struct str model,
+                          const struct rate_need *need, ns_t now, struct rate_option *ret)
+{
+    struct rate_option whole = read_counted(&c->lock, &c->whole, need, now);
+    struct rate_option own = l ? read_counted(&c->lock, &l->own, need, now) : read_other(c, model, need, now);
+
     ret->verdict = stricter(&whole.verdict, &own.verdict);
     ret->headroom = own.headroom < whole.headroom ? own.headroom : whole.headroom;
 }
@@ -295,15 +321,13 @@ void live_credential_read(struct live_credential *c, struct live_limit *l, const
 /* The limits of a model that the configuration does not name; NULL: too many such are under way. Under the lock. */
 static struct live_limit *other_limit(struct live_credential *c, uint64_t hash)
 {
-    struct live_limit *oldest = NULL, *others = c->others;
+    struct live_limit *oldest = known_other(c, hash), *others = c->others;
 
-    for (size_t i = 0; i < OTHERS_MAX; i++) {
-        struct live_limit *l = &others[i];
-        if (l->hash == hash && l->credential)
-            return l;
-        if (!l->under_way && (!oldest || l->used < oldest->used))
-            oldest = l;
-    }
+    if (oldest)
+        return oldest;
+    for (size_t i = 0; i < OTHERS_MAX; i++)
+        if (!others[i].under_way && (!oldest || others[i].used < oldest->used))
+            oldest = &others[i];
     if (oldest)
         *oldest = (struct live_limit){.credential = c, .hash = hash};
     return oldest;

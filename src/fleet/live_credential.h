@@ -44,10 +44,11 @@ void live_limit_unref(struct live_limit *l);
 /*
  * How it may be used for a request, without a lock as long as it is open and has room, or is closed. Fills verdict and headroom.
  *
- * l  its limits for the model; NULL: those of a model that the configuration does not name, which are looked at when it is sent
+ * l      its limits for the model; NULL: of a model that the configuration does not name, which takes the lock
+ * model  then its name
  */
-void live_credential_read(struct live_credential *c, struct live_limit *l, const struct rate_need *need, ns_t now,
-                          struct rate_option *ret);
+void live_credential_read(struct live_credential *c, struct live_limit *l, struct str model,
+                          const struct rate_need *need, ns_t now, struct rate_option *ret);
 
 /* What an attempt takes along from live_credential_send() to live_credential_answered(). */
 struct live_credential_use {
@@ -59,7 +60,7 @@ struct live_credential_use {
 /*
  * A request is about to be sent: count it in, if it may be after all. *ret is only set if that is RATE_ALLOWED.
  *
- * l, model  l as above, and where it is NULL the model, whose limits are then among the few that are remembered
+ * l, model  as above; without l its limits are then among the few that are remembered
  * at_last   nothing else is left: as rate_gate_at_last()
  */
 struct rate_verdict live_credential_send(struct live_credential *c, struct live_limit *l, struct str model,

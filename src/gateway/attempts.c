@@ -340,9 +340,10 @@ static void settle_retry(struct exchange *x, bool answered)
 /* May one of the credentials there be used? Not before *ret_at, if EXCLUDED_RATE_LIMIT. */
 static enum exclusion read_key(const struct exchange *x, ns_t now, ns_t *ret_at)
 {
+    const struct candidate *c = x->chosen;
     double headroom;
 
-    return credentials_read(x, x->chosen->provider, x->chosen->deployment, now, &headroom, ret_at);
+    return credentials_read(x, c->provider, c->deployment, c->model, now, &headroom, ret_at);
 }
 
 static struct plan plan_next(struct exchange *x, struct attempt *a)

@@ -63,7 +63,7 @@ static void read_state(const struct exchange *x, const struct deployment *d, uns
     live_read(x->snapshot->deployments[d->index], &x->rules->live, needs, now, to);
     if (x->ill_too && (to->excluded == EXCLUDED_EJECTED || to->excluded == EXCLUDED_PROBING))
         to->excluded = EXCLUDED_NOT;
-    enum exclusion why = credentials_read(x, d->provider, d, now, &to->headroom, &at);
+    enum exclusion why = credentials_read(x, d->provider, d, d->model, now, &to->headroom, &at);
     if (to->excluded == EXCLUDED_NOT)
         to->excluded = why;
 }
@@ -270,11 +270,13 @@ bool choose_fallbacks(struct exchange *x, enum fallback which)
         return false;
     if (x->pool.fallback != FALLBACK_NONE || !m->fallbacks[which].count)
         which = FALLBACK_ANY; /* its own list is at its end, or there is none */
+    if (!m->fallbacks[which].count)
+        return false; /* the pool stays: attempts there go on being counted */
     x->pool = (struct pool){.targets = m->fallbacks[which].items,
                             .count = m->fallbacks[which].count,
                             .fallback = which,
                             .strategy = &strategy_priority};
-    return x->pool.count > 0;
+    return true;
 }
 
 enum exclusion choose_reason(const struct exchange *x)

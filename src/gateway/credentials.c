@@ -27,13 +27,13 @@ static struct live_limit *limit_of(const struct exchange *x, const struct deploy
     return d ? x->snapshot->limits[d->index][key] : NULL;
 }
 
-static void read_option(const struct exchange *x, const struct provider *p, const struct deployment *d, size_t key,
-                        ns_t now, struct rate_option *to)
+static void read_option(const struct exchange *x, const struct provider *p, const struct deployment *d,
+                        struct str model, size_t key, ns_t now, struct rate_option *to)
 {
     struct rate_need need = need_of(x);
 
     *to = (struct rate_option){.weight = p->keys[key].weight};
-    live_credential_read(x->snapshot->providers[p->index].credentials[key], limit_of(x, d, key), &need, now, to);
+    live_credential_read(x->snapshot->providers[p->index].credentials[key], limit_of(x, d, key), model, &need, now, to);
 }
 
 /* Why none of them may be used: whoever waits will be there again. */
@@ -51,7 +51,7 @@ static enum exclusion excluded_by(enum rate_answer least)
 }
 
 enum exclusion credentials_read(const struct exchange *x, const struct provider *p, const struct deployment *d,
-                                ns_t now, double *ret_headroom, ns_t *ret_at)
+                                struct str model, ns_t now, double *ret_headroom, ns_t *ret_at)
 {
     enum rate_answer least = RATE_NEVER;
     double free = 0, all = 0;
@@ -59,7 +59,7 @@ enum exclusion credentials_read(const struct exchange *x, const struct provider 
     *ret_at = NS_NEVER;
     for (size_t i = 0; i < p->key_count; i++) {
         struct rate_option o;
-        read_option(x, p, d, i, now, &o);
+        read_option(x, p, d, model, i, now, &o);
         least = o.verdict.answer < least ? o.verdict.answer : least;
         if (o.verdict.answer == RATE_WAIT)
             *ret_at = ns_min(*ret_at, o.verdict.at);
@@ -102,7 +102,7 @@ enum exclusion credentials_send(struct exchange *x, struct attempt *a, bool at_l
     ns_t now = rt_now(), at;
 
     for (size_t i = 0; i < p->key_count; i++)
-        read_option(x, p, c->deployment, i, now, &options[i]);
+        read_option(x, p, c->deployment, c->model, i, now, &options[i]);
     for (size_t i = 0; at_last && i < p->key_count; i++)
         if (options[i].verdict.answer == RATE_NEVER)
             options[i].verdict =
@@ -207,7 +207,7 @@ static ns_t first_of(const struct exchange *x, const struct target *targets, siz
         double headroom;
         ns_t at;
         if (can_be_asked(x, d->provider) && candidate_rules(x, d) == EXCLUDED_NOT &&
-            credentials_read(x, d->provider, d, now, &headroom, &at) == EXCLUDED_RATE_LIMIT)
+            credentials_read(x, d->provider, d, d->model, now, &headroom, &at) == EXCLUDED_RATE_LIMIT)
             first = ns_min(first, at);
     }
     return first;
@@ -221,7 +221,7 @@ ns_t credentials_wait(const struct exchange *x)
     double headroom;
 
     if (!m) {
-        (void)credentials_read(x, c->provider, c->deployment, rt_now(), &headroom, &at);
+        (void)credentials_read(x, c->provider, c->deployment, c->model, rt_now(), &headroom, &at);
         return at;
     }
     at = first_of(x, m->targets, m->target_count);

@@ -221,10 +221,10 @@ void price_attempt(struct exchange *x, const struct attempt *a, struct attempt_f
 
 /* --- credentials.c --- */
 
-/* May a request for `d` (NULL: whatever it is) go to `p` with one of its credentials? EXCLUDED_RATE_LIMIT: not before *ret_at; EXCLUDED_CREDENTIAL: none is
+/* May a request for `d` (NULL: whatever it is), by the provider's name of its model, go to `p` with one of its credentials? EXCLUDED_RATE_LIMIT: not before *ret_at; EXCLUDED_CREDENTIAL: none is
  * accepted. *ret_headroom: the share of their limits that those which may be used have left. Takes no lock while limits are far. */
 enum exclusion credentials_read(const struct exchange *x, const struct provider *p, const struct deployment *d,
-                                ns_t now, double *ret_headroom, ns_t *ret_at);
+                                struct str model, ns_t now, double *ret_headroom, ns_t *ret_at);
 /* Choose the credential that the attempt at x->chosen carries (x->key_index), and count it in. Else as credentials_read(). `at_last`: nothing else is left;
  * one that is refused may be tried, by one request at a time. */
 enum exclusion credentials_send(struct exchange *x, struct attempt *a, bool at_last) MUST_CHECK;

@@ -33,7 +33,7 @@ static void house_close(struct house *h)
 static struct rate_option seen(struct house *h, struct live_limit *l)
 {
     struct rate_option o = {.weight = 1};
-    live_credential_read(h->key, l, &need, h->now, &o);
+    live_credential_read(h->key, l, STR("mine"), &need, h->now, &o);
     return o;
 }
 
@@ -143,7 +143,7 @@ TEST(live_credential_gates_before_the_429_and_lets_through_after_the_reset)
     CHECK_EQ(seen(&h, h.large).verdict.at, v.at);
     struct rate_need tiny = {.input_tokens = 50};
     struct rate_option o;
-    live_credential_read(h.key, h.large, &tiny, h.now, &o);
+    live_credential_read(h.key, h.large, STR_NONE, &tiny, h.now, &o);
     CHECK_EQ(o.verdict.answer, RATE_ALLOWED);
     h.now = v.at;
     CHECK_EQ(answer_to(&h, h.large), RATE_ALLOWED);
@@ -274,7 +274,7 @@ TEST(live_credential_remembers_the_limits_of_some_models_that_nobody_configured)
     struct rate_reading r = {.has_retry = true, .retry_at = h.now + 3600 * NS_SEC};
 
     CHECK_EQ(ask(&h, NULL, STR("mine"), CAUSE_RATE_LIMITED, false, &r), LIVE_CREDENTIAL_PARKED);
-    CHECK_EQ(answer_to(&h, NULL), RATE_ALLOWED); /* which of them is not known before it is sent */
+    CHECK_EQ(seen(&h, NULL).verdict.at, r.retry_at);
     CHECK_EQ(ask(&h, NULL, STR("mine"), CAUSE_OK, false, NULL), LIVE_CREDENTIAL_NEWS);
     for (int i = 0; i < 15; i++) {
         h.now++;
@@ -352,7 +352,7 @@ TEST(live_credential_reads_without_a_lock_what_sending_would_say)
                 continue;
             }
             struct rate_option o;
-            live_credential_read(h.key, l, &n, h.now, &o);
+            live_credential_read(h.key, l, STR_NONE, &n, h.now, &o);
             struct rate_verdict v = live_credential_send(h.key, l, STR_NONE, &n, false, h.now, u);
             CHECK_EQ(o.verdict.answer, v.answer);
             CHECK_EQ(o.verdict.is_probe, v.is_probe);
@@ -379,7 +379,7 @@ static err_t hammer(unsigned index, void *arg UNUSED)
     for (unsigned i = 0; i < TIMES; i++) {
         struct live_credential_use u;
         struct rate_option o;
-        live_credential_read(c, l, &need, 2 * NS_SEC, &o);
+        live_credential_read(c, l, STR_NONE, &need, 2 * NS_SEC, &o);
         if (live_credential_send(c, index % 2 ? l : NULL, STR("other"), &need, false, 2 * NS_SEC, &u).answer ==
             RATE_ALLOWED)
             live_credential_answered(&u, CAUSE_OK, false, NULL, 2 * NS_SEC);
