@@ -32,7 +32,7 @@ enum { OTHERS_MAX = 16 };
 /* What is read without the lock. */
 struct published {
     _Atomic int state;         /* enum rate_state                                                            */
-    _Atomic ns_t closed_until; /* nothing at all may be sent before; NS_NEVER: while it is being tried       */
+    _Atomic ns_t closed_until; /* nothing at all may be sent before */
     _Atomic ns_t fresh_until;  /* from then on the rest is to be computed anew                               */
     _Atomic uint64_t left[RATE_WHATS];
     _Atomic double headroom;
@@ -191,7 +191,7 @@ static ns_t closed_until(struct rate_credential *c, ns_t now)
     static const struct rate_need least = {.input_tokens = 1};
 
     if (c->state == RATE_RETIRED)
-        return c->probing ? NS_NEVER : c->until;
+        return c->until;
     struct rate_verdict v = rate_gate(c, &least, now);
     return v.answer == RATE_WAIT ? v.at : v.answer == RATE_NEVER ? NS_NEVER : 0;
 }

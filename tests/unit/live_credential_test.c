@@ -146,6 +146,8 @@ TEST(live_credential_gates_before_the_429_and_lets_through_after_the_reset)
     live_credential_read(h.key, h.large, STR_NONE, &tiny, h.now, &o);
     CHECK_EQ(o.verdict.answer, RATE_ALLOWED);
     h.now = v.at;
+    live_credential_read(h.key, h.large, STR_NONE, &tiny, h.now, &o);
+    CHECK(o.headroom == 1); /* also for who would have fitted before */
     CHECK_EQ(answer_to(&h, h.large), RATE_ALLOWED);
     CHECK(seen(&h, h.large).headroom ==
           1); /* though nothing was sent since: it is not forgotten for having been empty */
