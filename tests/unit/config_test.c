@@ -1151,6 +1151,19 @@ TEST(config_self_hosted_example_is_valid_with_and_without_servers)
     CHECK_STR(str_from_c(all.c->models[0].rules.strategy->name), "least-busy");
 }
 
+TEST(config_credentials_example_is_valid)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    struct loaded l CLEANUP(loaded_release) = {0};
+
+    CHECK(read_tree("examples/credentials.yaml", &text) != NULL);
+    load(&l, "-", str_from_c(text.p), &test_env);
+    CHECK_STR(buf_str(&l.report), "");
+    CHECK_EQ(l.c->providers[0].key_count, 3);
+    CHECK_STR(secret_reveal(&l.c->providers[0].keys[2].secret), "sk-simulated-old"); /* that its scenario revokes */
+    CHECK_EQ(l.c->providers[0].keys[0].weight, 2);
+}
+
 TEST(config_reference_in_the_documentation_is_that_of_the_tables)
 {
     static const char begin[] = "<!-- begin generated: crossdock schema --markdown -->\n",
