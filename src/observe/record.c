@@ -6,6 +6,7 @@
 #include "observe/record.h"
 
 #include "base/bytes.h"
+#include "base/utf8.h"
 #include "codec/json_out.h"
 
 #include <string.h>
@@ -90,6 +91,7 @@ static int64_t number_of(const struct record_field *f, const char *facts)
         return truth;
     case RECORD_FLOAT:
     case RECORD_STR:
+    case RECORD_WORD:
     case RECORD_LIST:
         break;
     }
@@ -101,15 +103,34 @@ static bool is_signed(enum record_kind kind)
     return kind == RECORD_I64 || kind == RECORD_INT || kind == RECORD_ENUM;
 }
 
-static void put_field(const struct record_field *f, const char *facts, struct buf *to)
+/* A text or a word. */
+static struct str text_of(const struct record_field *f, const char *facts)
 {
     struct str text;
-    double real;
+    const char *word;
 
     if (f->kind == RECORD_STR) {
         memcpy(&text, facts + f->offset, sizeof text);
-        put_varint(to, text.n);
-        (void)buf_add(to, text);
+        return text;
+    }
+    memcpy(&word, facts + f->offset, sizeof word);
+    return word ? str_from_c(word) : STR_NONE;
+}
+
+static void put_text(struct str text, struct buf *to)
+{
+    if (text.n > RECORD_TEXT_MAX)
+        text = utf8_prefix(text, RECORD_TEXT_MAX);
+    put_varint(to, text.n);
+    (void)buf_add(to, text);
+}
+
+static void put_field(const struct record_field *f, const char *facts, struct buf *to)
+{
+    double real;
+
+    if (f->kind == RECORD_STR || f->kind == RECORD_WORD) {
+        put_text(text_of(f, facts), to);
     } else if (f->kind == RECORD_FLOAT) {
         memcpy(&real, facts + f->offset, sizeof real);
         put_varint(to, float_bits(real));
@@ -238,6 +259,7 @@ static void set_number(const struct record_field *f, uint64_t bits, char *ret)
         break;
     case RECORD_FLOAT:
     case RECORD_STR:
+    case RECORD_WORD:
     case RECORD_LIST:
         break;
     }
@@ -248,6 +270,9 @@ static void take_field(const struct record_field *f, struct reading *r, char *re
     if (f->kind == RECORD_STR) {
         struct str text = take_text(r);
         memcpy(ret + f->offset, &text, sizeof text);
+    } else if (f->kind == RECORD_WORD) {
+        const char *word = arena_str(r->arena, take_text(r)).p;
+        memcpy(ret + f->offset, &word, sizeof word);
     } else if (f->kind == RECORD_FLOAT) {
         uint32_t bits = (uint32_t)take_varint(r);
         float f32;
@@ -273,6 +298,14 @@ static void take_fields(const struct record_type *t, struct reading *r, char *re
 int record_type_of(struct str record)
 {
     return record.n > HEAD && be32_get(record.p) == record.n ? (unsigned char)record.p[4] : -1;
+}
+
+struct str record_first_text(struct str record)
+{
+    struct reading r = {.rest = str_slice(record, HEAD, record.n)};
+
+    (void)take_varint(&r);
+    return r.bad ? STR_NONE : take_text(&r);
 }
 
 err_t record_read(const struct record_type *t, struct str record, struct arena *arena, void *ret)
@@ -305,7 +338,6 @@ static void tell_list(const struct record_field *f, const char *facts, struct js
 
 static void tell_field(const struct record_field *f, const char *facts, struct json_out *o)
 {
-    struct str text;
     double real;
 
     switch (f->kind) {
@@ -328,8 +360,8 @@ static void tell_field(const struct record_field *f, const char *facts, struct j
         json_put_double(o, real);
         break;
     case RECORD_STR:
-        memcpy(&text, facts + f->offset, sizeof text);
-        json_put_str(o, text);
+    case RECORD_WORD:
+        json_put_str(o, text_of(f, facts));
         break;
     case RECORD_LIST:
         tell_list(f, facts, o);

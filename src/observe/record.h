@@ -22,10 +22,14 @@ enum record_kind {
     RECORD_INT,
     RECORD_BOOL,
     RECORD_FLOAT, /* double; kept with the precision of a float          */
-    RECORD_STR,   /* struct str                                          */
+    RECORD_STR,   /* struct str; at most RECORD_TEXT_MAX bytes of it are kept */
+    RECORD_WORD,  /* const char *, as a text; NULL is an empty one       */
     RECORD_ENUM,  /* an int that is told as a word                       */
     RECORD_LIST,  /* a pointer to structs; their number is a size_t      */
 };
+
+/* Records hold names and short messages. Who can choose a text can choose a long one: it is cut, between characters. */
+enum { RECORD_TEXT_MAX = 1000 };
 
 struct record_type;
 
@@ -53,7 +57,9 @@ struct record_type {
 err_t record_write(const struct record_type *t, const void *facts, struct buf *to) MUST_CHECK;
 /* The type of a record; -1 if it has none. */
 int record_type_of(struct str record);
-/* Fill the struct at `ret`. Texts are slices of `record`, lists lie in `arena`. E_PROTOCOL: it is none of that type. */
+/* The first field of a record of which it is known that it is a text; STR_NONE if it is damaged. */
+struct str record_first_text(struct str record);
+/* Fill the struct at `ret`. Texts are slices of `record`, words and lists lie in `arena`. E_PROTOCOL: it is none of that type. */
 err_t record_read(const struct record_type *t, struct str record, struct arena *arena, void *ret) MUST_CHECK;
 /* Append `facts` as a JSON object, all fields in order. */
 err_t record_json(const struct record_type *t, const void *facts, struct buf *to) MUST_CHECK;

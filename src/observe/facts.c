@@ -1,0 +1,15 @@
+/* facts.c - names of what facts tell. */
+#include "observe/facts.h"
+
+#include "base/attr.h"
+
+const char *attempt_role_name(enum attempt_role r)
+{
+    static const char *const names[ATTEMPT_ROLES] = {
+        [ROLE_FIRST] = "first",       [ROLE_RETRY] = "retry", [ROLE_ELSEWHERE] = "elsewhere",
+        [ROLE_FALLBACK] = "fallback", [ROLE_HEDGE] = "hedge", [ROLE_CONTINUATION] = "continuation",
+        [ROLE_SHADOW] = "shadow",     [ROLE_PROBE] = "probe",
+    };
+
+    return (unsigned)r < ATTEMPT_ROLES ? names[r] : "?";
+}

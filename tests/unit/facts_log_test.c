@@ -1,0 +1,427 @@
+/* facts_log_test.c - a request's facts as records and back, the ring of the latest, and the story that is told of them. */
+#include "observe/facts_log.h"
+#include "observe/facts_ring.h"
+#include "observe/story.h"
+
+#include "base/bytes.h"
+#include "base/prng.h"
+#include "test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define WALL INT64_C(1790000000123456789)
+
+static struct decision_candidate candidates[] = {
+    {.deployment = STR_INIT("openai/gpt-4o"), .score = 2.5, .weight = 1, .slow_start = 1, .in_flight = 3},
+    {.deployment = STR_INIT("azure/gpt-4o"), .excluded = EXCLUDED_EJECTED, .weight = 1, .slow_start = 1},
+    {.deployment = STR_INIT("far/gpt-4o"), .score = 7, .weight = 2, .slow_start = 0.5},
+};
+static struct decision_facts decisions[] = {
+    {.request = STR_INIT("req_1"),
+     .attempt = 1,
+     .revision = 3,
+     .seq = 10,
+     .at = 100,
+     .route = STR_INIT("chat"),
+     .rule = STR_INIT("long"),
+     .pool = STR_INIT("targets"),
+     .strategy = "least-busy",
+     .unit = "tokens in flight per weight",
+     .why = "fewest tokens in flight",
+     .chosen = STR_INIT("openai/gpt-4o"),
+     .score = 2.5,
+     .probability = 1,
+     .draw = UINT64_MAX,
+     .count = 3,
+     .examined = 3,
+     .candidates = candidates,
+     .candidate_count = 3},
+    {.request = STR_INIT("req_1"),
+     .attempt = 2,
+     .pool = STR_INIT("fallbacks.rate_limit"),
+     .strategy = "weighted",
+     .chosen = STR_INIT("far/gpt-4o"),
+     .count = 1,
+     .examined = 1},
+};
+static struct attempt_facts tried[] = {
+    {.request = STR_INIT("req_1"),
+     .number = 1,
+     .role = ROLE_FIRST,
+     .deployment = STR_INIT("openai/gpt-4o"),
+     .provider = STR_INIT("openai"),
+     .credential = STR_INIT("first"),
+     .cause = CAUSE_RATE_LIMITED,
+     .status = 429,
+     .error_text = STR_INIT("slow\ndown\x1b[31m"),
+     .wall = WALL + 2 * NS_MS,
+     .sent = 1000,
+     .ended = 1000 + 50 * NS_MS,
+     .seq_sent = 11,
+     .seq_ended = 12,
+     .verb = RETRY_ELSEWHERE,
+     .pause = 250 * NS_MS},
+    {.request = STR_INIT("req_1"),
+     .number = 2,
+     .role = ROLE_FALLBACK,
+     .deployment = STR_INIT("far/gpt-4o"),
+     .wall = WALL + 310 * NS_MS,
+     .sent = 400 * NS_MS,
+     .first = 610 * NS_MS,
+     .last = 1400 * NS_MS,
+     .ended = 1400 * NS_MS,
+     .usage = {.known = true, .input = 900, .cached_input = 500, .output = 40, .reasoning = 8},
+     .price = 1230000,
+     .is_priced = true,
+     .is_final = true},
+};
+static const struct facts sample = {
+    .id = STR_INIT("req_1"),
+    .endpoint = "chat",
+    .method = STR_INIT("POST"),
+    .path = STR_INIT("/v1/chat/completions"),
+    .dialect = "openai",
+    .key = STR_INIT("team-a"),
+    .model = STR_INIT("gpt"),
+    .model_label = STR_INIT("chat"),
+    .attempts = 2,
+    .status = 200,
+    .wall = WALL,
+    .total = 1320 * NS_MS,
+    .first_token = 520 * NS_MS,
+    .usage = {.known = true, .input = 900, .cached_input = 500, .output = 40, .reasoning = 8},
+    .price = 1230000,
+    .is_priced = true,
+    .queued = 5 * NS_MS,
+    .rule = STR_INIT("long"),
+    .revision = 3,
+    .tried = tried,
+    .tried_count = 2,
+    .decisions = decisions,
+    .decision_count = 2};
+
+static bool holds(const struct buf *b, const char *text)
+{
+    return str_find(buf_str(b), str_from_c(text)) < b->n;
+}
+
+/* --- records --- */
+
+TEST(facts_come_back_from_their_records)
+{
+    struct arena a CLEANUP(arena_release);
+    struct buf b CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX);
+    struct facts got;
+
+    arena_init(&a, 1 << 20);
+    CHECK_OK(facts_write(&sample, &b));
+    CHECK_OK(facts_read(buf_str(&b), STR("req_1"), &a, &got));
+    CHECK_STR(got.model, "gpt");
+    CHECK_STR(str_from_c(got.endpoint), "chat");
+    CHECK_STR(str_from_c(got.translated_to), "");
+    CHECK_EQ(got.price, 1230000);
+    CHECK_EQ(got.tried_count, 2);
+    CHECK_EQ(got.tried[0].cause, CAUSE_RATE_LIMITED);
+    CHECK_EQ(got.tried[0].seq_ended, 12);
+    CHECK_EQ(got.tried[1].usage.reasoning, 8);
+    CHECK_EQ(got.tried[1].role, ROLE_FALLBACK);
+    CHECK_EQ(got.decision_count, 2);
+    CHECK_STR(str_from_c(got.decisions[0].why), "fewest tokens in flight");
+    CHECK_EQ(got.decisions[0].candidate_count, 3);
+    CHECK_EQ(got.decisions[0].candidates[1].excluded, EXCLUDED_EJECTED);
+    CHECK(got.decisions[0].draw == UINT64_MAX && got.decisions[0].candidates[2].slow_start == 0.5);
+}
+
+TEST(facts_are_in_the_order_of_what_happened_and_the_request_is_last)
+{
+    static const int want[] = {FACTS_DECISION, FACTS_ATTEMPT, FACTS_DECISION, FACTS_ATTEMPT, FACTS_REQUEST};
+    struct buf b CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX);
+
+    CHECK_OK(facts_write(&sample, &b));
+    struct str rest = buf_str(&b);
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        struct str record = facts_next_record(&rest);
+        CHECK_EQ(record_type_of(record), want[i]);
+        CHECK_STR(facts_request_of(record), "req_1");
+    }
+    CHECK_EQ(facts_next_record(&rest).n, 0);
+}
+
+/* What a log on disk relies on: numbers of types and the order of fields. Only ever add at the ends. */
+TEST(facts_tables_begin_as_they_always_did)
+{
+    static const struct {
+        int type;
+        const char *name;
+        size_t fields;
+    } first[] = {{1, "request", 40}, {2, "attempt", 39}, {3, "decision", 21}};
+
+    for (size_t i = 0; i < ARRAY_LEN(first); i++) {
+        const struct record_type *t = facts_type(first[i].type);
+        CHECK_STR(str_from_c(t->name), first[i].name);
+        CHECK_GE(t->field_count, first[i].fields);
+        CHECK_STR(str_from_c(t->fields[0].name), "request");
+        CHECK(facts_type_named(str_from_c(first[i].name)) == t);
+    }
+    CHECK(facts_type(0) == NULL && facts_type(4) == NULL && facts_type_named(STR("x")) == NULL);
+    CHECK_STR(str_from_c(facts_type(FACTS_REQUEST)->fields[39].name), "priced");
+    CHECK_STR(str_from_c(facts_type(FACTS_ATTEMPT)->fields[38].name), "pause");
+    CHECK_STR(str_from_c(facts_type(FACTS_DECISION)->fields[20].name), "candidates");
+}
+
+TEST(facts_of_others_are_passed_over_and_the_last_of_an_id_counts)
+{
+    struct arena a CLEANUP(arena_release);
+    struct buf b CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX);
+    struct facts other = {.id = STR("req_2"), .wall = 1}, again = {.id = STR("req_1"), .wall = 5, .status = 503}, got;
+
+    arena_init(&a, 1 << 20);
+    CHECK_OK(facts_write(&other, &b));
+    CHECK_OK(facts_write(&sample, &b));
+    CHECK_OK(facts_write(&other, &b));
+    CHECK_OK(facts_read(buf_str(&b), STR("req_1"), &a, &got));
+    CHECK_EQ(got.tried_count, 2);
+    CHECK_EQ(got.status, 200);
+    CHECK_OK(facts_write(&again, &b));
+    CHECK_OK(facts_read(buf_str(&b), STR("req_1"), &a, &got));
+    CHECK_EQ(got.tried_count, 0);
+    CHECK_EQ(got.status, 503);
+    CHECK_ERR(facts_read(buf_str(&b), STR("req_"), &a, &got), E_NOT_FOUND);
+    CHECK_ERR(facts_read(STR_NONE, STR("req_1"), &a, &got), E_NOT_FOUND);
+}
+
+TEST(facts_of_a_request_that_was_cut_off_are_what_there_is)
+{
+    struct arena a CLEANUP(arena_release);
+    struct buf b CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX), story CLEANUP(buf_release) = BUF_INIT(1 << 16);
+    struct facts got;
+
+    arena_init(&a, 1 << 20);
+    CHECK_OK(facts_write(&sample, &b));
+    struct str rest = buf_str(&b);
+    size_t n = facts_next_record(&rest).n + facts_next_record(&rest).n;
+    CHECK_OK(facts_read(str_of(b.p, n), STR("req_1"), &a, &got));
+    CHECK_EQ(got.tried_count, 1);
+    CHECK_EQ(got.wall, 0);
+    story_tell(&got, &story);
+    CHECK(str_starts(buf_str(&story),
+                     STR("Request req_1: the process ended before it was over.\nDecision for attempt 1")));
+}
+
+TEST(facts_texts_that_others_chose_are_cut)
+{
+    static char endless[100000];
+    struct buf b CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX);
+    struct facts f = {.id = STR("r"), .wall = 1};
+
+    memset(endless, 'm', sizeof endless);
+    f.model = f.path = f.error_text = str_of(endless, sizeof endless);
+    CHECK_OK(facts_write(&f, &b));
+    CHECK_LT(b.n, 4000);
+}
+
+TEST(facts_as_json_have_their_type_in_front)
+{
+    struct arena a CLEANUP(arena_release);
+    struct buf b CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX), json CLEANUP(buf_release) = BUF_INIT(1 << 16);
+    char unknown[] = "\0\0\0\x06\x63\x00";
+
+    arena_init(&a, 1 << 20);
+    CHECK_OK(facts_write(&sample, &b));
+    struct str rest = buf_str(&b), decision = facts_next_record(&rest), attempt = facts_next_record(&rest);
+    CHECK_OK(facts_json(attempt, &a, &json));
+    CHECK(str_starts(buf_str(&json), STR("{\"type\":\"attempt\",\"request\":\"req_1\",\"wall\":1790000000125456789,")));
+    CHECK(holds(&json, "\"role\":\"first\"") && holds(&json, "\"cause\":\"rate_limited\"") &&
+          holds(&json, "\"then\":\"elsewhere\""));
+    CHECK(str_ends(buf_str(&json), STR("\"why\":\"go\",\"pause\":250000000}")));
+    buf_clear(&json);
+    CHECK_OK(facts_json(decision, &a, &json));
+    CHECK(holds(&json, "\"excluded\":\"ejected\"") && holds(&json, "\"strategy\":\"least-busy\""));
+    CHECK_ERR(facts_json(str_of(unknown, 6), &a, &json), E_PROTOCOL);
+}
+
+/* --- the ring --- */
+
+TEST(the_ring_gives_the_latest_of_an_id_and_forgets_the_oldest)
+{
+    struct facts_ring *r = facts_ring_new(FACTS_RING_LEAST);
+    char id[24], text[400];
+    size_t kept = 0;
+
+    CHECK_EQ(facts_ring_find(r, STR("r1")).n, 0);
+    CHECK(facts_ring_put(r, STR("r1"), STR("one")));
+    CHECK(facts_ring_put(r, STR("r2"), STR("two")));
+    CHECK(facts_ring_put(r, STR("r1"), STR("three")));
+    CHECK_STR(facts_ring_find(r, STR("r1")), "three");
+    CHECK_STR(facts_ring_find(r, STR("r2")), "two");
+    memset(text, 'x', sizeof text);
+    for (unsigned i = 0; i < 5000; i++) {
+        (void)snprintf(id, sizeof id, "id%u", i);
+        CHECK(facts_ring_put(r, str_from_c(id), str_of(text, i % sizeof text)));
+        CHECK_EQ(facts_ring_find(r, str_from_c(id)).n, i % sizeof text);
+    }
+    CHECK_EQ(facts_ring_find(r, STR("r1")).n, 0);
+    for (unsigned i = 4000; i < 5000; i++) {
+        (void)snprintf(id, sizeof id, "id%u", i);
+        kept += facts_ring_find(r, str_from_c(id)).p != NULL;
+    }
+    CHECK(kept > FACTS_RING_LEAST / 300 && kept < FACTS_RING_LEAST / 200);
+    facts_ring_free(r);
+}
+
+TEST(the_ring_refuses_what_is_larger_than_itself_and_takes_what_just_fits)
+{
+    static char large[FACTS_RING_LEAST];
+    struct facts_ring *r = facts_ring_new(FACTS_RING_LEAST);
+
+    memset(large, 'l', sizeof large);
+    CHECK(facts_ring_put(r, STR("a"), STR("small")));
+    CHECK(!facts_ring_put(r, STR("b"), str_of(large, sizeof large)));
+    CHECK_STR(facts_ring_find(r, STR("a")), "small");
+    CHECK(facts_ring_put(r, STR("c"), str_of(large, sizeof large - 32)));
+    CHECK_EQ(facts_ring_find(r, STR("c")).n, sizeof large - 32);
+    CHECK_EQ(facts_ring_find(r, STR("a")).n, 0);
+    CHECK(facts_ring_put(r, STR("d"), STR("small")));
+    CHECK_EQ(facts_ring_find(r, STR("c")).n, 0);
+    CHECK_STR(facts_ring_find(r, STR("d")), "small");
+    facts_ring_free(r);
+}
+
+/* Against a plain list of everything that was ever put: what is found is the latest of its id, whole, and what is gone is older than all that
+ * is found. */
+TEST(the_ring_agrees_with_a_list)
+{
+    enum { PUTS = 3000, IDS = 200 };
+    static unsigned latest[IDS], lengths[PUTS];
+    static char text[3000];
+
+    for (uint64_t round = 0; round < test_rounds(10); round++) {
+        struct prng p;
+        prng_seed(&p, test_seed() + round);
+        struct facts_ring *r = facts_ring_new(FACTS_RING_LEAST + prng_below(&p, 100));
+        memset(latest, 0, sizeof latest);
+        for (unsigned i = 1; i < PUTS; i++) {
+            char id[8];
+            unsigned which = (unsigned)prng_below(&p, IDS), oldest_found = PUTS, newest_lost = 0;
+            lengths[i] = 1 + (unsigned)prng_below(&p, prng_below(&p, 20) ? 300 : sizeof text);
+            memset(text, (int)('A' + i % 50), lengths[i]);
+            (void)snprintf(id, sizeof id, "%u", which);
+            CHECK(facts_ring_put(r, str_from_c(id), str_of(text, lengths[i])));
+            latest[which] = i;
+            for (unsigned k = 0; i % 100 == 0 && k < IDS; k++) {
+                (void)snprintf(id, sizeof id, "%u", k);
+                struct str got = facts_ring_find(r, str_from_c(id));
+                if (got.n) {
+                    CHECK_EQ(got.n, lengths[latest[k]]);
+                    CHECK(got.p[0] == (char)('A' + latest[k] % 50) && got.p[got.n - 1] == got.p[0]);
+                    oldest_found = latest[k] < oldest_found ? latest[k] : oldest_found;
+                } else {
+                    newest_lost = latest[k] > newest_lost ? latest[k] : newest_lost;
+                }
+            }
+            CHECK_LT(newest_lost, oldest_found);
+        }
+        facts_ring_free(r);
+    }
+}
+
+/* --- the story --- */
+
+TEST(the_story_tells_who_was_chosen_who_was_left_out_and_why_it_went_on)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 16);
+
+    story_tell(&sample, &b);
+    CHECK_STR(
+        buf_str(&b),
+        "Request req_1 came at 2026-09-21T14:13:20.123Z: POST /v1/chat/completions, for the model \"gpt\", with the "
+        "key \"team-a\".\n"
+        "It was answered with status 200 after 1.32 s, the first token came after 520 ms; 900 tokens in (500 from "
+        "the provider's cache), 40 out (8 of them reasoning); $0.00123.\n"
+        "The rule \"long\" led to the route \"chat\", by revision 3 of the configuration.\n"
+        "It waited in the queue for 5.0 ms.\n"
+        "Decision for attempt 1, by least-busy among 3 candidates of targets: openai/gpt-4o, fewest tokens in "
+        "flight; its chance was 100 %.\n"
+        "    openai/gpt-4o: score 2.5 tokens in flight per weight, 3 in flight (chosen)\n"
+        "    azure/gpt-4o: left out, it was ejected for ill health\n"
+        "    far/gpt-4o: score 7 tokens in flight per weight, with 50 % of its weight after an ejection\n"
+        "Attempt 1 at openai/gpt-4o, credential \"first\", sent after 2.0 ms, over 50.0 ms after it was sent: the "
+        "provider's rate limit is reached (status 429).\n"
+        "    It said: slow down [31m\n"
+        "    Then it was tried at another deployment, after a pause of 250 ms.\n"
+        "Decision for attempt 2, by weighted among 1 candidate of fallbacks.rate_limit: far/gpt-4o.\n"
+        "Attempt 2 at far/gpt-4o (a fallback), sent after 310 ms, first token after another 210 ms, over 1.00 s "
+        "after it was sent: answered; 900 tokens in (500 from the provider's cache), 40 out (8 of them reasoning); "
+        "$0.00123.\n");
+}
+
+TEST(the_story_of_a_refusal_says_that_nobody_was_asked)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 16);
+    struct facts f = {.id = STR("r"),
+                      .method = STR("POST"),
+                      .path = STR("/v1/x"),
+                      .wall = WALL,
+                      .status = 404,
+                      .error = E_NOT_FOUND,
+                      .error_text = STR("no such model\r\nForged: line"),
+                      .total = 300 * NS_US};
+
+    story_tell(&f, &b);
+    CHECK(holds(&b, "It was answered with status 404 after 300 us.\n"));
+    CHECK(holds(&b, "What went wrong: no such model  Forged: line\nNo deployment was asked.\n"));
+}
+
+TEST(the_story_says_why_it_was_given_up)
+{
+    struct attempt_facts a = {.number = 1, .deployment = STR("p/m"), .cause = CAUSE_SERVER_ERROR, .is_final = true};
+    struct facts f = {.id = STR("r"), .wall = WALL, .status = 502, .tried = &a, .tried_count = 1, .attempts = 1};
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 16);
+
+    a.why = RETRY_NO_BUDGET;
+    story_tell(&f, &b);
+    CHECK(holds(&b, "It was not tried again: the route's retry budget was spent.\n"));
+    a.cause = (enum cause)999; /* out of the log of a newer version */
+    a.why = (enum retry_reason)999;
+    a.role = (enum attempt_role)999;
+    a.verb = (enum retry_verb)999;
+    buf_clear(&b);
+    story_tell(&f, &b);
+    CHECK(holds(&b, "a cause that this version does not know"));
+}
+
+static void check_span(ns_t span, const char *want)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(64);
+
+    story_span(span, &b);
+    CHECK_STR(buf_str(&b), want);
+}
+
+TEST(spans_are_told_in_the_unit_that_suits_them)
+{
+    check_span(850 * NS_US, "850 us");
+    check_span(12345 * NS_US, "12.3 ms");
+    check_span(999 * NS_MS, "999 ms");
+    check_span(4560 * NS_MS, "4.56 s");
+    check_span(200 * NS_SEC, "3 min 20 s");
+    check_span(7300 * NS_SEC, "2 h 1 min");
+    check_span(-1, "no time");
+}
+
+static void check_money(uint64_t nano, const char *want)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(64);
+
+    story_money(nano, &b);
+    CHECK_STR(buf_str(&b), want);
+}
+
+TEST(money_keeps_what_there_is_of_it_and_two_decimals)
+{
+    check_money(0, "$0.00");
+    check_money(1, "$0.000000001");
+    check_money(1230000, "$0.00123");
+    check_money(UINT64_C(12500000000), "$12.50");
+}
