@@ -478,6 +478,8 @@ static SUSPENDS err_t attempt_once(struct exchange *of, struct plan *plan)
     *plan = (struct plan){.decision = {.verb = RETRY_STOP}};
     if (!a) {
         settle_retry(of, false);
+        if (of->facts.tried_count)
+            note_last(of);
         return credentials_refuse(of);
     }
     err_t e = run_attempt(of, a, &x, &a);

@@ -9,7 +9,7 @@
 #include "gateway/exchange.h"
 #include "rt/loop.h"
 
-enum { DECISIONS_FIRST = 1, DECISIONS_MAX = 16 };
+enum { DECISIONS_FIRST = 1, DECISIONS_MAX = 32 };
 
 /* A choice that is being made. */
 struct choosing {

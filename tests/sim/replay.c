@@ -90,6 +90,12 @@ static bool is_of_request(enum exclusion why)
     return why == EXCLUDED_TRIED || why == EXCLUDED_CAPABILITY || why == EXCLUDED_DATA;
 }
 
+/* Told in the heads of answers, which are not in the records. */
+static bool is_of_credential(enum exclusion why)
+{
+    return why == EXCLUDED_RATE_LIMIT || why == EXCLUDED_CREDENTIAL;
+}
+
 static void read_again(const void *ctx, size_t i, unsigned needs, struct strategy_candidate *to)
 {
     const struct again *a = ctx;
@@ -107,6 +113,9 @@ static void read_again(const void *ctx, size_t i, unsigned needs, struct strateg
         live_read(a->live[t->deployment->index], &a->model->rules.live, needs, a->record->at, to);
         if (a->record->ill_too && (to->excluded == EXCLUDED_EJECTED || to->excluded == EXCLUDED_PROBING))
             to->excluded = EXCLUDED_NOT;
+        if (to->excluded == EXCLUDED_NOT && is_of_credential(c->excluded))
+            to->excluded = c->excluded;
+        to->headroom = c->headroom;
         EXPECT(to->excluded == c->excluded && to->slow_start == c->slow_start,
                "decision %llu: %.*s is %s with a share of %g when folded anew, and was %s with %g",
                (unsigned long long)a->record->seq, STR_ARG(c->deployment), exclusion_name(to->excluded), to->slow_start,
