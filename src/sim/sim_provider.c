@@ -63,7 +63,7 @@ struct sim_provider {
     struct file_store *files;
     struct response_store *responses;
     struct prefix_cache *prefixes;
-    struct buf first_page; /* of metrics that stand still */
+    struct buf first_page;     /* of metrics that stand still */
     struct sim_limits *limits; /* of all peers, if this is the first of them */
 };
 
