@@ -75,7 +75,6 @@ static const struct schema_field price_forms[] = {
     SCHEMA_END};
 
 static const struct schema_field need_item = SCHEMA_ITEM(ENUM, .choices = need_choices);
-static const struct schema_field tag_item = SCHEMA_ITEM(TEXT, .pattern = &config_name);
 
 static const struct schema_field ability_fields[] = {
     SCHEMA_LIST("with", struct file_deployment, with, with_count, &need_item, .single = true,
@@ -95,7 +94,7 @@ static const struct schema_field deployment_fields[] = {
     SCHEMA_INT("max_output", struct file_deployment, max_output, .min = "1", .max = "1000000000",
                .default_doc = "the book's", .doc = "Tokens that an answer may have."),
     SCHEMA_OBJECT_HERE("abilities", &abilities_object, .doc = "Corrections of what the book says that it can do."),
-    SCHEMA_LIST("tags", struct file_deployment, tags, tag_count, &tag_item, .single = true,
+    SCHEMA_LIST("tags", struct file_deployment, tags, tag_count, &config_tag_item, .single = true,
                 .doc = "Words that rules can ask for, besides the provider's."),
     SCHEMA_END};
 static const struct schema_object deployment_object = {.fields = deployment_fields,
