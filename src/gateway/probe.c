@@ -8,7 +8,8 @@
  * Invariants: an attempt is counted into the live state before it is asked and out of it when it ends, whatever happens; what is no deployment's fault
  * (no credential, no simulator) speaks neither for nor against it.
  *
- * Does not: retire credentials. A probe is refused where requests are not (a key that may not list models), so its word on them is not taken.
+ * A probe for a token carries a credential that may be used, as a request does, and tells how it fared. A free one is refused where requests are not (a key that
+ * may not list models), so its word on credentials is not taken.
  */
 #include "base/log.h"
 #include "gateway/health_int.h"
@@ -170,7 +171,9 @@ static enum cause judge_free(struct exchange *x, struct attempt *a, err_t e)
         return cause_of_status(a->status);
     }
     attempt_failed(x, a, e);
-    return e == E_CANCELLED || was_not_asked(a) ? CAUSE_CANCELLED : attempt_cause(x, a);
+    if (e == E_CANCELLED)
+        return CAUSE_CANCELLED;
+    return was_not_asked(a) ? CAUSE_NO_CAPACITY : attempt_cause(x, a);
 }
 
 static void note_missing(struct ward_group *g, const struct attempt *a)
@@ -239,11 +242,19 @@ static SUSPENDS err_t ask_token(struct ward_group *g, struct ward *w, uint64_t t
     arena_init(&arena, ARENA_MAX);
     struct exchange *x = health_exchange(g, w->deployment, &arena);
     x->rules = w->rules;
+    x->input_tokens = TOKENS_IN;
+    x->output_tokens = TOKENS_OUT;
     WITHIN(ns_add(rt_now(), x->timeouts.total));
     err_t e = say_token(x);
+    if (e == OK &&
+        credentials_send(x, &a, false) != EXCLUDED_NOT) /* all rest: nor may a probe be sent before they may be used */
+        e = fail(E_OVERLOAD, "no credential may be used now");
     if (e == OK)
         e = attempt_run(x, &a);
-    enum cause cause = e == OK && !was_not_asked(&a) ? attempt_cause(x, &a) : CAUSE_CANCELLED;
+    enum cause cause = e == E_CANCELLED    ? CAUSE_CANCELLED
+                       : was_not_asked(&a) ? CAUSE_NO_CAPACITY
+                                           : attempt_cause(x, &a);
+    credentials_answered(x, &a, cause);
     if (a.usage.known)
         price = cost_of(w->deployment, &a.usage);
     else if (cause_meaning(cause)->may_have_run)

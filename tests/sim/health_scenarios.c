@@ -362,6 +362,28 @@ SCENARIO(probes_for_a_token_stop_when_the_day_s_money_is_spent, .weather = WEATH
     return run(w, PAYING, ANY_MODEL, spends);
 }
 
+static err_t is_at_its_limit(struct ward_house *h, struct scope *s)
+{
+    TRY(start(h, s, 0));
+    TRY(pass(90 * NS_SEC));
+    EXPECT(h->servers[0].chats == 1, "%u probes were sent before the limit's reset", h->servers[0].chats);
+    EXPECT(h->causes[CAUSE_RATE_LIMITED] == 1, "%u of them met the limit", h->causes[CAUSE_RATE_LIMITED]);
+    TRY(pass(60 * NS_SEC));
+    EXPECT(h->servers[0].chats > 1, "none was sent after it");
+    EXPECT(report_on(h, "one/a").health.state == OUTLIER_IN_USE, "a limit was taken for an illness");
+    return OK;
+}
+
+SCENARIO(a_credential_that_rests_carries_no_probe, .weather = WEATHER_CALM, .thin = 8)
+{
+    return run(w,
+               "providers:\n"
+               "  one: {base_url: \"http://127.0.0.1:9000/v1\", api_key: k,\n"
+               "    health: {probe: token, spend: 1, interval: 5s}}\n"
+               "models: {m: {targets: one/a}}\n",
+               "models: {'*': {faults: [{kind: rate_limit, retry_after: 100s}]}}", is_at_its_limit);
+}
+
 static err_t pays_its_price(struct ward_house *h, struct scope *s)
 {
     enum { TOKEN = 1000000 /* nano-US-dollars */ };
