@@ -221,6 +221,12 @@ struct listen_config {
     bool tls;
 };
 
+/* Of an operator. */
+struct admin_key {
+    struct str name;
+    unsigned char hash[32]; /* SHA-256 of the key */
+};
+
 struct catalog {
     unsigned refs_;    /* private, atomic */
     uint64_t revision; /* 1, 2, … in load order within the process */
@@ -253,6 +259,21 @@ struct catalog {
         int level;         /* enum log_level */
         struct str access; /* "stdout", "stderr", path, or "off" */
     } log;
+
+    struct {
+        uint64_t recent;       /* bytes in memory; 0: none     */
+        struct str dir;        /* of the log on disk; empty: none */
+        uint64_t size;         /* of that log, at most         */
+        ns_t age;              /* of its records; NS_NEVER: any */
+    } facts;                   /* what is kept of requests      */
+    bool explain_headers;      /* tell clients where their request went */
+    struct {
+        bool on, is_usual; /* is_usual: nobody asked for this address, so it may be taken already */
+        struct listen_config listen;
+        struct admin_key *keys;
+        size_t key_count;    /* 0: a key is made at the start                                    */
+        struct str key_file; /* where that is written; empty: in the usual place, if there are no keys */
+    } admin;
 
     struct provider *providers;
     size_t provider_count;

@@ -490,6 +490,8 @@ struct catalog *config_build(struct config_run *run)
     config_build_rules(run, c, &b.gone);
     set_keys(&b);
     set_pass_through(&b);
+    config_build_facts(run, c);
+    config_build_admin(run, c);
     check_access(run);
     if (run->file.provider_count && !c->provider_count)
         problems_warn(&run->problems, NULL, "no provider is left: each is optional and lacks a variable");

@@ -59,7 +59,7 @@ static const struct schema_pattern model_name = {"^[^\\u0000-\\u0020\\u007f]{1,2
                                                  "a name of 1 to 256 bytes without blanks"};
 static const struct schema_pattern header_name = {"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", is_header_name,
                                                   "the name of an HTTP header"};
-static const struct schema_pattern key_hash = {
+const struct schema_pattern config_key_hash = {
     "^sha256:[0-9a-fA-F]{64}$", is_key_hash,
     "\"sha256:\" and 64 hex digits, the hash of the key (printf %s \"$KEY\" | sha256sum)"};
 
@@ -261,7 +261,7 @@ static const struct schema_field override_item = SCHEMA_ITEM(ENUM, .choices = ov
 static const struct schema_field key_fields[] = {
     SCHEMA_TEXT("name", struct file_key, name, .required = true, .pattern = &model_name,
                 .doc = "Whose key it is, for logs and metrics. Each name once."),
-    SCHEMA_TEXT("hash", struct file_key, hash, .required = true, .secret = true, .pattern = &key_hash,
+    SCHEMA_TEXT("hash", struct file_key, hash, .required = true, .secret = true, .pattern = &config_key_hash,
                 .doc = "`sha256:` and the SHA-256 of the key in hex: `printf %s \"$KEY\" | sha256sum`. The key itself "
                        "is stored nowhere."),
     SCHEMA_TEXT("aws_access_key_id", struct file_key, aws_access_key_id,
@@ -413,6 +413,12 @@ static const struct schema_field file_fields[] = {
                 .default_doc =
                     "the first provider with dialect `openai` that is not simulated, else the first simulated one",
                 .doc = "Provider that gets requests for all other paths below `/v1`; `none`: nobody."),
+    SCHEMA_OBJECT("facts", struct config_file, facts, &config_facts_object,
+                  .doc = "What is kept of requests: who was asked, why, and what came of it. Never bodies."),
+    SCHEMA_OBJECT("admin", struct config_file, admin, &config_admin_object, .doc = "Endpoints for operators."),
+    SCHEMA_BOOL("explain_headers", struct config_file, explain_headers, .default_text = "true",
+                .doc = "Tell clients in `x-crossdock-route`, `-deployment`, `-attempts` and `-reason` where their "
+                       "request went, and why."),
     SCHEMA_END};
 const struct schema_object config_object = {
     .fields = file_fields, .size = sizeof(struct config_file), .node_offset = SCHEMA_NODE_AT(struct config_file, node)};

@@ -173,6 +173,22 @@ struct file_rule {
     size_t model_count, required_count;
 };
 
+struct file_facts {
+    uint64_t recent, size;
+    struct schema_text dir;
+    ns_t age;
+};
+
+struct file_admin_key {
+    struct schema_text name, hash;
+};
+
+struct file_admin {
+    struct schema_text listen, key_file;
+    struct file_admin_key *keys;
+    size_t key_count;
+};
+
 struct config_file {
     const struct yaml_node *node;
     struct schema_text *listens;
@@ -214,6 +230,9 @@ struct config_file {
         size_t host_count, network_count, media_type_count;
     } fetch;
     struct schema_text pass_through;
+    struct file_facts facts;
+    struct file_admin admin;
+    bool explain_headers;
 };
 
 /* The shape of the file, and of a model in it. */
@@ -232,6 +251,9 @@ extern const struct schema_field config_tag_item;
 extern const struct schema_object config_rule_object;
 /* An item of providers.*.api_keys. */
 extern const struct schema_field config_api_key_item;
+/* Those of sections that have a file of their own, and the hash of a key. */
+extern const struct schema_object config_facts_object, config_admin_object;
+extern const struct schema_pattern config_key_hash;
 
 /* One run of config_load(). */
 struct config_run {
@@ -304,5 +326,8 @@ void config_build_providers(struct config_run *run, struct catalog *c);
 /* The texts of a list in the catalog's arena, and behind `before`, each once. */
 struct str *config_join_tags(struct catalog *c, const struct str *before, size_t before_count,
                              const struct schema_text *list, size_t count, size_t *ret_count);
+/* The sections `facts` and `explain_headers`, and `admin`, which comes after the keys. */
+void config_build_facts(struct config_run *run, struct catalog *c);
+void config_build_admin(struct config_run *run, struct catalog *c);
 
 #endif

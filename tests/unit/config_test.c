@@ -316,6 +316,60 @@ TEST(config_targets_weights_and_fallbacks_in_every_spelling)
         CHECK_EQ(l.c->deployments[i].index, i);
 }
 
+/* ---- what is kept of requests, and operators ---- */
+
+TEST(config_facts_and_admin_are_there_without_a_word)
+{
+    LOADED(l, SIM);
+    const struct catalog *c = l.c;
+
+    CHECK_STR(buf_str(&l.report), "");
+    CHECK_EQ(c->facts.recent, 16 << 20);
+    CHECK_EQ(c->facts.dir.n, 0);
+    CHECK_EQ(c->facts.size, 1 << 30);
+    CHECK_EQ(c->facts.age, 30 * 24 * 3600 * NS_SEC);
+    CHECK(c->explain_headers && c->admin.on && c->admin.is_usual && !c->admin.listen.tls);
+    CHECK(addr_is_loopback(&c->admin.listen.addr) && addr_port(&c->admin.listen.addr) == 9901);
+    CHECK_EQ(c->admin.key_count, 0);
+}
+
+TEST(config_facts_and_admin_as_written)
+{
+    LOADED(l, SIM "facts: {recent: 0, dir: kept/facts, size: 8MiB, age: none}\nexplain_headers: false\n"
+                  "admin: {listen: \"[::]:9\", keys: [{name: ops, hash: " HASH_A "}, {name: more, hash: " HASH_B
+                  "}], key_file: /run/k}\n"
+                  "tls: {cert: /abs/cert.pem, key: /abs/key.pem}\n");
+    const struct catalog *c = l.c;
+
+    CHECK_STR(buf_str(&l.report), "");
+    CHECK_EQ(c->facts.recent, 0);
+    CHECK_STR(c->facts.dir, "kept/facts");
+    CHECK_EQ(c->facts.size, 8 << 20);
+    CHECK_EQ(c->facts.age, NS_NEVER);
+    CHECK(!c->explain_headers && !c->admin.is_usual && c->admin.listen.tls);
+    CHECK_EQ(c->admin.key_count, 2);
+    CHECK_STR(c->admin.keys[1].name, "more");
+    CHECK_EQ(c->admin.keys[1].hash[31], 0xbb);
+    CHECK_STR(c->admin.key_file, "/run/k");
+    LOADED(off, SIM "admin: off\nfacts: /var/f\n");
+    CHECK(off.c && !off.c->admin.on);
+    CHECK_STR(off.c->facts.dir, "/var/f");
+}
+
+TEST(config_admin_is_for_operators_only)
+{
+    check_error(SIM "admin: {listen: \"0.0.0.0:9\"}\n",
+                "-:2:17: error: \"0.0.0.0:9\" is reachable from elsewhere: add \"admin.keys\" (crossdock key new)\n");
+    check_error(SIM "admin: {listen: nowhere}\n",
+                "-:2:17: error: this is no address to listen on: write 127.0.0.1:9901, [::1]:9901, :9901, unix:/path or "
+                "off\n");
+    check_error(SIM "listen: 127.0.0.1:7\nadmin: {listen: 127.0.0.1:7}\n",
+                "-:3:17: error: clients are served at this address: operators need another one\n");
+    check_error(SIM "keys: [{name: app, hash: " HASH_A "}]\nadmin: {keys: [{name: ops, hash: " HASH_A "}]}\n",
+                "-:3:34: error: this is the key of the client \"app\": an operator needs another\n");
+    check_error(SIM "facts: {dir: x, size: 1MiB}\n", "-:2:23: error: \"size\" must be at least 8MiB\n");
+}
+
 /* ---- variables and secrets ---- */
 
 TEST(config_variables_expand_in_values_and_only_there)
