@@ -1,5 +1,5 @@
 /*
- * file.c - reading whole files: piece by piece until the end, because sizes told beforehand are wrong for what /proc and volumes of
+ * file.c - whole files. Reading: piece by piece until the end, because sizes told beforehand are wrong for what /proc and volumes of
  * containers hold.
  *
  * A job on a worker owns its memory (rt/worker.h), so the bytes are copied once on their way to the fiber.
@@ -11,6 +11,7 @@
 #include "rt/worker.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static err_t read_handle(const struct seams *s, int h, size_t max, struct buf *ret)
@@ -46,6 +47,41 @@ err_t file_read(const struct seams *s, const char *path, size_t max, struct buf 
     err_t e = read_handle(s, h, max, ret);
     s->disk->close(s->ctx, h);
     return e;
+}
+
+static int write_new(const struct seams *s, const char *path, struct str bytes)
+{
+    int h = s->disk->open(s->ctx, path, DISK_WRITE | DISK_CREATE | DISK_PRIVATE);
+    size_t at = 0;
+
+    if (h < 0)
+        return h;
+    while (at < bytes.n) {
+        ssize_t n = s->disk->pwrite(s->ctx, h, bytes.p + at, bytes.n - at, at);
+        if (n <= 0) {
+            s->disk->close(s->ctx, h);
+            return n ? (int)n : -ENOSPC;
+        }
+        at += (size_t)n;
+    }
+    s->disk->close(s->ctx, h);
+    return 0;
+}
+
+err_t file_write_private(const struct seams *s, const char *path, struct str bytes)
+{
+    size_t n = strlen(path) + sizeof ".new";
+    char *beside = mem_alloc(n);
+
+    (void)snprintf(beside, n, "%s.new", path);
+    (void)s->disk->remove(s->ctx, beside); /* of a process that was killed */
+    int e = write_new(s, beside, bytes);
+    if (e == 0)
+        e = s->disk->rename(s->ctx, beside, path);
+    if (e != 0)
+        (void)s->disk->remove(s->ctx, beside);
+    mem_free(beside);
+    return e == 0 ? OK : fail(E_IO, "cannot write %s: %s", path, strerror(-e));
 }
 
 /* --- on a worker --- */

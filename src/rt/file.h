@@ -23,5 +23,13 @@ err_t file_read(const struct seams *s, const char *path, size_t max, struct buf 
  * Errors: those of file_read(); E_OVERLOAD (no worker), E_DEADLINE, E_CANCELLED.
  */
 err_t file_read_by_worker(struct arena *a, struct str path, size_t max, struct str *ret) SUSPENDS MUST_CHECK;
+/*
+ * Put a file with these bytes at `path`, in the place of what may be there, which only the owner of this process can read (mode 0600).
+ *
+ * Blocks, as file_read(). It is written beside (`path` and ".new") and renamed, so nobody ever reads a half of it.
+ *
+ * Errors: E_IO with the reason; what was at `path` is still there then.
+ */
+err_t file_write_private(const struct seams *s, const char *path, struct str bytes) MUST_CHECK;
 
 #endif

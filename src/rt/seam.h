@@ -70,7 +70,14 @@ struct net_ops {
     void (*wake)(void *ctx, struct poller *p);
 };
 
-enum disk_flags { DISK_READ = 1, DISK_WRITE = 2, DISK_CREATE = 4, DISK_APPEND = 8, DISK_TRUNCATE = 16 };
+enum disk_flags {
+    DISK_READ = 1,
+    DISK_WRITE = 2,
+    DISK_CREATE = 4,
+    DISK_APPEND = 8,
+    DISK_TRUNCATE = 16,
+    DISK_PRIVATE = 32, /* with DISK_CREATE: mode 0600, and -EEXIST where anything of that name stands */
+};
 
 /* As a place to write at: where the handle stands, for streams that somebody else opened. */
 #define DISK_HERE UINT64_MAX
@@ -83,7 +90,7 @@ struct disk_stat {
 };
 
 struct disk_ops {
-    int (*open)(void *ctx, const char *path, int flags); /* files are made with mode 0640 */
+    int (*open)(void *ctx, const char *path, int flags); /* files are made with mode 0640, but see DISK_PRIVATE */
     ssize_t (*pread)(void *ctx, int h, void *to, size_t n, uint64_t at);
     ssize_t (*pwrite)(void *ctx, int h, const void *from, size_t n, uint64_t at); /* `at` is ignored with DISK_APPEND */
     int (*sync)(void *ctx, int h);

@@ -22,6 +22,7 @@ static int open_flags(int flags)
     f |= flags & DISK_CREATE ? O_CREAT : 0;
     f |= flags & DISK_APPEND ? O_APPEND : 0;
     f |= flags & DISK_TRUNCATE ? O_TRUNC : 0;
+    f |= flags & DISK_PRIVATE ? O_EXCL | O_NOFOLLOW : 0;
     return f;
 }
 
@@ -30,7 +31,7 @@ static int real_open(void *ctx UNUSED, const char *path, int flags)
     int fd;
 
     do
-        fd = open(path, open_flags(flags), 0640);
+        fd = open(path, open_flags(flags), flags & DISK_PRIVATE ? 0600 : 0640);
     while (fd < 0 && errno == EINTR);
     return fd < 0 ? -errno : fd;
 }

@@ -164,6 +164,8 @@ static int disk_open(void *ctx, const char *path, int flags)
         return -EISDIR;
     if (!f && !(flags & DISK_CREATE))
         return -ENOENT;
+    if (f && (flags & DISK_PRIVATE))
+        return -EEXIST;
     if (!f)
         f = file_new(w, path);
     if ((flags & DISK_TRUNCATE) && (flags & (DISK_WRITE | DISK_APPEND))) {

@@ -51,6 +51,8 @@ err_t segment_reader_open(const struct seams *seams, const char *dir, int64_t si
     MUST_CHECK;
 /* The next record, oldest first, with its length in front; STR_NONE at the end. Valid until the next call. E_IO. */
 err_t segment_reader_next(struct segment_reader *r, struct str *ret_record) MUST_CHECK;
+/* From now on the end is only the end for now: after STR_NONE the next call looks for what has been written since. Does not wait. */
+void segment_reader_follow(struct segment_reader *r);
 /* Bytes so far that belong to no whole frame: cut off by a crash, or damaged. */
 uint64_t segment_reader_skipped(const struct segment_reader *r);
 void segment_reader_close(struct segment_reader *r);

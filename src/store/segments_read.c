@@ -25,6 +25,7 @@ struct segment_reader {
     char *window;         /* [0, filled): bytes of the file */
     size_t filled, taken; /* taken: already looked at       */
     bool ended;           /* the window reaches the file's end */
+    bool follows, at_end; /* at_end: the last call found nothing more */
     char *raw;            /* records of a frame that was packed */
     struct str records;   /* of the frame that are still to be told */
     uint64_t skipped;
@@ -54,6 +55,11 @@ void segment_reader_close(struct segment_reader *r)
     mem_free(r->window);
     mem_free(r->raw);
     mem_free(r);
+}
+
+void segment_reader_follow(struct segment_reader *r)
+{
+    r->follows = true;
 }
 
 uint64_t segment_reader_skipped(const struct segment_reader *r)
@@ -90,7 +96,8 @@ static bool next_file(struct segment_reader *r)
     r->h = -1;
     while (r->h < 0 && r->at_file < r->file_count) {
         const struct segment_file *f = &r->files[r->at_file++];
-        if (f->mtime < r->since)
+        bool may_be_written = r->follows && r->at_file == r->file_count;
+        if (f->mtime < r->since && !may_be_written)
             continue;
         char *path = segment_path(r->dir, f->number);
         r->h = s->disk->open(s->ctx, path, DISK_READ);
@@ -104,6 +111,38 @@ static bool next_file(struct segment_reader *r)
 static struct str left(const struct segment_reader *r)
 {
     return str_of(r->window + r->taken, r->filled - r->taken);
+}
+
+/* The files as they are now, behind those that were begun. */
+static err_t look_again(struct segment_reader *r)
+{
+    uint64_t begun = r->at_file ? r->files[r->at_file - 1].number : 0;
+    struct segment_file *files = NULL;
+    size_t count = 0, at = 0;
+
+    TRY(segment_list(r->seams, r->dir, &files, &count));
+    while (at < count && files[at].number <= begun)
+        at++;
+    if (at == count && r->at_file) { /* nothing new: what is known stays, as the number that was begun is in it */
+        mem_free(files);
+        return OK;
+    }
+    mem_free(r->files);
+    r->files = files;
+    r->file_count = count;
+    r->at_file = at;
+    return OK;
+}
+
+/* Of the newest file: may its end be a frame that is being written just now? */
+static bool may_grow(const struct segment_reader *r, struct str in)
+{
+    if (!r->follows || r->at_file < r->file_count || !r->ended)
+        return false;
+    if (in.n < FRAME_HEAD)
+        return true;
+    return be32_get(in.p + AT_MARKER) == SEGMENT_MARKER && be32_get(in.p + AT_RAW) <= FRAME_RAW_MAX &&
+           be32_get(in.p + AT_STORED) <= be32_get(in.p + AT_RAW) && be32_get(in.p + AT_STORED) > in.n - FRAME_HEAD;
 }
 
 /* A whole frame at the beginning of `in`? Its length; 0: none. */
@@ -165,25 +204,27 @@ static bool unpack(struct segment_reader *r, struct str frame)
 /* Go on to the next frame with records to tell; *ret_done: there is none. */
 static err_t next_frame(struct segment_reader *r, bool *ret_done)
 {
-    *ret_done = false;
+    if (r->follows && r->at_end) {
+        TRY(look_again(r));
+        r->at_end = r->ended = false;
+    }
     while (!r->records.n) {
-        if (r->h < 0 || (r->ended && r->taken == r->filled)) {
-            if (!next_file(r)) {
-                *ret_done = true;
-                return OK;
-            }
-            TRY(slide(r));
-            if (r->filled >= FILE_HEAD && memcmp(r->window, SEGMENT_MAGIC, 8) == 0)
-                r->taken = FILE_HEAD;
-        }
+        bool is_over = r->h < 0 || (r->ended && r->taken == r->filled && !may_grow(r, STR_NONE));
+        if (is_over && !next_file(r))
+            break;
         if (r->filled - r->taken < WINDOW / 2 && !r->ended)
             TRY(slide(r));
+        if (r->offset + r->taken == 0 && r->filled >= FILE_HEAD && memcmp(r->window, SEGMENT_MAGIC, 8) == 0)
+            r->taken = FILE_HEAD;
         size_t n = frame_length(left(r));
         if (n && unpack(r, str_slice(left(r), 0, n)))
             r->taken += n;
+        else if (!n && may_grow(r, left(r)))
+            break;
         else
             seek_marker(r);
     }
+    *ret_done = r->at_end = !r->records.n;
     return OK;
 }
 

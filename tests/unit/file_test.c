@@ -6,6 +6,8 @@
 #include "unit/in_loop.h"
 #include "unit/test.h"
 
+#include <errno.h>
+
 static struct sim_world *sim;
 
 static void in_world(body_fn *body)
@@ -81,4 +83,24 @@ TEST(file_by_worker_on_the_kernel)
     workers_start(1);
     in_kernel(read_on_the_kernel);
     workers_stop();
+}
+
+static size_t bytes_of(const char *path, struct buf *ret)
+{
+    buf_clear(ret);
+    return file_read(sim_world_seams(sim), path, 1000, ret) == OK ? ret->n : 0;
+}
+
+FILE_TEST(file_written_for_the_owner_alone_takes_the_place_of_what_was_there)
+{
+    const struct seams *s = sim_world_seams(sim);
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1000);
+
+    CHECK_OK(file_write_private(s, "/key", STR("secret")));
+    CHECK_EQ(bytes_of("/key", &b), 6);
+    sim_world_put_file(sim, "/ten.new", "left by a crash", 15);
+    CHECK_OK(file_write_private(s, "/ten", STR("new")));
+    CHECK_EQ(bytes_of("/ten", &b), 3);
+    CHECK_EQ(bytes_of("/ten.new", &b), 0);
+    CHECK_EQ(s->disk->open(s->ctx, "/ten", DISK_WRITE | DISK_CREATE | DISK_PRIVATE), -EEXIST);
 }

@@ -103,6 +103,78 @@ TEST(segments_give_back_what_was_put_in_order_across_runs)
     in_sim(keep_order);
 }
 
+static uint64_t next_number(struct segment_reader *r)
+{
+    struct str record;
+
+    MUST(segment_reader_next(r, &record) == OK);
+    return record.p ? number_of(record) : 0;
+}
+
+/* Append bytes to a file of the log, as a writer does that has not come to an end. */
+static void append(const char *path, const char *bytes, size_t n)
+{
+    const struct seams *s = loop_seams();
+    int h = s->disk->open(s->ctx, path, DISK_WRITE | DISK_APPEND | DISK_CREATE);
+
+    MUST(h >= 0 && s->disk->pwrite(s->ctx, h, bytes, n, 0) == (ssize_t)n);
+    s->disk->close(s->ctx, h);
+}
+
+static void follow(void)
+{
+    struct segments *s = open_log(&small);
+    struct segment_reader *r = NULL;
+    static char file[1 << 16];
+    const struct seams *seams = loop_seams();
+
+    CHECK(segments_put(s, record(1, 300)));
+    CHECK_OK(segment_reader_open(seams, "/facts", 0, &r));
+    segment_reader_follow(r);
+    CHECK_EQ(next_number(r), 1);
+    CHECK_EQ(next_number(r), 0);
+    for (uint64_t i = 2; i <= 3; i++) {
+        CHECK(segments_put(s, record(i, 300)));
+        CHECK_EQ(next_number(r), i);
+        CHECK_EQ(next_number(r), 0);
+        CHECK_EQ(next_number(r), 0);
+    }
+    segments_close(s);
+    s = open_log(&small); /* in another file */
+    CHECK(segments_put(s, record(4, 300)));
+    segments_close(s);
+    CHECK_EQ(next_number(r), 4);
+    CHECK_EQ(next_number(r), 0);
+    CHECK_EQ(segment_reader_skipped(r), 0);
+    segment_reader_close(r);
+
+    /* and byte by byte: what is not whole yet is neither told nor passed over */
+    int h = seams->disk->open(seams->ctx, "/facts/0000000000000001.seg", DISK_READ);
+    ssize_t n = seams->disk->pread(seams->ctx, h, file, sizeof file, 0);
+    seams->disk->close(seams->ctx, h);
+    CHECK(n > 0);
+    MUST(seams->disk->make_dir(seams->ctx, "/slow") == 0);
+    append("/slow/0000000000000001.seg", file, 1);
+    CHECK_OK(segment_reader_open(seams, "/slow", 0, &r));
+    segment_reader_follow(r);
+    uint64_t told = next_number(r);
+    for (ssize_t i = 1; i < n; i++) {
+        CHECK_EQ(told > 3, false);
+        append("/slow/0000000000000001.seg", file + i, 1);
+        uint64_t number = next_number(r);
+        CHECK(number == 0 || number == told + 1);
+        told = number ? number : told;
+    }
+    CHECK_EQ(told, 3);
+    CHECK_EQ(segment_reader_skipped(r), 0);
+    segment_reader_close(r);
+}
+
+TEST(segments_can_be_followed_while_they_are_written)
+{
+    in_sim(follow);
+}
+
 static void stay_small(void)
 {
     struct segments *s = open_log(&small);
