@@ -1,7 +1,7 @@
 /*
  * metrics.c - series, histograms, and their text form.
  *
- * Series hang in a map by "endpoint\0model\0deployment", attempts and translations in maps of their own. Histograms have fixed bounds, chosen for the spans that matter here:
+ * Series hang in a map by "endpoint\0model\0deployment", attempts, decisions and translations in maps of their own. Histograms have fixed bounds, chosen for the spans that matter here:
  * answers of models take from milliseconds to minutes, the gateway's own share takes microseconds. Names follow Prometheus' conventions: base
  * units, _total for counters.
  */
@@ -41,6 +41,8 @@ struct series {
     struct histogram total, first_token, overhead;
     uint64_t input, output, cached_input, reasoning, unknown_usage, streams;
     uint64_t bytes_in, bytes_out;
+    struct histogram queued; /* those that waited */
+    uint64_t continued;
 };
 
 /* What is counted for two names begins with them. */
@@ -52,6 +54,13 @@ struct pair {
 struct attempts {
     struct pair of; /* deployment, provider */
     uint64_t count[ATTEMPT_OUTCOMES];
+    uint64_t roles[ATTEMPT_ROLES], causes[CAUSES], stops[RETRY_REASONS];
+    uint64_t price, unpriced; /* nano-US-dollars; attempts that used tokens of no known price */
+};
+
+struct decisions {
+    struct pair of; /* route, strategy */
+    uint64_t count, without_choice, excluded[EXCLUSIONS];
 };
 
 struct probes {
@@ -76,9 +85,10 @@ struct credential_entry {
 };
 
 struct metrics {
-    struct map series, attempts, probes, translations, rules, credentials;
+    struct map series, attempts, decisions, probes, translations, rules, credentials;
     struct series *last; /* that were counted last: most often they are the next, too */
     struct attempts *last_attempts;
+    struct decisions *last_decisions;
     struct translations *last_translations;
 };
 
@@ -113,6 +123,7 @@ void metrics_free(struct metrics *m)
         return;
     free_entries(&m->series);
     free_entries(&m->attempts);
+    free_entries(&m->decisions);
     free_entries(&m->probes);
     free_entries(&m->translations);
     free_entries(&m->rules);
@@ -207,6 +218,11 @@ static struct attempts *find_attempts(struct metrics *m, const struct pair *of)
     return m->last_attempts = find_pair(&m->attempts, m->last_attempts, of, STR("other"), sizeof *m->last_attempts);
 }
 
+static struct decisions *find_decisions(struct metrics *m, const struct pair *of)
+{
+    return m->last_decisions = find_pair(&m->decisions, m->last_decisions, of, STR("other"), sizeof *m->last_decisions);
+}
+
 static struct probes *find_probes(struct metrics *m, const struct pair *of)
 {
     return find_pair(&m->probes, NULL, of, STR("other"), sizeof(struct probes));
@@ -250,6 +266,28 @@ static void count_translation(struct metrics *m, const struct facts *f)
     t->changed += f->changed;
 }
 
+static void count_attempt(struct metrics *m, const struct attempt_facts *f)
+{
+    struct attempts *a = find_attempts(m, &(struct pair){.first = f->label, .second = f->provider});
+
+    a->roles[f->role]++;
+    a->causes[f->cause]++;
+    a->price += f->price;
+    a->unpriced += !f->is_priced && f->usage.known;
+    if (f->is_final && f->cause != CAUSE_OK)
+        a->stops[f->why]++;
+}
+
+static void count_decision(struct metrics *m, const struct decision_facts *f)
+{
+    struct decisions *d = find_decisions(m, &(struct pair){.first = f->route, .second = str_from_c(f->strategy)});
+
+    d->count++;
+    d->without_choice += !f->chosen.n;
+    for (size_t i = 0; i < f->candidate_count; i++)
+        d->excluded[f->candidates[i].excluded] += f->candidates[i].excluded != EXCLUDED_NOT;
+}
+
 void metrics_request(struct metrics *m, const struct facts *f)
 {
     struct series *s = find_series(m, str_from_c(f->endpoint), f->model_label, f->deployment);
@@ -271,8 +309,15 @@ void metrics_request(struct metrics *m, const struct facts *f)
     s->streams += f->stream;
     s->bytes_in += f->bytes_in;
     s->bytes_out += f->bytes_out;
+    s->continued += f->continued;
+    if (f->queued > 0)
+        observe(&s->queued, answer_bounds, ARRAY_LEN(answer_bounds), f->queued);
     if (f->translated_to)
         count_translation(m, f);
+    for (size_t i = 0; i < f->tried_count; i++)
+        count_attempt(m, &f->tried[i]);
+    for (size_t i = 0; i < f->decision_count; i++)
+        count_decision(m, &f->decisions[i]);
 }
 
 void metrics_attempt(struct metrics *m, struct str deployment, struct str provider, enum attempt_outcome outcome)
@@ -324,7 +369,33 @@ static void merge_series(struct series *into, const struct series *from)
     into->streams += from->streams;
     into->bytes_in += from->bytes_in;
     into->bytes_out += from->bytes_out;
+    merge_histogram(&into->queued, &from->queued);
+    into->continued += from->continued;
 }
+
+static void add_all(uint64_t *into, const uint64_t *from, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        into[i] += from[i];
+}
+
+static void merge_attempts(struct attempts *into, const struct attempts *from)
+{
+    add_all(into->count, from->count, ATTEMPT_OUTCOMES);
+    add_all(into->roles, from->roles, ATTEMPT_ROLES);
+    add_all(into->causes, from->causes, CAUSES);
+    add_all(into->stops, from->stops, RETRY_REASONS);
+    into->price += from->price;
+    into->unpriced += from->unpriced;
+}
+
+static void merge_decisions(struct decisions *into, const struct decisions *from)
+{
+    into->count += from->count;
+    into->without_choice += from->without_choice;
+    add_all(into->excluded, from->excluded, EXCLUSIONS);
+}
+
 
 void metrics_merge(struct metrics *into, const struct metrics *from)
 {
@@ -337,9 +408,11 @@ void metrics_merge(struct metrics *into, const struct metrics *from)
     }
     for (size_t at = 0; map_next(&from->attempts, &at, &key, &value);) {
         const struct attempts *a = value;
-        struct attempts *sum = find_attempts(into, &a->of);
-        for (size_t i = 0; i < ATTEMPT_OUTCOMES; i++)
-            sum->count[i] += a->count[i];
+        merge_attempts(find_attempts(into, &a->of), a);
+    }
+    for (size_t at = 0; map_next(&from->decisions, &at, &key, &value);) {
+        const struct decisions *d = value;
+        merge_decisions(find_decisions(into, &d->of), d);
     }
     for (size_t at = 0; map_next(&from->probes, &at, &key, &value);) {
         const struct probes *p = value;
@@ -517,6 +590,16 @@ static void add_streams(struct buf *b, const struct series *s)
     add_counter(b, "streams_total", s, "", s->streams);
 }
 
+static void add_queued(struct buf *b, const struct series *s)
+{
+    add_histogram(b, "queue_seconds", s, &s->queued, answer_bounds, ARRAY_LEN(answer_bounds));
+}
+
+static void add_continued(struct buf *b, const struct series *s)
+{
+    add_counter(b, "continued_answers_total", s, "", s->continued);
+}
+
 static void add_bytes(struct buf *b, const struct series *s)
 {
     add_counter(b, "body_bytes_total", s, ",direction=\"in\"", s->bytes_in);
@@ -629,6 +712,140 @@ static void add_credentials(struct buf *b, const struct metrics *m)
     add_credential_family(b, m, "rate_limited_total", offsetof(struct credential_numbers, rate_limited));
     add_family(b, "credential_refused_total", "counter", "Answers that a credential is not accepted.");
     add_credential_family(b, m, "refused_total", offsetof(struct credential_numbers, refused));
+}
+
+/* --- of attempts and decisions: labels are two names, and perhaps a word --- */
+
+struct pair_family {
+    const char *name, *help;
+    const char *first, *second, *word; /* labels; word NULL: there are two */
+};
+
+/* crossdock_NAME{FIRST="…",SECOND="…",WORD="…"} VALUE, unless it is zero. */
+static void add_pair_line(struct buf *b, const struct pair_family *f, const struct pair *of, const char *word,
+                          uint64_t value)
+{
+    if (!value)
+        return;
+    buf_addf(b, "crossdock_%s{%s=\"", f->name, f->first);
+    add_label_value(b, of->first);
+    buf_addf(b, "\",%s=\"", f->second);
+    add_label_value(b, of->second);
+    if (f->word)
+        buf_addf(b, "\",%s=\"%s", f->word, word);
+    buf_addf(b, "\"} %llu\n", (unsigned long long)value);
+}
+
+typedef void entry_fn(struct buf *b, const struct pair_family *f, const void *entry);
+
+static void add_pair_family(struct buf *b, const struct map *entries, const struct pair_family *f, entry_fn *fn)
+{
+    struct str key;
+    void *value;
+
+    add_family(b, f->name, "counter", f->help);
+    for (size_t at = 0; map_next(entries, &at, &key, &value);)
+        fn(b, f, value);
+}
+
+static void add_roles(struct buf *b, const struct pair_family *f, const void *entry)
+{
+    const struct attempts *a = entry;
+
+    for (int i = 0; i < ATTEMPT_ROLES; i++)
+        add_pair_line(b, f, &a->of, attempt_role_name((enum attempt_role)i), a->roles[i]);
+}
+
+static void add_causes(struct buf *b, const struct pair_family *f, const void *entry)
+{
+    const struct attempts *a = entry;
+
+    for (int i = 0; i < CAUSES; i++)
+        add_pair_line(b, f, &a->of, cause_meaning((enum cause)i)->name, a->causes[i]);
+}
+
+static void add_stops(struct buf *b, const struct pair_family *f, const void *entry)
+{
+    const struct attempts *a = entry;
+
+    for (int i = 0; i < RETRY_REASONS; i++)
+        add_pair_line(b, f, &a->of, retry_reason_name((enum retry_reason)i), a->stops[i]);
+}
+
+static void add_unpriced(struct buf *b, const struct pair_family *f, const void *entry)
+{
+    const struct attempts *a = entry;
+
+    add_pair_line(b, f, &a->of, NULL, a->unpriced);
+}
+
+static void add_cost(struct buf *b, const struct pair_family *f, const void *entry)
+{
+    const struct attempts *a = entry;
+
+    if (!a->price)
+        return;
+    buf_addf(b, "crossdock_%s{%s=\"", f->name, f->first);
+    add_label_value(b, a->of.first);
+    buf_addf(b, "\",%s=\"", f->second);
+    add_label_value(b, a->of.second);
+    buf_addf(b, "\"} %.9f\n", (double)a->price / 1e9);
+}
+
+static void add_decisions(struct buf *b, const struct pair_family *f, const void *entry)
+{
+    const struct decisions *d = entry;
+
+    add_pair_line(b, f, &d->of, NULL, d->count);
+}
+
+static void add_without_choice(struct buf *b, const struct pair_family *f, const void *entry)
+{
+    const struct decisions *d = entry;
+
+    add_pair_line(b, f, &d->of, NULL, d->without_choice);
+}
+
+static void add_exclusions(struct buf *b, const struct pair_family *f, const void *entry)
+{
+    const struct decisions *d = entry;
+
+    for (int i = 0; i < EXCLUSIONS; i++)
+        add_pair_line(b, f, &d->of, exclusion_name((enum exclusion)i), d->excluded[i]);
+}
+
+static void add_pairs(struct buf *b, const struct metrics *m)
+{
+    static const struct {
+        struct pair_family of;
+        entry_fn *fn;
+    } of_attempts[] =
+        {
+            {{"attempts_by_role_total", "Attempts by what they were for.", "deployment", "provider", "role"},
+             add_roles},
+            {{"attempts_by_cause_total", "Attempts by why they ended.", "deployment", "provider", "cause"}, add_causes},
+            {{"retries_stopped_total", "Failed attempts that were not followed by another, by the reason.",
+              "deployment", "provider", "reason"},
+             add_stops},
+            {{"cost_dollars_total", "Price of attempts, in US dollars.", "deployment", "provider", NULL}, add_cost},
+            {{"unpriced_attempts_total", "Attempts that used tokens whose price is not known.", "deployment",
+              "provider", NULL},
+             add_unpriced},
+        },
+      of_decisions[] = {
+          {{"decisions_total", "Choices among deployments.", "route", "strategy", NULL}, add_decisions},
+          {{"decisions_without_choice_total", "Choices in which every candidate was left out.", "route", "strategy",
+            NULL},
+           add_without_choice},
+          {{"exclusions_total", "Candidates that were left out of a choice, of those looked at first.", "route",
+            "strategy", "rule"},
+           add_exclusions},
+      };
+
+    for (size_t i = 0; i < ARRAY_LEN(of_attempts); i++)
+        add_pair_family(b, &m->attempts, &of_attempts[i].of, of_attempts[i].fn);
+    for (size_t i = 0; i < ARRAY_LEN(of_decisions); i++)
+        add_pair_family(b, &m->decisions, &of_decisions[i].of, of_decisions[i].fn);
 }
 
 static void add_translation_counter(struct buf *b, const char *name, const struct translations *t, const char *extra,
@@ -758,6 +975,10 @@ void metrics_render(const struct metrics *m, const struct gauges *g, const struc
     each_series(m, to, add_first_token);
     add_family(to, "gateway_overhead_seconds", "histogram", "Time added by the gateway before the answer began.");
     each_series(m, to, add_overhead);
+    add_family(to, "queue_seconds", "histogram", "Time in our own queue, of requests that waited.");
+    each_series(m, to, add_queued);
+    add_family(to, "continued_answers_total", "counter", "Answers that broke off and went on elsewhere.");
+    each_series(m, to, add_continued);
     add_family(to, "tokens_total", "counter", "Tokens as told by providers; cached and reasoning are parts of them.");
     each_series(m, to, add_tokens);
     add_family(to, "answers_without_usage_total", "counter", "Answers whose provider told no token counts.");
@@ -766,6 +987,7 @@ void metrics_render(const struct metrics *m, const struct gauges *g, const struc
     each_series(m, to, add_streams);
     add_family(to, "body_bytes_total", "counter", "Bytes of bodies, from and to clients.");
     each_series(m, to, add_bytes);
+    add_pairs(to, m);
     add_family(to, "translated_requests_total", "counter",
                "Requests said to their provider in another dialect than the client's, by the client's dialect.");
     add_translated_requests(to, m);

@@ -56,7 +56,7 @@ void gauges_merge(struct gauges *into, const struct gauges *from);
 struct process_numbers {
     uint64_t resident_bytes;
     double cpu_seconds, uptime_seconds;
-    uint64_t log_dropped, reloads, reload_failures, revision, watchdog_reports;
+    uint64_t log_dropped, reloads, reload_failures, revision, watchdog_reports, facts_lost;
     unsigned loops;
     const char *version;
 };

@@ -316,6 +316,34 @@ void story_tell(const struct facts *f, struct buf *to)
     }
     for (; decided < f->decision_count; decided++)
         tell_decision(&f->decisions[decided], to);
-    if (f->wall && !f->tried_count)
+    if (f->attempts > f->tried_count)
+        buf_addf(to, "Of its attempts %zu of %u are on record.\n", f->tried_count, f->attempts);
+    else if (f->wall && !f->tried_count)
         buf_add_lit(to, "No deployment was asked.\n");
+}
+
+/* --- in a few words --- */
+
+/* The attempt under way or answered is the last; what brought the request there is the failure before it, or its own if it was the end. */
+static const struct attempt_facts *last_failure(const struct facts *f)
+{
+    for (size_t i = f->tried_count; i-- > 0;)
+        if (f->tried[i].ended && f->tried[i].cause != CAUSE_OK && f->tried[i].role != ROLE_SHADOW)
+            return &f->tried[i];
+    return NULL;
+}
+
+struct str story_reason(const struct facts *f, struct arena *arena)
+{
+    const struct attempt_facts *failed = last_failure(f);
+    const struct decision_facts *d = f->decision_count ? &f->decisions[f->decision_count - 1] : NULL;
+
+    if (failed) {
+        const struct attempt_facts *last = &f->tried[f->tried_count - 1];
+        return arena_printf(arena, "%s: %s at %.*s", last == failed ? "failed" : attempt_role_name(last->role),
+                            cause_meaning(failed->cause)->name, STR_ARG(failed->deployment));
+    }
+    if (!d || !d->strategy)
+        return STR_NONE;
+    return d->why ? arena_printf(arena, "%s: %s", d->strategy, d->why) : str_from_c(d->strategy);
 }

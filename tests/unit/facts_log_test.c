@@ -391,6 +391,25 @@ TEST(the_story_says_why_it_was_given_up)
     CHECK(holds(&b, "a cause that this version does not know"));
 }
 
+TEST(the_reason_is_the_last_failure_or_else_the_decision)
+{
+    struct arena a CLEANUP(arena_release);
+    struct facts f = {.id = STR("r")};
+
+    arena_init(&a, 1 << 16);
+    CHECK_EQ(story_reason(&f, &a).n, 0);
+    f.decisions = decisions;
+    f.decision_count = 1;
+    CHECK_STR(story_reason(&f, &a), "least-busy: fewest tokens in flight");
+    f.decision_count = 2;
+    CHECK_STR(story_reason(&f, &a), "weighted");
+    f.tried = tried;
+    f.tried_count = 1;
+    CHECK_STR(story_reason(&f, &a), "failed: rate_limited at openai/gpt-4o");
+    f.tried_count = 2;
+    CHECK_STR(story_reason(&f, &a), "fallback: rate_limited at openai/gpt-4o");
+}
+
 static void check_span(ns_t span, const char *want)
 {
     struct buf b CLEANUP(buf_release) = BUF_INIT(64);

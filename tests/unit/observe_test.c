@@ -327,3 +327,59 @@ TEST(metrics_count_probes_by_what_they_ended_with)
     metrics_free(m);
     metrics_free(sum);
 }
+
+TEST(attempts_decisions_and_money_are_counted_by_configured_names)
+{
+    struct metrics *loop = metrics_new(), *sum = metrics_new();
+    struct buf page CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    struct decision_candidate candidates[] = {{.deployment = STR("b"), .excluded = EXCLUDED_EJECTED},
+                                              {.deployment = STR("c"), .excluded = EXCLUDED_NOT}};
+    struct decision_facts decisions[] = {{.route = STR("chat"),
+                                          .strategy = "least-busy",
+                                          .chosen = STR("c"),
+                                          .candidates = candidates,
+                                          .candidate_count = 2},
+                                         {.route = STR("chat"), .strategy = "least-busy"}};
+    struct attempt_facts tried[] = {
+        {.label = STR("p/c"), .provider = STR("p"), .cause = CAUSE_RATE_LIMITED, .verb = RETRY_ELSEWHERE},
+        {.label = STR("p/d"),
+         .provider = STR("p"),
+         .role = ROLE_FALLBACK,
+         .cause = CAUSE_SERVER_ERROR,
+         .is_final = true,
+         .why = RETRY_NO_BUDGET,
+         .price = 1500000000,
+         .is_priced = true},
+        {.label = STR("p/d"), .provider = STR("p"), .usage = {.known = true}, .is_final = true}};
+    struct facts f = sample();
+
+    f.tried = tried;
+    f.tried_count = ARRAY_LEN(tried);
+    f.decisions = decisions;
+    f.decision_count = ARRAY_LEN(decisions);
+    f.queued = 30 * NS_MS;
+    f.continued = true;
+    metrics_request(loop, &f);
+    metrics_merge(sum, loop);
+    metrics_merge(sum, loop);
+    metrics_render(sum, &(struct gauges){0}, &(struct process_numbers){.version = "x", .facts_lost = 4}, &page);
+    CHECK(holds(&page, "crossdock_attempts_by_role_total{deployment=\"p/d\",provider=\"p\",role=\"fallback\"} 2\n"));
+    CHECK(holds(&page,
+                "crossdock_attempts_by_cause_total{deployment=\"p/c\",provider=\"p\",cause=\"rate_limited\"} 2\n"));
+    CHECK(holds(&page, "crossdock_retries_stopped_total{deployment=\"p/d\",provider=\"p\",reason=\"no_budget\"} 2\n"));
+    CHECK(!holds(&page, "reason=\"go\"")); /* what succeeded, or went on, did not stop */
+    CHECK(holds(&page, "crossdock_cost_dollars_total{deployment=\"p/d\",provider=\"p\"} 3.000000000\n"));
+    CHECK(!holds(&page, "crossdock_cost_dollars_total{deployment=\"p/c\""));
+    CHECK(holds(&page, "crossdock_unpriced_attempts_total{deployment=\"p/d\",provider=\"p\"} 2\n"));
+    CHECK(holds(&page, "crossdock_decisions_total{route=\"chat\",strategy=\"least-busy\"} 4\n"));
+    CHECK(holds(&page, "crossdock_decisions_without_choice_total{route=\"chat\",strategy=\"least-busy\"} 2\n"));
+    CHECK(holds(&page, "crossdock_exclusions_total{route=\"chat\",strategy=\"least-busy\",rule=\"ejected\"} 2\n"));
+    CHECK(!holds(&page, "rule=\"not\""));
+    CHECK(holds(&page,
+                "crossdock_queue_seconds_count{endpoint=\"chat\",model=\"chat\",deployment=\"openai/gpt-4o\"} 2\n"));
+    CHECK(holds(
+        &page, "crossdock_continued_answers_total{endpoint=\"chat\",model=\"chat\",deployment=\"openai/gpt-4o\"} 2\n"));
+    CHECK(holds(&page, "crossdock_facts_lost_total 4\n"));
+    metrics_free(loop);
+    metrics_free(sum);
+}
