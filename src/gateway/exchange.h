@@ -128,7 +128,7 @@ err_t reply_error_with(struct exchange *x, const struct api_error *e, const stru
 /* The same from an error code: status and text of `e`, with the current error record's detail; `code` may be NULL. */
 err_t reply_err(struct exchange *x, err_t e, const char *code) SUSPENDS MUST_CHECK;
 /* Headers of every answer: x-request-id, also under its name in the client's dialect, and x-crossdock-*. Appends to `to`, which has room for OWN_HEADERS; returns how many. */
-enum { OWN_HEADERS = 10 }; /* see own_headers() */
+enum { OWN_HEADERS = 12 }; /* see own_headers() */
 size_t own_headers(struct exchange *x, struct http_header *to);
 /* A JSON answer of our own. */
 err_t reply_json(struct exchange *x, int status, struct str body) SUSPENDS MUST_CHECK;

@@ -3,6 +3,7 @@
  */
 #include "gateway/exchange.h"
 #include "llm/openai_error.h"
+#include "observe/story.h"
 #include "rt/loop.h"
 
 enum { ERROR_BODY_MAX = 64 * 1024, LOSSES_SHOWN = 1024 };
@@ -37,6 +38,19 @@ static struct str number_text(struct arena *a, uint64_t v)
     return arena_str(a, str_of(digits + at, sizeof digits - at));
 }
 
+/* Where the request went and why; for some, the names of deployments are nothing for their clients. */
+static void add_explanation(struct exchange *x, struct http_header *to, size_t *n)
+{
+    struct arena *a = x->r->arena;
+
+    if (!x->snapshot->catalog->explain_headers)
+        return;
+    add_header(to, n, STR("x-crossdock-route"), x->facts.model_label);
+    add_header(to, n, STR("x-crossdock-deployment"), x->chosen->name);
+    add_header(to, n, STR("x-crossdock-attempts"), number_text(a, x->facts.attempts));
+    add_header(to, n, STR("x-crossdock-reason"), story_reason(&x->facts, a));
+}
+
 size_t own_headers(struct exchange *x, struct http_header *to)
 {
     struct arena *a = x->r->arena;
@@ -50,8 +64,7 @@ size_t own_headers(struct exchange *x, struct http_header *to)
         add_header(to, &n, id_header, x->facts.id);
     if (x->facts.attempts) {
         add_header(to, &n, STR("x-crossdock-model"), x->facts.model);
-        add_header(to, &n, STR("x-crossdock-deployment"), x->chosen->name);
-        add_header(to, &n, STR("x-crossdock-attempts"), number_text(a, x->facts.attempts));
+        add_explanation(x, to, &n);
         add_header(to, &n, STR("x-crossdock-overhead-us"), number_text(a, (uint64_t)x->facts.overhead / 1000));
     }
     if (x->is_estimated)
