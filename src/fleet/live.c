@@ -47,7 +47,7 @@ struct live_deployment {
     struct outlier outlier;
     struct latency first, token;
     struct latency_digest digest;
-    uint64_t sent, causes[CAUSES];
+    uint64_t sent, ejected, causes[CAUSES];
 };
 
 struct live_route {
@@ -427,6 +427,7 @@ void live_end(struct live_attempt *a, struct live_route *route, const struct liv
     d->causes[cause]++;
     note_news(d, cause, d->outlier.state == OUTLIER_EJECTED && d->outlier.until != until, now);
     bool changed = d->outlier.state != before;
+    d->ejected += changed && d->outlier.state == OUTLIER_EJECTED;
     publish(d, rules, now);
     spin_free(&d->lock);
     if (!a->is_question)
@@ -530,12 +531,14 @@ void live_report(struct live_deployment *d, const struct live_rules *rules, ns_t
     publish(d, rules, now);
     *ret = (struct live_report){.health = d->outlier,
                                 .sent = d->sent,
+                                .ejected = d->ejected,
                                 .first_token_per_unit = latency_read(&d->first, &rules->latency, 0, now),
                                 .per_token = latency_read(&d->token, &rules->latency, 0, now),
                                 .p50 = latency_digest_quantile(&d->digest, 0.5, DIGEST_LEAST),
                                 .p95 = latency_digest_quantile(&d->digest, 0.95, DIGEST_LEAST),
                                 .server = live_load_server(&d->load, now)};
     memcpy(ret->causes, d->causes, sizeof ret->causes);
+    outlier_recent(&d->outlier, &rules->outlier, now, &ret->recent_good, &ret->recent_ill);
     spin_free(&d->lock);
     ret->in_flight = atomic_load_explicit(&d->in_flight, memory_order_relaxed);
     ret->in_flight_tokens = atomic_load_explicit(&d->in_flight_tokens, memory_order_relaxed);

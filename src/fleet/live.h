@@ -108,6 +108,8 @@ struct live_report {
     struct outlier health;
     unsigned in_flight;
     uint64_t in_flight_tokens, sent, causes[CAUSES];
+    uint64_t ejected;                       /* times, since the process began                */
+    uint64_t recent_good, recent_ill;       /* attempts within the rules' window             */
     double first_token_per_unit, per_token; /* ns; 0: unknown */
     ns_t p50, p95;                          /* of times to first token; 0: unknown */
     struct live_server server;              /* what it says of itself */

@@ -191,6 +191,19 @@ static void count(struct outlier *o, const struct outlier_rules *rules, bool ill
     *(ill ? &o->ill_[0] : &o->good_[0]) += 1;
 }
 
+void outlier_recent(const struct outlier *o, const struct outlier_rules *rules, ns_t now, uint64_t *ret_good,
+                    uint64_t *ret_ill)
+{
+    ns_t span = rules->window / OUTLIER_SLOTS > 0 ? rules->window / OUTLIER_SLOTS : 1;
+    ns_t gone = o->window_begun_ ? (now - o->slot_) / span : OUTLIER_SLOTS; /* slots that time has pushed out */
+
+    *ret_good = *ret_ill = 0;
+    for (ns_t i = 0; i + gone < OUTLIER_SLOTS; i++) {
+        *ret_good += o->good_[i];
+        *ret_ill += o->ill_[i];
+    }
+}
+
 static bool has_share_of_failures(const struct outlier *o, const struct outlier_rules *rules)
 {
     uint64_t good = 0, ill = 0;

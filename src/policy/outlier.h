@@ -97,6 +97,9 @@ void outlier_probed(struct outlier *o, const struct outlier_rules *rules, const 
 /* Its time to first token is estimated anew, in the same unit. */
 void outlier_slow(struct outlier *o, const struct outlier_rules *rules, const struct outlier_peers *peers,
                   double estimate, ns_t now);
+/* How many attempts ended within the window, well and as failures of its own; what says nothing of its health is in neither. */
+void outlier_recent(const struct outlier *o, const struct outlier_rules *rules, ns_t now, uint64_t *ret_good,
+                    uint64_t *ret_ill);
 /* The middle one of `n` values, which are put in order; 0 if there are none. */
 double outlier_median(double *values, size_t n);
 /* "ejected", ...; "failures in a row", ...: for people; static. */

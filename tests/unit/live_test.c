@@ -170,6 +170,37 @@ TEST(live_does_not_trust_a_slow_probe)
     fleet_close(&f);
 }
 
+TEST(live_reports_what_happened_lately_and_how_often_it_was_taken_out)
+{
+    struct live_report r;
+    struct fleet f;
+
+    fleet_open(&f);
+    CHECK_EQ(attempt(&f, 0, CAUSE_OK, 0), EXCLUDED_NOT);
+    CHECK_EQ(attempt(&f, 0, CAUSE_CLIENT_ERROR, 0), EXCLUDED_NOT);
+    CHECK_EQ(attempt(&f, 0, CAUSE_SERVER_ERROR, 0), EXCLUDED_NOT);
+    live_report(f.d[0], &f.rules, f.now, &r);
+    CHECK_EQ(r.recent_good, 2);
+    CHECK_EQ(r.recent_ill, 1);
+    CHECK_EQ(r.ejected, 0);
+    live_report(f.d[0], &f.rules, f.now + f.rules.outlier.window - 2 * NS_SEC, &r);
+    CHECK_EQ(r.recent_good + r.recent_ill, 2); /* the first of them is too long ago */
+    live_report(f.d[0], &f.rules, f.now + f.rules.outlier.window, &r);
+    CHECK_EQ(r.recent_good + r.recent_ill, 0);
+    live_report(f.d[1], &f.rules, f.now, &r);
+    CHECK_EQ(r.recent_good + r.recent_ill, 0);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(attempt(&f, 2, CAUSE_SERVER_ERROR, 0), EXCLUDED_NOT);
+    live_report(f.d[2], &f.rules, f.now, &r);
+    CHECK_EQ(r.ejected, 1);
+    CHECK_EQ(r.health.state, OUTLIER_EJECTED);
+    f.now = r.health.until;
+    CHECK_EQ(attempt(&f, 2, CAUSE_SERVER_ERROR, 0), EXCLUDED_NOT); /* a probe */
+    live_report(f.d[2], &f.rules, f.now, &r);
+    CHECK_EQ(r.ejected, 2);
+    fleet_close(&f);
+}
+
 TEST(live_does_not_take_out_for_limits_or_clients_errors)
 {
     struct fleet f;
