@@ -10,8 +10,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_serve,  &command_sim,    &command_check, &command_import,  &command_expr,
-    &command_schema, &command_prices, &command_key,   &command_version,
+    &command_serve, &command_sim,  &command_check,  &command_import, &command_why, &command_fleet,
+    &command_facts, &command_expr, &command_schema, &command_prices, &command_key, &command_version,
 };
 
 static void print_help(FILE *to)

@@ -23,7 +23,7 @@ struct command {
 };
 
 extern const struct command command_serve, command_sim, command_check, command_import, command_expr, command_schema,
-    command_prices, command_key, command_version;
+    command_prices, command_key, command_version, command_why, command_fleet, command_facts;
 
 /* One option of a command: long name, does it take a value, what it is for. Values are given as "--name value" or "--name=value". */
 struct option_value {

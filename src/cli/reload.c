@@ -114,6 +114,8 @@ static void install(void *loop, void *snapshot)
     gateway_install(sl->gateway, s);
     if (s->server_tls)
         http_server_set_tls(sl->http, s->server_tls);
+    if (s->server_tls && sl->admin_http)
+        http_server_set_tls(sl->admin_http, s->server_tls);
 }
 
 static void drop_snapshot(void *snapshot)
@@ -129,17 +131,27 @@ static bool same_limits(const struct catalog *a, const struct catalog *b)
            a->limits.idle_time == b->limits.idle_time && a->limits.write_gap == b->limits.write_gap;
 }
 
+static bool same_facts(const struct catalog *a, const struct catalog *b)
+{
+    return a->facts.recent == b->facts.recent && a->facts.size == b->facts.size && a->facts.age == b->facts.age &&
+           str_eq(a->facts.dir, b->facts.dir) && a->admin.on == b->admin.on &&
+           str_eq(a->admin.listen.text, b->admin.listen.text) && str_eq(a->admin.key_file, b->admin.key_file);
+}
+
 /* Some things are fixed at start; say so instead of ignoring a change of them. */
 static void warn_about_fixed(const struct catalog *old, const struct catalog *new)
 {
     bool same = old->listen_count == new->listen_count && old->workers == new->workers &&
                 old->log.level == new->log.level &&
-                old->log.format == new->log.format &&str_eq(old->log.access, new->log.access) && same_limits(old, new);
+                old->log.format == new->log.format &&str_eq(old->log.access, new->log.access) &&
+                same_limits(old, new) && same_facts(old, new);
 
     for (size_t i = 0; same && i < old->listen_count; i++)
         same = str_eq(old->listens[i].text, new->listens[i].text) && old->listens[i].tls == new->listens[i].tls;
     if (!same)
-        log_warn(STR_NONE, "changes of 'listen', 'workers', 'limits' and 'log' take effect at the next start");
+        log_warn(STR_NONE, "changes of 'listen', 'workers', 'limits', 'log', 'facts', 'admin.listen' and "
+                           "'admin.key_file' take effect at the "
+                           "next start");
 }
 
 static SUSPENDS err_t reload(struct server_loop *sl)

@@ -83,6 +83,8 @@ static int prepare(struct server *s, const char *listen, unsigned workers)
     }
     if (e == OK) {
         e = open_logs(s);
+        if (e == OK)
+            e = server_open_facts(s);
         if (e != OK)
             (void)fprintf(stderr, "crossdock serve: %s\n", err_detail(e));
     }
@@ -114,6 +116,7 @@ static int serve(const char *config, const char *listen, unsigned workers)
         watchdog_stop();
         workers_stop();
     }
+    segments_close(s->facts);
     close_logs(s);
     server_release(s);
     return code;

@@ -13,7 +13,6 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "gateway/health.h"
-#include "observe/access_log.h"
 #include "rt/process.h"
 #include "rt/threads.h"
 #include "rt/watchdog.h"
@@ -21,27 +20,11 @@
 #include "store/blobs.h"
 #include "version.h"
 
-enum { ACCESS_LINE_MAX = 64 * 1024 };
-
 /* Responses that may be asked for again, and signatures of thoughts. */
 #define KEPT_BYTES ((size_t)256 << 20)
 #define KEPT_TIME (24 * 3600 * NS_SEC)
 
 /* --- what the loops' parts ask of the process --- */
-
-static void record_facts(void *ctx, const struct facts *f)
-{
-    struct server_loop *sl = ctx;
-
-    if (!sl->server->access_writer)
-        return;
-    buf_clear(&sl->line);
-    if (sl->server->access_console)
-        access_log_console(f, sl->server->access_colour, &sl->line);
-    else
-        access_log_json(f, &sl->line);
-    (void)writer_put(sl->server->access_writer, buf_str(&sl->line));
-}
 
 static bool simulated_addr(void *ctx, const struct provider *p, struct addr *ret)
 {
@@ -95,6 +78,7 @@ static void process_numbers(void *ctx, struct process_numbers *ret)
         .reload_failures = __atomic_load_n(&s->reload_failures, __ATOMIC_RELAXED),
         .revision = __atomic_load_n(&s->revision, __ATOMIC_RELAXED),
         .watchdog_reports = watchdog_reports(),
+        .facts_lost = server_facts_lost(s),
         .loops = s->loop_count,
         .version = CROSSDOCK_VERSION,
     };
@@ -105,6 +89,20 @@ static const char *not_ready(void *ctx)
     struct server_loop *sl = ctx;
 
     return __atomic_load_n(&sl->server->draining, __ATOMIC_RELAXED) ? "draining" : NULL;
+}
+
+static const struct snapshot *snapshot_in_use(void *ctx)
+{
+    struct server_loop *sl = ctx;
+
+    return gateway_snapshot(sl->gateway);
+}
+
+static SUSPENDS err_t handle_operator(struct http_request *r, void *ctx)
+{
+    struct server_loop *sl = ctx;
+
+    return admin_handle_operator(&sl->admin, r);
 }
 
 static SUSPENDS err_t handle(struct http_request *r, void *ctx)
@@ -165,24 +163,37 @@ static void open_parts(struct server_loop *sl, struct scope *background)
                                 .on_facts = record_facts,
                                 .facts_ctx = sl};
 
-    sl->admin = (struct admin){
-        .loops = s->group, .collect = collect, .process = process_numbers, .not_ready = not_ready, .ctx = sl};
-    buf_init(&sl->line, ACCESS_LINE_MAX);
+    sl->admin = (struct admin){.loops = s->group,
+                               .collect = collect,
+                               .recent = find_recent,
+                               .process = process_numbers,
+                               .not_ready = not_ready,
+                               .snapshot = snapshot_in_use,
+                               .made_key = s->key_is_made ? s->made_hash : NULL,
+                               .facts_dir = s->facts ? s->first->catalog->facts.dir.p : NULL,
+                               .ctx = sl};
+    open_recent(sl);
     sl->http = http_server_new(&o);
     sl->gateway = gateway_new(&g);
     for (unsigned i = 0; i < s->scenario_count; i++)
         open_simulator(sl, &s->scenarios[i]);
+    if (sl->index || !s->first->catalog->admin.on)
+        return;
+    o.handler = handle_operator;
+    o.refusal = NULL;
+    sl->admin_http = http_server_new(&o);
 }
 
 static void close_parts(struct server_loop *sl)
 {
     http_server_free(sl->http);
+    http_server_free(sl->admin_http);
     gateway_free(sl->gateway);
     for (unsigned i = 0; i < sl->simulator_count; i++) {
         http_server_free(sl->simulators[i].http);
         sim_provider_free(sl->simulators[i].provider);
     }
-    buf_release(&sl->line);
+    close_recent(sl);
 }
 
 /* --- listening --- */
@@ -213,7 +224,7 @@ static err_t listen_all(struct server_loop *sl)
             s->listen_count = i + 1;
         }
     }
-    return OK;
+    return sl->admin_http ? open_admin(sl) : OK;
 }
 
 struct opening {
@@ -279,6 +290,13 @@ static SUSPENDS err_t look_after_health(void *arg)
     return health_run(sl->gateway);
 }
 
+static SUSPENDS err_t serve_operators(void *arg)
+{
+    struct server_loop *sl = arg;
+
+    return http_server_run(sl->admin_http);
+}
+
 static SUSPENDS err_t serve_until_drained(struct server_loop *sl)
 {
     SCOPE(clients, NS_NEVER);
@@ -306,6 +324,11 @@ static void log_addresses(const struct server *s)
         addr_format(&s->listens[i], text);
         log_info(STR_NONE, "listening url=%s://%s", s->listen_tls[i] ? "https" : "http", text);
     }
+    if (!s->admin_listens)
+        return;
+    addr_format(&s->admin_at, text);
+    log_info(STR_NONE, "operators admin=%s://%s key_file=%s", s->first->catalog->admin.listen.tls ? "https" : "http",
+             text, s->key_path ? s->key_path : "none");
 }
 
 static void warn_about_insecure(const struct catalog *c)
@@ -321,6 +344,7 @@ static SUSPENDS err_t start(struct server_loop *sl)
     struct server *s = sl->server;
 
     TRY(open_listeners(s));
+    TRY(publish_key(sl));
     if (s->banner)
         banner_print(s);
     log_addresses(s);
@@ -354,6 +378,8 @@ static SUSPENDS err_t serve_to_the_end(struct server_loop *sl)
             scope_spawn(&helpers, "signals", control_signals, sl);
             scope_spawn(&helpers, "configuration files", control_files, sl);
             scope_spawn(&helpers, "health", look_after_health, sl);
+            if (sl->server->admin_listens)
+                scope_spawn(&helpers, "operators", serve_operators, sl);
         }
         e = serve_until_drained(sl);
     }
@@ -391,7 +417,9 @@ int server_run(struct server *s)
     s->simulated = mem_zalloc((size_t)s->scenario_count * s->loop_count, sizeof *s->simulated);
     s->group = loops_new(s->loop_count);
     s->kept = memory_blobs_new(KEPT_BYTES, KEPT_TIME);
+    server_make_key(s);
     err_t e = threads_run(s->loop_count, run_loop, s);
+    withdraw_key(s);
     loops_free(s->group);
     blobs_free(s->kept);
     mem_free(s->simulated);

@@ -8,14 +8,17 @@
 #define CLI_SERVER_H
 
 #include "admin/admin.h"
+#include "codec/digest.h"
 #include "fleet/config_watch.h"
 #include "gateway/gateway.h"
 #include "net/http_server.h"
+#include "observe/facts_ring.h"
 #include "rt/loops.h"
 #include "rt/writer.h"
 #include "sim/scenario.h"
+#include "store/segments.h"
 
-enum { MAX_LISTENS = 16, MAX_SIMULATORS = 32 };
+enum { MAX_LISTENS = 16, MAX_SIMULATORS = 32, ADMIN_KEY_MAX = 64 };
 
 struct server;
 
@@ -38,7 +41,10 @@ struct server_loop {
     enum { GO_WAIT, GO_SERVE, GO_END } go; /* loop 0's word: every loop listens, or one could not */
     struct simulator simulators[MAX_SIMULATORS];
     unsigned simulator_count;
-    struct buf line; /* access log line being built           */
+    struct buf line;                /* access log line being built           */
+    struct buf records;             /* facts of a request, likewise          */
+    struct facts_ring *recent;      /* of this loop's latest; NULL: not kept */
+    struct http_server *admin_http; /* loop 0 serves the admin address alone; NULL: other loops, or none does */
 };
 
 struct scenario_file {
@@ -63,10 +69,18 @@ struct server {
     struct sim_provider **simulated; /* of scenario i on loop k: [i * loop_count + k]; for adding up their counts */
     int64_t sim_seed;                /* of all simulators; < 0: their scenario's */
     struct writer *log_writer, *access_writer;
+    struct segments *facts; /* the log of facts; NULL: there is none     */
+    bool admin_listens;
+    struct addr admin_at;         /* where, with the real port                 */
+    bool key_is_made;             /* an operator's key of this run             */
+    char made_key[ADMIN_KEY_MAX]; /* the key; wiped when it has been written   */
+    unsigned char made_hash[SHA256_BYTES];
+    char *key_path; /* the file that it was written to; NULL: none */
     bool access_console, access_colour, banner, banner_colour;
     ns_t started;
     bool draining, failed;                       /* atomic by __atomic                     */
     uint64_t reloads, reload_failures, revision; /* likewise                 */
+    uint64_t facts_lost; /* likewise: requests whose facts were too many for records, or for the log */
 };
 
 /* --- server.c --- */
@@ -85,6 +99,31 @@ err_t server_load(struct server *s, struct snapshot **ret, struct buf *ret_repor
 /* Fibers of loop 0: what signals ask for, and watching the files. */
 err_t control_signals(void *loop) SUSPENDS;
 err_t control_files(void *loop) SUSPENDS;
+
+/* --- keep_facts.c: what becomes of a request's facts --- */
+
+/* Open the log, if the configuration names a folder. E_IO, E_CONFIG. Blocks. */
+err_t server_open_facts(struct server *s) MUST_CHECK;
+/* The gateway_options.on_facts of a loop: the access log, the latest, the log on disk. */
+void record_facts(void *loop, const struct facts *f);
+/* This loop's part, before its gateway and after it. */
+void open_recent(struct server_loop *sl);
+void close_recent(struct server_loop *sl);
+/* A visit: see admin.h. */
+void find_recent(void *loop, void *recent);
+/* Records that were lost so far. */
+uint64_t server_facts_lost(const struct server *s);
+
+/* --- operators.c: the admin address --- */
+
+/* Make the key of this run, if one is needed. */
+void server_make_key(struct server *s);
+/* Loop 0: listen at the admin address. An address that nobody asked for may be taken: then operators are not served, and the log says so. */
+err_t open_admin(struct server_loop *sl) MUST_CHECK;
+/* Loop 0, when all listen: write the key of this run. Where that cannot be, there is none. */
+err_t publish_key(struct server_loop *sl) SUSPENDS MUST_CHECK;
+/* At the end: take it away. Blocks. */
+void withdraw_key(struct server *s);
 
 /* --- banner.c --- */
 

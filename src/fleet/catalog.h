@@ -261,12 +261,12 @@ struct catalog {
     } log;
 
     struct {
-        uint64_t recent;       /* bytes in memory; 0: none     */
-        struct str dir;        /* of the log on disk; empty: none */
-        uint64_t size;         /* of that log, at most         */
-        ns_t age;              /* of its records; NS_NEVER: any */
-    } facts;                   /* what is kept of requests      */
-    bool explain_headers;      /* tell clients where their request went */
+        uint64_t recent;  /* bytes in memory; 0: none     */
+        struct str dir;   /* of the log on disk; empty: none */
+        uint64_t size;    /* of that log, at most         */
+        ns_t age;         /* of its records; NS_NEVER: any */
+    } facts;              /* what is kept of requests      */
+    bool explain_headers; /* tell clients where their request went */
     struct {
         bool on, is_usual; /* is_usual: nobody asked for this address, so it may be taken already */
         struct listen_config listen;

@@ -18,8 +18,7 @@ static const struct schema_field admin_key_fields[] = {
     SCHEMA_END};
 static const struct schema_object admin_key_object = {.fields = admin_key_fields,
                                                       .size = sizeof(struct file_admin_key)};
-static const struct schema_field admin_key_item =
-    SCHEMA_ITEM_OBJECT(&admin_key_object, .doc = "A key of an operator.");
+static const struct schema_field admin_key_item = SCHEMA_ITEM_OBJECT(&admin_key_object, .doc = "A key of an operator.");
 
 static const struct schema_field admin_fields[] = {
     SCHEMA_TEXT("listen", struct file_admin, listen, .default_doc = "`" USUAL_LISTEN "`, if it is free",
@@ -52,14 +51,16 @@ static void set_listen(struct config_run *run, struct catalog *c)
                        "this is no address to listen on: write 127.0.0.1:9901, [::1]:9901, :9901, unix:/path or off");
         return;
     }
-    for (size_t i = 0; given && i < c->listen_count; i++)
+    bool any_port = l->addr.u.any.sa_family != AF_UNIX && !addr_port(&l->addr);
+    for (size_t i = 0; given && !any_port && i < c->listen_count; i++)
         if (addr_eq(&l->addr, &c->listens[i].addr))
             problems_error(&run->problems, t->node, "clients are served at this address: operators need another one");
     bool is_local = addr_is_loopback(&l->addr);
     l->tls = !is_local && run->file.tls.node;
     if (!is_local && !run->file.admin.key_count)
         problems_error(&run->problems, t->node,
-                       "\"%.*s\" is reachable from elsewhere: add \"admin.keys\" (crossdock key new)", STR_ARG(t->text));
+                       "\"%.*s\" is reachable from elsewhere: add \"admin.keys\" (crossdock key new)",
+                       STR_ARG(t->text));
 }
 
 static void add_key(struct config_run *run, struct catalog *c, const struct file_admin_key *f)
@@ -71,8 +72,8 @@ static void add_key(struct config_run *run, struct catalog *c, const struct file
         return; /* reported with the shape */
     client = catalog_find_key(c, k->hash);
     if (client)
-        problems_error(&run->problems, f->hash.node, "this is the key of the client \"%.*s\": an operator needs another",
-                       STR_ARG(client->name));
+        problems_error(&run->problems, f->hash.node,
+                       "this is the key of the client \"%.*s\": an operator needs another", STR_ARG(client->name));
     k->name = arena_str(c->arena_, f->name.text);
     c->admin.key_count++;
 }

@@ -134,6 +134,7 @@ void gateway_enter(struct gateway *g, struct exchange *x)
     x->held = current(g);
     x->held->users++;
     x->snapshot = x->held->snapshot;
+    x->facts.revision = x->snapshot->catalog->revision;
 }
 
 void gateway_leave(struct gateway *g, struct exchange *x)

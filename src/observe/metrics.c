@@ -957,6 +957,8 @@ static void add_process(struct buf *b, const struct process_numbers *p)
                p->log_dropped);
     add_number(b, "watchdog_reports_total", "counter", "Times that a loop held on to one fiber for too long.",
                p->watchdog_reports);
+    add_number(b, "facts_lost_total", "counter", "Records of facts that were lost to a slow or failing disk.",
+               p->facts_lost);
 }
 
 void metrics_render(const struct metrics *m, const struct gauges *g, const struct process_numbers *p, struct buf *to)
@@ -1000,4 +1002,14 @@ void metrics_render(const struct metrics *m, const struct gauges *g, const struc
     add_credentials(to, m);
     add_gauges(to, g);
     add_process(to, p);
+}
+
+void metrics_add_family(struct buf *b, const char *name, const char *type, const char *help)
+{
+    add_family(b, name, type, help);
+}
+
+void metrics_add_label_value(struct buf *b, struct str v)
+{
+    add_label_value(b, v);
 }

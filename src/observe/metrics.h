@@ -60,6 +60,9 @@ struct process_numbers {
     unsigned loops;
     const char *version;
 };
+/* For pages that have more on them: a family's head, "crossdock_" before its name; and a label's value, escaped. */
+void metrics_add_family(struct buf *b, const char *name, const char *type, const char *help);
+void metrics_add_label_value(struct buf *b, struct str v);
 /* Append the page, Prometheus text format 0.0.4. */
 void metrics_render(const struct metrics *m, const struct gauges *g, const struct process_numbers *p, struct buf *to);
 

@@ -126,6 +126,7 @@ class Gateway:
             "listen": "127.0.0.1:0",
             "workers": 2,
             "log": {"format": "json", "access": "stdout"},
+            "admin": "off",
             "providers": {"sim": {"base_url": self.provider.url + "/v1", "api_key": "sk-provider-secret-key", "serves": "*"}},
             "models": {"chat": {"targets": ["sim/chat-model"]}, "paced": {"targets": ["sim/paced"]}},
         }

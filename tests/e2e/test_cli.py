@@ -13,7 +13,7 @@ def run(*arguments):
 
 
 def test_help_is_everywhere():
-    commands = ["serve", "sim", "check", "import", "expr", "schema", "prices", "key", "version"]
+    commands = ["serve", "sim", "check", "import", "why", "fleet", "facts", "expr", "schema", "prices", "key", "version"]
     assert all(c in run("--help").stdout for c in commands)
     for c in commands:
         result = run(c, "--help")
@@ -21,7 +21,7 @@ def test_help_is_everywhere():
 
 
 @pytest.mark.parametrize("arguments", [[], ["srve"], ["serve", "--port", "1"], ["check"], ["serve", "--workers", "0"], ["key", "old"],
-    ["expr"], ["expr", "1", "2"], ["expr", "1", "--frob"], ["import"], ["import", "litellm"], ["import", "lightllm", "x.yaml"], ["import", "litellm", "a", "b"]])
+    ["why"], ["why", "a", "b"], ["fleet", "x"], ["facts", "--since", "soon"], ["facts", "--type", "x"], ["expr"], ["expr", "1", "2"], ["expr", "1", "--frob"], ["import"], ["import", "litellm"], ["import", "lightllm", "x.yaml"], ["import", "litellm", "a", "b"]])
 def test_a_wrong_command_line_is_2_and_says_how_to_get_help(arguments):
     result = run(*arguments)
     assert result.returncode == 2 and result.stderr and not result.stdout

@@ -360,9 +360,10 @@ TEST(config_admin_is_for_operators_only)
 {
     check_error(SIM "admin: {listen: \"0.0.0.0:9\"}\n",
                 "-:2:17: error: \"0.0.0.0:9\" is reachable from elsewhere: add \"admin.keys\" (crossdock key new)\n");
-    check_error(SIM "admin: {listen: nowhere}\n",
-                "-:2:17: error: this is no address to listen on: write 127.0.0.1:9901, [::1]:9901, :9901, unix:/path or "
-                "off\n");
+    check_error(
+        SIM "admin: {listen: nowhere}\n",
+        "-:2:17: error: this is no address to listen on: write 127.0.0.1:9901, [::1]:9901, :9901, unix:/path or "
+        "off\n");
     check_error(SIM "listen: 127.0.0.1:7\nadmin: {listen: 127.0.0.1:7}\n",
                 "-:3:17: error: clients are served at this address: operators need another one\n");
     check_error(SIM "keys: [{name: app, hash: " HASH_A "}]\nadmin: {keys: [{name: ops, hash: " HASH_A "}]}\n",
