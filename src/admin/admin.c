@@ -11,7 +11,7 @@ bool admin_wants(struct str path)
     return str_eq(path, healthz) || str_eq(path, readyz) || str_eq(path, metrics);
 }
 
-err_t admin_reply(struct http_request *r, int status, struct str type, struct str body)
+static SUSPENDS err_t reply_text(struct http_request *r, int status, struct str type, struct str body)
 {
     struct http_header headers[] = {{STR("content-type"), type},
                                     {STR("cache-control"), STR("no-store")},
@@ -25,7 +25,7 @@ err_t admin_reply(struct http_request *r, int status, struct str type, struct st
 err_t admin_reply_json(struct http_request *r, int status, const struct buf *body)
 {
     TRY(buf_status(body));
-    return admin_reply(r, status, STR("application/json"), buf_str(body));
+    return reply_text(r, status, STR("application/json"), buf_str(body));
 }
 
 err_t admin_refuse(struct http_request *r, int status, struct str message)
@@ -62,7 +62,7 @@ static SUSPENDS err_t serve_metrics(const struct admin *a, struct http_request *
     sum_free(sum);
     TRY(fleet_metrics(a, r->arena, &page));
     TRY(buf_status(&page));
-    return admin_reply(r, 200, STR("text/plain; version=0.0.4; charset=utf-8"), buf_str(&page));
+    return reply_text(r, 200, STR("text/plain; version=0.0.4; charset=utf-8"), buf_str(&page));
 }
 
 err_t admin_handle(const struct admin *a, struct http_request *r)
@@ -70,15 +70,15 @@ err_t admin_handle(const struct admin *a, struct http_request *r)
     struct str plain = STR("text/plain; charset=utf-8");
 
     if (!str_eq(r->head.method, STR("GET")) && !str_eq(r->head.method, STR("HEAD")))
-        return admin_reply(r, 405, plain, STR("use GET\n"));
+        return reply_text(r, 405, plain, STR("use GET\n"));
     if (str_eq(r->head.path, metrics))
         return serve_metrics(a, r);
     if (str_eq(r->head.path, healthz))
-        return admin_reply(r, 200, plain, STR("ok\n"));
+        return reply_text(r, 200, plain, STR("ok\n"));
     const char *why = a->not_ready(a->ctx);
     if (!why)
-        return admin_reply(r, 200, plain, STR("ready\n"));
-    return admin_reply(r, 503, plain, arena_printf(r->arena, "not ready: %s\n", why));
+        return reply_text(r, 200, plain, STR("ready\n"));
+    return reply_text(r, 503, plain, arena_printf(r->arena, "not ready: %s\n", why));
 }
 
 /* --- for operators --- */

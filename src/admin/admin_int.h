@@ -6,9 +6,7 @@
 
 enum { ADMIN_ANSWER_MAX = 64 * 1024 * 1024 };
 
-/* Answer with a document that nobody is to keep. */
-err_t admin_reply(struct http_request *r, int status, struct str type, struct str body) SUSPENDS MUST_CHECK;
-/* The same as a JSON document; of a builder that may have overflown. */
+/* Answer with a JSON document that nobody is to keep; of a builder that may have overflown. */
 err_t admin_reply_json(struct http_request *r, int status, const struct buf *body) SUSPENDS MUST_CHECK;
 /* {"error":{"message":…}} */
 err_t admin_refuse(struct http_request *r, int status, struct str message) SUSPENDS MUST_CHECK;

@@ -29,7 +29,7 @@ struct admin_client {
     struct str url;
     struct upstream_options at;
     struct buf key;
-    err_t (*fn)(void *ctx, struct admin_client *client);
+    admin_ask_fn *fn;
     void *ctx;
     bool told; /* what went wrong in the fiber, whose error record goes with it */
 };
@@ -145,8 +145,7 @@ static SUSPENDS err_t run_fiber(void *arg)
     return e;
 }
 
-int admin_client_run(const struct command *c, const struct admin_options *o,
-                     err_t (*fn)(void *ctx, struct admin_client *client), void *ctx)
+int admin_client_run(const struct command *c, const struct admin_options *o, admin_ask_fn *fn, void *ctx)
 {
     const char *named = config_env_real()->getenv("CROSSDOCK_ADMIN");
     const char *url = o->url ? o->url : named && *named ? named : USUAL_URL;

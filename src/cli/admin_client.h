@@ -24,10 +24,12 @@ struct admin_options {
 
 struct admin_client;
 
+/* What a command does with the server. */
+typedef err_t admin_ask_fn(void *ctx, struct admin_client *client) SUSPENDS;
+
 /* A command that asks: run fn(ctx, client) in a fiber of a loop of its own. Its result is the command's; a failure is told on stderr and is
  * EXIT_FAILED. */
-int admin_client_run(const struct command *c, const struct admin_options *o,
-                     err_t (*fn)(void *ctx, struct admin_client *client), void *ctx);
+int admin_client_run(const struct command *c, const struct admin_options *o, admin_ask_fn *fn, void *ctx);
 /* GET `path`. *ret_status; the body, at most 64 MiB, replaces what is in `ret`. E_FORBIDDEN, with what the server said: the key is not accepted.
  * Errors of http_call_open(), with the address. */
 err_t admin_client_get(struct admin_client *client, struct str path, int *ret_status, struct buf *ret) SUSPENDS

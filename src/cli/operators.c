@@ -132,4 +132,5 @@ void withdraw_key(struct server *s)
         (void)seams->disk->remove(seams->ctx, s->key_path);
     mem_free(s->key_path);
     s->key_path = NULL;
+    explicit_bzero(s->made_key, sizeof s->made_key);
 }

@@ -51,7 +51,7 @@ err_t file_read(const struct seams *s, const char *path, size_t max, struct buf 
 
 static int write_new(const struct seams *s, const char *path, struct str bytes)
 {
-    int h = s->disk->open(s->ctx, path, DISK_WRITE | DISK_CREATE | DISK_PRIVATE);
+    int h = s->disk->open(s->ctx, path, DISK_WRITE | DISK_CREATE | DISK_NEW | DISK_PRIVATE);
     size_t at = 0;
 
     if (h < 0)

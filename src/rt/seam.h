@@ -76,7 +76,8 @@ enum disk_flags {
     DISK_CREATE = 4,
     DISK_APPEND = 8,
     DISK_TRUNCATE = 16,
-    DISK_PRIVATE = 32, /* with DISK_CREATE: mode 0600, and -EEXIST where anything of that name stands */
+    DISK_NEW = 32,     /* with DISK_CREATE: -EEXIST where anything of that name stands */
+    DISK_PRIVATE = 64, /* with DISK_CREATE: mode 0600                                  */
 };
 
 /* As a place to write at: where the handle stands, for streams that somebody else opened. */

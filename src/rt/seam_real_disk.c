@@ -22,7 +22,7 @@ static int open_flags(int flags)
     f |= flags & DISK_CREATE ? O_CREAT : 0;
     f |= flags & DISK_APPEND ? O_APPEND : 0;
     f |= flags & DISK_TRUNCATE ? O_TRUNC : 0;
-    f |= flags & DISK_PRIVATE ? O_EXCL | O_NOFOLLOW : 0;
+    f |= flags & DISK_NEW ? O_EXCL | O_NOFOLLOW : 0;
     return f;
 }
 

@@ -164,7 +164,7 @@ static int disk_open(void *ctx, const char *path, int flags)
         return -EISDIR;
     if (!f && !(flags & DISK_CREATE))
         return -ENOENT;
-    if (f && (flags & DISK_PRIVATE))
+    if (f && (flags & DISK_NEW))
         return -EEXIST;
     if (!f)
         f = file_new(w, path);

@@ -27,6 +27,7 @@ enum {
     PACK_MIN = 256,               /* below that, packing gains nothing          */
     LIST_BYTES = 4 * 1024 * 1024, /* names of a folder's files                  */
     AGES = 8,                     /* segments that the greatest age is cut into */
+    NUMBERS_TRIED = 1000,         /* for a segment, where others have taken some */
 };
 
 struct segments {
@@ -161,18 +162,28 @@ static bool write_whole(struct segments *g, const char *p, size_t n)
     return true;
 }
 
-static bool begin_segment(struct segments *g, int64_t now)
+/* Make a file with the next number that is free: a process that is about to end may still begin segments of its own. */
+static int make_file(struct segments *g)
 {
     const struct seams *s = g->seams;
+    int h = -EEXIST;
+
+    for (int tries = 0; h == -EEXIST && tries < NUMBERS_TRIED; tries++) {
+        char *path = segment_path(g->dir, g->next++);
+        h = s->disk->open(s->ctx, path, DISK_WRITE | DISK_CREATE | DISK_NEW);
+        mem_free(path);
+    }
+    return h;
+}
+
+static bool begin_segment(struct segments *g, int64_t now)
+{
     char head[FILE_HEAD] = SEGMENT_MAGIC;
 
     prune(g);
-    char *path = segment_path(g->dir, g->next);
-    g->h = s->disk->open(s->ctx, path, DISK_WRITE | DISK_CREATE | DISK_TRUNCATE);
-    mem_free(path);
+    g->h = make_file(g);
     if (g->h < 0)
         return false;
-    g->next++;
     g->written = 0;
     g->begun = now;
     be64_put(head + 8, (uint64_t)now);

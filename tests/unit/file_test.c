@@ -102,5 +102,5 @@ FILE_TEST(file_written_for_the_owner_alone_takes_the_place_of_what_was_there)
     CHECK_OK(file_write_private(s, "/ten", STR("new")));
     CHECK_EQ(bytes_of("/ten", &b), 3);
     CHECK_EQ(bytes_of("/ten.new", &b), 0);
-    CHECK_EQ(s->disk->open(s->ctx, "/ten", DISK_WRITE | DISK_CREATE | DISK_PRIVATE), -EEXIST);
+    CHECK_EQ(s->disk->open(s->ctx, "/ten", DISK_WRITE | DISK_CREATE | DISK_NEW), -EEXIST);
 }

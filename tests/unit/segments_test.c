@@ -175,6 +175,28 @@ TEST(segments_can_be_followed_while_they_are_written)
     in_sim(follow);
 }
 
+/* A process that is about to end, and the one that comes after it: the header asks for one at a time, but none destroys what the other wrote. */
+static void overlap(void)
+{
+    struct segments *old = open_log(&small), *fresh;
+
+    CHECK(segments_put(old, record(1, 10)));
+    fresh = open_log(&small);
+    CHECK(segments_put(fresh, record(2, 10)));
+    for (uint64_t i = 0; i < 600; i++) /* goes on to another file */
+        CHECK(segments_put(old, record(3, 4000)));
+    segments_close(old);
+    segments_close(fresh);
+    struct reading all = read_all("/facts", 0);
+    CHECK_EQ(all.count, 602);
+    CHECK_EQ(all.skipped, 0);
+}
+
+TEST(segments_of_two_processes_that_overlap_are_all_there)
+{
+    in_sim(overlap);
+}
+
 static void stay_small(void)
 {
     struct segments *s = open_log(&small);
