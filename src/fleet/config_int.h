@@ -253,7 +253,7 @@ extern const struct schema_object config_rule_object;
 extern const struct schema_field config_api_key_item;
 /* Those of sections that have a file of their own, and the hash of a key. */
 extern const struct schema_object config_facts_object, config_admin_object;
-extern const struct schema_pattern config_key_hash;
+extern const struct schema_pattern config_key_hash, config_model_name;
 
 /* One run of config_load(). */
 struct config_run {
