@@ -288,11 +288,29 @@ TEST(the_ring_refuses_what_is_larger_than_itself_and_takes_what_just_fits)
     facts_ring_free(r);
 }
 
+TEST(the_ring_does_not_find_what_it_gave_up_even_where_it_still_stands)
+{
+    static char text[60000];
+    struct facts_ring *r = facts_ring_new(FACTS_RING_LEAST);
+
+    memset(text, 't', sizeof text);
+    CHECK(facts_ring_put(r, STR("a"), str_of(text, 60000)));
+    CHECK(facts_ring_put(r, STR("b"), str_of(text, 5000)));
+    CHECK(facts_ring_put(r, STR("c"), str_of(text, 60000)));
+    CHECK_EQ(facts_ring_find(r, STR("b")).n, 5000);
+    CHECK_EQ(facts_ring_find(r, STR("a")).n, 0);
+    CHECK(
+        facts_ring_put(r, STR("d"), str_of(text, 5600))); /* not at the end, where b stands, but it would fit nearly */
+    CHECK_EQ(facts_ring_find(r, STR("b")).n, 0);
+    CHECK_EQ(facts_ring_find(r, STR("d")).n, 5600);
+    facts_ring_free(r);
+}
+
 /* Against a plain list of everything that was ever put: what is found is the latest of its id, whole, and what is gone is older than all that
  * is found. */
 TEST(the_ring_agrees_with_a_list)
 {
-    enum { PUTS = 3000, IDS = 200 };
+    enum { PUTS = 3000, IDS = 1000 };
     static unsigned latest[IDS], lengths[PUTS];
     static char text[3000];
 
@@ -365,12 +383,12 @@ TEST(the_story_of_a_refusal_says_that_nobody_was_asked)
                       .wall = WALL,
                       .status = 404,
                       .error = E_NOT_FOUND,
-                      .error_text = STR("no such model\r\nForged: line"),
+                      .error_text = STR("no such model\r\nForged: line\302\233c \303\251"),
                       .total = 300 * NS_US};
 
     story_tell(&f, &b);
     CHECK(holds(&b, "It was answered with status 404 after 300 us.\n"));
-    CHECK(holds(&b, "What went wrong: no such model  Forged: line\nNo deployment was asked.\n"));
+    CHECK(holds(&b, "What went wrong: no such model  Forged: line c \303\251\nNo deployment was asked.\n"));
 }
 
 TEST(the_story_says_why_it_was_given_up)

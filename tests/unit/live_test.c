@@ -189,8 +189,11 @@ TEST(live_reports_what_happened_lately_and_how_often_it_was_taken_out)
     CHECK_EQ(r.recent_good + r.recent_ill, 0);
     live_report(f.d[1], &f.rules, f.now, &r);
     CHECK_EQ(r.recent_good + r.recent_ill, 0);
+    struct live_attempt late;
+    CHECK_EQ(live_send(f.d[2], &f.rules, 500, 100, false, f.now, &late), EXCLUDED_NOT);
     for (int i = 0; i < 5; i++)
         CHECK_EQ(attempt(&f, 2, CAUSE_SERVER_ERROR, 0), EXCLUDED_NOT);
+    live_end(&late, f.route, &f.rules, CAUSE_SERVER_ERROR, 0, f.now, f.now); /* when it is out already */
     live_report(f.d[2], &f.rules, f.now, &r);
     CHECK_EQ(r.ejected, 1);
     CHECK_EQ(r.health.state, OUTLIER_EJECTED);

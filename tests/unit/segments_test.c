@@ -175,6 +175,29 @@ TEST(segments_can_be_followed_while_they_are_written)
     in_sim(follow);
 }
 
+/* What was written last is too old to be told, but the file that it is in goes on. */
+static SUSPENDS void follow_since(void)
+{
+    struct segments *s = open_log(&small);
+    struct segment_reader *r = NULL;
+
+    CHECK(segments_put(s, record(1, 300)));
+    CHECK_OK(fiber_sleep_until(rt_now() + NS_SEC));
+    CHECK_OK(segment_reader_open(loop_seams(), "/facts", rt_wall(), &r));
+    segment_reader_follow(r);
+    CHECK_EQ(next_number(r), 0);
+    CHECK_OK(fiber_sleep_until(rt_now() + NS_SEC));
+    CHECK(segments_put(s, record(2, 300)));
+    CHECK_EQ(next_number(r), 2);
+    segment_reader_close(r);
+    segments_close(s);
+}
+
+TEST(segments_are_followed_from_a_time_on)
+{
+    in_sim(follow_since);
+}
+
 /* A process that is about to end, and the one that comes after it: the header asks for one at a time, but none destroys what the other wrote. */
 static void overlap(void)
 {
