@@ -396,7 +396,6 @@ static void merge_decisions(struct decisions *into, const struct decisions *from
     add_all(into->excluded, from->excluded, EXCLUSIONS);
 }
 
-
 void metrics_merge(struct metrics *into, const struct metrics *from)
 {
     struct str key;
