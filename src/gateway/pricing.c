@@ -41,7 +41,7 @@ static uint64_t cost_of(const struct exchange *x, const struct deployment *d, co
 {
     uint64_t cost = price_of(price, tokens, service_of(x));
 
-    if (d->price || !d->book_permille || cost > UINT64_MAX / d->book_permille)
+    if (!d->book_permille || cost > UINT64_MAX / d->book_permille)
         return cost;
     return (cost * d->book_permille + MILLE - 1) / MILLE;
 }

@@ -100,6 +100,8 @@ TEST(price_of_a_discount_may_leave_the_cache_out)
     /* 500,000 at $3, as many at $0.30, 100,000 at $15, and 1 cent: half of it, but for the 15 cents. */
     CHECK_EQ(price_of(&p, &t, PRICE_BATCH), (15 + (150 + 150 + 1) / 2) * CENTS + CENTS / 2);
     CHECK_EQ(price_of(&p, &t, PRICE_STANDARD), (15 + 150 + 150 + 1) * CENTS);
+    p.cached_permille[PRICE_BATCH] = 0; /* not said: as of all else */
+    CHECK_EQ(price_of(&p, &t, PRICE_BATCH), (15 + 150 + 150 + 1) * CENTS / 2);
     p.cached_permille[PRICE_FLEX] = 500; /* of the cache alone */
     CHECK_EQ(price_of(&p, &t, PRICE_FLEX), (150 + 150 + 1) * CENTS + 15 * CENTS / 2);
     p.cached_permille[PRICE_FLEX] = 16; /* a power of two: products that wrapped would be nothing */
