@@ -399,8 +399,7 @@ static err_t on_event(struct anthropic_reader *r, struct json_node event, struct
     return json_node_text_is(type, STR("message_stop")) ? anthropic_reader_end(r, sink) : OK;
 }
 
-/* Bedrock's wrapping off; *frame as it is if there is none. */
-static err_t unwrap(struct arena *scratch, const struct json_tree **tree)
+err_t anthropic_unwrap(struct arena *scratch, const struct json_tree **tree)
 {
     struct json_node bytes = json_node_get(json_tree_root(*tree), STR("bytes"));
     struct str text = json_node_text(bytes, scratch);
@@ -436,7 +435,7 @@ err_t anthropic_reader_frame(void *state, const struct frame *f, struct arena *s
 
     if (r->over || !f->data.n || str_eq(f->data, STR("[DONE]")))
         return OK;
-    if (json_tree_parse(scratch, f->data, &tree) != OK || unwrap(scratch, &tree) != OK)
+    if (json_tree_parse(scratch, f->data, &tree) != OK || anthropic_unwrap(scratch, &tree) != OK)
         return f->exception ? tell_their_error(r, JSON_ABSENT, f->name, scratch, sink)
                             : tell_broken(r, STR("the provider sent an event that is not JSON"), sink);
     if (f->exception)

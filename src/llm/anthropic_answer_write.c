@@ -699,6 +699,25 @@ err_t anthropic_writer_event(void *state, const struct chat_event *e, struct buf
     return OK;
 }
 
+/* Blocks that the client has seen begin and end, by the provider's index; the one that is told was announced by the provider, also if it is still empty. */
+err_t anthropic_writer_follow(void *state, const struct frame *f, struct arena *scratch)
+{
+    struct anthropic_writer *w = state;
+    const struct json_tree *tree;
+    int64_t index;
+
+    if (json_tree_parse(scratch, f->data, &tree) != OK || anthropic_unwrap(scratch, &tree) != OK)
+        return OK;
+    struct json_node event = json_tree_root(tree), type = json_node_get(event, STR("type"));
+    if (!json_node_i64(json_node_get(event, STR("index")), &index) || index < 0 || index >= UINT32_MAX)
+        return OK;
+    bool ends = json_node_text_is(type, STR("content_block_stop"));
+    w->index = (unsigned)index + ends;
+    if (!ends && w->held)
+        w->held->announced = true;
+    return OK;
+}
+
 /* --- counts and models --- */
 
 err_t anthropic_write_count(const struct translation *t, uint64_t tokens, bool exact, struct buf *to)

@@ -67,6 +67,9 @@ enum framing anthropic_framing(const struct translation *t);
 err_t anthropic_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to);
 err_t anthropic_writer_begin(void *state, const struct answer_frame *f, struct buf *to);
 err_t anthropic_writer_event(void *state, const struct chat_event *e, struct buf *to);
+err_t anthropic_writer_follow(void *state, const struct frame *f, struct arena *scratch);
+/* The wrapping of Bedrock's events off, {"bytes": "<base64>"}; the tree as it is if there is none. */
+err_t anthropic_unwrap(struct arena *scratch, const struct json_tree **tree) MUST_CHECK;
 err_t anthropic_write_count(const struct translation *t, uint64_t tokens, bool exact, struct buf *to);
 err_t anthropic_write_models(const struct translation *t, const struct model_card *cards, size_t n, struct buf *to);
 err_t anthropic_write_model(const struct translation *t, const struct model_card *card, struct buf *to);

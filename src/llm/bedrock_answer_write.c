@@ -11,6 +11,7 @@
 #include "codec/base64.h"
 #include "codec/eventstream.h"
 #include "codec/json_out.h"
+#include "codec/json_scan.h"
 #include "llm/bedrock_int.h"
 #include "llm/signature.h"
 #include "llm/tool_args.h"
@@ -530,6 +531,21 @@ err_t bedrock_writer_event(void *state, const struct chat_event *e, struct buf *
         return OK;
     w->to = to;
     return chat_tell(&sink, e);
+}
+
+/* Blocks that the client has seen begin and end, by the provider's index. */
+err_t bedrock_writer_follow(void *state, const struct frame *f, struct arena *scratch)
+{
+    struct bedrock_writer *w = state;
+    uint64_t index;
+
+    (void)scratch;
+    if (!json_to_u64(json_find(f->data, STR("contentBlockIndex")), &index) || index >= UINT32_MAX)
+        return OK;
+    bool ends = str_eq(f->name, STR("contentBlockStop"));
+    w->index = (unsigned)index + ends;
+    w->announced = !ends;
+    return OK;
 }
 
 /* --- counts and models --- */

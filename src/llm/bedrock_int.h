@@ -94,6 +94,7 @@ enum framing bedrock_framing(const struct translation *t);
 err_t bedrock_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to);
 err_t bedrock_writer_begin(void *state, const struct answer_frame *f, struct buf *to);
 err_t bedrock_writer_event(void *state, const struct chat_event *e, struct buf *to);
+err_t bedrock_writer_follow(void *state, const struct frame *f, struct arena *scratch);
 err_t bedrock_write_count(const struct translation *t, uint64_t tokens, bool exact, struct buf *to);
 err_t bedrock_write_models(const struct translation *t, const struct model_card *cards, size_t n, struct buf *to);
 err_t bedrock_write_model(const struct translation *t, const struct model_card *card, struct buf *to);

@@ -232,6 +232,8 @@ struct chat_request {
     size_t more_prompt_count;
     struct flag echo; /* repeat the prompt in the answer */
     struct setting suffix;
+    bool
+        is_continuation; /* ours, of an answer that broke off (llm/continuation.h): the last turns are not the client's */
     /* private to chat_add_…() */
     struct turn *last_turn;
     struct tool *last_tool;

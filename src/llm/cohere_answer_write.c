@@ -9,6 +9,7 @@
  *
  * Wire format: Cohere API v2 reference, November 2026.
  */
+#include "codec/json_scan.h"
 #include "llm/cohere_int.h"
 
 /* --- parts --- */
@@ -504,6 +505,25 @@ err_t cohere_writer_event(void *state, const struct chat_event *e, struct buf *t
         return write_end(w, finish_name(w->finish, w->calls > 0), STR_NONE, to);
     case CHAT_ERROR:
         return write_end(w, STR("ERROR"), e->error->message.p ? e->error->message : STR(""), to);
+    }
+    return OK;
+}
+
+/* Parts that the client has seen begin and end, by the provider's index. What comes behind an end needs a part of its own. */
+err_t cohere_writer_follow(void *state, const struct frame *f, struct arena *scratch)
+{
+    struct cohere_writer *w = state;
+    struct str type = json_find(f->data, STR("type"));
+    bool begins = json_string_is(type, STR("content-start")), ends = json_string_is(type, STR("content-end"));
+    uint64_t index;
+
+    (void)scratch;
+    if ((!begins && !ends) || !json_to_u64(json_find(f->data, STR("index")), &index) || index >= UINT32_MAX)
+        return OK;
+    w->parts = (unsigned)index + 1;
+    if (w->open && is_part(w->open->kind)) {
+        w->open->announced = begins;
+        w->open->index = (unsigned)index;
     }
     return OK;
 }

@@ -47,6 +47,7 @@ void cohere_read_error(struct arena *arena, int status, struct str body,
 err_t cohere_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to);
 err_t cohere_writer_begin(void *state, const struct answer_frame *f, struct buf *to);
 err_t cohere_writer_event(void *state, const struct chat_event *e, struct buf *to);
+err_t cohere_writer_follow(void *state, const struct frame *f, struct arena *scratch);
 err_t cohere_write_models(const struct translation *t, const struct model_card *cards, size_t n, struct buf *to);
 err_t cohere_write_model(const struct translation *t, const struct model_card *card, struct buf *to);
 void cohere_write_error(const struct translation *t, const struct api_error *e, struct buf *to, int *ret_status,

@@ -26,7 +26,9 @@ static struct str echo_of(const struct answer_frame *f, size_t choice)
 
 static struct str answer_id(const struct answer_frame *f, struct str provider_id)
 {
-    return str_starts(provider_id, STR("cmpl-")) ? arena_str(f->arena, provider_id) : openai_make_id(f, "cmpl-", 0);
+    bool is_kept = str_starts(provider_id, STR("cmpl-")) || (f->follows && provider_id.n);
+
+    return is_kept ? arena_str(f->arena, provider_id) : openai_make_id(f, "cmpl-", 0);
 }
 
 static void put_head(struct json_out *o, const struct answer_frame *f, struct str id)
@@ -232,6 +234,7 @@ err_t completions_writer_event(void *state, const struct chat_event *e, struct b
     assert(e->choice < ANSWER_CHOICES_MAX);
     switch (e->kind) {
     case CHAT_START:
+        answer_frame_follow(&w->f, e);
         w->id = answer_id(&w->f, e->id);
         return OK;
     case CHAT_BLOCK_START:

@@ -34,3 +34,13 @@ void call_add_header(struct provider_call *c, struct str name, struct str value)
     assert(c->header_count < CALL_HEADERS_MAX);
     c->headers[c->header_count++] = (struct call_header){name, value};
 }
+
+void answer_frame_follow(struct answer_frame *f, const struct chat_event *start)
+{
+    if (!f->follows)
+        return;
+    if (start->model.n)
+        f->model = arena_str(f->arena, start->model);
+    if (start->created)
+        f->created = start->created;
+}

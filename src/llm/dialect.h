@@ -162,6 +162,16 @@ struct answer_frame {
     int64_t created;
     uint64_t unique;         /* for ids                                                             */
     uint64_t input_estimate; /* tokens of the prompt, where tells_estimate; 0: unknown */
+    bool
+        follows; /* the client hears a provider's own bytes, which the writer may have to go on with: ids, model and time are those of CHAT_START */
+};
+
+/* How a model is made to go on with an answer that broke off (llm/continuation.h). */
+enum continuation_form {
+    CONTINUES_BY_TURN, /* it is asked to, in a further turn of the user's: always possible                        */
+    CONTINUES_PREFILL, /* the request ends with the assistant's unfinished turn, and the provider documents that its models
+                        * go on with it                                                                           */
+    CONTINUES_PROMPT, /* a completion: the text is put behind the prompt                                         */
 };
 
 struct client_side {
@@ -193,6 +203,9 @@ struct client_side {
     size_t writer_size;
     err_t (*writer_begin)(void *state, const struct answer_frame *f, struct buf *to);
     err_t (*writer_event)(void *state, const struct chat_event *e, struct buf *to);
+    /* Bytes of a provider passed in the writer's place, as this frame, whose events it has heard meanwhile: adopt its ids, numbers and indices, so that
+     * the writer can go on with the stream. NULL: what CHAT_START tells is all. */
+    err_t (*writer_follow)(void *state, const struct frame *f, struct arena *scratch);
     bool tells_thoughts; /* its answers have a place for them */
     bool tells_estimate; /* writer_begin() says f->input_estimate, which costs a look at the whole prompt */
     /* What may be sent to keep a silent stream alive; empty: nothing may. Static. */
@@ -247,6 +260,8 @@ struct provider_side {
     bool usage_if_asked;    /* streams tell usage only to those who ask for it (stream_options.include_usage)       */
     bool checks_signatures; /* requests with blobs that another family's model signed are refused                   */
     enum relay_form relay;
+    /* How t->model goes on with a broken answer to `q`. NULL: CONTINUES_BY_TURN. */
+    enum continuation_form (*continues)(const struct translation *t, const struct chat_request *q);
     bool one_choice; /* its answers have one choice only: more are got by several calls */
     /* Where the same dialect's request goes when its bytes pass through: the path at the provider for the row by which it came. NULL: the
      * client's own path without its prefix. */
@@ -277,6 +292,8 @@ const struct dialect *dialect_find(struct str name);
 /* Is the answer to be a stream, if the body's "stream" says (or stands for) `asked`? */
 bool endpoint_streams(const struct endpoint_row *row, bool asked);
 
+/* Where the client hears a provider's own bytes (follows), model and time of the answer are those that the provider told. */
+void answer_frame_follow(struct answer_frame *f, const struct chat_event *start);
 /* Append a header to the call; more than CALL_HEADERS_MAX is a bug. */
 void call_add_header(struct provider_call *c, struct str name, struct str value);
 

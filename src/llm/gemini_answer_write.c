@@ -584,6 +584,7 @@ err_t gemini_writer_event(void *state, const struct chat_event *e, struct buf *t
         return OK;
     switch (e->kind) {
     case CHAT_START:
+        answer_frame_follow(&w->frame, e);
         w->id = arena_str(w->frame.arena, e->id);
         return OK;
     case CHAT_BLOCK_START:
@@ -607,6 +608,17 @@ err_t gemini_writer_event(void *state, const struct chat_event *e, struct buf *t
     case CHAT_ERROR:
         return write_stream_error(w, e->error, to);
     }
+    return OK;
+}
+
+/* Nothing is numbered; of a stream that is one array, an element has passed. */
+err_t gemini_writer_follow(void *state, const struct frame *f, struct arena *scratch)
+{
+    struct gemini_writer *w = state;
+
+    (void)f;
+    (void)scratch;
+    w->begun = true;
     return OK;
 }
 

@@ -376,6 +376,8 @@ err_t ollama_writer_event(void *state, const struct chat_event *e, struct buf *t
         return OK;
     switch (e->kind) {
     case CHAT_START:
+        answer_frame_follow(&w->frame, e);
+        return OK;
     case CHAT_SIGNATURE:
     case CHAT_CITATION:
         return OK;

@@ -106,7 +106,7 @@ static bool shows_thoughts(const struct chat_request *q)
 /* An id as clients of this API expect it. */
 static struct str answer_id(const struct answer_frame *f, struct str provider_id)
 {
-    if (str_starts(provider_id, STR("chatcmpl-")))
+    if (str_starts(provider_id, STR("chatcmpl-")) || (f->follows && provider_id.n))
         return arena_str(f->arena, provider_id);
     return openai_make_id(f, "chatcmpl-", 0);
 }
@@ -720,6 +720,7 @@ static err_t begin(struct openai_answer_writer *w, const struct chat_event *e)
     struct buf head CLEANUP(buf_release) = BUF_INIT(64 * 1024);
     struct json_out o = json_out_to(&head);
 
+    answer_frame_follow(&w->f, e);
     json_open(&o, '{');
     json_member_str(&o, STR("id"), answer_id(&w->f, e->id));
     json_member_str(&o, STR("object"), STR("chat.completion.chunk"));

@@ -203,6 +203,7 @@ err_t responses_reader_end(void *state, const struct chat_sink *sink);
 err_t responses_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to);
 err_t responses_writer_begin(void *state, const struct answer_frame *f, struct buf *to);
 err_t responses_writer_event(void *state, const struct chat_event *e, struct buf *to);
+err_t responses_writer_follow(void *state, const struct frame *f, struct arena *scratch);
 /* {"object":"response.input_tokens",…} */
 err_t responses_write_count(const struct translation *t, uint64_t tokens, bool exact, struct buf *to);
 

@@ -597,7 +597,7 @@ static void write_continuation(struct openai_writing *w)
     while (last && last->next)
         last = last->next;
     if (!last || last->role != CHAT_ASSISTANT || turn_has(last, BLOCK_TOOL_CALL) || last->prefill == NO ||
-        w->q->dialect == &dialect_openai || !(w->vendor->quirks & QUIRK_CONTINUE))
+        (w->q->dialect == &dialect_openai && !w->q->is_continuation) || !(w->vendor->quirks & QUIRK_CONTINUE))
         return;
     json_member_bool(&w->o, STR("continue_final_message"), true);
     json_member_bool(&w->o, STR("add_generation_prompt"), false);

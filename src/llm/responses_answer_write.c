@@ -11,11 +11,12 @@
  * Thoughts are told as a summary if the client asked for summaries, else as reasoning text. Their proof of origin travels in encrypted_content,
  * wrapped with its maker's name if that is not OpenAI. Only the first choice has a place here.
  */
+#include "codec/json_scan.h"
 #include "llm/openai_int.h"
 #include "llm/signature.h"
 #include "llm/tool_args.h"
 
-enum { KEPT_MAX = 64 * 1024 * 1024, OUTPUT_MAX = 512 * 1024 * 1024 };
+enum { KEPT_MAX = 64 * 1024 * 1024, OUTPUT_MAX = 512 * 1024 * 1024, ITEMS_MAX = 4096 };
 
 enum item_kind {
     ITEM_MESSAGE,
@@ -41,6 +42,14 @@ struct item {
     unsigned annotation_count;
 };
 
+/* An item of which the provider itself has told that it begins, before anything in it. */
+struct begun {
+    enum item_kind kind; /* ITEM_NONE: there is none */
+    unsigned index;
+    struct str id;
+    bool has_part; /* and its first part */
+};
+
 struct response_writer {
     struct answer_frame f;
     bool streams, summaries, started, over;
@@ -49,6 +58,7 @@ struct response_writer {
     struct str id, service_tier;
     struct str logprobs; /* of a whole answer, for its first message */
     struct item *open, *spare;
+    struct begun begun; /* see responses_writer_follow() */
     struct item *held;  /* ended last, and is not told as done yet; NULL: none */
     struct buf *output; /* finished items, separated by commas, in order of output_index */
     struct str *done;   /* items that finished before an earlier one: by index, up to item_count */
@@ -423,10 +433,15 @@ static err_t send_item(struct response_writer *w, const struct item *i, bool who
     return close_event(&o);
 }
 
+static bool is_message(enum item_kind kind)
+{
+    return kind == ITEM_MESSAGE || kind == ITEM_REFUSAL;
+}
+
 /* An event about what an item holds. */
 static struct json_out open_item_event(struct response_writer *w, const struct item *i, struct str type, struct buf *to)
 {
-    bool message = i->kind == ITEM_MESSAGE || i->kind == ITEM_REFUSAL;
+    bool message = is_message(i->kind);
     struct json_out o = open_event(w, type, to);
 
     json_member_str(&o, STR("item_id"), i->id);
@@ -442,7 +457,7 @@ static err_t send_part(struct response_writer *w, const struct item *i, bool who
 {
     struct json_out o;
 
-    if (i->kind == ITEM_MESSAGE || i->kind == ITEM_REFUSAL) {
+    if (is_message(i->kind)) {
         o = open_item_event(w, i, whole ? STR("response.content_part.done") : STR("response.content_part.added"), to);
         json_key(&o, STR("part"));
         put_part(&o, i, whole);
@@ -557,6 +572,22 @@ static struct str said_at_start(enum item_kind kind, const struct chat_event *e)
     return kind == ITEM_OWN && e->raw.n ? e->raw : e->text;
 }
 
+/* Tell that an item begins, unless a provider has done so. */
+static err_t announce(struct response_writer *w, struct item *i, struct buf *to)
+{
+    struct begun b = w->begun;
+
+    w->begun = (struct begun){.kind = ITEM_NONE};
+    if (b.kind != ITEM_NONE && (i->kind == b.kind || (is_message(i->kind) && is_message(b.kind)))) {
+        w->item_count--;
+        i->index = b.index;
+        i->id = b.id;
+        return b.has_part ? OK : send_part(w, i, false, to);
+    }
+    TRY(send_item(w, i, false, to));
+    return send_part(w, i, false, to);
+}
+
 static err_t start_block(struct response_writer *w, const struct chat_event *e, struct buf *to)
 {
     enum item_kind kind = kind_of(w, e);
@@ -579,8 +610,7 @@ static err_t start_block(struct response_writer *w, const struct chat_event *e, 
     TRY(buf_add(&i->text, said_at_start(kind, e)));
     if (!w->streams)
         return OK;
-    TRY(send_item(w, i, false, to));
-    return send_part(w, i, false, to);
+    return announce(w, i, to);
 }
 
 static err_t tell_text(struct response_writer *w, struct item *i, struct str text, struct buf *to)
@@ -617,7 +647,19 @@ static err_t keep_logprobs(struct item *i, struct str raw)
     return buf_add(&i->logprobs, inside);
 }
 
-/* Finished items go into the output in the order of their index, also if calls overlap. */
+/* Finished items go into the output in the order of their index, also if calls overlap. `all`: nothing comes any more, so that one which did not finish
+ * is no reason to wait. */
+static err_t put_done(struct response_writer *w, bool all)
+{
+    for (; w->written < w->done_size && (all || w->done[w->written].n); w->written++) {
+        if (w->output->n && w->done[w->written].n)
+            buf_add_char(w->output, ',');
+        buf_add(w->output, w->done[w->written]);
+        w->done[w->written] = STR("");
+    }
+    return buf_status(w->output);
+}
+
 static err_t keep_done(struct response_writer *w, const struct item *i)
 {
     struct buf json CLEANUP(buf_release) = BUF_INIT(KEPT_MAX);
@@ -634,13 +676,7 @@ static err_t keep_done(struct response_writer *w, const struct item *i)
     put_item(w, &o, i, true);
     TRY(buf_status(&json));
     w->done[i->index] = arena_str(w->f.arena, buf_str(&json));
-    for (; w->written < w->done_size && w->done[w->written].n; w->written++) {
-        if (w->output->n)
-            buf_add_char(w->output, ',');
-        buf_add(w->output, w->done[w->written]);
-        w->done[w->written] = STR("");
-    }
-    return buf_status(w->output);
+    return put_done(w, false);
 }
 
 /* A call without arguments says "{}", for clients parse them; free text is taken out of the function's argument. */
@@ -728,7 +764,9 @@ static void keep_tier(struct response_writer *w, const struct chat_event *e)
 static err_t begin(struct response_writer *w, const struct chat_event *e, struct buf *to)
 {
     w->started = true;
-    w->id = str_starts(e->id, STR("resp_")) ? arena_str(w->f.arena, e->id) : openai_make_id(&w->f, "resp_", 0);
+    bool is_kept = str_starts(e->id, STR("resp_")) || (w->f.follows && e->id.n);
+    answer_frame_follow(&w->f, e);
+    w->id = is_kept ? arena_str(w->f.arena, e->id) : openai_make_id(&w->f, "resp_", 0);
     keep_tier(w, e);
     if (!w->streams)
         return OK;
@@ -743,6 +781,7 @@ static err_t end(struct response_writer *w, struct buf *to)
 
     w->over = true;
     TRY(settle_held(w, !whole, to));
+    TRY(put_done(w, true));
     if (w->streams)
         return send_response(w, whole ? STR("response.completed") : STR("response.incomplete"), status, NULL, to);
     struct json_out o = json_out_to(to);
@@ -772,6 +811,7 @@ err_t responses_writer_begin(void *state, const struct answer_frame *f, struct b
     (void)to;
     w->f = *f;
     w->streams = true;
+    w->begun.kind = ITEM_NONE;
     w->summaries = f->request && f->request->reasoning.summary.n;
     w->output = arena_new(f->arena, struct buf);
     buf_init(w->output, OUTPUT_MAX);
@@ -811,6 +851,59 @@ err_t responses_writer_event(void *state, const struct chat_event *e, struct buf
     case CHAT_ERROR:
         return break_off(w, e->error, to);
     }
+    return OK;
+}
+
+/* An item that the provider has begun: what is told in its place goes on under its id. Most are opened here by their first piece only. */
+static err_t follow_item(struct response_writer *w, struct str data)
+{
+    struct str type = json_find_path(data, "item", "type", NULL), id = json_find_path(data, "item", "id", NULL);
+    uint64_t index;
+
+    w->begun = (struct begun){.kind = ITEM_NONE};
+    if (!json_to_u64(json_find(data, STR("output_index")), &index) || index >= ITEMS_MAX)
+        return OK;
+    w->item_count = (unsigned)index + 1;
+    struct begun b = {.index = (unsigned)index,
+                      .kind = json_string_is(type, STR("message"))     ? ITEM_MESSAGE
+                              : json_string_is(type, STR("reasoning")) ? ITEM_THOUGHT
+                                                                       : ITEM_NONE};
+    TRY(json_string_value(id, w->f.arena, &b.id));
+    if (b.kind != ITEM_NONE) {
+        w->begun = b;
+    } else if (w->open) {
+        w->open->id = b.id;
+        w->open->index = b.index;
+    }
+    return OK;
+}
+
+/* The provider has told that the item is done, which is held back here. */
+static err_t follow_done(struct response_writer *w)
+{
+    w->streams = false;
+    err_t e = settle_held(w, false, NULL);
+    w->streams = true;
+    return e;
+}
+
+/* Events are numbered, and items have ids. */
+err_t responses_writer_follow(void *state, const struct frame *f, struct arena *scratch)
+{
+    struct response_writer *w = state;
+    struct str type = json_find(f->data, STR("type"));
+    uint64_t sequence;
+
+    (void)scratch;
+    if (json_to_u64(json_find(f->data, STR("sequence_number")), &sequence))
+        w->sequence = sequence + 1;
+    if (json_string_is(type, STR("response.output_item.added")))
+        return follow_item(w, f->data);
+    if (json_string_is(type, STR("response.output_item.done")))
+        return follow_done(w);
+    if (json_string_is(type, STR("response.content_part.added")) ||
+        json_string_is(type, STR("response.reasoning_summary_part.added")))
+        w->begun.has_part = true;
     return OK;
 }
 

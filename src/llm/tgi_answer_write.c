@@ -6,6 +6,7 @@
  * if they were asked for; the tokens in them are unknown. With return_full_text the prompt comes first.
  */
 #include "codec/json_out.h"
+#include "codec/json_scan.h"
 #include "llm/tgi_int.h"
 
 enum { WHOLE_MAX = 64 * 1024 * 1024 };
@@ -249,5 +250,17 @@ err_t tgi_writer_event(void *state, const struct chat_event *e, struct buf *to)
     case CHAT_ERROR:
         return send_error(w, e->error, to);
     }
+    return OK;
+}
+
+/* Events are numbered. */
+err_t tgi_writer_follow(void *state, const struct frame *f, struct arena *scratch)
+{
+    struct tgi_writer *w = state;
+    uint64_t index;
+
+    (void)scratch;
+    if (json_to_u64(json_find(f->data, STR("index")), &index))
+        w->index = index;
     return OK;
 }

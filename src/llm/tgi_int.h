@@ -45,6 +45,7 @@ struct tgi_writer {
 err_t tgi_write_answer(const struct answer_frame *f, const struct answer *a, struct buf *to);
 err_t tgi_writer_begin(void *state, const struct answer_frame *f, struct buf *to);
 err_t tgi_writer_event(void *state, const struct chat_event *e, struct buf *to);
+err_t tgi_writer_follow(void *state, const struct frame *f, struct arena *scratch);
 void tgi_write_error(const struct translation *t, const struct api_error *e, struct buf *to, int *ret_status,
                      struct call_header ret_headers[2]);
 

@@ -7,6 +7,7 @@
  */
 #include "codec/http1.h"
 #include "llm/anthropic_int.h"
+#include "llm/claude.h"
 
 #define VERTEX_MODELS "/v1/projects/{x}/locations/{x}/publishers/anthropic/models/"
 
@@ -98,6 +99,13 @@ static bool is_native(const struct endpoint_row *row, struct str agent)
     return row->variant == ANTHROPIC_NATIVE;
 }
 
+/* Claude 4.6 and later refuse a request that ends with the assistant's turn. */
+static enum continuation_form continues(const struct translation *t, const struct chat_request *q)
+{
+    (void)q;
+    return claude_traits_of(t->model).adaptive ? CONTINUES_BY_TURN : CONTINUES_PREFILL;
+}
+
 const struct dialect dialect_anthropic = {
     .name = "anthropic",
     .title = "Anthropic Messages",
@@ -116,6 +124,7 @@ const struct dialect dialect_anthropic = {
             .writer_begin = anthropic_writer_begin,
             .tells_estimate = true,
             .writer_event = anthropic_writer_event,
+            .writer_follow = anthropic_writer_follow,
             .keep_alive = STR_INIT("event: ping\ndata: {\"type\":\"ping\"}\n\n"),
             .write_count = anthropic_write_count,
             .write_models = anthropic_write_models,
@@ -126,6 +135,7 @@ const struct dialect dialect_anthropic = {
         {
             .one_choice = true,
             .checks_signatures = true,
+            .continues = continues,
             .write_chat = anthropic_write_chat,
             .read_answer = anthropic_read_answer,
             .reader_size = sizeof(struct anthropic_reader),

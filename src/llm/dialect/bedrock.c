@@ -6,6 +6,7 @@
  * is the Anthropic dialect's business, which shares the path. Signing requests is the gateway's.
  */
 #include "llm/bedrock_int.h"
+#include "llm/claude.h"
 
 static const struct endpoint_row endpoints[] = {
     {.method = "POST",
@@ -55,6 +56,15 @@ static const char *const along[] = {"anthropic", NULL};
 /* Of the models that embed; Claude's Messages have none of them (InvokeModel). */
 static const char *const body_marks[] = {"inputText", "inputImage", "input_type", NULL};
 
+/* Of its models, those whose makers document that they do. */
+static enum continuation_form continues(const struct translation *t, const struct chat_request *q)
+{
+    bool claude = str_find(t->model, STR("anthropic.claude")) < t->model.n;
+
+    (void)q;
+    return claude && !claude_traits_of(t->model).adaptive ? CONTINUES_PREFILL : CONTINUES_BY_TURN;
+}
+
 const struct dialect dialect_bedrock = {
     .name = "bedrock",
     .title = "Amazon Bedrock",
@@ -72,6 +82,7 @@ const struct dialect dialect_bedrock = {
             .writer_size = sizeof(struct bedrock_writer),
             .writer_begin = bedrock_writer_begin,
             .writer_event = bedrock_writer_event,
+            .writer_follow = bedrock_writer_follow,
             .read_embed = bedrock_read_embed_request,
             .write_embed = bedrock_write_embed_answer,
             .write_count = bedrock_write_count,
@@ -95,6 +106,7 @@ const struct dialect dialect_bedrock = {
             .write_count = bedrock_ask_count,
             .read_count = bedrock_read_count,
             .one_choice = true,
+            .continues = continues,
             .checks_signatures = true,
             .wants_bytes = 1 << BLOCK_IMAGE | 1 << BLOCK_AUDIO | 1 << BLOCK_VIDEO | 1 << BLOCK_DOCUMENT,
             .pass_path = bedrock_pass_path,

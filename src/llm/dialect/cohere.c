@@ -50,6 +50,7 @@ const struct dialect dialect_cohere = {
                .writer_size = COHERE_WRITER_SIZE,
                .writer_begin = cohere_writer_begin,
                .writer_event = cohere_writer_event,
+               .writer_follow = cohere_writer_follow,
                .keep_alive = STR_INIT(": keep-alive\n\n"),
                .read_embed = cohere_read_embed,
                .write_embed = cohere_write_embed_answer,

@@ -22,6 +22,13 @@ static err_t pass_path(const struct translation *t, bool stream, struct str *ret
     return OK;
 }
 
+/* A conversation that became one prompt is asked as one. */
+static enum continuation_form continues(const struct translation *t, const struct chat_request *q)
+{
+    (void)t;
+    return q->is_completion ? CONTINUES_PROMPT : CONTINUES_BY_TURN;
+}
+
 const struct dialect dialect_completions = {
     .name = "completions",
     .title = "OpenAI Completions",
@@ -40,6 +47,7 @@ const struct dialect dialect_completions = {
                  .reader_begin = openai_reader_begin,
                  .reader_frame = openai_reader_frame,
                  .reader_end = openai_reader_end,
+                 .continues = continues,
                  .usage_if_asked = true,
                  .relay = RELAY_CHUNKS,
                  .pass_path = pass_path,

@@ -85,6 +85,7 @@ const struct dialect dialect_gemini = {
             .writer_size = sizeof(struct gemini_writer),
             .writer_begin = gemini_writer_begin,
             .writer_event = gemini_writer_event,
+            .writer_follow = gemini_writer_follow,
             .read_embed = gemini_read_embed,
             .write_embed = gemini_write_embed,
             .write_count = gemini_write_count,

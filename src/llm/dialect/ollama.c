@@ -48,6 +48,13 @@ static enum framing framing(const struct translation *t)
 
 static const char *const along[] = {"openai", "completions", "anthropic", NULL};
 
+/* Of raw prompts; a template may close the last turn of a conversation. */
+static enum continuation_form continues(const struct translation *t, const struct chat_request *q)
+{
+    (void)t;
+    return q->is_completion ? CONTINUES_PROMPT : CONTINUES_BY_TURN;
+}
+
 const struct dialect dialect_ollama = {
     .name = "ollama",
     .title = "Ollama",
@@ -66,7 +73,8 @@ const struct dialect dialect_ollama = {
                .write_models = ollama_write_models,
                .write_model = ollama_write_model,
                .write_error = ollama_write_error},
-    .provider = {.wants_bytes = 1u << BLOCK_IMAGE,
+    .provider = {.continues = continues,
+                 .wants_bytes = 1u << BLOCK_IMAGE,
                  .one_choice = true,
                  .write_chat = ollama_write_chat,
                  .read_answer = ollama_read_answer,

@@ -63,6 +63,14 @@ static bool is_native(const struct endpoint_row *row, struct str agent)
 
 static const char *const along[] = {"responses", "completions", NULL};
 
+/* Mistral's prefix, and vLLM's and SGLang's continue_final_message. Mistral also fills in behind a prompt. */
+static enum continuation_form continues(const struct translation *t, const struct chat_request *q)
+{
+    if (q->is_completion && q->suffix.text.n && (t->vendor->quirks & QUIRK_INFILL))
+        return CONTINUES_PROMPT;
+    return t->vendor->quirks & (QUIRK_PREFIX | QUIRK_CONTINUE) ? CONTINUES_PREFILL : CONTINUES_BY_TURN;
+}
+
 const struct dialect dialect_openai = {
     .name = "openai",
     .title = "OpenAI Chat Completions",
@@ -91,6 +99,7 @@ const struct dialect dialect_openai = {
                  .write_embed = openai_write_embed,
                  .read_embed = openai_read_embed_answer,
                  .embed_batch_max = 2048,
+                 .continues = continues,
                  .usage_if_asked = true,
                  .relay = RELAY_CHUNKS,
                  .pass_path = pass_path,

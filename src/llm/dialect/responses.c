@@ -32,6 +32,7 @@ const struct dialect dialect_responses = {
                .writer_size = RESPONSES_WRITER_SIZE,
                .writer_begin = responses_writer_begin,
                .writer_event = responses_writer_event,
+               .writer_follow = responses_writer_follow,
                .keep_alive = STR_INIT(": keep-alive\n\n"),
                .write_count = responses_write_count,
                .write_error = openai_write_error},

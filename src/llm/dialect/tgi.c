@@ -61,6 +61,13 @@ static err_t pass_path(const struct translation *t, bool stream, struct str *ret
 static const char *const along[] = {"openai", "completions", NULL};
 static const char *const body_marks[] = {"parameters", NULL};
 
+/* Conversations go another way (tgi_request_write.c). */
+static enum continuation_form continues(const struct translation *t, const struct chat_request *q)
+{
+    (void)t;
+    return q->is_completion ? CONTINUES_PROMPT : CONTINUES_BY_TURN;
+}
+
 const struct dialect dialect_tgi = {
     .name = "tgi",
     .title = "Text Generation Inference",
@@ -72,10 +79,12 @@ const struct dialect dialect_tgi = {
                .writer_size = sizeof(struct tgi_writer),
                .writer_begin = tgi_writer_begin,
                .writer_event = tgi_writer_event,
+               .writer_follow = tgi_writer_follow,
                .keep_alive = STR_INIT(": keep-alive\n\n"),
                .write_model = write_model,
                .write_error = tgi_write_error},
     .provider = {.one_choice = true,
+                 .continues = continues,
                  .write_chat = tgi_write_chat,
                  .read_answer = tgi_read_answer,
                  .reader_size = TGI_READER_SIZE,
