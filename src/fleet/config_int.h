@@ -142,6 +142,7 @@ struct file_model {
     double patience;          /* milliseconds per US cent */
     struct timeouts timeouts; /* 0: not set */
     bool strict;
+    bool stream_failover;
     int64_t max_output_tokens;
     struct schema_text *aliases, *required;
     size_t alias_count, required_count;

@@ -158,6 +158,9 @@ static const struct schema_field model_fields[] = {
                 .doc = "Refuse a request of which a part cannot be said in the provider's dialect, instead of leaving "
                        "that part out "
                        "and naming it in the header `x-crossdock-dropped`."),
+    SCHEMA_BOOL("stream_failover", struct file_model, stream_failover, .default_text = "false",
+                .doc = "Let a stream that breaks off in the middle go on at another deployment, as one answer. Nothing "
+                       "changes in streams that do not break."),
     SCHEMA_INT("max_output_tokens", struct file_model, max_output_tokens, .default_doc = "4096", .min = "1",
                .max = "10000000", .doc = "Limit of an answer for providers that demand one, when the client set none."),
     SCHEMA_LIST("aliases", struct file_model, aliases, alias_count, &config_model_item, .single = true,
@@ -356,6 +359,7 @@ static void add_model(struct config_build *b, const struct file_model *f)
     set_rules(b, m, f);
     set_timeouts(b, m, f);
     m->strict = f->strict;
+    m->stream_failover = f->stream_failover;
     m->max_output_tokens = f->max_output_tokens;
     m->required = config_tag_bits(b->run, c, f->required, f->required_count);
     if (m->target_count == 0 && gone) {

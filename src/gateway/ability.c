@@ -4,7 +4,7 @@
  * A provider that cannot be asked for an operation at all is no candidate (route.c): asking it would only bring a refusal that another target
  * might have spared the client. What a provider may or may not offer, as its server has it, it says itself, with a status that is judged.
  */
-#include "gateway/exchange.h"
+#include "gateway/resume.h"
 #include "llm/signature.h"
 
 /* Can a request for this be said in the dialect? */
@@ -138,7 +138,8 @@ void choose_dialect(struct exchange *x)
     if (x->endpoint.kind != ENDPOINT_OPERATION)
         return;
     bool speaks = speaks_as_client(x, p);
-    x->translates = !speaks || has_other_name_inside(x) || holds_foreign_signatures(x) || splits_thoughts(x);
+    x->translates = !speaks || resume_is_pending(x) || has_other_name_inside(x) || holds_foreign_signatures(x) ||
+                    splits_thoughts(x);
     if (!speaks)
         x->speaks = dialect_for(p, x->endpoint.row->operation);
     if (!x->speaks) /* a vendor's difference from its own dialect may be in what is only relayed */

@@ -5,13 +5,14 @@
  * asked, because whether there is one matters to it. Each attempt is counted in and out of the live state exactly once, whatever becomes of
  * it, and leaves one record.
  *
- * A failure is mended only while the client has seen nothing: what breaks off later ends in an explicit error.
+ * A failure is mended while the client has seen nothing. A stream that breaks off later goes on at another deployment where that is wanted and can be
+ * (resume.h), which is decided in the same way; else it ends in an explicit error.
  */
 #include "base/log.h"
 #include "codec/json_tree.h"
 #include "fleet/live_homes.h"
-#include "gateway/exchange.h"
 #include "gateway/needs.h"
+#include "gateway/resume.h"
 #include "rt/fiber.h"
 #include "rt/loop.h"
 
@@ -468,11 +469,46 @@ static SUSPENDS err_t run_attempt(struct exchange *x, struct attempt *a, struct 
     return e;
 }
 
+/* It failed: what is to follow. */
+static SUSPENDS err_t plan_after(struct exchange *x, struct attempt *a, struct plan *plan)
+{
+    count_out(x, a); /* what it taught is known before the next is chosen */
+    *plan = plan_next(x, a);
+    if (resume_is_pending(x))
+        plan->role = ROLE_CONTINUATION;
+    bool is_free = plan->decision.verb == RETRY_STOP || x->is_unsaid || cause_meaning(a->cause)->of_request;
+    return is_free ? OK : pay_retry(x, plan);
+}
+
+/* Nothing is to follow: hand on what came. But a stream may break off on the way, and go on elsewhere. */
+static SUSPENDS err_t hand_on(struct exchange *x, struct attempt *a, struct plan *plan)
+{
+    if (!resume_is_pending(x) || a->cause == CAUSE_OK) {
+        TRY(conclude(x, a));
+        if (!resume_is_pending(x))
+            return OK;
+        a->cause = cause_of_relayed(a);
+        TRY(plan_after(x, a, plan));
+    }
+    return plan->decision.verb == RETRY_STOP ? resume_give_up(x) : OK;
+}
+
+/* Of an attempt that was to go on with a broken answer. */
+static void judge_continuation(struct exchange *x, struct attempt *a)
+{
+    if (a->cause == CAUSE_OK && !resume_fits(x, a))
+        a->cause = CAUSE_MALFORMED;
+    if (a->cause != CAUSE_OK)
+        a->usage = resume_spent(x);
+}
+
 /* One attempt, and what comes of it for the client unless another is to follow. */
 static SUSPENDS err_t attempt_once(struct exchange *of, struct plan *plan)
 {
     WITHIN(ns_add(ns_add(of->r->received, of->timeouts.total), LAST_WORDS));
     struct attempt *a = attempt_begin(of, plan->role);
+    struct usage before = of->facts.usage;
+    bool goes_on = resume_is_pending(of);
     struct exchange *x;
 
     *plan = (struct plan){.decision = {.verb = RETRY_STOP}};
@@ -480,24 +516,24 @@ static SUSPENDS err_t attempt_once(struct exchange *of, struct plan *plan)
         settle_retry(of, false);
         if (of->facts.tried_count)
             note_last(of);
-        return credentials_refuse(of);
+        return goes_on ? resume_give_up(of) : credentials_refuse(of);
     }
     err_t e = run_attempt(of, a, &x, &a);
 
+    if (goes_on)
+        judge_continuation(x, a);
     settle_retry(x, a->cause == CAUSE_OK);
-    if (e == OK && a->cause != CAUSE_OK) {
-        count_out(x, a); /* what it taught is known before the next is chosen */
-        *plan = plan_next(x, a);
-        if (plan->decision.verb != RETRY_STOP && !x->is_unsaid && !cause_meaning(a->cause)->of_request)
-            e = pay_retry(x, plan);
-    }
+    if (e == OK && a->cause != CAUSE_OK)
+        e = plan_after(x, a, plan);
     if (e == OK && plan->decision.verb == RETRY_STOP)
-        e = conclude(x, a);
+        e = hand_on(x, a, plan);
     if (e == E_CANCELLED)
         a->outcome = ATTEMPT_CANCELLED;
     if (a->cause == CAUSE_OK)
         a->cause = cause_of_relayed(a);
     x->facts.usage = a->usage;
+    if (goes_on)
+        usage_add(&x->facts.usage, &before);
     count_out(x, a);
     remember_home(x, a);
     note_plan(x, a, plan);

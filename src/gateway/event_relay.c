@@ -6,7 +6,7 @@
  * an error, the provider's own or that it broke off, is told anew behind them, without the provider's secrets. OpenAI's own streams have a faster
  * way (stream_relay.c).
  */
-#include "gateway/exchange.h"
+#include "gateway/resume.h"
 #include "gateway/stored.h"
 #include "gateway/thoughts.h"
 #include "llm/emulate.h"
@@ -30,6 +30,7 @@ struct event_stream {
     struct thoughts *thoughts; /* NULL: none are kept                          */
     struct str sign;           /* of life, that the client's framing allows; empty: none */
     struct buf out;            /* for the client, not sent yet                 */
+    struct buf shadow;         /* what the writer says where bytes pass, for nobody */
     bool raw;                  /* same dialect: frames pass as they came       */
     size_t passed;             /* of these, elements of an array               */
     bool heard;                /* anything but silence                         */
@@ -44,6 +45,7 @@ static void release(void *obj)
 
     arena_release(&s->scratch);
     buf_release(&s->out);
+    buf_release(&s->shadow);
 }
 
 /* --- what the reader tells --- */
@@ -76,14 +78,20 @@ static err_t hear(void *ctx, const struct chat_event *e)
         attempt_content(s->x, s->a);
     }
     if (e->kind == CHAT_USAGE)
-        s->a->usage = *e->usage;
+        s->a->usage = s->x->resume ? resume_usage(s->x->resume) : *e->usage;
     if (e->kind == CHAT_END)
         s->ended = true;
     if (e->kind == CHAT_ERROR) { /* told at the end, without the provider's secrets */
         keep_error(s, e->error);
         return OK;
     }
-    return s->raw ? OK : s->x->endpoint.dialect->client.writer_event(s->writer, e, &s->out);
+    if (!s->raw)
+        return s->x->endpoint.dialect->client.writer_event(s->writer, e, &s->out);
+    if (!s->x->resume)
+        return OK;
+    err_t err = s->x->endpoint.dialect->client.writer_event(s->writer, e, &s->shadow);
+    buf_clear(&s->shadow);
+    return err;
 }
 
 static struct event_stream *begin(struct exchange *x, struct attempt *a)
@@ -97,6 +105,7 @@ static struct event_stream *begin(struct exchange *x, struct attempt *a)
     s->a = a;
     s->raw = !is_translated(x);
     buf_init(&s->out, OUT_MAX);
+    buf_init(&s->shadow, OUT_MAX);
     arena_init(&s->scratch, SCRATCH_MAX);
     arena_hold(arena, s, release);
     enum framing told = client_framing(x);
@@ -104,10 +113,12 @@ static struct event_stream *begin(struct exchange *x, struct attempt *a)
     s->sign = told == FRAMING_SSE ? c->keep_alive : STR_NONE;
     s->framer = framer_new(arena, s->framing, 0);
     s->reader = arena_zalloc(arena, p->reader_size);
-    s->writer = arena_zalloc(arena, c->writer_size);
+    s->writer = x->resume ? resume_writer(x->resume) : arena_zalloc(arena, c->writer_size);
     s->frame = translated_frame(x);
     s->thoughts = thoughts_new(x);
     s->client = (struct chat_sink){hear, s};
+    if (x->resume)
+        s->client = resume_sink(x->resume, s->client);
     s->emulator = s->raw ? NULL : emulator_new(arena, &x->translated->call, &s->client);
     s->sink = s->emulator ? emulator_sink(s->emulator) : s->client;
     return s;
@@ -137,7 +148,10 @@ static err_t take_frame(struct event_stream *s, const struct frame *f)
 
     arena_clear(&s->scratch);
     TRY(e);
-    return s->raw && !s->error ? pass_frame(s, f) : OK;
+    if (!s->raw || s->error)
+        return OK;
+    TRY(pass_frame(s, f));
+    return s->x->resume ? resume_follow(s->x->resume, f) : OK;
 }
 
 /* All frames that a piece completes. */
@@ -225,19 +239,30 @@ static bool is_for_nothing(const struct attempt *a)
     return a->usage.known && a->usage.output == 0;
 }
 
+/* The client's writer, which goes on where it was if the answer does. */
+static err_t begin_writer(struct event_stream *s)
+{
+    if (s->x->resume)
+        return OK;
+    TRY(s->x->endpoint.dialect->client.writer_begin(s->writer, &s->frame, &s->out));
+    if (s->raw) /* the writer is there for an error only: what it begins with the provider says itself */
+        buf_clear(&s->out);
+    return OK;
+}
+
 err_t event_stream_hold(struct exchange *x, struct attempt *a)
 {
+    resume_prepare(x, !is_translated(x));
     struct event_stream *s = begin(x, a);
 
     x->events = s;
     TRY(x->speaks->provider.reader_begin(s->reader, x->r->arena));
-    TRY(x->endpoint.dialect->client.writer_begin(s->writer, &s->frame, &s->out));
-    if (s->raw) /* the writer is there for an error only: what it begins with the provider says itself */
-        buf_clear(&s->out);
+    TRY(begin_writer(s));
     TRY(hold_content(s));
     if (s->error && !s->content)
         refuse(a, s->error);
-    return s->ended && !s->content && is_for_nothing(a) ? fail(E_EOF, "the provider's answer is empty") : OK;
+    bool is_empty = s->ended && !s->content && is_for_nothing(a) && !resume_is_pending(x); /* of the rest there may be nothing */
+    return is_empty ? fail(E_EOF, "the provider's answer is empty") : OK;
 }
 
 err_t event_stream_refuse(struct exchange *x, struct attempt *a, struct str event)
@@ -267,6 +292,20 @@ static SUSPENDS err_t flush(struct event_stream *s)
     return OK;
 }
 
+/* It broke off, but behind all that is to be said: then nobody needs to go on, and the end is the writer's. */
+static bool was_finished(struct event_stream *s)
+{
+    bool raw = s->raw;
+
+    if (!s->x->resume)
+        return false;
+    s->raw = false;
+    err_t e = s->x->speaks->provider.reader_end(s->reader, &s->sink);
+    s->raw = raw && !s->ended;
+    s->passed = s->ended ? 0 : s->passed;
+    return e == OK && s->ended;
+}
+
 static SUSPENDS err_t relay_pieces(struct event_stream *s)
 {
     struct str piece;
@@ -278,7 +317,7 @@ static SUSPENDS err_t relay_pieces(struct event_stream *s)
             return e;
         if (e == OK)
             e = piece.p ? take_piece(s, piece) : take_end(s);
-        if (e != OK)
+        if (e != OK && !was_finished(s))
             broke_off(s, e);
         else if (!piece.p)
             break;
@@ -298,11 +337,16 @@ static err_t put_error(struct event_stream *s)
     return OK;
 }
 
-static void note_error(struct event_stream *s)
+static void note_outcome(struct event_stream *s)
 {
-    s->x->facts.error_text = s->error->message;
     if (s->a->outcome == ATTEMPT_OK)
         s->a->outcome = ATTEMPT_SERVER_ERROR;
+}
+
+static void note_error(struct event_stream *s)
+{
+    note_outcome(s);
+    s->x->facts.error_text = s->error->message;
     if (s->x->facts.error == OK)
         s->x->facts.error = E_UPSTREAM;
 }
@@ -321,22 +365,46 @@ static SUSPENDS err_t finish(struct event_stream *s)
     return http_reply_finish(s->x->r, &bytes, 1);
 }
 
-err_t relay_events(struct exchange *x, struct attempt *a)
+static err_t begin_reply(struct event_stream *s)
 {
-    struct event_stream *s = x->events;
+    struct exchange *x = s->x;
     struct http_reply reply = {.status = 200, .length = -1};
     struct http_header *headers;
 
     if (s->raw) {
-        forward_answer_headers(x, a->call, &headers, &reply.count);
+        forward_answer_headers(x, s->a->call, &headers, &reply.count);
     } else {
         made_answer_headers(x, framing_type(client_framing(x)), &headers, &reply.count);
     }
     reply.headers = headers;
     x->facts.stream = true;
-    TRY(http_reply_begin(x->r, &reply));
+    return http_reply_begin(x->r, &reply);
+}
+
+/* What it goes on with stands in front of what was held. */
+static err_t go_on(struct event_stream *s)
+{
+    struct buf all = BUF_INIT(OUT_MAX);
+    err_t e = resume_begin(s->x, &all);
+
+    if (e == OK)
+        e = buf_add(&all, buf_str(&s->out));
+    buf_release(&s->out);
+    s->out = all;
+    return e;
+}
+
+err_t relay_events(struct exchange *x, struct attempt *a)
+{
+    struct event_stream *s = x->events;
+
+    TRY(resume_is_pending(x) ? go_on(s) : begin_reply(s));
     TRY(relay_pieces(s));
     thoughts_keep(s->thoughts); /* before the client can ask with them */
+    if (s->error && resume_take(x, a, s->error)) {
+        note_outcome(s);
+        return flush(s);
+    }
     TRY(finish(s));
     return s->ended && !(s->emulator && emulator_is_done(s->emulator)) ? await_call_end(a->call) : OK;
 }

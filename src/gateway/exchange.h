@@ -21,6 +21,7 @@ enum { MAX_TRIED = STRATEGY_TRIED_MAX };
 
 struct held;
 struct needs;
+struct resume;
 struct sigv4_claim;
 
 /* A deployment to try. Those reached as "<provider>/<model>" need not be in the catalog, so it holds what is needed itself. */
@@ -70,6 +71,7 @@ struct exchange {
     struct losses losses;                      /* of the attempt under way                     */
     struct translated *translated;             /* NULL: bytes pass through           */
     struct stream_relay *relay;                /* the same where its dialect has its own relay */
+    struct resume *resume;                     /* with which a broken stream can go on elsewhere (resume.h); NULL: it cannot */
     struct event_stream *events;               /* the stream that the attempt under way is answered with; NULL: none */
     const struct dialect *speaks;              /* what the attempt under way speaks to its provider */
     struct credential *credential;             /* that it was signed with or carries; NULL: a key, or none */

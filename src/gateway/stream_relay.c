@@ -9,7 +9,7 @@
  */
 #include "codec/json_scan.h"
 #include "codec/sse.h"
-#include "gateway/exchange.h"
+#include "gateway/resume.h"
 #include "llm/openai_error.h"
 #include "llm/openai_stream.h"
 #include "rt/loop.h"
@@ -104,13 +104,15 @@ static SUSPENDS err_t pass_event(struct stream_relay *s, const struct str *parts
     return pass(s, buf_str(&s->carried));
 }
 
-/* End the client's stream with an error event, behind what has been passed so far. */
+/* End the client's stream with an error event, behind what has been passed so far; unless another deployment is to go on with it. */
 static SUSPENDS err_t end_with_error(struct stream_relay *s, int status, struct str message, const char *code)
 {
     struct buf event CLEANUP(buf_release) = BUF_INIT(64 * 1024);
     struct api_error e = {.status = status, .message = message, .code = code};
 
     s->over = true;
+    if (resume_take(s->x, s->a, &e))
+        return flush(s);
     s->x->facts.error_text = message;
     TRY(flush(s));
     openai_error_event(&e, s->stream.kind == STREAM_RESPONSES, s->stream.sequence_number, &event);
@@ -159,6 +161,10 @@ static SUSPENDS err_t take_judged(struct stream_relay *s, const struct sse_event
     case STREAM_FAILED:
         return provider_failed(s);
     }
+    if (s->x->resume && event->has_data)
+        resume_hear(
+            s->x,
+            &(struct frame){.data = event->data, .name = event->name, .raw = event->raw, .partial = event->is_partial});
     if (s->stream.content) {
         attempt_content(s->x, s->a);
         note_first_token(s->x);
@@ -191,7 +197,16 @@ static SUSPENDS err_t take_rest(struct stream_relay *s, struct str in)
     }
 }
 
-/* The transport ended properly: was everything said? */
+/* Nothing more comes: was everything said? */
+static SUSPENDS err_t end_complete(struct stream_relay *s, err_t why)
+{
+    if (!openai_stream_is_complete(&s->stream))
+        return broke_off(s, why);
+    struct str done = STR("data: [DONE]\n\n");
+    return http_reply_finish(s->x->r, &done, s->stream.done ? 0 : 1);
+}
+
+/* The transport ended properly. */
 static SUSPENDS err_t take_end(struct stream_relay *s)
 {
     struct sse_event event;
@@ -204,10 +219,7 @@ static SUSPENDS err_t take_end(struct stream_relay *s)
         TRY(pass_event(s, &blank, 1)); /* the blank line that was missing */
         TRY(flush(s));
     }
-    if (!openai_stream_is_complete(&s->stream))
-        return broke_off(s, E_EOF);
-    struct str done = STR("data: [DONE]\n\n");
-    return http_reply_finish(s->x->r, &done, s->stream.done ? 0 : 1);
+    return end_complete(s, E_EOF);
 }
 
 err_t await_call_end(struct http_call *call)
@@ -227,6 +239,7 @@ static struct stream_relay *begin(struct exchange *x, struct attempt *a)
     struct stream_relay *s = arena_new(x->r->arena, struct stream_relay);
     bool typed = x->endpoint.dialect->provider.relay == RELAY_TYPED;
 
+    resume_prepare(x, true);
     *s = (struct stream_relay){.x = x, .a = a, .carried = BUF_INIT(CARRY_MAX), .before = BUF_INIT(CARRY_MAX)};
     sse_init(&s->framer, 0);
     openai_stream_init(&s->stream, typed ? STREAM_RESPONSES : STREAM_CHAT, asks_usage(x));
@@ -330,8 +343,8 @@ static SUSPENDS err_t relay_pieces(struct stream_relay *s)
         err_t e = relay_next(s->x, s->a, sign, &s->piece);
         if (e == E_CANCELLED)
             return e;
-        if (e != OK)
-            return broke_off(s, e);
+        if (e != OK) /* who could go on elsewhere need not, if all was said */
+            return s->x->resume ? end_complete(s, e) : broke_off(s, e);
         if (!s->piece.p)
             return take_end(s);
         TRY(take_rest(s, s->piece));
@@ -348,13 +361,16 @@ err_t relay_stream(struct exchange *x, struct attempt *a)
     forward_answer_headers(x, a->call, &headers, &reply.count);
     reply.headers = headers;
     x->facts.stream = true;
-    http_body_release(x->r); /* there will be no other attempt, and streams are long */
-    x->request.doc = STR_NONE;
+    if (!x->resume) { /* there will be no other attempt, and streams are long */
+        http_body_release(x->r);
+        x->request.doc = STR_NONE;
+    }
     err_t e = http_reply_begin(x->r, &reply);
     if (e == OK)
         e = relay_pieces(s);
     if (e == E_TOO_LARGE && !s->over)
         e = broke_off(s, e);
-    a->usage = s->stream.usage;
+    if (!resume_is_pending(x))
+        a->usage = s->stream.usage;
     return e;
 }

@@ -4,7 +4,7 @@
  * The client's document is read once, whatever the number of attempts; each attempt says it anew, since providers differ. What a provider cannot
  * be told is in the losses, which the answer's headers list; a strict model refuses instead.
  */
-#include "gateway/exchange.h"
+#include "gateway/resume.h"
 #include "gateway/stored.h"
 #include "gateway/thoughts.h"
 #include "llm/emulate.h"
@@ -138,7 +138,7 @@ static err_t write_operation(struct exchange *x, struct translated *d)
 
     switch (x->endpoint.row->operation) {
     case OP_CHAT:
-        return p->write_chat(t, choices_first(x), &d->call);
+        return p->write_chat(t, resume_is_pending(x) ? resume_ask(x) : choices_first(x), &d->call);
     case OP_COUNT_TOKENS:
         return p->write_count(t, &d->chat, &d->call);
     case OP_EMBED:

@@ -40,7 +40,7 @@ struct continuation {
     unsigned next;   /* number of the next block  */
     struct relayed *open, *spare;
     int64_t characters; /* of the text block that is open, or was last */
-    bool started, has_text, has_thoughts, finished;
+    bool started, heard, has_text, has_thoughts, finished; /* heard: anything of the attempt under way */
     const char *bar;      /* why it cannot go on       */
     struct usage before;  /* of attempts that broke    */
     struct usage usage;   /* of the one under way      */
@@ -409,6 +409,7 @@ static err_t hear(void *ctx, const struct chat_event *e)
 {
     struct continuation *c = ctx;
 
+    c->heard = true;
     if (c->resumed)
         return hear_resumed(c, e);
     note(c, e);
@@ -463,16 +464,6 @@ const char *continuation_bars(const struct chat_request *q)
 const char *continuation_bar(const struct continuation *c)
 {
     return c->bar;
-}
-
-bool continuation_is_finished(const struct continuation *c)
-{
-    return c->finished;
-}
-
-bool continuation_has_content(const struct continuation *c)
-{
-    return c->has_text || c->has_thoughts || c->bar;
 }
 
 /* --- asking for the rest --- */
@@ -572,6 +563,7 @@ void continuation_resume(struct continuation *c, const struct chat_request *q, e
 
     usage_add(&c->before, &spent);
     c->usage = (struct usage){0};
+    c->heard = false;
     c->own_text = c->text.n;
     c->thought_bytes = 0;
     leave_open(c);
@@ -593,7 +585,7 @@ struct usage continuation_usage(const struct continuation *c, const struct chat_
 {
     struct usage u = c->usage;
 
-    if (u.known && c->finished)
+    if ((u.known && c->finished) || !c->heard)
         return u;
     struct str text = str_slice(buf_str(&c->text), c->own_text, c->text.n);
     uint64_t thoughts = c->thought_bytes / 4, output = estimate_text(text) + thoughts;
@@ -602,4 +594,9 @@ struct usage continuation_usage(const struct continuation *c, const struct chat_
     u.output = u.output > output ? u.output : output;
     u.known = false;
     return u;
+}
+
+struct usage continuation_told_usage(const struct continuation *c)
+{
+    return c->usage;
 }

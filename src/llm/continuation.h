@@ -30,11 +30,6 @@ struct chat_sink continuation_sink(struct continuation *c);
 const char *continuation_bars(const struct chat_request *q);
 /* Why the answer cannot go on from where it is; NULL: it can. */
 const char *continuation_bar(const struct continuation *c);
-/* Has everything been told but that it is over? Then nothing needs to go on. */
-bool continuation_is_finished(const struct continuation *c);
-/* Has anything been told that the client cannot be told again? */
-bool continuation_has_content(const struct continuation *c);
-
 /*
  * The attempt under way has broken off, and another is to come: the request for it, in the arena; strings of `q` are shared.
  *
@@ -43,7 +38,10 @@ bool continuation_has_content(const struct continuation *c);
 void continuation_resume(struct continuation *c, const struct chat_request *q, enum continuation_form form,
                          struct chat_request *ret);
 
-/* Tokens of the attempt under way, as far as it told; what it did not tell is estimated from the text, and then `known` is false. */
+/* What the attempt under way has told of its usage. */
+struct usage continuation_told_usage(const struct continuation *c);
+/* Tokens of the attempt under way, as far as it told; what it did not tell is estimated from the text, and then `known` is false.
+ * None if nothing was heard of it. */
 struct usage continuation_usage(const struct continuation *c, const struct chat_request *q);
 
 #endif

@@ -6,6 +6,9 @@
  * named tool are obeyed. Arguments are made to be valid against the tool's parameters. When a tool's result is the last message,
  * the answer is a text that quotes it.
  *
+ * An answer that is to be continued is the same answer again, from where it broke off: what a model does that minds only what it was asked. One that it
+ * would not have given is answered as if it had not been begun.
+ *
  * Limits are really applied: the text ends before the first stop sequence, then at max_tokens, and the finish reason says which.
  */
 #include "sim/answer.h"
@@ -238,6 +241,8 @@ static err_t make_choice(struct arena *a, const struct question *q, uint64_t has
             return OK;
     }
     TRY(make_text(a, q, hash, length, &c->text));
+    if (q->continues.n && str_starts(c->text, q->continues))
+        c->text = arena_join(a, q->again, str_slice(c->text, q->continues.n, c->text.n));
     limit_text(q, max, c);
     return OK;
 }

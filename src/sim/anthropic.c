@@ -107,6 +107,7 @@ err_t anthropic_begin(struct sim_turn *t, struct str body, const struct anthropi
     struct anthropic_answer *m = arena_new(t->a, struct anthropic_answer);
 
     TRY(anthropic_read(t->a, body, host, http_request_header(t->r, STR("anthropic-version")), req, &t->refusal));
+    question_settle(&req->q);
     TRY(turn_begin(t, req->q.model, req->q.hash, ret_over));
     if (*ret_over)
         return OK;

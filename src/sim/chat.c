@@ -13,6 +13,7 @@ err_t chat_endpoint(struct sim_turn *t)
     TRY(turn_body(t, &body));
     if (!chat_read_plain(t->a, body, &q))
         TRY(chat_read(t->a, body, t->scenario->strict_fields, &q, &t->refusal));
+    question_settle(&q);
     TRY(turn_begin(t, q.model, q.hash, &over));
     if (over)
         return OK;

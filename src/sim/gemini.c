@@ -51,6 +51,7 @@ static err_t generate(struct sim_turn *t, bool stream)
 
     TRY(turn_body(t, &body));
     TRY(gemini_read(t->a, body, t->id, is_vertex(t), false, req, &t->refusal));
+    question_settle(&req->q);
     TRY(turn_begin(t, req->q.model, req->q.hash, &over));
     if (over)
         return OK;

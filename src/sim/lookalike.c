@@ -15,6 +15,7 @@ err_t lookalike_chat(struct sim_turn *t, const struct chat_style *style)
 
     TRY(turn_body(t, &body));
     TRY(style_read(style, t->a, body, &q, &t->refusal));
+    question_settle(&q);
     TRY(turn_begin(t, q.model, q.hash, &over));
     if (over)
         return OK;

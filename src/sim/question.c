@@ -7,6 +7,7 @@
 
 #include "base/prng.h"
 #include "codec/json.h"
+#include "llm/continuation.h"
 #include "sim/fields.h"
 #include "sim/hash.h"
 #include "sim/pattern.h"
@@ -26,12 +27,34 @@ void question_add_text(struct question *q, struct str text)
 {
     q->hash = sim_hash(q->hash, text);
     q->prompt_tokens += sim_tokens(text);
+    if (!q->partial_.last || !text.n)
+        return;
+    q->partial_.is_plain = !q->partial_.text.n;
+    q->partial_.text = text;
 }
 
 void question_add_role(struct question *q, struct str role)
 {
+    q->partial_.last = str_eq_nocase(role, STR("assistant")) || str_eq_nocase(role, STR("model"));
+    if (q->partial_.last) {
+        q->partial_.hash = q->hash;
+        q->partial_.asked = q->asked;
+        q->partial_.text = STR_NONE;
+    }
     q->hash = sim_hash(q->hash, role);
     q->prompt_tokens += SIM_MESSAGE_TOKENS;
+}
+
+void question_settle(struct question *q)
+{
+    bool by_turn = !q->partial_.last && str_starts(q->asked, continuation_words);
+
+    if (!q->partial_.text.n || !q->partial_.is_plain || (!by_turn && !q->partial_.last))
+        return;
+    q->again = by_turn ? str_slice(q->asked, continuation_words.n, q->asked.n) : STR_NONE;
+    q->continues = q->partial_.text;
+    q->hash = q->partial_.hash;
+    q->asked = q->partial_.asked;
 }
 
 size_t question_effort_tokens(struct str effort)

@@ -49,6 +49,14 @@ struct question {
     bool stream, include_usage, logprobs;
     bool parallel; /* may several tools be called at once?                           */
     bool legacy_functions;
+    /* an answer that broke off elsewhere and is to be continued; see question_settle() */
+    struct str continues; /* its text so far; empty: none                                          */
+    struct str again;     /* the words that are to be said again first                             */
+    struct {
+        bool last, is_plain; /* the last message is the assistant's; it has one text                  */
+        uint64_t hash;       /* before the assistant's last message                                   */
+        struct str asked, text;
+    } partial_;      /* private */
     bool usage_each; /* vLLM's continuous_usage_stats: usage on every chunk                      */
 };
 
@@ -61,6 +69,11 @@ void question_init(struct question *q);
 void question_add_text(struct question *q, struct str text);
 /* Begin a message of this role. */
 void question_add_role(struct question *q, struct str role);
+/*
+ * All has been read: is the last message an unfinished one of the assistant's, or a user's that asks to go on with it (llm/continuation.h)? Then the question
+ * is the one that was asked before it, and the answer is what is missing of the same answer.
+ */
+void question_settle(struct question *q);
 /* The tokens that a model thinks with this effort; 0 for an unknown or empty one. */
 size_t question_effort_tokens(struct str effort) PURE;
 /* Add the tokens of the tools' definitions, and the definitions to the hash. */

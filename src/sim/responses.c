@@ -55,6 +55,7 @@ err_t responses_create_endpoint(struct sim_turn *t)
 
     TRY(turn_body(t, &body));
     TRY(responses_read(t->a, body, t->scenario->strict_fields, turn_responses(t), request, &t->refusal));
+    question_settle(&request->q);
     TRY(turn_begin(t, request->q.model, request->q.hash, &over));
     if (over)
         return OK;

@@ -30,6 +30,7 @@ static const char *const provider_paths[] = {"/v1",     "/groq/v1", "/anthropic/
  * bad     everything goes wrong at times
  * early   always fails before the first event of its answer
  * broken  a stream always breaks, in one of several ways, after its first events
+ * torn    a stream often breaks, somewhere in its content; asked to go on, it gives the rest of the same answer
  * silent  falls silent in the middle for a while, then goes on
  * dumb    falls silent in the middle for good
  * gemini-3  signs its calls, and wants the signatures back
@@ -73,6 +74,16 @@ static const char behaviours[] =
     "      - {kind: malformed_json, after_tokens: 8, weight: 25%}\n"
     "      - {kind: truncated_sse, after_tokens: 8, weight: 25%}\n"
     "      - {kind: error_event, after_tokens: 8, weight: 25%}\n"
+    "  torn:\n"
+    "    answer_tokens: 40\n"
+    "    tokens_per_second: 200\n"
+    "    faults:\n"
+    "      - {kind: break_stream, after_tokens: 3, weight: 8%}\n"
+    "      - {kind: break_stream, after_tokens: 20, weight: 8%}\n"
+    "      - {kind: malformed_json, after_tokens: 11, weight: 8%}\n"
+    "      - {kind: truncated_sse, after_tokens: 17, weight: 8%}\n"
+    "      - {kind: error_event, after_tokens: 7, weight: 5%}\n"
+    "      - {kind: stall, after_tokens: 13, duration: 60s, weight: 3%}\n"
     "  silent: { answer_tokens: 30, tokens_per_second: 200, faults: [ {kind: stall, after_tokens: 8, duration: 50s} ] "
     "}\n"
     "  dumb: { answer_tokens: 30, tokens_per_second: 200, faults: [ {kind: stall, after_tokens: 8} ] }\n"
@@ -88,6 +99,10 @@ static void add_models(struct buf *yaml, const char *provider)
         const char *more = strcmp(name, "silent") == 0 ? ", timeouts: { between_bytes: 60s, total: 200s }" : "";
         buf_addf(yaml, "  %s-%s: { targets: [ %s/%s ], retries: 1%s }\n", provider, name, provider, name, more);
     }
+    for (size_t i = 0; i < HOUSE_PROVIDERS; i++)
+        buf_addf(yaml,
+                 "  %s-torn-%s: { targets: [ %s/torn ], fallbacks: [ %s/torn ], stream_failover: true, ejection: false }\n",
+                 provider, house_providers[i], provider, house_providers[i]);
     for (size_t i = 0; i < HOUSE_PROVIDERS; i++)
         buf_addf(yaml, "  %s-else-%s: { targets: [ %s/early ], fallbacks: [ %s/good ], retries: 1, ejection: false }\n",
                  provider, house_providers[i], provider, house_providers[i]);
@@ -687,6 +702,24 @@ err_t house_request(struct client *c, const char *method, struct str target, str
 
 /* --- the house --- */
 
+/* Of an answer that went on elsewhere, usage is that of the attempt that broke off and of those behind it. */
+static void check_usage(const struct facts *f)
+{
+    uint64_t input = 0, output = 0;
+
+    for (size_t i = 0; i < f->tried_count; i++) {
+        if (i + 1 < f->tried_count && f->tried[i].role != ROLE_CONTINUATION &&
+            f->tried[i + 1].role != ROLE_CONTINUATION)
+            continue;
+        input += f->tried[i].usage.input;
+        output += f->tried[i].usage.output;
+    }
+    EXPECT(!f->continued || (input == f->usage.input && output == f->usage.output),
+           "attempts used %llu and %llu tokens, the answer %llu and %llu", (unsigned long long)input,
+           (unsigned long long)output, (unsigned long long)f->usage.input, (unsigned long long)f->usage.output);
+    EXPECT(!f->continued || f->tried[f->tried_count - 1].role == ROLE_CONTINUATION, "the last attempt is of another kind");
+}
+
 static void count_facts(void *ctx, const struct facts *f)
 {
     struct dialect_house *h = ctx;
@@ -694,6 +727,7 @@ static void count_facts(void *ctx, const struct facts *f)
     h->recorded++;
     h->blamed += f->error != OK;
     EXPECT(f->status != 0, "a request was recorded without a status");
+    check_usage(f);
     EXPECT(f->total <= h->longest + HOUSE_SLACK, "a request took %lld ms", (long long)(f->total / NS_MS));
 }
 

@@ -7,7 +7,7 @@
  * (simulator.h), and a scripted one on SCRIPT_PORT.
  *
  * Models are named "<provider>-<behaviour>", and "<provider>-else-<provider>" for a first one that fails before its answer begins and
- * one that does not. The table of behaviours is in dialect_house.c.
+ * one that does not, "<provider>-torn-<provider>" for two whose streams often break and may go on at the other. The table of behaviours is in dialect_house.c.
  */
 #ifndef SIM_TEST_DIALECT_HOUSE_H
 #define SIM_TEST_DIALECT_HOUSE_H

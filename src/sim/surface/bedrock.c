@@ -146,6 +146,7 @@ static err_t serve_converse(struct sim_turn *t, bool is_stream)
 
     TRY(begin(t, &body));
     TRY(bedrock_converse_read(t->a, t->id, body, c, &t->refusal));
+    question_settle(&c->q);
     TRY(turn_begin(t, t->id, c->q.hash, &over));
     if (over)
         return OK;

@@ -27,6 +27,7 @@ static err_t chat(struct sim_turn *t)
 
     TRY(turn_body(t, &body));
     TRY(cohere_chat_read(t->a, body, c, &t->refusal));
+    question_settle(&c->q);
     TRY(turn_begin(t, c->q.model, c->q.hash, &over));
     if (over)
         return OK;

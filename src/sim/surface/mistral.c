@@ -102,6 +102,7 @@ static err_t complete(struct sim_turn *t, read_fn *read)
 
     TRY(turn_body(t, &body));
     TRY(read(t->a, body, &q, &t->refusal));
+    question_settle(&q);
     TRY(turn_begin(t, q.model, q.hash, &over));
     if (over)
         return OK;

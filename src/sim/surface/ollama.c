@@ -241,6 +241,7 @@ static err_t converse(struct sim_turn *t, bool generate)
 
     TRY(turn_body(t, &body));
     TRY(ollama_read(t->a, body, generate, q, &t->refusal));
+    question_settle(&q->q);
     TRY(begin(t, q->q.model, q->q.hash, &over));
     if (over)
         return OK;
