@@ -100,9 +100,10 @@ static void add_models(struct buf *yaml, const char *provider)
         buf_addf(yaml, "  %s-%s: { targets: [ %s/%s ], retries: 1%s }\n", provider, name, provider, name, more);
     }
     for (size_t i = 0; i < HOUSE_PROVIDERS; i++)
-        buf_addf(yaml,
-                 "  %s-torn-%s: { targets: [ %s/torn ], fallbacks: [ %s/torn ], stream_failover: true, ejection: false }\n",
-                 provider, house_providers[i], provider, house_providers[i]);
+        buf_addf(
+            yaml,
+            "  %s-torn-%s: { targets: [ %s/torn ], fallbacks: [ %s/torn ], stream_failover: true, ejection: false }\n",
+            provider, house_providers[i], provider, house_providers[i]);
     for (size_t i = 0; i < HOUSE_PROVIDERS; i++)
         buf_addf(yaml, "  %s-else-%s: { targets: [ %s/early ], fallbacks: [ %s/good ], retries: 1, ejection: false }\n",
                  provider, house_providers[i], provider, house_providers[i]);

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "codec/json_scan.h"
 #include "llm/continuation.h"
+#include "llm/estimate.h"
 #include "unit/dialect_world.h"
 
 /* A client's way in, or a provider's stream. */
@@ -99,7 +100,7 @@ static err_t speak_block(struct spoken *p, unsigned block, enum block_kind kind,
                                      .block_kind = kind,
                                      .id = kind == BLOCK_TOOL_CALL ? STR("call_1") : STR_NONE,
                                      .name = kind == BLOCK_TOOL_CALL ? STR("get_tide") : STR_NONE}));
-    TRY(speak_pieces(p, block, text, 9));
+    TRY(speak_pieces(p, block, text, 14));
     return speak(p, (struct chat_event){.kind = CHAT_BLOCK_STOP, .block = block});
 }
 
@@ -331,11 +332,10 @@ static err_t client_reads(struct stage *s, struct client_ear *ear)
 
 /* --- tests --- */
 
-static const struct plot plain = {
-    .text = "The tide \xe2\x80\x93 twice a day.\n\nIt falls, and the harbour lies dry.",
-    .id = STR_INIT("provider-id-1"),
-    .input = 11,
-    .output = 22};
+static const struct plot plain = {.text = "The tide \xe2\x80\x93 twice a day.\n\nIt falls, and the harbour lies dry.",
+                                  .id = STR_INIT("provider-id-1"),
+                                  .input = 11,
+                                  .output = 22};
 
 /* Numbers of Anthropic's events: a block begins with the next index, is spoken of while it is open, and ends once. */
 static bool anthropic_is_in_order(const struct frame *f, int64_t state[2])
@@ -443,4 +443,339 @@ TEST(bytes_that_passed_go_on_wherever_they_break_in_every_clients_dialect)
 {
     for (size_t i = 0; i < ARRAY_LEN(ways); i++)
         break_everywhere(&ways[i], &ways[i], i % 2 ? &continues_by_prefix : &continues_by_turn, true);
+}
+
+/* Played up to a break behind so many bytes of the text; then the rest by `second`. */
+static err_t broken_behind(struct stage *s, const struct plot *plot, struct str mark)
+{
+    struct buf bytes CLEANUP(buf_release) = BUF_INIT(1 << 24);
+    bool resumed;
+
+    TRY(stream_of(s, s->first, plot, &bytes));
+    struct str all = buf_str(&bytes);
+    size_t at = str_find(all, mark);
+    return play(s, plot, str_slice(all, 0, at + mark.n + 40), &resumed);
+}
+
+static const struct way openai = {"openai", "openai", "/v1/chat/completions", ""};
+static const struct way anthropic = {"anthropic", "anthropic", "/v1/messages", ""};
+
+TEST(an_answer_that_breaks_twice_goes_on_twice)
+{
+    struct stage s CLEANUP(stage_release);
+    struct buf first CLEANUP(buf_release) = BUF_INIT(1 << 20), second CLEANUP(buf_release) = BUF_INIT(1 << 20),
+                     third CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    struct chat_request asked;
+    struct plot part = plain;
+
+    stage_init(&s, &anthropic, &openai, &openai, false);
+    CHECK_OK(s.w.t.client->client.writer_begin(s.writer, &s.frame, &s.out));
+    part.text = "The tide \xe2\x80\x93 tw";
+    CHECK_OK(stream_of(&s, &openai, &part, &first));
+    CHECK_OK(take(&s, &openai, str_slice(buf_str(&first), 0, str_find(buf_str(&first), STR("finish_reason\":\"stop"))),
+                  false));
+    CHECK(s.failed && !s.ended);
+    s.failed = false;
+    continuation_resume(s.told, &s.q, CONTINUES_PREFILL, &asked);
+    part.text = "ice a day.\n\nIt falls, ";
+    CHECK_OK(stream_of(&s, &openai, &part, &second));
+    CHECK_OK(take(&s, &openai,
+                  str_slice(buf_str(&second), 0, str_find(buf_str(&second), STR("finish_reason\":\"stop"))), false));
+    CHECK(s.failed && !s.ended);
+    s.failed = false;
+    continuation_resume(s.told, &s.q, CONTINUES_PREFILL, &asked);
+    CHECK_STR(asked.last_turn->blocks->text, "The tide \xe2\x80\x93 twice a day.\n\nIt falls,");
+    part.text = " and the harbour lies dry.";
+    CHECK_OK(stream_of(&s, &openai, &part, &third));
+    CHECK_OK(take(&s, &openai, buf_str(&third), false));
+    CHECK(tells_whole(&s, &plain, 0, true));
+}
+
+TEST(usage_is_one_sum_in_which_what_a_broken_attempt_did_not_tell_is_estimated)
+{
+    struct stage s CLEANUP(stage_release);
+    struct client_ear ear CLEANUP(client_ear_release) = {.ends = 0};
+
+    stage_init(&s, &openai, &openai, &continues_by_prefix, false);
+    CHECK_OK(broken_behind(&s, &plain, STR("twice")));
+    struct usage of_second = continuation_usage(s.told, &s.q);
+    CHECK(of_second.known && of_second.input == 11 && of_second.output == 22);
+    CHECK_OK(client_reads(&s, &ear));
+    CHECK(ear.answer.usage.known);
+    CHECK(ear.answer.usage.input == 11 + estimate_tokens(&s.q));
+    CHECK(ear.answer.usage.output > 22 && ear.answer.usage.output < 22 + 10);
+}
+
+TEST(what_a_broken_attempt_told_of_its_usage_counts)
+{
+    struct stage s CLEANUP(stage_release);
+    struct usage told = {.input = 1000, .output = 1, .cached_input = 900, .known = true}, u;
+
+    stage_init(&s, &openai, &openai, &openai, false);
+    CHECK_OK(s.w.t.client->client.writer_begin(s.writer, &s.frame, &s.out));
+    struct chat_sink sink = continuation_sink(s.told);
+    CHECK_OK(chat_tell(&sink, &(struct chat_event){.kind = CHAT_START}));
+    CHECK_OK(chat_tell(&sink, &(struct chat_event){.kind = CHAT_USAGE, .usage = &told}));
+    CHECK_OK(chat_tell(&sink, &(struct chat_event){.kind = CHAT_BLOCK_START, .block_kind = BLOCK_TEXT}));
+    CHECK_OK(chat_tell(&sink,
+                       &(struct chat_event){.kind = CHAT_TEXT, .text = STR("twelve bytes and so on, forty of them.")}));
+    u = continuation_usage(s.told, &s.q);
+    CHECK(!u.known && u.input == 1000 && u.cached_input == 900 && u.output == 10);
+}
+
+TEST(what_does_not_continue_is_given_up_untold_and_another_may_go_on)
+{
+    struct stage s CLEANUP(stage_release);
+    struct buf first CLEANUP(buf_release) = BUF_INIT(1 << 20), other CLEANUP(buf_release) = BUF_INIT(1 << 20),
+                     good CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    struct chat_request asked;
+    struct plot part = plain;
+
+    stage_init(&s, &openai, &anthropic, &openai, false);
+    CHECK_OK(s.w.t.client->client.writer_begin(s.writer, &s.frame, &s.out));
+    CHECK_OK(stream_of(&s, &anthropic, &plain, &first));
+    CHECK_OK(take(&s, &anthropic,
+                  str_slice(buf_str(&first), 0, str_find(buf_str(&first), STR("content_block_stop")) - 60), false));
+    CHECK(s.failed && !s.ended);
+    size_t told = s.out.n;
+    s.failed = false;
+    continuation_resume(s.told, &s.q, CONTINUES_BY_TURN, &asked);
+    part.text = "Sure! The tide comes twice a day. Can I help you with anything else?";
+    CHECK_OK(stream_of(&s, &openai, &part, &other));
+    CHECK(take(&s, &openai, buf_str(&other), false) == E_PROTOCOL);
+    CHECK(s.out.n == told && !s.ended);
+    continuation_resume(s.told, &s.q, CONTINUES_BY_TURN, &asked);
+    part.text =
+        arena_printf(&s.w.arena, "%.*s", STR_ARG(go_on(&s, &asked, CONTINUES_BY_TURN, str_from_c(plain.text)))).p;
+    CHECK_OK(stream_of(&s, &openai, &part, &good));
+    CHECK_OK(take(&s, &openai, buf_str(&good), false));
+    CHECK(tells_whole(&s, &plain, 0, true));
+}
+
+/* --- thoughts and calls --- */
+
+static const struct plot thoughtful = {.thought = "Let me think about tides and moons.",
+                                       .text = "Twice a day, as everybody knows.",
+                                       .id = STR_INIT("msg_1"),
+                                       .input = 1,
+                                       .output = 1};
+
+TEST(thoughts_of_who_goes_on_with_a_text_stay_untold)
+{
+    struct stage s CLEANUP(stage_release);
+    struct client_ear ear CLEANUP(client_ear_release) = {.ends = 0};
+
+    stage_init(&s, &anthropic, &anthropic, &openai, true);
+    CHECK_OK(broken_behind(&s, &thoughtful, STR("Twice a d")));
+    CHECK_OK(client_reads(&s, &ear));
+    CHECK(ear.ends == 1 && is_in_order(&s));
+    CHECK_STR(buf_str(&ear.text), thoughtful.text);
+    CHECK_STR(buf_str(&ear.thoughts), thoughtful.thought);
+}
+
+TEST(an_answer_that_broke_in_its_thoughts_is_begun_anew_behind_them)
+{
+    struct stage s CLEANUP(stage_release);
+    struct client_ear ear CLEANUP(client_ear_release) = {.ends = 0};
+
+    stage_init(&s, &anthropic, &anthropic, &openai, true);
+    CHECK_OK(broken_behind(&s, &thoughtful, STR("Let me th")));
+    CHECK_OK(client_reads(&s, &ear));
+    CHECK(ear.ends == 1 && is_in_order(&s));
+    CHECK_STR(buf_str(&ear.text), thoughtful.text);
+    CHECK(str_starts(buf_str(&ear.thoughts), STR("Let me th")) &&
+          str_ends(buf_str(&ear.thoughts), str_from_c(thoughtful.thought)) &&
+          ear.thoughts.n > strlen(thoughtful.thought));
+}
+
+static const struct plot calling = {.text = "I will look.",
+                                    .call = "{\"port\":\"Dover\",\"day\":\"today\"}",
+                                    .id = STR_INIT("msg_1"),
+                                    .input = 1,
+                                    .output = 1};
+
+TEST(a_call_that_had_begun_cannot_go_on_at_any_byte_of_it)
+{
+    struct stage whole CLEANUP(stage_release);
+    struct buf bytes CLEANUP(buf_release) = BUF_INIT(1 << 20);
+
+    stage_init(&whole, &openai, &anthropic, &openai, false);
+    CHECK_OK(stream_of(&whole, &anthropic, &calling, &bytes));
+    size_t begins = str_find(buf_str(&bytes), STR("tool_use")), ends = str_find(buf_str(&bytes), STR("message_delta"));
+    begins += str_find(str_slice(buf_str(&bytes), begins, bytes.n), STR("\n\n")) + 2;
+    CHECK(ends > begins + 200);
+    for (size_t at = begins; at < ends; at++) {
+        struct stage s CLEANUP(stage_release);
+        bool resumed;
+        stage_init(&s, &openai, &anthropic, &openai, false);
+        CHECK_OK(play(&s, &calling, str_slice(buf_str(&bytes), 0, at), &resumed));
+        CHECK(s.failed && !s.ended && continuation_bar(s.told));
+    }
+}
+
+TEST(a_text_that_goes_on_may_call)
+{
+    struct stage s CLEANUP(stage_release);
+    struct client_ear ear CLEANUP(client_ear_release) = {.ends = 0};
+
+    stage_init(&s, &anthropic, &anthropic, &openai, true);
+    CHECK_OK(broken_behind(&s, &calling, STR("I will lo")));
+    CHECK_OK(client_reads(&s, &ear));
+    CHECK(ear.ends == 1 && is_in_order(&s) && ear.answer.choices[0].finish == FINISH_TOOL_CALLS);
+    const struct block *b = ear.answer.choices[0].blocks;
+    CHECK_STR(b->text, "I will look.");
+    CHECK_STR(b->next->arguments, calling.call);
+}
+
+TEST(places_of_citations_count_from_where_the_client_began_to_read)
+{
+    struct stage s CLEANUP(stage_release);
+    struct chat_request asked;
+    struct citation c = {.url = STR("https://tides.example/"), .start = 3, .end = 7};
+    struct chat_event start = {.kind = CHAT_BLOCK_START, .block_kind = BLOCK_TEXT};
+
+    stage_init(&s, &openai, &openai, &openai, false);
+    CHECK_OK(s.w.t.client->client.writer_begin(s.writer, &s.frame, &s.out));
+    struct chat_sink sink = continuation_sink(s.told);
+    CHECK_OK(chat_tell(&sink, &(struct chat_event){.kind = CHAT_START}));
+    CHECK_OK(chat_tell(&sink, &start));
+    CHECK_OK(chat_tell(&sink, &(struct chat_event){.kind = CHAT_TEXT, .text = STR("\xc3\xa9t\xc3\xa9 is long")}));
+    continuation_resume(s.told, &s.q, CONTINUES_BY_TURN, &asked);
+    CHECK_OK(chat_tell(&sink, &start));
+    CHECK_OK(
+        chat_tell(&sink, &(struct chat_event){.kind = CHAT_TEXT, .text = STR("\xc3\xa9t\xc3\xa9 is long and hot")}));
+    CHECK_OK(chat_tell(&sink, &(struct chat_event){.kind = CHAT_CITATION, .citation = &c}));
+    CHECK(str_find(buf_str(&s.out), STR("\"start_index\":3,\"end_index\":7")) < s.out.n); /* it repeated all of it */
+}
+
+/* --- what is asked --- */
+
+/* What a vendor's provider is asked for the rest of `told`. */
+static struct str asked_of(struct dialect_world *w, const char *client, const char *vendor, const char *model,
+                           const char *request, const char *told)
+{
+    struct buf nothing CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    struct chat_request asked;
+
+    world_init(w, client, vendor);
+    w->t.model = str_from_c(model);
+    if (world_read(w, request) != OK)
+        return STR("!");
+    struct stage s = {.w = *w, .out = nothing};
+    struct chat_sink to = {to_client, &s};
+    struct continuation *c = continuation_new(&w->arena, &to);
+    struct chat_sink sink = continuation_sink(c);
+    s.writer = arena_zalloc(&w->arena, w->t.client->client.writer_size);
+    struct answer_frame frame = {.arena = &w->arena, .t = &w->t, .request = &w->q, .model = STR("m")};
+    if (w->t.client->client.writer_begin(s.writer, &frame, &s.out) != OK ||
+        chat_tell(&sink, &(struct chat_event){.kind = CHAT_START}) != OK ||
+        chat_tell(&sink, &(struct chat_event){.kind = CHAT_BLOCK_START, .block_kind = BLOCK_TEXT}) != OK ||
+        chat_tell(&sink, &(struct chat_event){.kind = CHAT_TEXT, .text = str_from_c(told)}) != OK)
+        return STR("!");
+    enum continuation_form form =
+        w->t.provider->provider.continues ? w->t.provider->provider.continues(&w->t, &w->q) : CONTINUES_BY_TURN;
+    continuation_resume(c, &w->q, form, &asked);
+    w->q = asked;
+    err_t e = world_write(w);
+    buf_release(&s.out);
+    return e == OK ? buf_str(&w->body) : STR("!");
+}
+
+#define QUESTION "{\"model\":\"m\",\"max_tokens\":100,\"messages\":[{\"role\":\"user\",\"content\":\"Tides?\"}]}"
+#define HAS(text, part) CHECK_MSG(str_find((text), STR(part)) < (text).n, "%.*s", STR_ARG(text))
+
+TEST(models_that_take_an_unfinished_turn_are_given_one)
+{
+    static const struct {
+        const char *vendor, *model, *part;
+    } cases[] = {{"mistral", "mistral-large", "{\"role\":\"assistant\",\"content\":\"Twice a\",\"prefix\":true}]"},
+                 {"vllm", "qwen", "\"continue_final_message\":true"},
+                 {"vllm", "qwen", "{\"role\":\"assistant\",\"content\":\"Twice a\"}]"},
+                 {"sglang", "qwen", "\"continue_final_message\":true"},
+                 {"anthropic", "claude-sonnet-4-5", "{\"role\":\"assistant\",\"content\":"},
+                 {"bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0",
+                  "{\"role\":\"assistant\",\"content\":[{\"text\":\"Twice a\"}]}]"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct dialect_world w CLEANUP(world_release);
+        struct str body = asked_of(&w, "openai", cases[i].vendor, cases[i].model, QUESTION, "Twice a ");
+        CHECK_MSG(str_find(body, str_from_c(cases[i].part)) < body.n, "%s: %.*s", cases[i].vendor, STR_ARG(body));
+        CHECK(str_find(body, STR("cut off")) == body.n);
+    }
+}
+
+TEST(all_others_are_asked_to_repeat_the_last_words_and_go_on)
+{
+    static const struct {
+        const char *vendor, *model;
+    } cases[] = {{"openai", "gpt-4o"},         {"anthropic", "claude-opus-4-6"},
+                 {"gemini", "gemini-2.5-pro"}, {"cohere", "command-r"},
+                 {"ollama", "llama"},          {"bedrock", "amazon.nova-lite-v1:0"},
+                 {"deepseek", "deepseek-chat"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct dialect_world w CLEANUP(world_release);
+        struct str body = asked_of(&w, "openai", cases[i].vendor, cases[i].model, QUESTION, "Twice a ");
+        CHECK_MSG(str_find(body, STR("go on from there:\\nTwice a\"")) < body.n, "%s: %.*s", cases[i].vendor,
+                  STR_ARG(body));
+        CHECK(str_find(body, STR("\"Twice a\"")) < body.n);
+    }
+}
+
+TEST(a_prompt_goes_on_with_what_was_told)
+{
+    struct dialect_world w CLEANUP(world_release);
+    struct str body = asked_of(&w, "completions", "vllm", "qwen",
+                               "{\"model\":\"m\",\"prompt\":\"Once \",\"max_tokens\":50}", "upon a");
+
+    w.t.provider = dialect_find(STR("completions"));
+    CHECK(body.n > 0);
+    struct dialect_world v CLEANUP(world_release);
+    world_init(&v, "completions", "vllm");
+    v.t.provider = dialect_find(STR("completions"));
+    CHECK(v.t.provider->provider.continues(&v.t, &w.q) == CONTINUES_PROMPT);
+}
+
+TEST(an_answer_to_a_turn_that_the_client_began_goes_on_behind_both)
+{
+    struct dialect_world w CLEANUP(world_release);
+    struct str body = asked_of(&w, "openai", "mistral", "mistral-large",
+                               "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Tides?\"},"
+                               "{\"role\":\"assistant\",\"content\":\"They come\"}]}",
+                               " twice a");
+
+    HAS(body, "{\"role\":\"assistant\",\"content\":\"They come twice a\",\"prefix\":true}]");
+}
+
+TEST(the_rest_may_be_as_long_as_the_client_allowed_less_what_it_has)
+{
+    struct dialect_world w CLEANUP(world_release), v CLEANUP(world_release);
+
+    HAS(asked_of(&w, "openai", "mistral", "m", QUESTION, "forty bytes of text, which are ten tokens"),
+        "\"max_tokens\":89");
+    HAS(asked_of(&v, "openai", "mistral", "m",
+                 "{\"model\":\"m\",\"max_tokens\":3,\"messages\":[{\"role\":\"user\",\"content\":\"Tides?\"}]}",
+                 "forty bytes of text, which are ten tokens"),
+        "\"max_tokens\":1");
+}
+
+TEST(some_requests_can_never_be_continued)
+{
+    static const char *const barred[] = {
+        "\"n\":2", "\"response_format\":{\"type\":\"json_object\"}",
+        "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"schema\":{}}}",
+        "\"logprobs\":true", "\"web_search_options\":{}"};
+    static const char *const free[] = {"\"n\":1", "\"response_format\":{\"type\":\"text\"}", "\"stop\":[\"x\"]",
+                                       "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]"};
+
+    for (size_t i = 0; i < ARRAY_LEN(barred) + ARRAY_LEN(free); i++) {
+        struct dialect_world w CLEANUP(world_release);
+        bool bars = i < ARRAY_LEN(barred);
+        world_init(&w, "openai", "openai");
+        const char *with = bars ? barred[i] : free[i - ARRAY_LEN(barred)];
+        struct str json = arena_printf(
+            &w.arena, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Tides?\"}],%s}", with);
+        CHECK_OK(world_read(&w, json.p));
+        CHECK_MSG((continuation_bars(&w.q) != NULL) == bars, "%s", with);
+    }
 }
