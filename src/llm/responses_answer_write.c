@@ -869,6 +869,7 @@ static err_t follow_item(struct response_writer *w, struct str data)
                               : json_string_is(type, STR("reasoning")) ? ITEM_THOUGHT
                                                                        : ITEM_NONE};
     TRY(json_string_value(id, w->f.arena, &b.id));
+    b.id = arena_str(w->f.arena, b.id);
     if (b.kind != ITEM_NONE) {
         w->begun = b;
     } else if (w->open) {

@@ -13,20 +13,21 @@
 /* A client's way in, or a provider's stream. */
 struct way {
     const char *dialect, *vendor, *path, *query;
+    bool thinks; /* numbers its blocks, thoughts among them */
 };
 
 static const struct way ways[] = {
-    {"openai", "openai", "/v1/chat/completions", ""},
-    {"completions", "openai", "/v1/completions", ""},
-    {"responses", "openai", "/v1/responses", ""},
-    {"anthropic", "anthropic", "/v1/messages", ""},
-    {"anthropic", "anthropic-bedrock", "/model/{model}/invoke-with-response-stream", ""},
-    {"gemini", "gemini", "/v1beta/models/{model}:streamGenerateContent", "alt=sse"},
-    {"gemini", "gemini", "/v1beta/models/{model}:streamGenerateContent", ""},
-    {"bedrock", "bedrock", "/model/{model}/converse-stream", ""},
-    {"cohere", "cohere", "/v2/chat", ""},
-    {"ollama", "ollama", "/api/chat", ""},
-    {"tgi", "tgi", "/generate_stream", ""},
+    {"openai", "openai", "/v1/chat/completions", "", false},
+    {"completions", "openai", "/v1/completions", "", false},
+    {"responses", "openai", "/v1/responses", "", true},
+    {"anthropic", "anthropic", "/v1/messages", "", true},
+    {"anthropic", "anthropic-bedrock", "/model/{model}/invoke-with-response-stream", "", false},
+    {"gemini", "gemini", "/v1beta/models/{model}:streamGenerateContent", "alt=sse", false},
+    {"gemini", "gemini", "/v1beta/models/{model}:streamGenerateContent", "", false},
+    {"bedrock", "bedrock", "/model/{model}/converse-stream", "", true},
+    {"cohere", "cohere", "/v2/chat", "", true},
+    {"ollama", "ollama", "/api/chat", "", false},
+    {"tgi", "tgi", "/generate_stream", "", false},
 };
 
 /* What is told: pieces of text, maybe of thoughts before it, or a call behind it. */
@@ -48,7 +49,7 @@ struct stage {
     struct chat_sink to_writer;
     struct chat_request q;
     bool ended, failed;
-    struct str error;
+    struct str id, error;
 };
 
 static void stage_release(struct stage *s)
@@ -114,7 +115,8 @@ static err_t stream_of(struct stage *s, const struct way *at, const struct plot 
                                  .request = &s->q,
                                  .model = STR("their-model"),
                                  .created = 1789999999,
-                                 .unique = 77};
+                                 .unique = 77,
+                                 .follows = true}; /* its ids are its own */
     struct spoken p = {&t->client->client, arena_zalloc(&s->w.arena, t->client->client.writer_size), to};
     struct usage usage = {.input = plot->input, .output = plot->output, .known = true};
     unsigned blocks = 0;
@@ -141,6 +143,8 @@ static err_t to_client(void *ctx, const struct chat_event *e)
     struct stage *s = ctx;
 
     s->ended = s->ended || e->kind == CHAT_END;
+    if (e->kind == CHAT_START)
+        s->id = arena_str(&s->w.arena, e->id);
     if (e->kind == CHAT_ERROR) {
         s->failed = true;
         s->error = arena_str(&s->w.arena, e->error->message);
@@ -183,46 +187,66 @@ static void pass(struct stage *s, const struct frame *f, unsigned *passed)
     buf_add(&s->out, f->raw);
 }
 
-/* Read a provider's stream, as far as it came. */
+/* One provider's stream being read. */
+struct source {
+    const struct provider_side *side;
+    void *reader;
+    struct framer *framer;
+    struct chat_sink sink;
+    bool raw;
+    unsigned passed;
+};
+
+/* Events of bytes that pass are said for nobody. */
+static err_t take_frame(struct stage *s, struct source *p, const struct frame *f)
+{
+    struct buf kept = s->out, shadow = BUF_INIT(1 << 24);
+
+    if (p->raw)
+        s->out = shadow;
+    err_t e = p->side->reader_frame(p->reader, f, &s->w.arena, &p->sink);
+    if (p->raw) {
+        buf_release(&s->out);
+        s->out = kept;
+    }
+    TRY(e);
+    if (!p->raw || s->failed)
+        return OK;
+    pass(s, f, &p->passed);
+    const struct client_side *client = &s->w.t.client->client;
+    return client->writer_follow ? client->writer_follow(s->writer, f, &s->w.arena) : OK;
+}
+
+/* Read a provider's stream, as far as it came. It lies in memory that soon holds something else. */
 static err_t take(struct stage *s, const struct way *at, struct str bytes, bool raw)
 {
+    enum { PIECE = 700 };
     struct translation t = way_translation(s, at);
-    const struct provider_side *side = &t.provider->provider;
-    const struct client_side *client = &s->w.t.client->client;
-    struct chat_sink sink = continuation_sink(s->told);
-    void *reader = arena_zalloc(&s->w.arena, side->reader_size);
     enum framing framing = t.client->client.framing ? t.client->client.framing(&t) : FRAMING_SSE;
-    struct framer *framer = framer_new(&s->w.arena, framing, 0);
-    unsigned passed = 0;
+    struct source p = {.side = &t.provider->provider, .sink = continuation_sink(s->told), .raw = raw};
+    char read[PIECE];
     struct frame f;
-    bool got = true;
 
-    TRY(side->reader_begin(reader, &s->w.arena));
-    while (!s->ended && !s->failed) {
-        struct buf shadow CLEANUP(buf_release) = BUF_INIT(1 << 24);
-        TRY(framer_next(framer, &bytes, &got, &f));
-        if (!got)
-            break;
-        struct buf kept = s->out;
-        if (raw)
-            s->out = shadow;
-        err_t e = side->reader_frame(reader, &f, &s->w.arena, &sink);
-        if (raw) {
-            shadow = s->out;
-            s->out = kept;
+    p.reader = arena_zalloc(&s->w.arena, p.side->reader_size);
+    p.framer = framer_new(&s->w.arena, framing, 0);
+    TRY(p.side->reader_begin(p.reader, &s->w.arena));
+    while (bytes.n && !s->ended && !s->failed) {
+        struct str piece = str_of(read, bytes.n < PIECE ? bytes.n : PIECE);
+        bool got = true;
+        memcpy(read, bytes.p, piece.n);
+        bytes = str_slice(bytes, piece.n, bytes.n);
+        while (got && !s->ended && !s->failed) {
+            TRY(framer_next(p.framer, &piece, &got, &f));
+            if (got)
+                TRY(take_frame(s, &p, &f));
         }
-        TRY(e);
-        if (raw && !s->failed) {
-            pass(s, &f, &passed);
-            if (client->writer_follow)
-                TRY(client->writer_follow(s->writer, &f, &s->w.arena));
-        }
+        memset(read, '#', sizeof read);
     }
-    if (s->ended && raw && passed)
+    if (s->ended && p.passed)
         buf_add_lit(&s->out, "]");
     if (s->ended || s->failed)
         return OK;
-    return side->reader_end(reader, &sink); /* half a frame at the end is lost in any case */
+    return p.side->reader_end(p.reader, &p.sink); /* half a frame at the end is lost in any case */
 }
 
 /* How a model goes on that has been asked to. */
@@ -365,6 +389,21 @@ static bool responses_are_in_order(const struct frame *f, int64_t state[2], stru
     return !id.n || (json_string_value(id, arena, &said) == OK && str_eq(said, *item));
 }
 
+/* Parts of Cohere's messages, likewise. */
+static bool cohere_is_in_order(const struct frame *f, int64_t state[2])
+{
+    struct str type = json_find(f->data, STR("type"));
+    int64_t index;
+
+    if (!json_to_i64(json_find(f->data, STR("index")), &index) || str_starts(f->name, STR("tool")))
+        return true;
+    if (json_string_is(type, STR("content-start")))
+        return !state[1]++ && index == state[0];
+    if (json_string_is(type, STR("content-end")))
+        return state[1]-- == 1 && index == state[0]++;
+    return state[1] == 1 && index == state[0];
+}
+
 /* What the client's SDK takes for granted, and its reader here does not look at. */
 static bool is_in_order(struct stage *s)
 {
@@ -373,6 +412,7 @@ static bool is_in_order(struct stage *s)
         framer_new(&s->w.arena, t.client->client.framing ? t.client->client.framing(&t) : FRAMING_SSE, 0);
     struct str bytes = buf_str(&s->out), item = STR_NONE;
     int64_t state[2] = {0, 0};
+    int64_t number;
     struct frame f;
     bool got = true, good = true;
 
@@ -381,16 +421,30 @@ static bool is_in_order(struct stage *s)
             good = anthropic_is_in_order(&f, state);
         else if (t.client == dialect_find(STR("responses")))
             good = responses_are_in_order(&f, state, &item, &s->w.arena);
+        else if (t.client == dialect_find(STR("tgi")))
+            good = json_to_i64(json_find(f.data, STR("index")), &number) && number == ++state[0];
+        else if (t.client == dialect_find(STR("cohere")))
+            good = cohere_is_in_order(&f, state);
     }
-    return good;
+    return good && !state[1];
 }
 
-/* One id, from first to last, where the dialect repeats it. */
-static bool has_one_id(struct stage *s)
+static bool holds(struct stage *s, struct str words)
 {
-    struct str all = buf_str(&s->out), other = STR("another-id");
+    return str_find(buf_str(&s->out), words) < s->out.n;
+}
 
-    return str_find(all, other) == all.n;
+/* One id, one model and one time, from first to last: the provider's where its bytes pass, else ours. */
+static bool has_one_id(struct stage *s, bool resumed)
+{
+    if (str_eq(s->id, STR("another-id"))) /* nothing of the first answer had been told */
+        return true;
+    if (holds(s, STR("another-id")))
+        return false;
+    if (!s->raw)
+        return !holds(s, STR("their-model")) && !holds(s, STR("1789999999"));
+    return !resumed || (!holds(s, STR("our-model")) && !holds(s, STR("1790000000")) && !holds(s, STR("chatcmpl-")) &&
+                        !holds(s, STR("\"cmpl-")) && !holds(s, STR("\"resp_")));
 }
 
 static bool tells_whole(struct stage *s, const struct plot *plot, size_t at, bool resumed)
@@ -399,7 +453,7 @@ static bool tells_whole(struct stage *s, const struct plot *plot, size_t at, boo
     err_t e = client_reads(s, &ear);
     struct str text = buf_str(&ear.text);
 
-    if (e == OK && ear.ends == 1 && str_eq(text, str_from_c(plot->text)) && is_in_order(s) && has_one_id(s) &&
+    if (e == OK && ear.ends == 1 && str_eq(text, str_from_c(plot->text)) && is_in_order(s) && has_one_id(s, resumed) &&
         ear.answer.choices[0].finish == FINISH_STOP)
         return true;
     test_context("%s, %s by %s, then %s, cut at %zu, manner %u, resumed %d: %s: %.*s: got '%.*s'", s->client->dialect,
@@ -408,41 +462,42 @@ static bool tells_whole(struct stage *s, const struct plot *plot, size_t at, boo
     return false;
 }
 
-static void break_everywhere(const struct way *client, const struct way *first, const struct way *second, bool raw)
+static void break_everywhere(const struct way *client, const struct way *first, const struct way *second, bool raw,
+                             const struct plot *plot)
 {
     struct stage whole CLEANUP(stage_release);
     struct buf bytes CLEANUP(buf_release) = BUF_INIT(1 << 24);
     unsigned resumed = 0;
 
     stage_init(&whole, client, first, second, raw);
-    CHECK(stream_of(&whole, first, &plain, &bytes) == OK);
+    CHECK(stream_of(&whole, first, plot, &bytes) == OK);
     for (size_t at = 0; at <= bytes.n; at += test_step()) {
         struct stage s CLEANUP(stage_release);
         bool had_to;
         stage_init(&s, client, first, second, raw);
         s.manner = (unsigned)at % 3;
-        err_t e = play(&s, &plain, str_slice(buf_str(&bytes), 0, at), &had_to);
+        err_t e = play(&s, plot, str_slice(buf_str(&bytes), 0, at), &had_to);
         CHECK_MSG(e == OK, "%s by %s, cut at %zu: %s", client->dialect, first->dialect, at, err_detail(e));
         CHECK_MSG(!s.failed, "%s by %s, cut at %zu: %.*s", client->dialect, first->dialect, at, STR_ARG(s.error));
-        CHECK(tells_whole(&s, &plain, at, had_to));
+        CHECK(tells_whole(&s, plot, at, had_to));
         resumed += had_to;
     }
     CHECK(resumed > bytes.n / test_step() / 2);
 }
 
-static const struct way continues_by_turn = {"openai", "openai", "/v1/chat/completions", ""};
-static const struct way continues_by_prefix = {"openai", "mistral", "/v1/chat/completions", ""};
+static const struct way continues_by_turn = {"openai", "openai", "/v1/chat/completions", "", false};
+static const struct way continues_by_prefix = {"openai", "mistral", "/v1/chat/completions", "", false};
 
 TEST(a_translated_stream_goes_on_wherever_it_breaks_in_every_clients_dialect)
 {
     for (size_t i = 0; i < ARRAY_LEN(ways); i++)
-        break_everywhere(&ways[i], &ways[3], i % 2 ? &continues_by_turn : &continues_by_prefix, false);
+        break_everywhere(&ways[i], &ways[3], i % 2 ? &continues_by_turn : &continues_by_prefix, false, &plain);
 }
 
 TEST(bytes_that_passed_go_on_wherever_they_break_in_every_clients_dialect)
 {
     for (size_t i = 0; i < ARRAY_LEN(ways); i++)
-        break_everywhere(&ways[i], &ways[i], i % 2 ? &continues_by_prefix : &continues_by_turn, true);
+        break_everywhere(&ways[i], &ways[i], i % 2 ? &continues_by_prefix : &continues_by_turn, true, &plain);
 }
 
 /* Played up to a break behind so many bytes of the text; then the rest by `second`. */
@@ -457,8 +512,8 @@ static err_t broken_behind(struct stage *s, const struct plot *plot, struct str 
     return play(s, plot, str_slice(all, 0, at + mark.n + 40), &resumed);
 }
 
-static const struct way openai = {"openai", "openai", "/v1/chat/completions", ""};
-static const struct way anthropic = {"anthropic", "anthropic", "/v1/messages", ""};
+static const struct way openai = {"openai", "openai", "/v1/chat/completions", "", false};
+static const struct way anthropic = {"anthropic", "anthropic", "/v1/messages", "", false};
 
 TEST(an_answer_that_breaks_twice_goes_on_twice)
 {
@@ -521,6 +576,9 @@ TEST(what_a_broken_attempt_told_of_its_usage_counts)
                        &(struct chat_event){.kind = CHAT_TEXT, .text = STR("twelve bytes and so on, forty of them.")}));
     u = continuation_usage(s.told, &s.q);
     CHECK(!u.known && u.input == 1000 && u.cached_input == 900 && u.output == 10);
+    told.output = 500;
+    CHECK_OK(chat_tell(&sink, &(struct chat_event){.kind = CHAT_USAGE, .usage = &told}));
+    CHECK(continuation_usage(s.told, &s.q).output == 500);
 }
 
 TEST(what_does_not_continue_is_given_up_untold_and_another_may_go_on)
@@ -559,6 +617,13 @@ static const struct plot thoughtful = {.thought = "Let me think about tides and 
                                        .id = STR_INIT("msg_1"),
                                        .input = 1,
                                        .output = 1};
+
+TEST(bytes_that_passed_go_on_also_between_thoughts_and_text)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++)
+        if (ways[i].thinks)
+            break_everywhere(&ways[i], &ways[i], &continues_by_prefix, true, &thoughtful);
+}
 
 TEST(thoughts_of_who_goes_on_with_a_text_stay_untold)
 {
@@ -601,7 +666,8 @@ TEST(a_call_that_had_begun_cannot_go_on_at_any_byte_of_it)
 
     stage_init(&whole, &openai, &anthropic, &openai, false);
     CHECK_OK(stream_of(&whole, &anthropic, &calling, &bytes));
-    size_t begins = str_find(buf_str(&bytes), STR("\"type\":\"tool_use\"")), ends = str_find(buf_str(&bytes), STR("message_delta"));
+    size_t begins = str_find(buf_str(&bytes), STR("\"type\":\"tool_use\"")),
+           ends = str_find(buf_str(&bytes), STR("message_delta"));
     begins += str_find(str_slice(buf_str(&bytes), begins, bytes.n), STR("\n\n")) + 2;
     CHECK(ends > begins + 100);
     for (size_t at = begins; at < ends; at++) {
@@ -609,8 +675,8 @@ TEST(a_call_that_had_begun_cannot_go_on_at_any_byte_of_it)
         bool resumed;
         stage_init(&s, &openai, &anthropic, &openai, false);
         CHECK_OK(play(&s, &calling, str_slice(buf_str(&bytes), 0, at), &resumed));
-        CHECK_MSG(s.failed && !s.ended && continuation_bar(s.told), "cut at %zu of %zu..%zu: failed %d, ended %d, %s", at,
-                  begins, ends, s.failed, s.ended, continuation_bar(s.told));
+        CHECK_MSG(s.failed && !s.ended && continuation_bar(s.told), "cut at %zu of %zu..%zu: failed %d, ended %d, %s",
+                  at, begins, ends, s.failed, s.ended, continuation_bar(s.told));
     }
 }
 
@@ -779,4 +845,25 @@ TEST(some_requests_can_never_be_continued)
         CHECK_OK(world_read(&w, json.p));
         CHECK_MSG((continuation_bars(&w.q) != NULL) == bars, "%s", with);
     }
+}
+
+/* A stream of Responses that breaks behind an item's beginning: what was only begun is not waited for at the end. */
+TEST(an_item_that_never_ended_does_not_hide_those_behind_it)
+{
+    struct stage s CLEANUP(stage_release);
+    struct client_ear ear CLEANUP(client_ear_release) = {.ends = 0};
+    struct str begun =
+        STR("event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":"
+            "\"resp_1\",\"created_at\":1789999999,\"model\":\"their-model\",\"status\":\"in_progress\"}}\n\n"
+            "event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"sequence_number\":1,"
+            "\"output_index\":0,\"item\":{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[]}}\n\n");
+    bool resumed;
+
+    stage_init(&s, &ways[2], &ways[2], &continues_by_turn, true);
+    CHECK_OK(play(&s, &plain, begun, &resumed));
+    CHECK(resumed && tells_whole(&s, &plain, begun.n, true));
+    struct str all = buf_str(&s.out);
+    struct str end = str_slice(all, str_find(all, STR("event: response.completed")), all.n);
+    CHECK(str_find(end, STR("\"output\":[{\"type\":\"message\"")) < end.n);
+    CHECK(str_find(all, STR("\"output_index\":1,\"item\":{\"type\":\"message\"")) < all.n);
 }
