@@ -261,7 +261,8 @@ err_t event_stream_hold(struct exchange *x, struct attempt *a)
     TRY(hold_content(s));
     if (s->error && !s->content)
         refuse(a, s->error);
-    bool is_empty = s->ended && !s->content && is_for_nothing(a) && !resume_is_pending(x); /* of the rest there may be nothing */
+    bool is_empty =
+        s->ended && !s->content && is_for_nothing(a) && !resume_is_pending(x); /* of the rest there may be nothing */
     return is_empty ? fail(E_EOF, "the provider's answer is empty") : OK;
 }
 

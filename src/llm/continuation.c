@@ -40,7 +40,8 @@ struct continuation {
     unsigned next;   /* number of the next block  */
     struct relayed *open, *spare;
     int64_t characters; /* of the text block that is open, or was last */
-    bool started, heard, has_text, has_thoughts, finished; /* heard: anything of the attempt under way */
+    bool started, has_text, finished;
+    bool heard;           /* anything of the attempt under way */
     const char *bar;      /* why it cannot go on       */
     struct usage before;  /* of attempts that broke    */
     struct usage usage;   /* of the one under way      */
@@ -163,7 +164,6 @@ static void note_start(struct continuation *c, const struct chat_event *e)
 {
     if (!c->bar)
         c->bar = e->choice ? "it has several choices" : bar_of(e->block_kind);
-    c->has_thoughts = c->has_thoughts || e->block_kind == BLOCK_THINKING || e->block_kind == BLOCK_REDACTED;
 }
 
 static void note_text(struct continuation *c, const struct relayed *b, struct str text)
@@ -463,7 +463,7 @@ const char *continuation_bars(const struct chat_request *q)
 
 const char *continuation_bar(const struct continuation *c)
 {
-    return c->bar;
+    return c->finished ? "nothing is missing but its end" : c->bar;
 }
 
 /* --- asking for the rest --- */

@@ -718,7 +718,8 @@ static void check_usage(const struct facts *f)
     EXPECT(!f->continued || (input == f->usage.input && output == f->usage.output),
            "attempts used %llu and %llu tokens, the answer %llu and %llu", (unsigned long long)input,
            (unsigned long long)output, (unsigned long long)f->usage.input, (unsigned long long)f->usage.output);
-    EXPECT(!f->continued || f->tried[f->tried_count - 1].role == ROLE_CONTINUATION, "the last attempt is of another kind");
+    EXPECT(!f->continued || f->tried[f->tried_count - 1].role == ROLE_CONTINUATION,
+           "the last attempt is of another kind");
 }
 
 static void count_facts(void *ctx, const struct facts *f)
