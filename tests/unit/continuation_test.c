@@ -854,7 +854,7 @@ TEST(an_item_that_never_ended_does_not_hide_those_behind_it)
     struct client_ear ear CLEANUP(client_ear_release) = {.ends = 0};
     struct str begun =
         STR("event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":"
-            "\"resp_1\",\"created_at\":1789999999,\"model\":\"their-model\",\"status\":\"in_progress\"}}\n\n"
+            "\"provider-id-1\",\"created_at\":1789999999,\"model\":\"their-model\",\"status\":\"in_progress\"}}\n\n"
             "event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"sequence_number\":1,"
             "\"output_index\":0,\"item\":{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[]}}\n\n");
     bool resumed;
@@ -866,4 +866,24 @@ TEST(an_item_that_never_ended_does_not_hide_those_behind_it)
     struct str end = str_slice(all, str_find(all, STR("event: response.completed")), all.n);
     CHECK(str_find(end, STR("\"output\":[{\"type\":\"message\"")) < end.n);
     CHECK(str_find(all, STR("\"output_index\":1,\"item\":{\"type\":\"message\"")) < all.n);
+}
+
+/* What a provider's own stream has, and one that our writer makes has not. */
+TEST(what_passed_without_words_is_counted)
+{
+    struct stage tgi CLEANUP(stage_release), gemini CLEANUP(stage_release);
+    bool resumed;
+
+    stage_init(&tgi, &ways[10], &ways[10], &continues_by_turn, true);
+    CHECK_OK(play(&tgi, &plain,
+                  STR("data:{\"index\":7,\"token\":{\"id\":1,\"text\":\"The tide\",\"logprob\":0,\"special\":false},"
+                      "\"generated_text\":null,\"details\":null}\n\n"),
+                  &resumed));
+    CHECK(resumed && holds(&tgi, STR("\"index\":8")) && !holds(&tgi, STR("\"index\":2")));
+
+    stage_init(&gemini, &ways[6], &ways[6], &continues_by_turn, true);
+    CHECK_OK(play(&gemini, &plain,
+                  STR("[{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[]}}],\"responseId\":\"one\"},"),
+                  &resumed));
+    CHECK(resumed && json_valid(buf_str(&gemini.out), 0));
 }
