@@ -717,25 +717,27 @@ TEST(places_of_citations_count_from_where_the_client_began_to_read)
 
 /* --- what is asked --- */
 
+static err_t to_nobody(void *ctx, const struct chat_event *e)
+{
+    (void)ctx;
+    (void)e;
+    return OK;
+}
+
 /* What a vendor's provider is asked for the rest of `told`. */
 static struct str asked_of(struct dialect_world *w, const char *client, const char *vendor, const char *model,
                            const char *request, const char *told)
 {
-    struct buf nothing CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    struct chat_sink to = {to_nobody, NULL};
     struct chat_request asked;
 
     world_init(w, client, vendor);
     w->t.model = str_from_c(model);
     if (world_read(w, request) != OK)
         return STR("!");
-    struct stage s = {.w = *w, .out = nothing};
-    struct chat_sink to = {to_client, &s};
     struct continuation *c = continuation_new(&w->arena, &to);
     struct chat_sink sink = continuation_sink(c);
-    s.writer = arena_zalloc(&w->arena, w->t.client->client.writer_size);
-    struct answer_frame frame = {.arena = &w->arena, .t = &w->t, .request = &w->q, .model = STR("m")};
-    if (w->t.client->client.writer_begin(s.writer, &frame, &s.out) != OK ||
-        chat_tell(&sink, &(struct chat_event){.kind = CHAT_START}) != OK ||
+    if (chat_tell(&sink, &(struct chat_event){.kind = CHAT_START}) != OK ||
         chat_tell(&sink, &(struct chat_event){.kind = CHAT_BLOCK_START, .block_kind = BLOCK_TEXT}) != OK ||
         chat_tell(&sink, &(struct chat_event){.kind = CHAT_TEXT, .text = str_from_c(told)}) != OK)
         return STR("!");
@@ -743,9 +745,7 @@ static struct str asked_of(struct dialect_world *w, const char *client, const ch
         w->t.provider->provider.continues ? w->t.provider->provider.continues(&w->t, &w->q) : CONTINUES_BY_TURN;
     continuation_resume(c, &w->q, form, &asked);
     w->q = asked;
-    err_t e = world_write(w);
-    buf_release(&s.out);
-    return e == OK ? buf_str(&w->body) : STR("!");
+    return world_write(w) == OK ? buf_str(&w->body) : STR("!");
 }
 
 #define QUESTION "{\"model\":\"m\",\"max_tokens\":100,\"messages\":[{\"role\":\"user\",\"content\":\"Tides?\"}]}"
