@@ -66,24 +66,24 @@ struct exchange {
     bool stream;                   /* the client wants one               */
     unsigned
         calls; /* that the attempt makes: more than one for n > 1 where a provider has no such thing, and for several prompts */
-    unsigned choices_each;                     /* that an answer to one of them has */
-    struct translation translation_;           /* see translation_of()                         */
-    struct losses losses;                      /* of the attempt under way                     */
-    struct translated *translated;             /* NULL: bytes pass through           */
-    struct stream_relay *relay;                /* the same where its dialect has its own relay */
-    struct resume *resume;                     /* with which a broken stream can go on elsewhere (resume.h); NULL: it cannot */
-    struct event_stream *events;               /* the stream that the attempt under way is answered with; NULL: none */
-    const struct dialect *speaks;              /* what the attempt under way speaks to its provider */
-    struct credential *credential;             /* that it was signed with or carries; NULL: a key, or none */
-    size_t key_index;                          /* which of its provider's keys it carries                  */
-    bool translates;                           /* and whether it does so by the canonical form      */
-    const struct api_key *key;                 /* NULL: anonymous                    */
-    const struct sigv4_claim *claim;           /* of a signed request, until it is verified; NULL: none */
-    const struct model *model;                 /* configured; NULL: reached by its provider's name */
-    struct timeouts timeouts;                  /* of the attempt under way           */
-    const struct route_rules *rules;           /* by which deployments are chosen    */
-    struct live_route *route;                  /* its accounts                       */
-    struct pool pool;                          /* that the next one is chosen from   */
+    unsigned choices_each;           /* that an answer to one of them has */
+    struct translation translation_; /* see translation_of()                         */
+    struct losses losses;            /* of the attempt under way                     */
+    struct translated *translated;   /* NULL: bytes pass through           */
+    struct stream_relay *relay;      /* the same where its dialect has its own relay */
+    struct resume *resume;           /* with which a broken stream can go on elsewhere (resume.h); NULL: it cannot */
+    struct event_stream *events;     /* the stream that the attempt under way is answered with; NULL: none */
+    const struct dialect *speaks;    /* what the attempt under way speaks to its provider */
+    struct credential *credential;   /* that it was signed with or carries; NULL: a key, or none */
+    size_t key_index;                /* which of its provider's keys it carries                  */
+    bool translates;                 /* and whether it does so by the canonical form      */
+    const struct api_key *key;       /* NULL: anonymous                    */
+    const struct sigv4_claim *claim; /* of a signed request, until it is verified; NULL: none */
+    const struct model *model;       /* configured; NULL: reached by its provider's name */
+    struct timeouts timeouts;        /* of the attempt under way           */
+    const struct route_rules *rules; /* by which deployments are chosen    */
+    struct live_route *route;        /* its accounts                       */
+    struct pool pool;                /* that the next one is chosen from   */
     const struct deployment *tried[MAX_TRIED]; /* and are not chosen again           */
     size_t tried_count;
     unsigned at_targets;            /* attempts there: not at fallbacks                      */
