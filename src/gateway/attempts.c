@@ -27,6 +27,7 @@ struct plan {
     struct retry_decision decision;
     const struct candidate *next; /* for RETRY_ELSEWHERE */
     enum attempt_role role;
+    size_t fact; /* of the attempt that it comes after */
 };
 
 /* --- its record --- */
@@ -102,9 +103,9 @@ static void note_plan(struct exchange *x, const struct attempt *a, const struct 
 }
 
 /* Whatever was decided: nobody is there any more who waits for another attempt. */
-static void note_last(struct exchange *x)
+static void note_last(struct exchange *x, size_t fact)
 {
-    x->facts.tried[x->facts.tried_count - 1].is_final = true;
+    x->facts.tried[fact].is_final = true;
 }
 
 /* --- who is next --- */
@@ -537,8 +538,9 @@ static SUSPENDS err_t attempt_once(struct exchange *of, struct plan *plan)
     count_out(x, a);
     remember_home(x, a);
     note_plan(x, a, plan);
+    plan->fact = a->fact;
     if (e != OK)
-        note_last(x);
+        note_last(x, a->fact);
     settle_attempt(x, a);
     http_call_close(a->call);
     x->attempt = NULL;
@@ -562,7 +564,7 @@ static SUSPENDS err_t follow(struct exchange *x, const struct plan *plan)
     err_t e = fiber_sleep_until(plan->decision.at);
     x->waited += rt_now() - before;
     if (e != OK)
-        note_last(x);
+        note_last(x, plan->fact);
     return e;
 }
 

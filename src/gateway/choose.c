@@ -184,6 +184,8 @@ static void note_decision(struct choosing *c, const struct strategy_ask *ask, co
         .input_tokens = ask->input_tokens,
         .output_tokens = ask->output_tokens,
         .sticky = ask->sticky,
+        .home = ask->has_home ? x->pool.targets[ask->home].deployment->name : STR_NONE,
+        .home_cached = ask->home_cached,
         .ill_too = x->ill_too,
         .count = ask->count,
         .examined = d->examined,

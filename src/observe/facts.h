@@ -99,9 +99,11 @@ struct decision_facts {
     struct str chosen;    /* deployment; empty: none could be chosen                                         */
     double score, probability;
     uint64_t draw, turn, input_tokens, output_tokens;
-    uint64_t sticky;                       /* hash of what stays together; 0: nothing does                           */
-    bool ill_too;                          /* nobody else was left: those taken out as ill were candidates, too      */
-    uint64_t count, examined;              /* candidates, and how many of them were looked at */
+    uint64_t sticky;          /* hash of what stays together; 0: nothing does                           */
+    struct str home;          /* deployment that holds a part of the prompt in its cache; empty: none      */
+    uint64_t home_cached;     /* input tokens that it holds                                              */
+    bool ill_too;             /* nobody else was left: those taken out as ill were candidates, too      */
+    uint64_t count, examined; /* candidates, and how many of them were looked at */
     struct decision_candidate *candidates; /* those examined first */
     size_t candidate_count;
 };

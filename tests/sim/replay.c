@@ -107,6 +107,7 @@ static void read_again(const void *ctx, size_t i, unsigned needs, struct strateg
     if (!EXPECT(c, "a strategy reads %.*s again, which it had not read", STR_ARG(t->deployment->name)))
         return;
     to->excluded = c->excluded;
+    to->cost = c->cost;
     if (is_of_request(c->excluded))
         return;
     if (a->live) {
@@ -128,7 +129,6 @@ static void read_again(const void *ctx, size_t i, unsigned needs, struct strateg
     to->time_per_unit = c->time_per_unit;
     to->time_per_token = c->time_per_token;
     to->headroom = c->headroom;
-    to->cost = c->cost;
 }
 
 /* The list of the model that the record says it chose from. */
@@ -170,7 +170,14 @@ static void decide_again(const struct catalog *c, const struct decision_facts *f
                                .output_tokens = f->output_tokens,
                                .has_sticky = f->sticky != 0,
                                .sticky = f->sticky,
+                               .home_cached = f->home_cached,
                                .ns_per_nanodollar = a.model->rules.ns_per_nanodollar};
+    for (size_t i = 0; f->home.n && i < a.count && !ask.has_home; i++) {
+        ask.home = i;
+        ask.has_home = str_eq(a.targets[i].deployment->name, f->home);
+    }
+    EXPECT(ask.has_home == (f->home.n > 0), "decision %llu names a home that is not in its list",
+           (unsigned long long)f->seq);
     struct strategy_decision d = strategy_choose(a.strategy, &ask);
     struct str chosen = d.chosen == STRATEGY_NONE ? STR_NONE : a.targets[d.chosen].deployment->name;
     EXPECT(str_eq(chosen, f->chosen), "decision %llu (%s) chose %.*s, and again it is %.*s", (unsigned long long)f->seq,
