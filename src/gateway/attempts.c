@@ -512,6 +512,8 @@ static SUSPENDS err_t attempt_once(struct exchange *of, struct plan *plan)
     bool goes_on = resume_is_pending(of);
     struct exchange *x;
 
+    if (!a && of->facts.tried_count) /* the last credential went while it was decided to go on */
+        note_last(of, plan->fact);
     *plan = (struct plan){.decision = {.verb = RETRY_STOP}};
     if (!a) {
         settle_retry(of, false);

@@ -532,11 +532,12 @@ SCENARIO(each_cause_goes_to_its_own_fallbacks_in_order, .weather = WEATHER_CALM,
 {
     for (size_t i = 0; i < ARRAY_LEN(cause_rows); i++) {
         bool of_request = cause_meaning(cause_rows[i].cause)->of_request;
+        bool limited = cause_rows[i].cause == CAUSE_RATE_LIMITED; /* the second would not be sent to a parked credential */
         struct fleet_plan plan = {.deployments = 10,
                                   .models = of_request ? BY_CAUSE("1") : BY_CAUSE("{ attempts: 1, budget: 100% }"),
                                   .behaviour = GOOD,
-                                  .rate = of_request ? 10 : 1,
-                                  .burst = 3,
+                                  .rate = of_request ? 10 : limited ? 0 : 1,
+                                  .burst = limited ? 1 : 3,
                                   .span = SECONDS(10),
                                   .plain = 500,
                                   .check = check_order};
@@ -560,7 +561,7 @@ SCENARIO(the_deadline_wins_whatever_fails, .weather = WEATHER_CALM, .prepare = f
 {
     struct fleet_plan plan = {.deployments = 4,
                               .models =
-                                  "{ " THREE ", fallbacks: [ p3/m ], retries: { attempts: 8, here: 2, budget: 100% } }",
+                                  "{ " THREE ", fallbacks: [ p3/m ], retries: { attempts: 4, here: 2, budget: 100% } }",
                               .timeouts = "{ connect: 1s, first_byte: 3s, between_bytes: 3s, total: 6s }",
                               .behaviour = EVERYTHING,
                               .rate = 10,

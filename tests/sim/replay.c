@@ -5,7 +5,7 @@
  * function of the events that the deployments had seen, and these are in the records of attempts, each with its place in the order of
  * events. So a log can be checked twice: each record against the strategy, and all of them together against the folding.
  *
- * What is of one request alone (it was tried there, it cannot be asked there) is taken from the record: no event tells it.
+ * What attempts at a deployment do not teach (it was tried, it cannot be asked, its credentials have nothing left) is taken from the record.
  *
  * Does not: know of retries' budgets. Who is chosen does not depend on them.
  */
@@ -85,9 +85,10 @@ static const struct decision_candidate *recorded(const struct again *a, const st
     return NULL;
 }
 
-static bool is_of_request(enum exclusion why)
+/* Of the request, of its credentials, of limits and money: nothing that attempts at the deployment teach. */
+static bool is_not_folded(enum exclusion why)
 {
-    return why == EXCLUDED_TRIED || why == EXCLUDED_CAPABILITY || why == EXCLUDED_DATA;
+    return why != EXCLUDED_NOT && why != EXCLUDED_EJECTED && why != EXCLUDED_PROBING;
 }
 
 /* Told in the heads of answers, which are not in the records. */
@@ -108,7 +109,8 @@ static void read_again(const void *ctx, size_t i, unsigned needs, struct strateg
         return;
     to->excluded = c->excluded;
     to->cost = c->cost;
-    if (is_of_request(c->excluded))
+    to->headroom = c->headroom;
+    if (is_not_folded(c->excluded))
         return;
     if (a->live) {
         live_read(a->live[t->deployment->index], &a->model->rules.live, needs, a->record->at, to);
@@ -128,7 +130,6 @@ static void read_again(const void *ctx, size_t i, unsigned needs, struct strateg
     to->in_flight_tokens = c->in_flight_tokens;
     to->time_per_unit = c->time_per_unit;
     to->time_per_token = c->time_per_token;
-    to->headroom = c->headroom;
 }
 
 /* The list of the model that the record says it chose from. */
