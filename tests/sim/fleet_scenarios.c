@@ -532,11 +532,14 @@ SCENARIO(each_cause_goes_to_its_own_fallbacks_in_order, .weather = WEATHER_CALM,
 {
     for (size_t i = 0; i < ARRAY_LEN(cause_rows); i++) {
         bool of_request = cause_meaning(cause_rows[i].cause)->of_request;
-        bool limited = cause_rows[i].cause == CAUSE_RATE_LIMITED; /* the second would not be sent to a parked credential */
+        bool limited =
+            cause_rows[i].cause == CAUSE_RATE_LIMITED; /* the second would not be sent to a parked credential */
         struct fleet_plan plan = {.deployments = 10,
                                   .models = of_request ? BY_CAUSE("1") : BY_CAUSE("{ attempts: 1, budget: 100% }"),
                                   .behaviour = GOOD,
-                                  .rate = of_request ? 10 : limited ? 0 : 1,
+                                  .rate = of_request ? 10
+                                          : limited  ? 0
+                                                     : 1,
                                   .burst = limited ? 1 : 3,
                                   .span = SECONDS(10),
                                   .plain = 500,
@@ -551,7 +554,8 @@ SCENARIO(each_cause_goes_to_its_own_fallbacks_in_order, .weather = WEATHER_CALM,
 
 #define EVERYTHING                                                                                                     \
     "{ ttft: {distribution: exponential, mean: 300ms}, tokens_per_second: 20, answer_tokens: {distribution: uniform, " \
-    "min: 1, max: 200}, faults: [ {kind: status, status: 500, weight: 8%}, {kind: rate_limit, retry_after: 3s, "       \
+    "min: 1, max: 200}, faults: [ {kind: status, status: 500, weight: 8%}, {kind: status, status: 503, retry_after: "  \
+    "3s, "                                                                                                             \
     "weight: 8%}, {kind: hang, weight: 8%}, {kind: hang, duration: 1s, weight: 8%}, {kind: reset_before_headers, "     \
     "weight: 8%}, {kind: reset_after_headers, weight: 8%}, {kind: break_stream, weight: 8%}, {kind: stall, weight: "   \
     "8%}, {kind: malformed_json, weight: 8%}, {kind: slow_trickle, bytes: 20, every: 300ms, weight: 8%}, {kind: "      \
