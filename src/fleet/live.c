@@ -34,7 +34,6 @@ struct live_deployment {
     _Atomic int state; /* enum outlier_state */
     _Atomic ns_t until, since;
     _Atomic bool probe_free;
-    _Atomic unsigned in_flight;
     _Atomic uint64_t in_flight_tokens;
     _Atomic double per_unit, per_token; /* as of the last sample */
     _Atomic ns_t sampled;
@@ -48,6 +47,8 @@ struct live_deployment {
     struct latency first, token;
     struct latency_digest digest;
     uint64_t sent, ejected, causes[CAUSES];
+
+    struct live_gate gate; /* has a lock of its own, taken apart from this one */
 };
 
 struct live_route {
@@ -62,10 +63,12 @@ struct live_route {
     struct retry_budget budget;
     struct hedge_account hedges;
     unsigned retrying; /* taken from it, not settled yet */
-    struct live_deployment **deployments;
+    struct live_deployment **deployments; /* counted */
     size_t count;
     struct outlier_peers peers; /* all of them, with the median over all */
     ns_t refreshed;
+
+    struct live_queue queue; /* has locks of its own */
 };
 
 struct live {
@@ -118,6 +121,7 @@ struct live_deployment *live_deployment_ref(struct live *l, struct str name)
         d->name = mem_dup(name.p, name.n);
         d->name_n = name.n;
         d->probe_free = true;
+        live_gate_init(&d->gate);
         map_put(&l->deployments, str_of(d->name, name.n), d);
     }
     atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed);
@@ -137,6 +141,7 @@ void live_deployment_unref(struct live_deployment *d)
     spin_free(&l->lock);
     if (!last)
         return;
+    live_gate_release(&d->gate);
     mem_free(d->name);
     mem_free(d);
 }
@@ -150,11 +155,19 @@ struct live_route *live_route_ref(struct live *l, struct str name)
         r->live = l;
         r->name = mem_dup(name.p, name.n);
         r->name_n = name.n;
+        live_queue_init(&r->queue);
         map_put(&l->routes, str_of(r->name, name.n), r);
     }
     atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
     spin_free(&l->lock);
     return r;
+}
+
+static void unref_all(struct live_deployment **deployments, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        live_deployment_unref(deployments[i]);
+    mem_free(deployments);
 }
 
 void live_route_unref(struct live_route *r)
@@ -169,7 +182,8 @@ void live_route_unref(struct live_route *r)
     spin_free(&l->lock);
     if (!last)
         return;
-    mem_free(r->deployments);
+    live_queue_release(&r->queue);
+    unref_all(r->deployments, r->count);
     mem_free(r->name);
     mem_free(r);
 }
@@ -235,10 +249,12 @@ void live_read(const struct live_deployment *d, const struct live_rules *rules, 
                struct strategy_candidate *to)
 {
     to->excluded = exclusion_of(d, now);
+    if (to->excluded == EXCLUDED_NOT && !live_gate_admits(&d->gate))
+        to->excluded = EXCLUDED_CAPACITY;
     to->slow_start = share_of(d, rules, now);
     if (needs & NEEDS_LOAD) {
         live_load_others(&d->load, now, &to->in_flight, &to->in_flight_tokens);
-        to->in_flight += atomic_load_explicit(&d->in_flight, memory_order_relaxed);
+        to->in_flight += atomic_load_explicit(&d->gate.in_flight, memory_order_relaxed);
         to->in_flight_tokens += atomic_load_explicit(&d->in_flight_tokens, memory_order_relaxed);
     }
     if (needs & NEEDS_LATENCY) {
@@ -252,12 +268,12 @@ void live_read(const struct live_deployment *d, const struct live_rules *rules, 
 
 /* --- an attempt --- */
 
-enum exclusion live_send(struct live_deployment *d, const struct live_rules *rules, uint64_t input_tokens,
-                         uint64_t output_tokens, bool anyway, ns_t now, struct live_attempt *ret)
+/* Is it well enough, or does that not matter? Its place is taken already. */
+static enum exclusion send_well(struct live_deployment *d, const struct live_rules *rules, bool anyway, ns_t now,
+                                struct live_attempt *ret)
 {
     enum exclusion why = EXCLUDED_NOT;
 
-    *ret = (struct live_attempt){.sent = now, .input_tokens = input_tokens, .tokens = input_tokens + output_tokens};
     spin_take(&d->lock);
     if (outlier_admits(&d->outlier, &rules->outlier, now) || anyway) {
         ret->deployment = d;
@@ -269,21 +285,27 @@ enum exclusion live_send(struct live_deployment *d, const struct live_rules *rul
     }
     publish(d, rules, now);
     spin_free(&d->lock);
-    if (why == EXCLUDED_NOT) {
-        atomic_fetch_add_explicit(&d->in_flight, 1, memory_order_relaxed);
+    return why;
+}
+
+enum exclusion live_send(struct live_deployment *d, const struct live_rules *rules, uint64_t input_tokens,
+                         uint64_t output_tokens, unsigned how, ns_t now, struct live_attempt *ret)
+{
+    *ret = (struct live_attempt){.sent = now, .input_tokens = input_tokens, .tokens = input_tokens + output_tokens};
+    if (!live_gate_take(&d->gate, how & LIVE_PROMISED))
+        return EXCLUDED_CAPACITY;
+    enum exclusion why = send_well(d, rules, how & LIVE_ANYWAY, now, ret);
+    if (why == EXCLUDED_NOT)
         atomic_fetch_add_explicit(&d->in_flight_tokens, ret->tokens, memory_order_relaxed);
-    }
+    else
+        live_gate_give(&d->gate, now);
     return why;
 }
 
 enum exclusion live_ask(struct live_deployment *d, const struct live_rules *rules, ns_t now, struct live_attempt *ret)
 {
-    enum exclusion why = live_send(d, rules, 0, 0, false, now, ret);
-
-    if (why == EXCLUDED_NOT)
-        atomic_fetch_sub_explicit(&d->in_flight, 1, memory_order_relaxed);
-    ret->is_question = true;
-    return why;
+    *ret = (struct live_attempt){.sent = now, .is_question = true};
+    return send_well(d, rules, false, now, ret);
 }
 
 void live_first_token(struct live_attempt *a, const struct live_rules *rules, uint64_t cached, ns_t now)
@@ -301,6 +323,52 @@ void live_first_token(struct live_attempt *a, const struct live_rules *rules, ui
     latency_digest_add(&d->digest, DIGEST_HALF_LIFE, latency_of_base(took, uncached), now);
     publish(d, rules, now);
     spin_free(&d->lock);
+    a->part_begun = now;
+    live_gate_sample(&d->gate, &(struct concurrency_sample){.begun = a->sent, .first_token = took}, now);
+}
+
+/* A part of a stream is measured when so many events have come. */
+enum { PART_EVENTS = 32 };
+
+/* What the events since the last part took, as tokens. */
+static void sample_part(struct live_attempt *a, ns_t now)
+{
+    double share = atomic_load_explicit(&a->deployment->gate.share, memory_order_relaxed);
+    double tokens = (double)a->part_events * (share > 0 ? share : 1);
+    struct concurrency_sample s = {.begun = a->part_begun, .per_token = (ns_t)((double)(now - a->part_begun) / tokens)};
+
+    live_gate_sample(&a->deployment->gate, &s, now);
+    a->part_events = 0;
+    a->part_begun = now;
+}
+
+void live_progress(struct live_attempt *a, unsigned events, ns_t now)
+{
+    if (!a->deployment || !a->first || events == 0)
+        return;
+    a->events += events;
+    a->part_events += events;
+    if (a->part_events >= PART_EVENTS)
+        sample_part(a, now);
+}
+
+/* What the answer as a whole says of the deployment's capacity. */
+static void sample_end(struct live_attempt *a, enum cause cause, uint64_t output, ns_t last, ns_t now)
+{
+    struct live_gate *g = &a->deployment->gate;
+
+    if (cause == CAUSE_OVERLOADED)
+        live_gate_overloaded(g, a->sent, now);
+    if (cause != CAUSE_OK || output < 2)
+        return;
+    if (!a->first)
+        live_gate_whole(g, a->sent, output, now);
+    else if (a->events > 1)
+        live_gate_calibrate(g, a->events, output - 1);
+    else if (last > a->first)
+        live_gate_sample(
+            g, &(struct concurrency_sample){.begun = a->first, .per_token = (last - a->first) / (ns_t)(output - 1)},
+            now);
 }
 
 /* --- peers --- */
@@ -430,8 +498,10 @@ void live_end(struct live_attempt *a, struct live_route *route, const struct liv
     d->ejected += changed && d->outlier.state == OUTLIER_EJECTED;
     publish(d, rules, now);
     spin_free(&d->lock);
-    if (!a->is_question)
-        atomic_fetch_sub_explicit(&d->in_flight, 1, memory_order_relaxed);
+    if (!a->is_question) {
+        sample_end(a, cause, output, last, now);
+        live_gate_give(&d->gate, now);
+    }
     atomic_fetch_sub_explicit(&d->in_flight_tokens, a->tokens, memory_order_relaxed);
     if (changed) /* who is judged next must know how many are out */
         expire_peers(route);
@@ -442,17 +512,34 @@ void live_end(struct live_attempt *a, struct live_route *route, const struct liv
 
 void live_route_set(struct live_route *r, struct live_deployment *const *deployments, size_t count)
 {
-    struct live_deployment **copy = mem_alloc((count + 1) * sizeof *copy);
+    struct live_deployment **copy = mem_zalloc(count, sizeof *copy);
+    struct live_gate **gates = mem_zalloc(count, sizeof *gates);
 
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         copy[i] = deployments[i];
+        gates[i] = &deployments[i]->gate;
+        atomic_fetch_add_explicit(&copy[i]->refs, 1, memory_order_relaxed);
+    }
+    live_queue_set(&r->queue, gates, count);
+    mem_free(gates);
     spin_take(&r->lock);
     struct live_deployment **old = r->deployments;
+    size_t old_count = r->count;
     r->deployments = copy;
     r->count = count;
     r->refreshed = 0;
     spin_free(&r->lock);
-    mem_free(old);
+    unref_all(old, old_count);
+}
+
+struct live_queue *live_route_queue(struct live_route *r)
+{
+    return &r->queue;
+}
+
+struct live_gate *live_deployment_gate(struct live_deployment *d)
+{
+    return &d->gate;
 }
 
 uint64_t live_route_turn(struct live_route *r, uint64_t *ret_seq)
@@ -540,7 +627,7 @@ void live_report(struct live_deployment *d, const struct live_rules *rules, ns_t
     memcpy(ret->causes, d->causes, sizeof ret->causes);
     outlier_recent(&d->outlier, &rules->outlier, now, &ret->recent_good, &ret->recent_ill);
     spin_free(&d->lock);
-    ret->in_flight = atomic_load_explicit(&d->in_flight, memory_order_relaxed);
+    ret->in_flight = atomic_load_explicit(&d->gate.in_flight, memory_order_relaxed);
     ret->in_flight_tokens = atomic_load_explicit(&d->in_flight_tokens, memory_order_relaxed);
 }
 
@@ -558,6 +645,6 @@ void live_news(const struct live_deployment *d, struct live_news *ret)
 
 void live_server_said(struct live_deployment *d, const struct server_load *said, ns_t now, ns_t until)
 {
-    live_load_take(&d->load, said, atomic_load_explicit(&d->in_flight, memory_order_relaxed),
+    live_load_take(&d->load, said, atomic_load_explicit(&d->gate.in_flight, memory_order_relaxed),
                    atomic_load_explicit(&d->in_flight_tokens, memory_order_relaxed), now, until);
 }

@@ -11,6 +11,7 @@
 #ifndef FLEET_LIVE_H
 #define FLEET_LIVE_H
 
+#include "fleet/live_admission.h"
 #include "fleet/live_credential.h"
 #include "fleet/live_load.h"
 #include "policy/hedge.h"
@@ -56,16 +57,26 @@ struct live_attempt {
     ns_t first;                              /* when its first token came; 0: not yet */
     uint64_t seq_sent, seq_first, seq_ended; /* order of its events among all of the process, from 1 */
     bool is_question;                        /* see live_ask() */
+    ns_t part_begun;                         /* of a stream: when the part that is measured now began */
+    uint64_t events;                         /* that came behind its first token, and those of this part */
+    unsigned part_events;
 };
 
-/* An attempt is about to be sent: count it in. EXCLUDED_NOT, or why it may not be after all; with `anyway` it may: there is nowhere else to go. */
+/* How an attempt is sent. */
+enum {
+    LIVE_ANYWAY = 1,   /* though the deployment is ill: there is nowhere else to go                            */
+    LIVE_PROMISED = 2, /* a place is kept for it (live_admission.h), which is used up whatever comes of it     */
+};
+/* An attempt is about to be sent: count it in. EXCLUDED_NOT, or why it may not be after all. */
 enum exclusion live_send(struct live_deployment *d, const struct live_rules *rules, uint64_t input_tokens,
-                         uint64_t output_tokens, bool anyway, ns_t now, struct live_attempt *ret) MUST_CHECK;
+                         uint64_t output_tokens, unsigned how, ns_t now, struct live_attempt *ret) MUST_CHECK;
 /* The same for a question that asks for no tokens, as of health: it is no load, and how long it takes teaches nothing. */
 enum exclusion live_ask(struct live_deployment *d, const struct live_rules *rules, ns_t now, struct live_attempt *ret)
     MUST_CHECK;
 /* Its first token is there. `cached`: input tokens that were in the provider's cache, if that is known by now. */
 void live_first_token(struct live_attempt *a, const struct live_rules *rules, uint64_t cached, ns_t now);
+/* `events` of its stream came that carry content. Cheap: a handful of additions, but for every few dozen of them. */
+void live_progress(struct live_attempt *a, unsigned events, ns_t now);
 /* It has ended. `output`: tokens of its answer; `last`: when the last of them came. `route` tells its peers. An answer that came whole teaches how long
  * its parts may have taken. */
 void live_end(struct live_attempt *a, struct live_route *route, const struct live_rules *rules, enum cause cause,
@@ -73,9 +84,13 @@ void live_end(struct live_attempt *a, struct live_route *route, const struct liv
 
 /* --- a route --- */
 
-/* Its deployments: who is judged together. At a configuration's load; the array is copied, the deployments are not counted: the caller holds them for as
- * long as the route has them. */
+/* Its deployments: who is judged together, and for whose gates its queue waits. At a configuration's load; the array is copied, the deployments are
+ * counted. */
 void live_route_set(struct live_route *r, struct live_deployment *const *deployments, size_t count);
+/* Where its requests wait. */
+struct live_queue *live_route_queue(struct live_route *r);
+/* What lets requests in to a deployment. */
+struct live_gate *live_deployment_gate(struct live_deployment *d);
 /* The number of this decision, from 0; *ret_seq is its place among all events of the process. */
 uint64_t live_route_turn(struct live_route *r, uint64_t *ret_seq);
 /* A request came. */

@@ -242,6 +242,7 @@ TEST(live_state_outlives_a_configuration_that_is_replaced)
     CHECK(again == f.d[0]);
     live_deployment_unref(f.d[0]);
     CHECK_EQ(seen(&f, 0).excluded, EXCLUDED_EJECTED);
+    live_route_set(f.route, f.d + 1, 2);
     live_deployment_unref(again); /* nobody names it any more */
     f.d[0] = live_deployment_ref(f.live, STR("p/a"));
     CHECK_EQ(seen(&f, 0).excluded, EXCLUDED_NOT);
