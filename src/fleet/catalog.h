@@ -91,6 +91,7 @@ struct provider {
     struct timeouts timeouts;
     struct provider_health health;
     unsigned max_connections; /* per loop */
+    struct concurrency_rules concurrency; /* of each of its deployments that has none of its own; most 0: no limit */
     struct str *serves;       /* models reachable as "<provider>/<model>" and listed */
     size_t serves_count;
     struct str *tags; /* words that rules can ask for; its deployments have them too */
@@ -107,6 +108,7 @@ struct deployment {
     struct str name;  /* "openai/gpt-4o" */
     struct str model; /* the provider's name for it: "gpt-4o" */
     const struct provider *provider;
+    struct concurrency_rules concurrency; /* most 0: no limit */
     unsigned index;            /* position in catalog.deployments */
     uint64_t id;               /* of its name; the same in every configuration */
     const struct price *price; /* NULL: not known                                 */
@@ -142,6 +144,16 @@ struct route_rules {
     double ns_per_nanodollar; /* patience: see struct strategy_ask */
 };
 
+/* How requests wait while all deployments are full. */
+struct queue_rules {
+    bool on; /* else they are refused at once */
+    struct fair_rules fair;
+    ns_t max_wait;
+};
+
+/* Of what is no configured model. */
+extern const struct queue_rules queue_rules_usual;
+
 /* What clients ask for. */
 struct model {
     struct str name;
@@ -160,6 +172,7 @@ struct model {
     struct timeouts timeouts;  /* resolved: the model's, else the provider-independent defaults */
     bool has_timeouts;         /* the model sets some of its own */
     bool stream_failover;      /* a stream that breaks off goes on at another deployment */
+    struct queue_rules queue;
     bool strict;               /* refuse what a provider cannot be told, instead of leaving it out */
     int64_t max_output_tokens; /* for providers that demand a limit, when the client set none; 0: the default */
     unsigned index;
@@ -204,6 +217,8 @@ struct api_key {
     struct secret aws_secret_access_key;
     struct str *models; /* allowed names; a trailing '*' matches any rest */
     size_t model_count; /* 0: all */
+    unsigned priority;  /* level of fair queues: 0 high, 1 normal, 2 low */
+    unsigned weight;    /* in them; > 0 */
     unsigned index;
     struct str team; /* empty: none                                          */
     struct str *tags;

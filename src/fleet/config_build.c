@@ -170,6 +170,7 @@ static struct deployment *intern(struct config_build *b, const struct provider *
     d->model = str_slice(d->name, p->name.n + 1, d->name.n);
     d->is_pattern = str_find_char(d->model, '*') < d->model.n;
     d->provider = p;
+    d->concurrency = p->concurrency;
     d->index = (unsigned)c->deployment_count++;
     d->id = str_hash(d->name);
     map_put(&c->deployment_by_name, d->name, d);
@@ -393,6 +394,8 @@ static void add_key(struct config_build *b, const struct file_key *f, struct map
         return; /* reported with the shape */
     k->name = arena_str(c->arena_, f->name.text);
     k->index = (unsigned)c->key_count++;
+    k->priority = (unsigned)f->priority;
+    k->weight = f->weight;
     set_patterns(b, k, f);
     set_signing(b, k, f);
     config_build_key_rules(b->run, c, k, f);

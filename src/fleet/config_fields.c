@@ -221,6 +221,12 @@ static const struct schema_field provider_fields[] = {
                     "dialect."),
     SCHEMA_UNSIGNED("max_connections", struct file_provider, max_connections, .default_text = "4096", .min = "1",
                     .max = "1000000", .doc = "Most connections at a time, per worker. Requests beyond wait for one."),
+    SCHEMA_OBJECT("concurrency", struct file_provider, concurrency, &config_concurrency_object,
+                  .doc = "Requests that each of its deployments gets at a time. Others go elsewhere, or wait (`queue` of "
+                         "a model)."),
+    SCHEMA_OBJECT("objectives", struct file_provider, objectives, &config_objectives_object,
+                  .doc = "How fast answers of its deployments shall be: the number of requests at a time is adapted to "
+                         "that."),
     SCHEMA_LIST("serves", struct file_provider, serves, serves_count, &config_text_item, .single = true,
                 .doc = "Models that clients may ask for as `provider/model` without an entry under `models`: their "
                        "ids, or `\"*\"` "
@@ -282,6 +288,11 @@ static const struct schema_field key_fields[] = {
                 .doc = "Tags that a deployment must have to get its requests, fallbacks included."),
     SCHEMA_LIST("overrides", struct file_key, overrides, override_count, &override_item, .single = true,
                 .default_doc = "`all`", .doc = "What its requests may decide themselves, by header."),
+    SCHEMA_ENUM("priority", struct file_key, priority, config_priorities, .default_text = "normal",
+                .doc = "Who goes first when requests wait. A request may lower its own with the header "
+                       "`x-crossdock-priority`."),
+    SCHEMA_UNSIGNED("weight", struct file_key, weight, .default_text = "1", .min = "1", .max = "1000",
+                    .doc = "Its share of what is served when requests wait, in proportion to the other keys'."),
     SCHEMA_END};
 static const struct schema_object key_object = {
     .fields = key_fields, .size = sizeof(struct file_key), .node_offset = SCHEMA_NODE_AT(struct file_key, node)};

@@ -32,6 +32,23 @@ struct file_auth {
         sts_url;
 };
 
+struct file_concurrency {
+    const struct yaml_node *node;
+    unsigned most, least, first; /* 0: not set */
+    bool adaptive;
+};
+
+struct file_objectives {
+    const struct yaml_node *node;
+    ns_t first_token, per_token; /* 0: none */
+};
+
+struct file_queue {
+    bool enabled;
+    unsigned max, per_tenant;
+    ns_t max_wait;
+};
+
 /* US dollars per million tokens; what is not written is found out by the node. */
 struct file_rates {
     const struct yaml_node *node;
@@ -79,6 +96,8 @@ struct file_provider {
     struct file_health health;
     struct timeouts timeouts; /* 0: not set */
     unsigned max_connections;
+    struct file_concurrency concurrency;
+    struct file_objectives objectives;
     bool stream_usage;
     enum think_tags think_tags;
     struct schema_text *serves;
@@ -143,6 +162,7 @@ struct file_model {
     struct timeouts timeouts; /* 0: not set */
     bool strict;
     bool stream_failover;
+    struct file_queue queue;
     int64_t max_output_tokens;
     struct schema_text *aliases, *required;
     size_t alias_count, required_count;
@@ -165,6 +185,8 @@ struct file_key {
     size_t metadata_count;
     int *overrides; /* bits of enum override, to be put together */
     size_t override_count;
+    int priority;
+    unsigned weight;
 };
 
 struct file_rule {
@@ -256,6 +278,10 @@ extern const struct schema_field config_api_key_item;
 extern const struct schema_object config_facts_object, config_admin_object;
 extern const struct schema_pattern config_key_hash, config_model_name;
 
+/* Parts of it: config_admission.c */
+extern const struct schema_object config_concurrency_object, config_objectives_object, config_queue_object;
+extern const struct schema_choice config_priorities[];
+
 /* One run of config_load(). */
 struct config_run {
     const struct config_env *env;
@@ -304,6 +330,10 @@ void config_build_models(struct config_build *b);
  * file says of it, else of all of its provider's, else the book of models. After the models. */
 void config_build_deployments(struct config_build *b);
 
+/* The limit that is meant; `most` 0: none. */
+struct concurrency_rules config_build_concurrency(struct config_run *run, const struct file_concurrency *c,
+                                                  const struct file_objectives *o);
+struct queue_rules config_build_queue(const struct file_queue *f);
 /* Check what is in run->file beyond its shape, and make a catalog; NULL if the run has errors. */
 struct catalog *config_build(struct config_run *run);
 /* Make the rules of `c` from run->file. `gone`: names of models that are left out. */

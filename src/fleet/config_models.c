@@ -161,6 +161,8 @@ static const struct schema_field model_fields[] = {
     SCHEMA_BOOL("stream_failover", struct file_model, stream_failover, .default_text = "false",
                 .doc = "Let a stream that breaks off in the middle go on at another deployment, as one answer. Nothing "
                        "changes in streams that do not break."),
+    SCHEMA_OBJECT("queue", struct file_model, queue, &config_queue_object,
+                  .doc = "Where requests wait while all deployments are full: in turn by key, by tokens."),
     SCHEMA_INT("max_output_tokens", struct file_model, max_output_tokens, .default_doc = "4096", .min = "1",
                .max = "10000000", .doc = "Limit of an answer for providers that demand one, when the client set none."),
     SCHEMA_LIST("aliases", struct file_model, aliases, alias_count, &config_model_item, .single = true,
@@ -360,6 +362,7 @@ static void add_model(struct config_build *b, const struct file_model *f)
     set_timeouts(b, m, f);
     m->strict = f->strict;
     m->stream_failover = f->stream_failover;
+    m->queue = config_build_queue(&f->queue);
     m->max_output_tokens = f->max_output_tokens;
     m->required = config_tag_bits(b->run, c, f->required, f->required_count);
     if (m->target_count == 0 && gone) {

@@ -417,6 +417,7 @@ static void add_provider(struct config_run *run, struct catalog *c, const struct
     p->tags = config_join_tags(c, NULL, 0, f->tags, f->tag_count, &p->tag_count);
     config_build_health(run, c, p, f);
     p->max_connections = f->max_connections;
+    p->concurrency = config_build_concurrency(run, &f->concurrency, &f->objectives);
     p->no_stream_usage = !f->stream_usage;
     p->think_tags = f->think_tags;
     set_pool_key(c, p);
