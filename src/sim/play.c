@@ -1,7 +1,8 @@
 /*
  * play.c - sends answers with their pace and their faults.
  *
- * Pace: event k is due ttft + (tokens before it) / speed after the request came; a whole answer when its last token is. An
+ * Pace: event k is due ttft + (tokens before it) / speed after the request came; a whole answer when its last token is. Where the model's
+ * capacity is bounded, what a token takes is asked for each of them (load.h). An
  * answer without delays leaves in as few writes as fit in WRITE_MAX, one with delays in one write per event.
  *
  * Faults within an answer happen at a *trigger*: the first event before which `after_tokens` have been sent, or which belongs to
@@ -208,6 +209,68 @@ err_t sim_play_before(struct sim_play *p, bool *ret_over)
     return OK;
 }
 
+/* --- pace --- */
+
+/* When what comes next in an answer is due. */
+struct pace {
+    const struct sim_play *p;
+    size_t tokens; /* so far */
+    /* if the capacity is bounded: */
+    ns_t due;
+    bool writes; /* counted among the answers that are under way */
+};
+
+static bool is_instant(const struct sim_play *p)
+{
+    return !p->load && sim_plan_is_instant(p->plan);
+}
+
+static struct pace pace_begin(const struct sim_play *p)
+{
+    return (struct pace){.p = p, .due = ns_add(p->r->received, p->plan->ttft)};
+}
+
+static void pace_end(struct pace *pace)
+{
+    if (pace->writes)
+        pace->p->load->answering--;
+}
+
+static void pace_add(struct pace *pace, size_t tokens)
+{
+    const struct sim_play *p = pace->p;
+
+    pace->tokens += tokens;
+    if (!p->load)
+        return;
+    p->load->answering += !pace->writes;
+    pace->writes = true;
+    pace->due = ns_add(pace->due, sim_load_write(p->load, &p->capacity, p->plan->speed, tokens));
+}
+
+static err_t pace_wait(const struct pace *pace) SUSPENDS;
+static err_t pace_wait(const struct pace *pace)
+{
+    const struct sim_play *p = pace->p;
+
+    return wait_until(p->load ? pace->due : ns_add(p->r->received, sim_plan_due(p->plan, pace->tokens)));
+}
+
+/* Until the last of `tokens` is due. */
+static err_t pace_all(const struct sim_play *p, size_t tokens) SUSPENDS;
+static err_t pace_all(const struct sim_play *p, size_t tokens)
+{
+    enum { AT_ONCE = 8 }; /* others come and go meanwhile */
+    struct pace pace CLEANUP(pace_end) = pace_begin(p);
+
+    for (size_t at = 0; p->load && at < tokens; at += AT_ONCE) {
+        TRY(pace_wait(&pace));
+        pace_add(&pace, tokens - at < AT_ONCE ? tokens - at : AT_ONCE);
+    }
+    pace.tokens = tokens;
+    return pace_wait(&pace);
+}
+
 /* --- whole answers --- */
 
 static err_t write_bytes(struct sim_play *p, struct str bytes) SUSPENDS;
@@ -267,8 +330,8 @@ err_t sim_play_whole(struct sim_play *p, struct str type, struct str body, size_
     struct sim_head h;
     struct str parts[2] = {body, STR("")};
 
-    if (!sim_plan_is_instant(p->plan))
-        TRY(wait_until(ns_add(p->r->received, sim_plan_due(p->plan, tokens))));
+    if (!is_instant(p))
+        TRY(pace_all(p, tokens));
     count_answer(p, tokens);
     head_init(&h, p, type, NULL);
     struct http_reply reply = reply_of(&h, 200, (int64_t)body.n);
@@ -424,13 +487,14 @@ static err_t play_events(struct sending *s, struct sim_feed *feed) SUSPENDS;
 static err_t play_events(struct sending *s, struct sim_feed *feed)
 {
     struct sim_play *p = s->p;
-    bool instant = sim_plan_is_instant(p->plan), armed = strikes_in_stream(p->plan->fault->kind);
+    bool instant = is_instant(p), armed = strikes_in_stream(p->plan->fault->kind);
+    struct pace pace CLEANUP(pace_end) = pace_begin(p);
     struct sim_step step;
 
     for (size_t from = 0; feed->next(feed, p->room, &step); from = p->room->n) {
         TRY(buf_status(p->room));
         if (!instant)
-            TRY(wait_until(ns_add(p->r->received, sim_plan_due(p->plan, s->tokens))));
+            TRY(pace_wait(&pace));
         if (armed && (s->tokens >= p->plan->fault->after_tokens || step.closing)) {
             armed = false;
             TRY(strike(s, feed, from));
@@ -438,6 +502,7 @@ static err_t play_events(struct sending *s, struct sim_feed *feed)
                 return OK;
         }
         s->tokens += step.tokens;
+        pace_add(&pace, step.tokens);
         count_answer(p, step.tokens);
         if (!instant || p->room->n >= WRITE_MAX)
             TRY(flush(s));

@@ -23,6 +23,8 @@ struct sim_play {
     const struct sim_surface *surface; /* says what errors and headers look like */
     const struct sim_plan *plan;
     struct sim_counts *counts;
+    struct sim_capacity capacity; /* this worker's part of it */
+    struct sim_load *load;        /* if it is bounded; NULL: it is not */
     uint64_t unique;           /* for the request id       */
     struct buf *room;          /* to build in; borrowed    */
     struct sim_limits *limits; /* of the key at the model; NULL, as the next two: there are none */

@@ -59,6 +59,7 @@ struct model_form {
     size_t window_count;
     unsigned dimensions;
     struct sim_limit_rules limits;
+    struct sim_capacity capacity;
 };
 
 struct scenario_form {
@@ -390,6 +391,18 @@ static const struct schema_field limit_fields[] = {
     SCHEMA_END};
 #undef LIMIT_MAX
 static const struct schema_object limit_object = {.fields = limit_fields, .size = sizeof(struct model_form)};
+static const struct schema_field capacity_fields[] = {
+    SCHEMA_FLOAT("tokens_per_second", struct sim_capacity, written, .min = "1", .max = "1000000000", .default_doc = "no bound",
+                 .doc = "Tokens that are written, which all answers under way share. None is faster than its own "
+                        "`tokens_per_second`."),
+    SCHEMA_FLOAT("prompt_tokens_per_second", struct sim_capacity, read, .min = "1", .max = "1000000000",
+                 .default_doc = "no bound",
+                 .doc = "Tokens of prompts that are read, one prompt after the other: a request's first token comes "
+                        "`ttft` after its prompt is read."),
+    SCHEMA_END};
+static const struct schema_object capacity_object = {.fields = capacity_fields,
+                                                     .size = sizeof(struct sim_capacity),
+                                                     .shorthand = "tokens_per_second"};
 
 static const struct schema_field model_fields[] = {
     BEHAVIOUR_FIELDS(struct model_form),
@@ -403,6 +416,9 @@ static const struct schema_field model_fields[] = {
                "it does not mention stays as it is."),
     SCHEMA_UNSIGNED("dimensions", struct model_form, dimensions, .default_text = "1536", .min = "1", .max = "4096",
                     .doc = "Length of an embedding, if the request does not say."),
+    SCHEMA_OBJECT("capacity", struct model_form, capacity, &capacity_object, .default_doc = "no bound",
+                  .doc = "What it can do in all: so it gets slower the more is asked of it. Workers of the simulator "
+                         "have equal parts of it."),
     SCHEMA_END};
 static const struct schema_object model_object = {
     .fields = model_fields, .size = sizeof(struct model_form), .check = check_model};
@@ -548,6 +564,7 @@ static void build_model(struct arena *a, const struct model_form *f, struct sim_
     m->name = f->name;
     m->dimensions = f->dimensions;
     m->limits = f->limits;
+    m->capacity = f->capacity;
     build_behaviour(&f->behaviour, true, true, &m->usual);
     m->window_count = f->window_count;
     m->windows = arena_zalloc(a, f->window_count * sizeof(*m->windows));

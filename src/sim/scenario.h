@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "codec/yaml.h"
 #include "sim/limits.h"
+#include "sim/load.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -84,6 +85,7 @@ struct sim_model {
     size_t window_count;
     unsigned dimensions; /* of embeddings that name none */
     struct sim_limit_rules limits;
+    struct sim_capacity capacity;
 };
 
 /* An access key as AWS gives them out. */

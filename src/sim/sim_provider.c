@@ -38,6 +38,7 @@ struct sim_model_state {
     struct str name; /* owned */
     const struct sim_model *model;
     uint64_t hash; /* of the name */
+    struct sim_load load;
     struct sim_counts counts;
 };
 
@@ -275,6 +276,18 @@ static err_t check_limits(struct sim_turn *t, struct sim_model_state *s)
     return E_PARSE;
 }
 
+/* Workers share a model's capacity evenly. */
+static void use_capacity(struct sim_turn *t)
+{
+    const struct sim_capacity *c = &t->state->model->capacity;
+    double workers = t->provider->peer_count > 1 ? (double)t->provider->peer_count : 1;
+
+    if (!sim_capacity_is_bounded(c))
+        return;
+    t->play.capacity = (struct sim_capacity){.read = c->read / workers, .written = c->written / workers};
+    t->play.load = &t->state->load;
+}
+
 err_t turn_begin(struct sim_turn *t, struct str model, uint64_t question, bool *ret_over)
 {
     struct sim_provider *p = t->provider;
@@ -299,6 +312,7 @@ err_t turn_begin(struct sim_turn *t, struct str model, uint64_t question, bool *
     t->mark.unique = sim_hash_u64(sim_hash_u64(p->seed, s->hash), at.nth);
     t->mark.created = rt_wall() / NS_SEC;
     t->play.unique = t->mark.unique;
+    use_capacity(t);
     return sim_play_before(&t->play, ret_over);
 }
 
@@ -315,6 +329,8 @@ void turn_count_prompt(struct sim_turn *t, size_t tokens)
     if (t->state) {
         sim_count(&t->state->counts.held_tokens, tokens);
         t->held_tokens += tokens;
+        if (t->play.load)
+            t->plan.ttft = ns_add(t->plan.ttft, sim_load_read(t->play.load, &t->play.capacity, tokens, rt_now()));
     }
 }
 
