@@ -99,6 +99,8 @@ void access_log_json(const struct facts *f, struct buf *to)
         add_ms(to, f->first_token);
     }
     ADD_NUMBER(to, "overhead_us", f->overhead > 0 ? (uint64_t)f->overhead / 1000 : 0);
+    if (f->queued)
+        ADD_NUMBER(to, "queue_ms", (uint64_t)f->queued / NS_MS);
     ADD_NUMBER(to, "bytes_in", f->bytes_in);
     ADD_NUMBER(to, "bytes_out", f->bytes_out);
     add_tokens_json(to, &f->usage);

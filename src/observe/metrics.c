@@ -960,6 +960,14 @@ static void add_process(struct buf *b, const struct process_numbers *p)
                p->facts_lost);
 }
 
+void metrics_labelled(struct buf *to, const char *name, const char *label, struct str value, const char *more,
+                      double number)
+{
+    buf_addf(to, "crossdock_%s{%s=\"", name, label);
+    add_label_value(to, value);
+    buf_addf(to, "\"%s} %.15g\n", more, number);
+}
+
 void metrics_render(const struct metrics *m, const struct gauges *g, const struct process_numbers *p, struct buf *to)
 {
     add_family(to, "requests_total", "counter", "Requests answered, by status; 499: the client left.");

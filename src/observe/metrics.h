@@ -63,6 +63,10 @@ struct process_numbers {
 /* For pages that have more on them: a family's head, "crossdock_" before its name; and a label's value, escaped. */
 void metrics_add_family(struct buf *b, const char *name, const char *type, const char *help);
 void metrics_add_label_value(struct buf *b, struct str v);
+/* Append a number with one label; `more`: further labels, with a comma in front, or empty. For what is read where it is, not counted here; `value` is a
+ * name from the configuration. */
+void metrics_labelled(struct buf *to, const char *name, const char *label, struct str value, const char *more,
+                      double number);
 /* Append the page, Prometheus text format 0.0.4. */
 void metrics_render(const struct metrics *m, const struct gauges *g, const struct process_numbers *p, struct buf *to);
 

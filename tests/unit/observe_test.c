@@ -186,6 +186,41 @@ TEST(credentials_are_told_of_once_with_their_names_and_numbers)
     metrics_free(loop);
 }
 
+TEST(time_in_the_queue_is_told_of_those_who_waited)
+{
+    struct metrics *m = metrics_new(), *sum = metrics_new();
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 20), line CLEANUP(buf_release) = BUF_INIT(1 << 16);
+    struct facts f = sample();
+    struct gauges g = {0};
+    struct process_numbers p = {.version = "1"};
+
+    access_log_json(&f, &line);
+    CHECK(!holds(&line, "queue_ms"));
+    metrics_request(m, &f);
+    f.queued = 1500 * NS_MS;
+    access_log_json(&f, &line);
+    CHECK(holds(&line, "\"queue_ms\":1500"));
+    metrics_request(m, &f);
+    metrics_merge(sum, m);
+    metrics_render(sum, &g, &p, &b);
+    CHECK(holds(&b, "\ncrossdock_queue_seconds_count{endpoint=\"chat\",model=\"chat\",deployment="
+                    "\"openai/gpt-4o\"} 1\n"));
+    CHECK(holds(&b, "le=\"2.5\"} 1\n"));
+    metrics_free(m);
+    metrics_free(sum);
+}
+
+TEST(numbers_with_a_label_are_escaped)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 12);
+
+    metrics_add_family(&b, "x", "gauge", "A thing.");
+    metrics_labelled(&b, "x", "model", STR("a\"b"), "", 2.5);
+    metrics_labelled(&b, "x", "model", STR("c"), ",reason=\"full\"", 7);
+    CHECK_STR(buf_str(&b), "# HELP crossdock_x A thing.\n# TYPE crossdock_x gauge\n"
+                           "crossdock_x{model=\"a\\\"b\"} 2.5\ncrossdock_x{model=\"c\",reason=\"full\"} 7\n");
+}
+
 TEST(translations_and_their_losses_are_counted_by_dialect_and_provider)
 {
     struct metrics *a = metrics_new(), *b = metrics_new(), *sum = metrics_new();
