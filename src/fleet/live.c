@@ -327,15 +327,15 @@ void live_first_token(struct live_attempt *a, const struct live_rules *rules, ui
     live_gate_sample(&d->gate, &(struct concurrency_sample){.begun = a->sent, .first_token = took}, now);
 }
 
-/* A part of a stream is measured when so many events have come. */
-enum { PART_EVENTS = 32 };
+/* A part of a stream is measured when so many events have come; what is left at its end, if it is not too little to say anything. */
+enum { PART_EVENTS = 32, REST_EVENTS = 8 };
 
-/* What the events since the last part took, as tokens. */
-static void sample_part(struct live_attempt *a, ns_t now)
+/* What the events since the last part took, as tokens; the last of them came at `last`. */
+static void sample_part(struct live_attempt *a, ns_t last, ns_t now)
 {
     double share = atomic_load_explicit(&a->deployment->gate.share, memory_order_relaxed);
     double tokens = (double)a->part_events * (share > 0 ? share : 1);
-    struct concurrency_sample s = {.begun = a->part_begun, .per_token = (ns_t)((double)(now - a->part_begun) / tokens)};
+    struct concurrency_sample s = {.begun = a->part_begun, .per_token = (ns_t)((double)(last - a->part_begun) / tokens)};
 
     live_gate_sample(&a->deployment->gate, &s, now);
     a->part_events = 0;
@@ -349,7 +349,15 @@ void live_progress(struct live_attempt *a, unsigned events, ns_t now)
     a->events += events;
     a->part_events += events;
     if (a->part_events >= PART_EVENTS)
-        sample_part(a, now);
+        sample_part(a, now, now);
+}
+
+/* A stream has ended: what its last part took, and how many tokens an event had. */
+static void sample_rest(struct live_attempt *a, uint64_t output, ns_t last, ns_t now)
+{
+    live_gate_calibrate(&a->deployment->gate, a->events, output - 1);
+    if (a->part_events >= REST_EVENTS && last > a->part_begun)
+        sample_part(a, last, now);
 }
 
 /* What the answer as a whole says of the deployment's capacity. */
@@ -364,7 +372,7 @@ static void sample_end(struct live_attempt *a, enum cause cause, uint64_t output
     if (!a->first)
         live_gate_whole(g, a->sent, output, now);
     else if (a->events > 1)
-        live_gate_calibrate(g, a->events, output - 1);
+        sample_rest(a, output, last, now);
     else if (last > a->first)
         live_gate_sample(
             g, &(struct concurrency_sample){.begun = a->first, .per_token = (last - a->first) / (ns_t)(output - 1)},
