@@ -55,7 +55,7 @@ static bool is_key_hash(struct str s)
 
 const struct schema_pattern config_name = {"^[a-z0-9][a-z0-9_.-]*$", is_provider_name,
                                            "a name of lower-case letters, digits, \"_\", \".\" and \"-\""};
-static const struct schema_pattern model_name = {"^[^\\u0000-\\u0020\\u007f]{1,256}$", is_model_name,
+const struct schema_pattern config_model_name = {"^[^\\u0000-\\u0020\\u007f]{1,256}$", is_model_name,
                                                  "a name of 1 to 256 bytes without blanks"};
 static const struct schema_pattern header_name = {"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", is_header_name,
                                                   "the name of an HTTP header"};
@@ -64,7 +64,7 @@ const struct schema_pattern config_key_hash = {
     "\"sha256:\" and 64 hex digits, the hash of the key (printf %s \"$KEY\" | sha256sum)"};
 
 const struct schema_field config_text_item = SCHEMA_ITEM(TEXT);
-const struct schema_field config_model_item = SCHEMA_ITEM(TEXT, .pattern = &model_name);
+const struct schema_field config_model_item = SCHEMA_ITEM(TEXT, .pattern = &config_model_name);
 
 /* ---- timeouts ---- */
 
@@ -265,7 +265,7 @@ static const struct schema_choice override_choices[] = {
 static const struct schema_field override_item = SCHEMA_ITEM(ENUM, .choices = override_choices);
 
 static const struct schema_field key_fields[] = {
-    SCHEMA_TEXT("name", struct file_key, name, .required = true, .pattern = &model_name,
+    SCHEMA_TEXT("name", struct file_key, name, .required = true, .pattern = &config_model_name,
                 .doc = "Whose key it is, for logs and metrics. Each name once."),
     SCHEMA_TEXT("hash", struct file_key, hash, .required = true, .secret = true, .pattern = &config_key_hash,
                 .doc = "`sha256:` and the SHA-256 of the key in hex: `printf %s \"$KEY\" | sha256sum`. The key itself "
@@ -413,7 +413,7 @@ static const struct schema_field file_fields[] = {
         .doc = "What is to be known of models at providers, instead of what the book of models says "
                "(docs/prices.md): price, limits, abilities, tags. `provider/*` holds for what has no say of its own."),
     SCHEMA_MAP("models", struct config_file, models, model_count, &model_entry, struct file_model, name,
-               .pattern = &model_name, .doc = "Names that clients ask for, and where each goes."),
+               .pattern = &config_model_name, .doc = "Names that clients ask for, and where each goes."),
     SCHEMA_LIST("routes", struct config_file, rules, rule_count, &rule_item,
                 .doc = "Rules that send requests to another model than they name. The first that fits wins; a request "
                        "that none fits goes by the model that it names."),

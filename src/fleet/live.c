@@ -291,7 +291,9 @@ static enum exclusion send_well(struct live_deployment *d, const struct live_rul
 enum exclusion live_send(struct live_deployment *d, const struct live_rules *rules, uint64_t input_tokens,
                          uint64_t output_tokens, unsigned how, ns_t now, struct live_attempt *ret)
 {
-    *ret = (struct live_attempt){.sent = now, .input_tokens = input_tokens, .tokens = input_tokens + output_tokens};
+    uint64_t tokens = input_tokens + output_tokens;
+
+    *ret = (struct live_attempt){.sent = now, .input_tokens = input_tokens, .tokens = tokens ? tokens : 1};
     if (!live_gate_take(&d->gate, how & LIVE_PROMISED))
         return EXCLUDED_CAPACITY;
     enum exclusion why = send_well(d, rules, how & LIVE_ANYWAY, now, ret);

@@ -53,7 +53,7 @@ struct live_attempt {
     struct live_deployment *deployment; /* NULL: none is under way */
     struct outlier_stamp stamp;
     ns_t sent;
-    uint64_t input_tokens, tokens;           /* estimated: of its input, and all together */
+    uint64_t input_tokens, tokens;           /* estimated: of its input, and all together; at least 1 */
     ns_t first;                              /* when its first token came; 0: not yet */
     uint64_t seq_sent, seq_first, seq_ended; /* order of its events among all of the process, from 1 */
     bool is_question;                        /* see live_ask() */

@@ -22,7 +22,7 @@
 
 enum { IDLE_FLOWS = 1024 /* tenants that are remembered though nobody of them waits */ };
 
-static const double SHARE_STEP = 0.1, SHARE_LEAST = 0.25, SHARE_MOST = 64;
+static const double SHARE_STEP = 0.1, SHARE_LEAST = 0.25, SHARE_MOST = 64, USUAL_STEP = 1.0 / 32;
 
 struct live_link {
     struct live_queue *queue;
@@ -360,6 +360,14 @@ void live_queue_release(struct live_queue *q)
     map_release(&q->flows);
 }
 
+/* A turn is as long as a usual request: were it longer, a tenant with few requests would wait for the others' turns and then not use up its own. */
+static void use_rules(struct live_queue *q, const struct fair_rules *rules)
+{
+    q->rules = *rules;
+    if (q->usual >= 1)
+        q->rules.quantum = (uint64_t)q->usual;
+}
+
 enum fair_verdict live_queue_enter(struct live_queue *q, const struct fair_rules *rules, struct live_ticket *t,
                                    ns_t now, ns_t *ret_wait)
 {
@@ -367,10 +375,12 @@ enum fair_verdict live_queue_enter(struct live_queue *q, const struct fair_rules
     t->promise = NULL;
     t->is_late = false;
     spin_take(&q->lock);
-    q->rules = *rules;
+    use_rules(q, rules);
+    if (t->entry.tokens == 0)
+        t->entry.tokens = q->rules.quantum;
     struct flow *f = use_flow(q, t);
     *ret_wait = fair_queue_wait(&q->order, &f->fair, t->entry.level);
-    enum fair_verdict verdict = fair_queue_push(&q->order, rules, &f->fair, &t->entry, now);
+    enum fair_verdict verdict = fair_queue_push(&q->order, &q->rules, &f->fair, &t->entry, now);
     bool first = verdict == FAIR_QUEUED && q->order.waiting == 1;
     t->waits_ = verdict == FAIR_QUEUED;
     rest_flow(q, f);
@@ -408,6 +418,8 @@ void live_queue_settle(struct live_queue *q, struct str tenant, unsigned level, 
 {
     spin_take(&q->lock);
     struct flow *f = map_get(&q->flows, tenant);
+    double tokens = (double)(actual < FAIR_TOKENS_MAX ? actual : FAIR_TOKENS_MAX);
+    q->usual = q->usual > 0 ? q->usual + (tokens - q->usual) * USUAL_STEP : tokens;
     if (f)
         fair_queue_settle(&f->fair, level, estimated, actual);
     spin_free(&q->lock);

@@ -41,7 +41,7 @@ struct live_gate {
 struct live_ticket {
     struct str tenant;         /* set by the caller; borrowed while the ticket waits; empty: nobody in particular */
     unsigned weight;           /* set by the caller: the tenant's; > 0 */
-    struct fair_entry entry;   /* tokens, level and start_by are set by the caller */
+    struct fair_entry entry;   /* tokens, level and start_by are set by the caller; tokens 0: not known, filled in */
     struct live_gate *promise; /* where a place is kept for it; NULL: nowhere */
     struct wakeup wakeup;
     bool is_late; /* called because its start_by has passed: nothing is kept for it */
@@ -63,6 +63,7 @@ struct live_queue {
     /* under it */
     struct fair_queue order;
     struct fair_rules rules;
+    double usual;     /* tokens of a request, as those that were settled had; 0: not known */
     struct map flows; /* struct flow, by tenant */
     struct list idle; /* those of them without entries, least lately used first */
     size_t idle_count;

@@ -182,6 +182,13 @@ static const struct candidate *choose_any(struct exchange *x)
     return c;
 }
 
+/* Peers that rules keep the request from are no reason to leave out the last that it may go to because it is ill. */
+static const struct candidate *choose_ill(struct exchange *x)
+{
+    x->ill_too = true;
+    return choose_any(x);
+}
+
 const struct candidate *choose_first(struct exchange *x)
 {
     struct pool targets = x->pool;
@@ -194,10 +201,39 @@ const struct candidate *choose_first(struct exchange *x)
     }
     if (c)
         return c;
-    /* Peers that rules keep the request from are no reason to leave out the last that it may go to because it is ill. */
-    x->ill_too = true;
     x->pool = targets;
-    return choose_any(x);
+    c = choose_full(x); /* waiting for one that is well is better than asking one that is ill */
+    return c ? c : choose_ill(x);
+}
+
+static void use_timeouts(struct exchange *x)
+{
+    x->timeouts = x->model && x->model->has_timeouts ? x->model->timeouts : x->chosen->provider->timeouts;
+    x->timeouts.total = overrides_total(x, x->timeouts.total);
+}
+
+/* From the targets on, as at first, but for those that are full. */
+static const struct candidate *choose_from_start(struct exchange *x)
+{
+    choose_targets(x);
+    x->ill_too = false;
+    const struct candidate *c = choose_any(x);
+    if (c)
+        return c;
+    choose_targets(x);
+    return choose_full(x) ? NULL : choose_ill(x);
+}
+
+bool choose_again(struct exchange *x)
+{
+    if (!x->model || !x->pool.count) /* there is no other */
+        return true;
+    const struct candidate *c = x->facts.attempts ? choose_candidate(x) : choose_from_start(x);
+    if (!c)
+        return false;
+    x->chosen = c;
+    use_timeouts(x);
+    return true;
 }
 
 /* --- sending --- */
@@ -210,8 +246,7 @@ static enum exclusion count_in_here(struct exchange *x, struct attempt *a, bool 
 
     if (why != EXCLUDED_NOT || !d)
         return why;
-    why = live_send(x->snapshot->deployments[d->index], &x->rules->live, x->input_tokens, x->output_tokens, anyway,
-                    rt_now(), &a->live);
+    why = admission_send(x, &a->live, anyway || x->ill_too);
     if (why != EXCLUDED_NOT)
         credentials_answered(x, a, CAUSE_NO_CAPACITY);
     return why;
@@ -226,7 +261,7 @@ static enum exclusion count_in(struct exchange *x, struct attempt *a)
     for (int again = 1;; again++) {
         enum exclusion why = count_in_here(x, a, anyway);
         bool of_credentials = why == EXCLUDED_RATE_LIMIT || why == EXCLUDED_CREDENTIAL;
-        if (why == EXCLUDED_NOT || (of_credentials && anyway))
+        if (why == EXCLUDED_NOT || why == EXCLUDED_CAPACITY || (of_credentials && anyway))
             return why;
         const struct candidate *other =
             of_credentials ? choose_next(x, why == EXCLUDED_CREDENTIAL ? CAUSE_AUTH : CAUSE_NO_CAPACITY)
@@ -260,8 +295,10 @@ static void count_out(struct exchange *x, struct attempt *a)
 void attempt_content(struct exchange *x, struct attempt *a)
 {
     a->last = rt_now();
-    if (a->first)
+    if (a->first) {
+        live_progress(&a->live, 1, a->last);
         return;
+    }
     a->first = a->last;
     live_first_token(&a->live, &x->rules->live, 0, a->first);
 }
@@ -427,7 +464,8 @@ struct attempt *attempt_begin(struct exchange *x, enum attempt_role role)
 {
     struct attempt *a = arena_new(x->r->arena, struct attempt);
 
-    if (count_in(x, a) != EXCLUDED_NOT)
+    x->held_back = count_in(x, a);
+    if (x->held_back != EXCLUDED_NOT)
         return NULL;
     begin_fact(x, a, role);
     x->attempt = a;
@@ -503,26 +541,34 @@ static void judge_continuation(struct exchange *x, struct attempt *a)
         a->usage = resume_spent(x);
 }
 
+/* Where x->chosen and the others are full, the request waits; but not in the middle of its answer. *ret NULL: it was refused instead, or gave up. */
+static SUSPENDS err_t begin_or_wait(struct exchange *x, enum attempt_role role, bool goes_on, struct attempt **ret)
+{
+    bool go_on = !goes_on;
+
+    while (!(*ret = attempt_begin(x, role)) && go_on)
+        TRY(admission_wait(x, &go_on));
+    return OK;
+}
+
 /* One attempt, and what comes of it for the client unless another is to follow. */
 static SUSPENDS err_t attempt_once(struct exchange *of, struct plan *plan)
 {
     WITHIN(ns_add(ns_add(of->r->received, of->timeouts.total), LAST_WORDS));
-    struct attempt *a = attempt_begin(of, plan->role);
     struct usage before = of->facts.usage;
     bool goes_on = resume_is_pending(of);
+    struct attempt *a;
     struct exchange *x;
+    err_t e = begin_or_wait(of, plan->role, goes_on, &a);
 
     if (!a && of->facts.tried_count) /* the last credential went while it was decided to go on */
         note_last(of, plan->fact);
     *plan = (struct plan){.decision = {.verb = RETRY_STOP}};
     if (!a) {
         settle_retry(of, false);
-        if (of->facts.tried_count)
-            note_last(of);
-        return goes_on ? resume_give_up(of) : credentials_refuse(of);
+        return goes_on ? resume_give_up(of) : e;
     }
-    err_t e = run_attempt(of, a, &x, &a);
-
+    e = run_attempt(of, a, &x, &a);
     if (goes_on)
         judge_continuation(x, a);
     settle_retry(x, a->cause == CAUSE_OK);
@@ -575,12 +621,6 @@ static bool is_to_be_estimated(const struct exchange *x)
 {
     return x->endpoint.kind == ENDPOINT_OPERATION && x->endpoint.row->operation == OP_COUNT_TOKENS &&
            !can_count(x, x->chosen->provider);
-}
-
-static void use_timeouts(struct exchange *x)
-{
-    x->timeouts = x->model && x->model->has_timeouts ? x->model->timeouts : x->chosen->provider->timeouts;
-    x->timeouts.total = overrides_total(x, x->timeouts.total);
 }
 
 /* The client took all the time there was for sending its request: no provider is to blame. */

@@ -63,6 +63,8 @@ static void read_state(const struct exchange *x, const struct deployment *d, uns
     live_read(x->snapshot->deployments[d->index], &x->rules->live, needs, now, to);
     if (x->ill_too && (to->excluded == EXCLUDED_EJECTED || to->excluded == EXCLUDED_PROBING))
         to->excluded = EXCLUDED_NOT;
+    if (to->excluded == EXCLUDED_CAPACITY && admission_is_kept(x, d))
+        to->excluded = EXCLUDED_NOT;
     enum exclusion why = credentials_read(x, d->provider, d, d->model, now, &to->headroom, &at);
     if (to->excluded == EXCLUDED_NOT)
         to->excluded = why;
@@ -240,6 +242,26 @@ const struct candidate *choose_candidate(struct exchange *x)
     struct strategy_decision d = strategy_choose(x->pool.strategy, &ask);
     note_decision(&c, &ask, &d, seq);
     return d.chosen == STRATEGY_NONE ? NULL : candidate_of(x, &x->pool.targets[d.chosen]);
+}
+
+void choose_targets(struct exchange *x)
+{
+    const struct model *m = x->model;
+
+    x->pool = (struct pool){.targets = m->targets, .count = m->target_count, .strategy = m->rules.strategy};
+}
+
+const struct candidate *choose_full(struct exchange *x)
+{
+    for (size_t i = 0; i < x->pool.count; i++) {
+        const struct deployment *d = x->pool.targets[i].deployment;
+        struct strategy_candidate c = {.excluded = standing_exclusion(x, d)};
+        if (c.excluded == EXCLUDED_NOT)
+            read_state(x, d, 0, rt_now(), &c);
+        if (c.excluded == EXCLUDED_CAPACITY)
+            return candidate_of(x, &x->pool.targets[i]);
+    }
+    return NULL;
 }
 
 static const struct target *refused_one(const struct exchange *x, const struct target *targets, size_t n)

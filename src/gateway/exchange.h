@@ -95,6 +95,10 @@ struct exchange {
     uint64_t output_tokens;         /* likewise                                              */
     uint64_t sticky;                /* hash of what stays together; 0: nothing does          */
     const struct candidate *chosen; /* that is tried now or answered                         */
+    struct live_queue *queue;       /* in which it has waited; NULL: it has not              */
+    struct live_ticket *ticket;     /* its place there                                       */
+    enum exclusion held_back;       /* why attempt_begin() began none                        */
+    unsigned vain;                  /* calls out of it that were of no use, of late          */
     struct attempt *attempt;        /* under way, whose answer the client gets; NULL: none   */
     struct facts facts;
     bool is_unsaid;     /* the request could not be said to x->chosen; another may be told */
@@ -127,10 +131,12 @@ void error_in_dialect(struct exchange *x, const struct api_error *e, struct buf 
 /* The same with further headers, when no answer has begun. */
 err_t reply_error_with(struct exchange *x, const struct api_error *e, const struct http_header *more, size_t count)
     SUSPENDS MUST_CHECK;
+/* The same, with the time after which the client may try again, if it says one. */
+err_t tell_error(struct exchange *x, const struct api_error *e) SUSPENDS MUST_CHECK;
 /* The same from an error code: status and text of `e`, with the current error record's detail; `code` may be NULL. */
 err_t reply_err(struct exchange *x, err_t e, const char *code) SUSPENDS MUST_CHECK;
 /* Headers of every answer: x-request-id, also under its name in the client's dialect, and x-crossdock-*. Appends to `to`, which has room for OWN_HEADERS; returns how many. */
-enum { OWN_HEADERS = 12 }; /* see own_headers() */
+enum { OWN_HEADERS = 13 }; /* see own_headers() */
 size_t own_headers(struct exchange *x, struct http_header *to);
 /* A JSON answer of our own. */
 err_t reply_json(struct exchange *x, int status, struct str body) SUSPENDS MUST_CHECK;
@@ -193,6 +199,22 @@ bool choose_fallbacks(struct exchange *x, enum fallback which);
 /* Why none of x->pool could be chosen: the reason of most. */
 enum exclusion choose_reason(const struct exchange *x);
 
+/* x->pool: the targets of x->model. */
+void choose_targets(struct exchange *x);
+/* The first of x->pool that nothing speaks against but its limit, to wait for it; NULL: there is none. */
+const struct candidate *choose_full(struct exchange *x);
+
+/* --- admission.c: limits of deployments, and waiting for them --- */
+
+/* Is a place kept for the request there, because it has waited? */
+bool admission_is_kept(const struct exchange *x, const struct deployment *d);
+/* Count an attempt at x->chosen in, as live_send(). EXCLUDED_CAPACITY: it is full, or others wait for it. */
+enum exclusion admission_send(struct exchange *x, struct live_attempt *ret, bool anyway);
+/* Wait until a deployment has a place, and choose it. *ret_go_on false: the client has been refused, because it would be, or was, in vain. */
+err_t admission_wait(struct exchange *x, bool *ret_go_on) SUSPENDS MUST_CHECK;
+/* The request is over: what it took is settled with its tenant. */
+void admission_settle(struct exchange *x);
+
 /* --- hedge.c --- */
 
 /* What two attempts came to: the one that counts, and, if there was a second, the other, which the caller closes. */
@@ -244,12 +266,14 @@ void credentials_count(const struct snapshot *s, struct metrics *to);
 /* --- attempts.c --- */
 
 /* Begin an attempt at x->chosen, or, if that was taken out a moment ago, at another one: count it in and open its record. It ends with attempts().
- * NULL: no credential may carry it. */
+ * NULL: it is full, others wait for it, or no credential may carry it (x->held_back). */
 struct attempt *attempt_begin(struct exchange *x, enum attempt_role role);
 /* x->chosen is not to be chosen again. */
 void leave_out(struct exchange *x);
 /* May the request be carried out twice without harm? */
 bool request_is_repeatable(struct exchange *x);
+/* Choose once more, after a wait; false: none may be used. */
+bool choose_again(struct exchange *x);
 
 /* The first candidate of x->pool, or of the fallbacks if none of it may be used; NULL: none at all. */
 const struct candidate *choose_first(struct exchange *x);

@@ -67,6 +67,8 @@ size_t own_headers(struct exchange *x, struct http_header *to)
         add_explanation(x, to, &n);
         add_header(to, &n, STR("x-crossdock-overhead-us"), number_text(a, (uint64_t)x->facts.overhead / 1000));
     }
+    if (x->facts.queued)
+        add_header(to, &n, STR("x-crossdock-queue-ms"), number_text(a, (uint64_t)(x->facts.queued / NS_MS)));
     if (x->is_estimated)
         add_header(to, &n, STR("x-crossdock-estimated"), STR("true"));
     if (is_translated(x)) { /* else what was lost was lost on the way to another provider */

@@ -438,6 +438,7 @@ static void settle(struct exchange *x, err_t e)
         f->error = e;
     f->bytes_in = x->r->bytes_in;
     f->bytes_out = x->r->bytes_out;
+    admission_settle(x);
     if (f->attempts) {
         f->deployment = x->chosen->label;
         f->provider = x->chosen->provider->name;

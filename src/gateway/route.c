@@ -91,7 +91,7 @@ static err_t route_configured(struct exchange *x, const struct model *m)
     x->facts.model_label = m->name;
     TRY(resolve_overrides(x, &m));
     x->model = m;
-    x->pool = (struct pool){.targets = m->targets, .count = m->target_count, .strategy = m->rules.strategy};
+    choose_targets(x);
     if (!x->sticky && m->rules.strategy == &strategy_sticky)
         x->sticky = conversation_of(x);
     x->chosen = choose_first(x);

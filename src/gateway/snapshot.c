@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "net/http_client.h"
+#include "rt/loop.h"
 
 #include <stdlib.h>
 
@@ -144,6 +145,26 @@ static void release_credentials(struct snapshot *s)
     mem_free(s->limits);
 }
 
+/* How many requests each deployment gets at a time; and where those wait that ask for it by its own name. */
+static void set_limits(struct snapshot *s, struct live *live)
+{
+    const struct catalog *c = s->catalog;
+
+    for (size_t i = 0; i < c->deployment_count; i++) {
+        const struct deployment *d = &c->deployments[i];
+        bool is_limited = d->concurrency.most > 0;
+        live_gate_set(live_deployment_gate(s->deployments[i]), is_limited ? &d->concurrency : NULL, rt_now());
+        if (!is_limited)
+            continue;
+        char *name = mem_alloc(d->name.n + 1);
+        name[0] = ' '; /* so no model is called */
+        memcpy(name + 1, d->name.p, d->name.n);
+        s->served[i] = live_route_ref(live, str_of(name, d->name.n + 1));
+        live_route_set(s->served[i], &s->deployments[i], 1);
+        mem_free(name);
+    }
+}
+
 static void set_live(struct snapshot *s, struct live *live)
 {
     const struct catalog *c = s->catalog;
@@ -164,15 +185,19 @@ static void set_live(struct snapshot *s, struct live *live)
         s->routes[c->model_count + i] = live_route_ref(live, str_of(name, c->providers[i].name.n + 2));
         mem_free(name);
     }
+    set_limits(s, live);
 }
 
 static void release_live(struct snapshot *s)
 {
+    for (size_t i = 0; i < s->catalog->deployment_count; i++)
+        live_route_unref(s->served[i]);
     for (size_t i = 0; i < s->catalog->model_count + s->catalog->provider_count; i++)
         live_route_unref(s->routes[i]);
     for (size_t i = 0; i < s->catalog->deployment_count; i++)
         live_deployment_unref(s->deployments[i]);
     mem_free(s->routes);
+    mem_free(s->served);
     mem_free(s->deployments);
     release_credentials(s);
     live_free(s->own_live);
@@ -188,6 +213,7 @@ err_t snapshot_make(struct catalog *c, struct live *live, struct snapshot **ret)
     s->providers = mem_zalloc(c->provider_count, sizeof *s->providers);
     s->deployments = mem_zalloc(c->deployment_count, sizeof *s->deployments);
     s->limits = mem_zalloc(c->deployment_count, sizeof *s->limits);
+    s->served = mem_zalloc(c->deployment_count, sizeof *s->served);
     s->routes = mem_zalloc(c->model_count + c->provider_count, sizeof *s->routes);
     e = make_server_tls(c, &s->server_tls);
     for (size_t i = 0; e == OK && i < c->provider_count; i++)

@@ -24,6 +24,7 @@ struct snapshot {
     struct snapshot_provider *providers;
     struct live *live, *own_live;         /* that it was made with; if none was given, its own             */
     struct live_deployment **deployments; /* how each fares, in the order of catalog.deployments; counted  */
+    struct live_route **served;           /* where requests for each by its own name wait; NULL: it has no limit */
     struct live_limit **
         *limits; /* likewise, per key: what is known of its limits there; NULL: it stands for many models; counted */
     struct live_route *
