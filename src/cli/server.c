@@ -81,6 +81,8 @@ static void process_numbers(void *ctx, struct process_numbers *ret)
         .facts_lost = server_facts_lost(s),
         .loops = s->loop_count,
         .version = CROSSDOCK_VERSION,
+        .more = gateway_admission_metrics,
+        .more_ctx = sl->gateway,
     };
 }
 

@@ -92,7 +92,7 @@ struct provider {
     struct provider_health health;
     unsigned max_connections; /* per loop */
     struct concurrency_rules concurrency; /* of each of its deployments that has none of its own; most 0: no limit */
-    struct str *serves;       /* models reachable as "<provider>/<model>" and listed */
+    struct str *serves;                   /* models reachable as "<provider>/<model>" and listed */
     size_t serves_count;
     struct str *tags; /* words that rules can ask for; its deployments have them too */
     size_t tag_count;

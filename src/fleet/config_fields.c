@@ -222,8 +222,9 @@ static const struct schema_field provider_fields[] = {
     SCHEMA_UNSIGNED("max_connections", struct file_provider, max_connections, .default_text = "4096", .min = "1",
                     .max = "1000000", .doc = "Most connections at a time, per worker. Requests beyond wait for one."),
     SCHEMA_OBJECT("concurrency", struct file_provider, concurrency, &config_concurrency_object,
-                  .doc = "Requests that each of its deployments gets at a time. Others go elsewhere, or wait (`queue` of "
-                         "a model)."),
+                  .doc =
+                      "Requests that each of its deployments gets at a time. Others go elsewhere, or wait (`queue` of "
+                      "a model)."),
     SCHEMA_OBJECT("objectives", struct file_provider, objectives, &config_objectives_object,
                   .doc = "How fast answers of its deployments shall be: the number of requests at a time is adapted to "
                          "that."),

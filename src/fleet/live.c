@@ -337,7 +337,8 @@ static void sample_part(struct live_attempt *a, ns_t last, ns_t now)
 {
     double share = atomic_load_explicit(&a->deployment->gate.share, memory_order_relaxed);
     double tokens = (double)a->part_events * (share > 0 ? share : 1);
-    struct concurrency_sample s = {.begun = a->part_begun, .per_token = (ns_t)((double)(last - a->part_begun) / tokens)};
+    struct concurrency_sample s = {.begun = a->part_begun,
+                                   .per_token = (ns_t)((double)(last - a->part_begun) / tokens)};
 
     live_gate_sample(&a->deployment->gate, &s, now);
     a->part_events = 0;

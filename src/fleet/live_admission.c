@@ -386,7 +386,7 @@ enum fair_verdict live_queue_enter(struct live_queue *q, const struct fair_rules
     rest_flow(q, f);
     atomic_store_explicit(&q->waiting, q->order.waiting, memory_order_relaxed);
     spin_free(&q->lock);
-    atomic_fetch_add_explicit(&q->refused[verdict], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&q->verdicts[verdict], 1, memory_order_relaxed);
     if (first)
         stand_in_line(q, now);
     return verdict;

@@ -52,7 +52,7 @@ struct live_ticket {
 /* A route's. live_queue_init() makes it ready, without gates: nobody is ever called. */
 struct live_queue {
     _Atomic unsigned waiting;
-    _Atomic uint64_t refused[FAIR_TOO_LATE + 1]; /* by enum fair_verdict; those queued are at 0 */
+    _Atomic uint64_t verdicts[FAIR_TOO_LATE + 1]; /* by enum fair_verdict; those queued are at 0 */
 
     struct spin line; /* taken before any gate's */
     /* under it */

@@ -43,6 +43,8 @@ struct str gateway_refusal(const struct http_refusal *refusal, struct arena *are
 const struct metrics *gateway_metrics(const struct gateway *g);
 /* Tell `to` of the credentials of the configuration in use: they are the process's, so one loop's gateway is asked. */
 void gateway_credentials(const struct gateway *g, struct metrics *to);
+/* Append limits of deployments and lengths of queues to a page of metrics; `gateway` is any loop's, on that loop. */
+void gateway_admission_metrics(const void *gateway, struct buf *to);
 /* Add this loop's numbers. */
 void gateway_gauges(const struct gateway *g, struct gauges *ret);
 

@@ -1009,6 +1009,8 @@ void metrics_render(const struct metrics *m, const struct gauges *g, const struc
     add_credentials(to, m);
     add_gauges(to, g);
     add_process(to, p);
+    if (p->more)
+        p->more(p->more_ctx, to);
 }
 
 void metrics_add_family(struct buf *b, const char *name, const char *type, const char *help)

@@ -59,6 +59,9 @@ struct process_numbers {
     uint64_t log_dropped, reloads, reload_failures, revision, watchdog_reports, facts_lost;
     unsigned loops;
     const char *version;
+    /* Append what is read where it is (metrics_family(), metrics_labelled()); NULL: nothing. */
+    void (*more)(const void *ctx, struct buf *to);
+    const void *more_ctx;
 };
 /* For pages that have more on them: a family's head, "crossdock_" before its name; and a label's value, escaped. */
 void metrics_add_family(struct buf *b, const char *name, const char *type, const char *help);

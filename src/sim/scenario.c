@@ -392,7 +392,8 @@ static const struct schema_field limit_fields[] = {
 #undef LIMIT_MAX
 static const struct schema_object limit_object = {.fields = limit_fields, .size = sizeof(struct model_form)};
 static const struct schema_field capacity_fields[] = {
-    SCHEMA_FLOAT("tokens_per_second", struct sim_capacity, written, .min = "1", .max = "1000000000", .default_doc = "no bound",
+    SCHEMA_FLOAT("tokens_per_second", struct sim_capacity, written, .min = "1", .max = "1000000000",
+                 .default_doc = "no bound",
                  .doc = "Tokens that are written, which all answers under way share. None is faster than its own "
                         "`tokens_per_second`."),
     SCHEMA_FLOAT("prompt_tokens_per_second", struct sim_capacity, read, .min = "1", .max = "1000000000",
@@ -400,9 +401,8 @@ static const struct schema_field capacity_fields[] = {
                  .doc = "Tokens of prompts that are read, one prompt after the other: a request's first token comes "
                         "`ttft` after its prompt is read."),
     SCHEMA_END};
-static const struct schema_object capacity_object = {.fields = capacity_fields,
-                                                     .size = sizeof(struct sim_capacity),
-                                                     .shorthand = "tokens_per_second"};
+static const struct schema_object capacity_object = {
+    .fields = capacity_fields, .size = sizeof(struct sim_capacity), .shorthand = "tokens_per_second"};
 
 static const struct schema_field model_fields[] = {
     BEHAVIOUR_FIELDS(struct model_form),

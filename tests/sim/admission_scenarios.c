@@ -29,8 +29,8 @@ struct crowd_plan {
     const char *provider; /* further fields of each provider               */
     const char *model;    /* further fields of the model                   */
     unsigned clients;
-    ns_t spread; /* in which they come                                     */
-    unsigned greedy; /* of 1,000 requests, those of tenant 0; 0: its equal share */
+    ns_t spread;      /* in which they come                                     */
+    unsigned greedy;  /* of 1,000 requests, those of tenant 0; 0: its equal share */
     unsigned leaving; /* of 1,000 clients, those that hang up at some time   */
     ns_t leave_within;
     ns_t count_from, count_to; /* the answers that the oracles are about end within this, counted from the beginning */
@@ -306,6 +306,15 @@ static void check_quiet(const struct crowd *c)
     EXPECT(q->waiting == 0, "%u wait", q->waiting);
 }
 
+/* Is this line on the page of metrics? */
+static bool tells(const struct crowd *c, const char *line)
+{
+    struct buf page CLEANUP(buf_release) = BUF_INIT(1 << 16);
+
+    gateway_admission_metrics(c->gateway, &page);
+    return str_find(buf_str(&page), str_from_c(line)) < page.n;
+}
+
 typedef void crowd_check_fn(const struct crowd *c, const struct outcome *o);
 
 static SUSPENDS err_t run_clients(struct crowd *c, crowd_check_fn *check)
@@ -377,12 +386,14 @@ static void check_overload(const struct crowd *c, const struct outcome *o)
     EXPECT(c->waited > 500 && c->foreseen > 500, "%u waited, %u were refused at once", c->waited, c->foreseen);
     EXPECT(c->foreseen_took <= 6 * way + 10 * NS_MS, "a request was refused after %lld ms",
            (long long)(c->foreseen_took / NS_MS));
+    EXPECT(tells(c, "\ncrossdock_queue_refusals_total{model=\"chat\",reason=\"deadline_unreachable\"} "),
+           "refusals were not counted");
     EXPECT(world_count(o, c->plan->clients, OK) + world_count(o, c->plan->clients, E_OVERLOAD) == c->plan->clients,
            "requests failed otherwise than by a refusal");
 }
 
 SCENARIO(at_twice_the_capacity_tenants_have_their_share_and_tokens_keep_their_pace, .weather = WEATHER_CALM,
-         .prepare = wide_lines, .thin = 100)
+         .prepare = wide_lines, .thin = 200)
 {
     return run_crowd(w, &overload, check_overload);
 }
@@ -404,10 +415,14 @@ static void check_burst(const struct crowd *c, const struct outcome *o)
     EXPECT(world_count(o, c->plan->clients, OK) == c->plan->clients, "only %u of 500 were answered",
            world_count(o, c->plan->clients, OK));
     EXPECT(c->worst_share > 0 && c->worst_share <= 1.3, "the busiest server had %.2f times the mean", c->worst_share);
+    EXPECT(tells(c, "\ncrossdock_concurrency_limit{deployment=\"s7/m\"} 40\n") &&
+               tells(c, "\ncrossdock_deployment_in_flight{deployment=\"s7/m\"} 0\n") &&
+               tells(c, "\ncrossdock_queue_length{model=\"chat\"} 0\n") && !tells(c, "reason="),
+           "the page of metrics does not tell of it");
     EXPECT(c->waited >= 180, "only %u of the 180 that found no place waited", c->waited);
 }
 
-SCENARIO(a_burst_is_spread_evenly_and_the_rest_waits, .weather = WEATHER_CALM, .prepare = wide_lines, .thin = 20)
+SCENARIO(a_burst_is_spread_evenly_and_the_rest_waits, .weather = WEATHER_CALM, .prepare = wide_lines, .thin = 50)
 {
     return run_crowd(w, &burst, check_burst);
 }

@@ -397,8 +397,8 @@ static void refuse_body(void)
     }
     struct live_ticket more = ticket(STR("c"));
     CHECK_EQ(live_queue_enter(p.queue[0], &small, &more, rt_now(), &wait), FAIR_FULL);
-    CHECK_EQ(p.queue[0]->refused[FAIR_FULL], 1);
-    CHECK_EQ(p.queue[0]->refused[FAIR_FLOW_FULL], 1);
+    CHECK_EQ(p.queue[0]->verdicts[FAIR_FULL], 1);
+    CHECK_EQ(p.queue[0]->verdicts[FAIR_FLOW_FULL], 1);
     for (unsigned i = 0; i < 4; i++)
         CHECK(live_queue_leave(p.queue[0], &t[i]) == (want[i] == FAIR_QUEUED));
     live_gate_give(p.gate[0], rt_now());
