@@ -313,22 +313,19 @@ static void enter_ring(struct live_link *l)
     spin_free(&l->gate->lock);
 }
 
-/* Stand in the ring of each gate, and take at once what is free there. Under q->line. */
-static void stand_in_rings(struct live_queue *q, ns_t now, struct called *c)
-{
-    for (size_t i = 0; i < q->link_count; i++) {
-        enter_ring(&q->links[i]);
-        spin_take(&q->links[i].gate->lock);
-        settle(q->links[i].gate, now, c);
-    }
-}
-
-static void stand_in_line(struct live_queue *q, ns_t now)
+/* Stand in the ring of each gate, and unless `patient` take at once what is free there. */
+static void stand_in_line(struct live_queue *q, bool patient, ns_t now)
 {
     struct called c = {NULL};
 
     spin_take(&q->line);
-    stand_in_rings(q, now, &c);
+    for (size_t i = 0; i < q->link_count; i++) {
+        enter_ring(&q->links[i]);
+        if (patient)
+            continue;
+        spin_take(&q->links[i].gate->lock);
+        settle(q->links[i].gate, now, &c);
+    }
     spin_free(&q->line);
     call(&c);
 }
@@ -388,7 +385,7 @@ enum fair_verdict live_queue_enter(struct live_queue *q, const struct fair_rules
     spin_free(&q->lock);
     atomic_fetch_add_explicit(&q->verdicts[verdict], 1, memory_order_relaxed);
     if (first)
-        stand_in_line(q, now);
+        stand_in_line(q, t->patient, now);
     return verdict;
 }
 
@@ -411,7 +408,7 @@ void live_queue_offer(struct live_queue *q, ns_t now)
     q->offered = due ? now : q->offered;
     spin_free(&q->lock);
     if (due)
-        stand_in_line(q, now);
+        stand_in_line(q, false, now);
 }
 
 void live_queue_settle(struct live_queue *q, struct str tenant, unsigned level, uint64_t estimated, uint64_t actual)

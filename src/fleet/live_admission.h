@@ -40,6 +40,7 @@ struct live_gate {
 /* A request that waits. Zeroed but for what the caller sets; it stays where it is while it waits. */
 struct live_ticket {
     struct str tenant;         /* set by the caller; borrowed while the ticket waits; empty: nobody in particular */
+    bool patient;              /* set by the caller: what is free now is of no use to it, it waits for the next event */
     unsigned weight;           /* set by the caller: the tenant's; > 0 */
     struct fair_entry entry;   /* tokens, level and start_by are set by the caller; tokens 0: not known, filled in */
     struct live_gate *promise; /* where a place is kept for it; NULL: nowhere */

@@ -6,7 +6,8 @@
  * another that has come free, and the place goes to the next.
  *
  * A place that is of no use to the request (a filter of its own excludes the deployment) is passed on, and the request joins the line again; after
- * VAIN_MAX such calls it no longer passes places on until it has looked at the clock, so that requests of this kind cannot call each other in circles.
+ * VAIN_MAX such calls it neither takes what is free nor passes it on until it has looked at the clock, so that requests of this kind cannot call each
+ * other, or one itself, in circles.
  *
  * Invariant: a promise that a ticket holds is used or given back before the request ends.
  */
@@ -196,6 +197,7 @@ static void stand_in_line(struct exchange *x, struct live_queue *q, const struct
     bool pass_on = x->vain < VAIN_MAX;
 
     fill_ticket(x);
+    x->ticket->patient = !pass_on;
     enum fair_verdict verdict = live_queue_enter(q, &rules_of(x)->fair, x->ticket, rt_now(), ret_wait);
     *ret_refused = verdict == FAIR_QUEUED ? NULL : &refusals[verdict];
     if (unused)

@@ -546,8 +546,13 @@ static SUSPENDS err_t begin_or_wait(struct exchange *x, enum attempt_role role, 
 {
     bool go_on = !goes_on;
 
-    while (!(*ret = attempt_begin(x, role)) && go_on)
+    *ret = attempt_begin(x, role);
+    while (!*ret) {
         TRY(admission_wait(x, &go_on));
+        if (!go_on)
+            return OK;
+        *ret = attempt_begin(x, role);
+    }
     return OK;
 }
 

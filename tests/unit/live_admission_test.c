@@ -375,6 +375,33 @@ TEST(admission_offers_what_came_free_unheard)
     in_sim(offer_body);
 }
 
+/* For whom what is free is of no use, that is no reason to be called; what happens later is. */
+static void patient_body(void)
+{
+    struct place p;
+    struct guest g;
+
+    open_place(&p);
+    {
+        SCOPE(s, NS_NEVER);
+        invite(&g, &p, 1, STR("a"));
+        g.ticket.patient = true;
+        (void)scope_spawn(&s, "guest", wait_and_stay, &g);
+        CHECK_OK(others_run());
+        CHECK_EQ(p.queue[1]->waiting, 1);
+        CHECK(live_gate_take(p.gate[0], false));
+        live_gate_give(p.gate[0], rt_now());
+        CHECK_OK(scope_wait_all(&s));
+        CHECK(g.came > 0);
+    }
+    close_place(&p);
+}
+
+TEST(admission_lets_a_patient_one_wait_for_the_next_event)
+{
+    in_sim(patient_body);
+}
+
 /* --- tenants --- */
 
 static void refuse_body(void)
@@ -437,6 +464,46 @@ TEST(admission_remembers_a_bounded_number_of_tenants)
     in_sim(many_body);
 }
 
+/* Requests of a tenant that is not known: of them only their size counts. */
+static void learn_usual(struct live_queue *q, uint64_t tokens)
+{
+    for (unsigned i = 0; i < 500; i++)
+        live_queue_settle(q, STR("unknown"), 0, tokens, tokens);
+}
+
+/* Tenants take turns request by request, however small these are; of whom nothing is known, one counts as usual. */
+static void turns_body(void)
+{
+    struct place p;
+    struct guest g[6];
+
+    open_place(&p);
+    fill(&p);
+    turns = 0;
+    learn_usual(p.queue[1], 100);
+    {
+        SCOPE(s, NS_NEVER);
+        for (unsigned i = 0; i < 6; i++) {
+            invite(&g[i], &p, 1, i < 3 ? STR("a") : STR("b"));
+            g[i].ticket.entry.tokens = i % 2 ? 100 : 0;
+            (void)scope_spawn(&s, "guest", wait_and_stay, &g[i]);
+            CHECK_OK(others_run());
+            CHECK_EQ(g[i].ticket.entry.tokens, 100);
+        }
+        live_gate_give(p.gate[0], rt_now());
+        CHECK_OK(scope_wait_all(&s));
+        for (unsigned i = 0; i < 6; i++)
+            CHECK_EQ(g[i].turn, i < 3 ? 2 * i + 1 : 2 * (i - 3) + 2);
+    }
+    live_gate_give(p.gate[1], rt_now());
+    close_place(&p);
+}
+
+TEST(admission_alternates_between_tenants_request_by_request)
+{
+    in_sim(turns_body);
+}
+
 /* Who took more than it said waits longer the next time. */
 static void settle_body(void)
 {
@@ -454,7 +521,7 @@ static void settle_body(void)
         live_gate_give(p.gate[0], rt_now());
         CHECK_OK(others_run());
         live_queue_settle(p.queue[1], STR("a"), 0, 1000, 50000);
-        live_queue_settle(p.queue[1], STR("unknown"), 0, 1000, 50000);
+        learn_usual(p.queue[1], 1000);
         for (unsigned i = 0; i < 4; i++) {
             invite(&g[i], &p, 1, i < 1 ? STR("a") : STR("b"));
             (void)scope_spawn(&s, "guest", wait_and_stay, &g[i]);
