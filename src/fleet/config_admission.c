@@ -106,6 +106,20 @@ struct concurrency_rules config_build_concurrency(struct config_run *run, const 
                                       .samples = SAMPLES};
 }
 
+static bool says_limit(const struct file_deployment *f)
+{
+    return f && (f->concurrency.node || f->objectives.node);
+}
+
+void config_limit_deployment(struct config_run *run, struct deployment *d, const struct file_deployment *own,
+                             const struct file_deployment *any)
+{
+    const struct file_deployment *f = says_limit(own) ? own : any;
+
+    if (says_limit(f))
+        d->concurrency = config_build_concurrency(run, &f->concurrency, &f->objectives);
+}
+
 struct queue_rules config_build_queue(const struct file_queue *f)
 {
     struct queue_rules q = queue_rules_usual;

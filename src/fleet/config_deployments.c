@@ -93,6 +93,11 @@ static const struct schema_field deployment_fields[] = {
                .doc = "Tokens that input and output may have together."),
     SCHEMA_INT("max_output", struct file_deployment, max_output, .min = "1", .max = "1000000000",
                .default_doc = "the book's", .doc = "Tokens that an answer may have."),
+    SCHEMA_OBJECT(
+        "concurrency", struct file_deployment, concurrency, &config_concurrency_object, .default_doc = "the provider's",
+        .doc = "Requests that it gets at a time. With `objectives`, it replaces what the provider says of both."),
+    SCHEMA_OBJECT("objectives", struct file_deployment, objectives, &config_objectives_object,
+                  .default_doc = "the provider's", .doc = "How fast its answers shall be."),
     SCHEMA_OBJECT_HERE("abilities", &abilities_object, .doc = "Corrections of what the book says that it can do."),
     SCHEMA_LIST("tags", struct file_deployment, tags, tag_count, &config_tag_item, .single = true,
                 .doc = "Words that rules can ask for, besides the provider's."),
@@ -384,6 +389,7 @@ void config_build_deployments(struct config_build *b)
         struct str any = arena_join(b->run->arena, d->provider->name, STR("/*"));
         const struct file_deployment *own = map_get(&by_name, d->name);
         set_facts(c, d, (struct entries){own, map_get(&by_name, any)});
+        config_limit_deployment(b->run, d, own, map_get(&by_name, any));
         if (!d->price && !str_eq(d->model, STR("*")) && has_price(own))
             problems_warn(&b->run->problems, own->node,
                           "the price of \"%.*s\" is not in the book: \"times\" has nothing to multiply",

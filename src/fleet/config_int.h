@@ -71,7 +71,9 @@ struct file_deployment {
     struct file_price price;
     enum price_word price_word;
     int64_t context, max_output; /* 0: not set */
-    int *with, *without;         /* NEED_ bits */
+    struct file_concurrency concurrency;
+    struct file_objectives objectives;
+    int *with, *without; /* NEED_ bits */
     size_t with_count, without_count;
     struct schema_text *tags;
     size_t tag_count;
@@ -333,6 +335,9 @@ void config_build_deployments(struct config_build *b);
 /* The limit that is meant; `most` 0: none. */
 struct concurrency_rules config_build_concurrency(struct config_run *run, const struct file_concurrency *c,
                                                   const struct file_objectives *o);
+/* The deployment's own, if its entry or that of all of its provider's says one; either may be NULL. */
+void config_limit_deployment(struct config_run *run, struct deployment *d, const struct file_deployment *own,
+                             const struct file_deployment *any);
 struct queue_rules config_build_queue(const struct file_queue *f);
 /* Check what is in run->file beyond its shape, and make a catalog; NULL if the run has errors. */
 struct catalog *config_build(struct config_run *run);

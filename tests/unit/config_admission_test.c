@@ -70,6 +70,26 @@ TEST(config_objectives_reach_the_deployment)
     CHECK_EQ(l.c->deployments[0].concurrency.per_token, 40 * NS_MS);
 }
 
+/* What an entry under `deployments` says goes before what the provider says, its own before that of all. */
+TEST(config_a_deployment_has_its_own_limit)
+{
+    static const char text[] = "providers: {p: {simulate: true, concurrency: 8, objectives: {per_token: 40ms}}}\n"
+                               "deployments:\n"
+                               "  p/*: {concurrency: 3}\n"
+                               "  p/own: {objectives: {first_token: 1s}}\n"
+                               "  p/other: {context: 1000}\n"
+                               "models: {m: {targets: [p/own, p/other]}}\n";
+    struct loaded l CLEANUP(loaded_release) = {.arena = {.max = SIZE_MAX}, .report = BUF_INIT(1 << 16)};
+
+    l.problems.arena = &l.arena;
+    l.err = config_load("-", str_from_c(text), config_env_real(), &l.problems, &l.c);
+    CHECK_OK(l.err);
+    const struct deployment *own = map_get(&l.c->deployment_by_name, STR("p/own")),
+                            *other = map_get(&l.c->deployment_by_name, STR("p/other"));
+    CHECK(own->concurrency.most == 1024 && own->concurrency.first_token == NS_SEC && own->concurrency.per_token == 0);
+    CHECK(other->concurrency.most == 3 && other->concurrency.least == 3 && other->concurrency.per_token == 0);
+}
+
 static void check_refused(const char *provider, const char *words)
 {
     struct loaded l CLEANUP(loaded_release) = {.c = NULL};
