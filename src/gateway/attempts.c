@@ -343,7 +343,7 @@ static bool is_still_used(const struct exchange *x)
 
     if (x->chosen->deployment)
         live_read(x->snapshot->deployments[x->chosen->deployment->index], &x->rules->live, 0, rt_now(), &c);
-    return c.excluded == EXCLUDED_NOT;
+    return c.excluded == EXCLUDED_NOT || c.excluded == EXCLUDED_CAPACITY; /* there it waits */
 }
 
 static bool client_is_to_blame(const struct exchange *x)
@@ -548,6 +548,8 @@ static SUSPENDS err_t begin_or_wait(struct exchange *x, enum attempt_role role, 
 
     *ret = attempt_begin(x, role);
     while (!*ret) {
+        if (x->held_back != EXCLUDED_CAPACITY)
+            return credentials_refuse(x);
         TRY(admission_wait(x, &go_on));
         if (!go_on)
             return OK;

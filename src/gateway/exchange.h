@@ -131,8 +131,6 @@ void error_in_dialect(struct exchange *x, const struct api_error *e, struct buf 
 /* The same with further headers, when no answer has begun. */
 err_t reply_error_with(struct exchange *x, const struct api_error *e, const struct http_header *more, size_t count)
     SUSPENDS MUST_CHECK;
-/* The same, with the time after which the client may try again, if it says one. */
-err_t tell_error(struct exchange *x, const struct api_error *e) SUSPENDS MUST_CHECK;
 /* The same from an error code: status and text of `e`, with the current error record's detail; `code` may be NULL. */
 err_t reply_err(struct exchange *x, err_t e, const char *code) SUSPENDS MUST_CHECK;
 /* Headers of every answer: x-request-id, also under its name in the client's dialect, and x-crossdock-*. Appends to `to`, which has room for OWN_HEADERS; returns how many. */
