@@ -100,5 +100,7 @@ SIM_TEST(sim_a_first_token_waits_for_the_prompts_before_it,
     ns_t alone = ask_at_once(w, 1, ASKED "}"), together = ask_at_once(w, 4, ASKED "}");
 
     CHECK_GE(alone, 10 * NS_MS);
-    CHECK_GE(together, 4 * (alone - 5 * NS_MS));
+    CHECK_GE(together, 40 * NS_MS);
+    if (loop_seams()->simulated) /* a busy machine makes the one that is alone late */
+        CHECK_GE(together, 4 * (alone - 5 * NS_MS));
 }
