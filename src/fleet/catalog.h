@@ -90,7 +90,7 @@ struct provider {
     bool no_stream_usage; /* it refuses stream_options: do not ask for usage in streams */
     struct timeouts timeouts;
     struct provider_health health;
-    unsigned max_connections; /* per loop */
+    unsigned max_connections;             /* per loop */
     struct concurrency_rules concurrency; /* of each of its deployments that has none of its own; most 0: no limit */
     struct str *serves;                   /* models reachable as "<provider>/<model>" and listed */
     size_t serves_count;
@@ -109,9 +109,9 @@ struct deployment {
     struct str model; /* the provider's name for it: "gpt-4o" */
     const struct provider *provider;
     struct concurrency_rules concurrency; /* most 0: no limit */
-    unsigned index;            /* position in catalog.deployments */
-    uint64_t id;               /* of its name; the same in every configuration */
-    const struct price *price; /* NULL: not known                                 */
+    unsigned index;                       /* position in catalog.deployments */
+    uint64_t id;                          /* of its name; the same in every configuration */
+    const struct price *price;            /* NULL: not known                                 */
     uint32_t book_permille; /* of a star without a price: the share of the book's that its models cost; 0: all of it */
     struct str price_as_of, price_source;       /* "2026-01-31" and a URL; both empty: configured   */
     uint64_t context_tokens, max_output_tokens; /* input and output together, output; 0: not known */

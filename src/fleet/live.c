@@ -62,7 +62,7 @@ struct live_route {
     /* under the lock */
     struct retry_budget budget;
     struct hedge_account hedges;
-    unsigned retrying; /* taken from it, not settled yet */
+    unsigned retrying;                    /* taken from it, not settled yet */
     struct live_deployment **deployments; /* counted */
     size_t count;
     struct outlier_peers peers; /* all of them, with the median over all */

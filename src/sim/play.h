@@ -25,9 +25,9 @@ struct sim_play {
     struct sim_counts *counts;
     struct sim_capacity capacity; /* this worker's part of it */
     struct sim_load *load;        /* if it is bounded; NULL: it is not */
-    uint64_t unique;           /* for the request id       */
-    struct buf *room;          /* to build in; borrowed    */
-    struct sim_limits *limits; /* of the key at the model; NULL, as the next two: there are none */
+    uint64_t unique;              /* for the request id       */
+    struct buf *room;             /* to build in; borrowed    */
+    struct sim_limits *limits;    /* of the key at the model; NULL, as the next two: there are none */
     const struct sim_limit_rules *limit_rules;
     struct sim_spent *spent;
 };
