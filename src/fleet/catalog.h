@@ -169,9 +169,9 @@ struct model {
         const struct deployment *deployment; /* gets a copy of requests; NULL: none */
         double share;                        /* of them, (0, 1]                     */
     } shadow;
-    struct timeouts timeouts;  /* resolved: the model's, else the provider-independent defaults */
-    bool has_timeouts;         /* the model sets some of its own */
-    bool stream_failover;      /* a stream that breaks off goes on at another deployment */
+    struct timeouts timeouts; /* resolved: the model's, else the provider-independent defaults */
+    bool has_timeouts;        /* the model sets some of its own */
+    bool stream_failover;     /* a stream that breaks off goes on at another deployment */
     struct queue_rules queue;
     bool strict;               /* refuse what a provider cannot be told, instead of leaving it out */
     int64_t max_output_tokens; /* for providers that demand a limit, when the client set none; 0: the default */
