@@ -416,7 +416,6 @@ static void check_burst(const struct crowd *c, const struct outcome *o)
            world_count(o, c->plan->clients, OK));
     EXPECT(c->worst_share > 0 && c->worst_share <= 1.3, "the busiest server had %.2f times the mean", c->worst_share);
     EXPECT(tells(c, "\ncrossdock_concurrency_limit{deployment=\"s7/m\"} 40\n") &&
-               tells(c, "\ncrossdock_deployment_in_flight{deployment=\"s7/m\"} 0\n") &&
                tells(c, "\ncrossdock_queue_length{model=\"chat\"} 0\n") && !tells(c, "reason="),
            "the page of metrics does not tell of it");
     EXPECT(c->waited >= 180, "only %u of the 180 that found no place waited", c->waited);
