@@ -376,6 +376,7 @@ static SUSPENDS err_t serve_to_the_end(struct server_loop *sl)
     if (sl->go == GO_SERVE) {
         for (unsigned i = 0; i < sl->simulator_count; i++)
             scope_spawn(&helpers, "simulator", serve_simulator, &sl->simulators[i]);
+        scope_spawn(&helpers, "shadows", shadows_run, sl->gateway);
         if (sl->index == 0) {
             scope_spawn(&helpers, "signals", control_signals, sl);
             scope_spawn(&helpers, "configuration files", control_files, sl);

@@ -225,7 +225,7 @@ static void judge_words(struct exchange *x, struct attempt *a)
 /* Is there a faster way for its streams than reading them (stream_relay.c)? */
 static bool has_own_relay(const struct exchange *x)
 {
-    return !is_translated(x) && x->endpoint.dialect->provider.relay != RELAY_FRAMES;
+    return !is_translated(x) && !x->unheard && x->endpoint.dialect->provider.relay != RELAY_FRAMES;
 }
 
 /* Does the answer come as events? Its type says so; JSON does only where a stream is one long array. */

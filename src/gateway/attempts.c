@@ -473,6 +473,16 @@ struct attempt *attempt_begin(struct exchange *x, enum attempt_role role)
     return a;
 }
 
+void attempt_end(struct exchange *x, struct attempt *a)
+{
+    if (a->cause == CAUSE_OK)
+        a->cause = cause_of_relayed(a);
+    count_out(x, a);
+    settle_attempt(x, a);
+    http_call_close(a->call);
+    x->attempt = NULL;
+}
+
 /* The attempt that lost against the other one: it is over, and counted like any other. */
 static void settle_loser(struct exchange *x, const struct hedge_result *h)
 {
@@ -482,9 +492,7 @@ static void settle_loser(struct exchange *x, const struct hedge_result *h)
         return;
     if (a->cause == CAUSE_SUPERSEDED || a->cause == CAUSE_CANCELLED)
         a->outcome = ATTEMPT_CANCELLED;
-    count_out(h->loser_x, a);
-    settle_attempt(h->loser_x, a);
-    http_call_close(a->call);
+    attempt_end(h->loser_x, a);
     if (h->loser_x != x)
         leave_out_deployment(x, h->loser_x->chosen->deployment);
 }
@@ -544,10 +552,10 @@ static void judge_continuation(struct exchange *x, struct attempt *a)
 /* Where x->chosen and the others are full, the request waits; but not in the middle of its answer. *ret NULL: it was refused instead, or gave up. */
 static SUSPENDS err_t begin_or_wait(struct exchange *x, enum attempt_role role, bool goes_on, struct attempt **ret)
 {
-    bool go_on = !goes_on;
+    bool go_on = true;
 
     *ret = attempt_begin(x, role);
-    while (!*ret) {
+    while (!*ret && !goes_on) {
         if (x->held_back != EXCLUDED_CAPACITY)
             return credentials_refuse(x);
         TRY(admission_wait(x, &go_on));
@@ -596,9 +604,7 @@ static SUSPENDS err_t attempt_once(struct exchange *of, struct plan *plan)
     plan->fact = a->fact;
     if (e != OK)
         note_last(x, a->fact);
-    settle_attempt(x, a);
-    http_call_close(a->call);
-    x->attempt = NULL;
+    attempt_end(x, a);
     if (x != of) /* a hedge has taken the request over */
         *of = *x;
     return e;
@@ -654,6 +660,8 @@ err_t attempts(struct exchange *x)
         use_timeouts(x);
         if (!x->facts.attempts && rt_now() >= ns_add(x->r->received, x->timeouts.total))
             return refuse_late(x);
+        if (!x->facts.attempts)
+            shadow_begin(x);
         TRY(attempt_once(x, &plan));
         if (plan.decision.verb != RETRY_STOP)
             TRY(follow(x, &plan));

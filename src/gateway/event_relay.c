@@ -110,7 +110,7 @@ static struct event_stream *begin(struct exchange *x, struct attempt *a)
     arena_hold(arena, s, release);
     enum framing told = client_framing(x);
     s->framing = s->raw ? told : x->translated->call.framing;
-    s->sign = told == FRAMING_SSE ? c->keep_alive : STR_NONE;
+    s->sign = told == FRAMING_SSE && !x->unheard ? c->keep_alive : STR_NONE;
     s->framer = framer_new(arena, s->framing, 0);
     s->reader = arena_zalloc(arena, p->reader_size);
     s->writer = x->resume ? resume_writer(x->resume) : arena_zalloc(arena, c->writer_size);
@@ -283,7 +283,9 @@ static SUSPENDS err_t flush(struct event_stream *s)
 {
     struct str bytes = buf_str(&s->out);
 
-    if (!bytes.n)
+    if (s->x->unheard)
+        buf_clear(&s->out);
+    if (!bytes.n || s->x->unheard)
         return OK;
     if (s->content)
         note_first_token(s->x);
@@ -393,6 +395,14 @@ static err_t go_on(struct event_stream *s)
     buf_release(&s->out);
     s->out = all;
     return e;
+}
+
+err_t drain_events(struct exchange *x, struct attempt *a)
+{
+    TRY(relay_pieces(x->events));
+    if (x->events->error)
+        note_error(x->events);
+    return x->events->ended ? await_call_end(a->call) : OK;
 }
 
 err_t relay_events(struct exchange *x, struct attempt *a)

@@ -20,6 +20,7 @@
 enum { MAX_TRIED = STRATEGY_TRIED_MAX };
 
 struct held;
+struct scope;
 struct needs;
 struct resume;
 struct sigv4_claim;
@@ -90,6 +91,7 @@ struct exchange {
     unsigned here_made;             /* retries at x->chosen                                  */
     bool pays_retry;                /* from the route's retry budget, not settled yet        */
     bool ill_too;                   /* nobody else is left: those taken out as ill are chosen from, too */
+    bool unheard;                   /* a copy for a shadow: nobody hears the answer                 */
     bool once;                      /* what was streamed up cannot be sent again             */
     uint64_t input_tokens;          /* estimated                                             */
     uint64_t output_tokens;         /* likewise                                              */
@@ -213,6 +215,18 @@ err_t admission_wait(struct exchange *x, bool *ret_go_on) SUSPENDS MUST_CHECK;
 /* The request is over: what it took is settled with its tenant. */
 void admission_settle(struct exchange *x);
 
+/* --- shadow.c --- */
+
+/* Those of a loop. */
+struct shadows {
+    struct scope *scope; /* that their fibers run in; NULL: nobody runs them */
+    unsigned under_way;
+};
+struct shadows *gateway_shadows(struct gateway *g);
+
+/* If x's model has a shadow, and it is the request's turn, send a copy of it there, beside it. Nothing of it reaches the client. */
+void shadow_begin(struct exchange *x);
+
 /* --- hedge.c --- */
 
 /* What two attempts came to: the one that counts, and, if there was a second, the other, which the caller closes. */
@@ -266,6 +280,8 @@ void credentials_count(const struct snapshot *s, struct metrics *to);
 /* Begin an attempt at x->chosen, or, if that was taken out a moment ago, at another one: count it in and open its record. It ends with attempts().
  * NULL: it is full, others wait for it, or no credential may carry it (x->held_back). */
 struct attempt *attempt_begin(struct exchange *x, enum attempt_role role);
+/* It is over, with a->cause: count it out, close its record and its call. */
+void attempt_end(struct exchange *x, struct attempt *a);
 /* x->chosen is not to be chosen again. */
 void leave_out(struct exchange *x);
 /* May the request be carried out twice without harm? */
@@ -431,6 +447,8 @@ err_t batches_complete(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHEC
 err_t event_stream_hold(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 /* The first event of a stream that has its own relay is an error: a failed attempt likewise. */
 err_t event_stream_refuse(struct exchange *x, struct attempt *a, struct str event) MUST_CHECK;
+/* Read the stream to its end, and tell nobody. */
+err_t drain_events(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 /* Hand the stream on: translated, or its own bytes with an eye on how it ends. */
 err_t relay_events(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 
@@ -474,10 +492,15 @@ const struct snapshot *gateway_held_snapshot(const struct held *h);
 void gateway_let_go(struct gateway *g, struct held *h);
 /* Wake `f` whenever a snapshot is installed; NULL: nobody. */
 void gateway_set_watcher(struct gateway *g, struct fiber *f);
+/* A shadow's attempt has ended: hand its record on. */
+void gateway_note_shadow(struct gateway *g, const struct attempt_facts *f);
 /* A probe has ended: count it, and hand its record on. */
 void gateway_note_probe(struct gateway *g, const struct attempt_facts *f);
 
 /* --- request.c --- */
+
+/* Which model is asked for, and whether a stream is wanted: in the body or in the path, as the dialect has it. Errors of openai_request_read(). */
+err_t read_wish(struct exchange *x, struct str body) MUST_CHECK;
 
 /* Answer that tokens cannot be counted by the provider: the estimate. */
 err_t estimate(struct exchange *x) SUSPENDS MUST_CHECK;

@@ -25,6 +25,7 @@ struct gateway {
     struct metrics *metrics;
     unsigned in_flight;
     struct fiber *watcher; /* is woken when a snapshot is installed; NULL: nobody */
+    struct shadows shadows;
 };
 
 static struct held *current(const struct gateway *g)
@@ -169,6 +170,17 @@ void gateway_let_go(struct gateway *g, struct held *h)
 void gateway_set_watcher(struct gateway *g, struct fiber *f)
 {
     g->watcher = f;
+}
+
+struct shadows *gateway_shadows(struct gateway *g)
+{
+    return &g->shadows;
+}
+
+void gateway_note_shadow(struct gateway *g, const struct attempt_facts *f)
+{
+    if (g->options.on_probe)
+        g->options.on_probe(g->options.facts_ctx, f);
 }
 
 void gateway_note_probe(struct gateway *g, const struct attempt_facts *f)

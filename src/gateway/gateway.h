@@ -22,7 +22,8 @@ struct gateway_options {
     void *simulated_ctx;
     /* Takes the facts of each finished request; NULL: nobody wants them. Must not suspend. */
     void (*on_facts)(void *ctx, const struct facts *f);
-    /* Takes the record of each probe of health, whose role is ROLE_PROBE; NULL likewise. Must not suspend. */
+    /* Takes the record of each attempt that no request waits for: probes of health (ROLE_PROBE) and shadows (ROLE_SHADOW); NULL likewise. Must not
+     * suspend. */
     void (*on_probe)(void *ctx, const struct attempt_facts *f);
     void *facts_ctx; /* of both */
     struct scope *
@@ -38,6 +39,9 @@ void gateway_install(struct gateway *g, struct snapshot *s);
 const struct snapshot *gateway_snapshot(const struct gateway *g);
 /* The http_handler_fn; ctx is the gateway. Answers every request, also with errors, in OpenAI's shape. */
 err_t gateway_handle(struct http_request *r, void *ctx) SUSPENDS;
+/* Run the copies of requests that models have shadows for, until cancelled: in a fiber of its own, which ends before gateway_free(). Without it none are
+ * made. */
+err_t shadows_run(void *gateway) SUSPENDS;
 /* The http_refusal_fn: the form of errors that no handler saw. OpenAI's, for every path. */
 struct str gateway_refusal(const struct http_refusal *refusal, struct arena *arena, struct str *ret_type);
 const struct metrics *gateway_metrics(const struct gateway *g);

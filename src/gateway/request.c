@@ -121,8 +121,7 @@ static err_t choose_route(struct exchange *x, struct str model)
     return route_pass_through(x);
 }
 
-/* Which model is asked for, and whether a stream is wanted: in the body or in the path, as the dialect has it. */
-static err_t read_wish(struct exchange *x, struct str body)
+err_t read_wish(struct exchange *x, struct str body)
 {
     const struct endpoint_row *row = x->endpoint.row;
     bool truth = false;

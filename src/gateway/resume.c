@@ -44,8 +44,8 @@ static void release(void *obj)
 
 static bool is_wanted(const struct exchange *x)
 {
-    return x->model && x->model->stream_failover && x->stream && x->endpoint.kind == ENDPOINT_OPERATION &&
-           x->endpoint.row->operation == OP_CHAT && x->calls <= 1;
+    return x->model && x->model->stream_failover && !x->unheard && x->stream &&
+           x->endpoint.kind == ENDPOINT_OPERATION && x->endpoint.row->operation == OP_CHAT && x->calls <= 1;
 }
 
 static err_t pass_on(void *ctx, const struct chat_event *e)

@@ -406,6 +406,15 @@ static void take_facts(void *ctx, const struct facts *f)
     replay_log_add(&fleet->log, f);
 }
 
+/* Of what no request waits for. */
+static void take_beside(void *ctx, const struct attempt_facts *f)
+{
+    struct fleet *fleet = ctx;
+
+    replay_log_add(&fleet->log, &(struct facts){.tried = (struct attempt_facts *)(uintptr_t)f, .tried_count = 1});
+    fleet->beside += f->role == ROLE_SHADOW;
+}
+
 static void check_visits(const struct fleet *f)
 {
     for (size_t i = 0; i < f->count; i++) {
@@ -465,7 +474,8 @@ static err_t open_site(struct fleet *f, unsigned i, const struct http_server_opt
 static err_t open_house(struct fleet *f)
 {
     TRY(make_snapshot(f->plan, &f->snapshot));
-    struct gateway_options go = {.snapshot = f->snapshot, .on_facts = take_facts, .facts_ctx = f};
+    struct gateway_options go = {
+        .snapshot = f->snapshot, .on_facts = take_facts, .on_probe = take_beside, .facts_ctx = f};
     f->gateway = gateway_new(&go);
     struct http_server_options so = {.limits = http_limits_default()};
     for (unsigned i = 0; i < f->plan->deployments; i++)
@@ -506,6 +516,7 @@ static SUSPENDS err_t run_traffic(struct fleet *f)
         (void)scope_spawn(&doors, "site", keep_site, &f->sites[i]);
     TRY(http_server_listen(f->server, &at, LISTEN_ALONE, NULL, &bound));
     (void)scope_spawn(&doors, "gateway", serve, f->server);
+    (void)scope_spawn(&doors, "shadows", shadows_run, f->gateway);
     TRY(fiber_sleep_until(rt_now() + NS_MS));
     if (f->plan->sample)
         (void)scope_spawn(&doors, "sample", sample, f);

@@ -75,6 +75,7 @@ struct fleet {
     struct visit *visits;
     size_t count;
     unsigned recorded; /* requests whose facts came */
+    unsigned beside;   /* records of shadows            */
     struct replay_log log;
     double peak; /* for the scenarios' samples */
     unsigned sampled;
