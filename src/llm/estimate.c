@@ -1,14 +1,29 @@
 /* estimate.c - tokens from bytes. */
 #include "llm/estimate.h"
 
+#include <string.h>
+
 enum { TURN_TOKENS = 4, IMAGE_TOKENS = 1000, DOCUMENT_BYTES_PER_TOKEN = 20, MEDIA_TOKENS = 500 };
+
+/* Bytes of ASCII; eight at a time, because every prompt is counted. */
+static size_t count_ascii(struct str s)
+{
+    const uint64_t high = UINT64_C(0x8080808080808080), ones = UINT64_C(0x0101010101010101);
+    size_t others = 0, i = 0;
+
+    for (uint64_t word; i + sizeof word <= s.n; i += sizeof word) {
+        memcpy(&word, s.p + i, sizeof word);
+        others += ((word & high) >> 7) * ones >> 56;
+    }
+    for (; i < s.n; i++)
+        others += (unsigned char)s.p[i] >> 7;
+    return s.n - others;
+}
 
 uint64_t estimate_text(struct str s)
 {
-    size_t ascii = 0;
+    size_t ascii = count_ascii(s);
 
-    for (size_t i = 0; i < s.n; i++)
-        ascii += (unsigned char)s.p[i] < 0x80;
     return (ascii + 3) / 4 + (s.n - ascii + 1) / 2;
 }
 

@@ -3,6 +3,8 @@
 #include "llm/dialect.h"
 #include "llm/estimate.h"
 
+#include "base/prng.h"
+
 #include "base/mem.h"
 #include "codec/base64.h"
 #include "test.h"
@@ -331,4 +333,20 @@ TEST(estimates_of_documents_follow_their_size_and_of_media_do_not)
     CHECK_EQ(estimate_tokens(&q), 4 + 500);
     b->kind = BLOCK_IMAGE;
     CHECK_EQ(estimate_tokens(&q), 4 + 1000);
+}
+
+TEST(estimates_count_every_byte_of_a_text_wherever_it_begins_and_ends)
+{
+    char text[64];
+    struct prng p;
+
+    prng_seed(&p, 11);
+    for (unsigned round = 0; round < 2000; round++) {
+        size_t from = prng_below(&p, 9), n = prng_below(&p, sizeof text - 9), ascii = 0;
+        for (size_t i = 0; i < sizeof text; i++)
+            text[i] = (char)(prng_below(&p, 2) ? 'a' : prng_below(&p, 256));
+        for (size_t i = 0; i < n; i++)
+            ascii += (unsigned char)text[from + i] < 0x80;
+        CHECK_EQ(estimate_text(str_of(text + from, n)), (ascii + 3) / 4 + (n - ascii + 1) / 2);
+    }
 }
