@@ -37,7 +37,8 @@ static struct str header_value(const struct provider *p, const struct provider_k
     if (!key.n)
         return STR_NONE;
     char *value = mem_alloc(prefix.n + key.n);
-    memcpy(value, prefix.p, prefix.n);
+    if (prefix.n)
+        memcpy(value, prefix.p, prefix.n);
     memcpy(value + prefix.n, key.p, key.n);
     return str_of(value, prefix.n + key.n);
 }
