@@ -51,7 +51,7 @@ def test_check_says_everything_at_once_with_places(tmp_path):
 def test_check_passes_the_examples():
     import glob
 
-    for path in glob.glob("examples/*.yaml"):
+    for path in glob.glob("examples/*.yaml") + glob.glob("examples/strategies/*.yaml"):
         result = run("check", path)
         assert result.returncode == 0 or "is not set" in result.stderr, path + result.stderr
 

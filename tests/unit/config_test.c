@@ -1282,6 +1282,49 @@ TEST(config_routing_example_is_valid)
     CHECK_EQ(l.c->rule_count, 4);
 }
 
+/* Loads one of the examples, which needs nothing from outside and gives nothing to complain about. */
+static void load_example(struct loaded *l, const char *path)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);
+
+    test_context("%s", path);
+    CHECK(read_tree(path, &text) != NULL);
+    load(l, "-", str_from_c(text.p), &documented);
+    CHECK_STR(buf_str(&l->report), "");
+    CHECK_OK(l->err);
+}
+
+TEST(config_every_strategy_has_an_example_that_is_valid)
+{
+    for (size_t i = 0; i < strategy_catalog_count; i++) {
+        struct loaded l CLEANUP(loaded_release) = {0};
+        char path[256];
+        (void)snprintf(path, sizeof path, "examples/strategies/%s.yaml", strategy_catalog[i]->name);
+        load_example(&l, path);
+        for (size_t k = 0; k < l.c->model_count; k++) {
+            CHECK(l.c->models[k].rules.strategy == strategy_catalog[i]);
+            CHECK_GE(l.c->models[k].target_count, 2);
+        }
+        CHECK_GE(l.c->model_count, 1);
+        for (size_t k = 0; k < l.c->provider_count; k++)
+            CHECK(l.c->providers[k].simulated);
+    }
+}
+
+TEST(config_examples_of_surviving_are_valid)
+{
+    struct loaded causes CLEANUP(loaded_release) = {0}, hedging CLEANUP(loaded_release) = {0},
+                         streams CLEANUP(loaded_release) = {0};
+
+    load_example(&causes, "examples/fallbacks-by-cause.yaml");
+    for (size_t k = FALLBACK_ANY; k < FALLBACK_BUDGET; k++)
+        CHECK_EQ(causes.c->models[0].fallbacks[k].count, 1);
+    load_example(&hedging, "examples/hedging.yaml");
+    CHECK_EQ(hedging.c->models[0].rules.hedge.requests, 100); /* per 1,000 */
+    load_example(&streams, "examples/stream-failover.yaml");
+    CHECK(streams.c->models[0].stream_failover && !streams.c->models[1].stream_failover);
+}
+
 TEST(config_example_of_prices_is_valid)
 {
     struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);

@@ -336,7 +336,8 @@ TEST(sim_the_json_schema_of_scenarios_names_their_fields)
 
 TEST(sim_the_example_scenarios_are_valid)
 {
-    static const char *const examples[] = {"steady", "flaky", "outage", "slow", "strict", "limits"};
+    static const char *const examples[] = {"steady", "flaky", "outage",     "slow",       "strict", "limits", "bounded",
+                                           "near",   "far",   "each-cause", "heavy-tail", "breaks", "whole"};
 
     for (size_t i = 0; i < ARRAY_LEN(examples); i++) {
         struct buf yaml CLEANUP(buf_release) = BUF_INIT(1 << 20);
