@@ -75,12 +75,19 @@ struct made_name {
     struct made_name *next;
 };
 
+/* LiteLLM's lists of fallbacks: for anything, for contexts that are too long, for refusals of filters. */
+enum made_cause { MADE_ANY, MADE_CONTEXT_LENGTH, MADE_CONTENT_FILTER, MADE_CAUSES };
+
+struct made_fallbacks {
+    struct made_name *first, **last; /* deployments */
+    size_t count;
+    bool is_own; /* the model's own list was given, so one for all models is not for it */
+};
+
 struct made_model {
     struct str name;
     struct made_target *targets, **last_target;
-    struct made_name *fallbacks, **last_fallback; /* deployments */
-    size_t fallback_count;
-    bool has_own_fallbacks;
+    struct made_fallbacks fallbacks[MADE_CAUSES];
     const struct made_model *alias_of; /* NULL: of none */
     ns_t timeout;                      /* the longest of its deployments; 0: none is given */
     const struct yaml_node *timeout_at;
@@ -96,8 +103,10 @@ struct import {
     struct map provider_by_identity, provider_by_name;
     struct made_model *models, **last_model;
     struct map model_by_name;
-    ns_t timeout;        /* of all; 0: LiteLLM's default, which ours covers */
-    struct str key_hash; /* of the master key, in hex; empty: none */
+    ns_t timeout;         /* of all; 0: LiteLLM's default, which ours covers */
+    const char *strategy; /* ours, of all models; NULL: the usual one */
+    unsigned attempts;    /* at the targets of a model; 0: the usual number */
+    struct str key_hash;  /* of the master key, in hex; empty: none */
 };
 
 /* --- litellm.c: reading values --- */

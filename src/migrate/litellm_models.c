@@ -541,7 +541,8 @@ struct made_model *litellm_model(struct import *im, struct str name)
     m = arena_new(im->arena, struct made_model);
     m->name = arena_str(im->arena, name);
     m->last_target = &m->targets;
-    m->last_fallback = &m->fallbacks;
+    for (size_t i = 0; i < MADE_CAUSES; i++)
+        m->fallbacks[i].last = &m->fallbacks[i].first;
     *im->last_model = m;
     im->last_model = &m->next;
     map_put(&im->model_by_name, m->name, m);

@@ -5,7 +5,7 @@
  * know is reported too, so nothing is lost in silence; one without a remedy is handled, or needs nothing.
  *
  * LiteLLM's fallbacks name models, ours deployments: a model that is fallen back to becomes its deployments, those that are drawn before its
- * own spares. Where LiteLLM retries another deployment of the same model, ours has to list these as fallbacks too.
+ * own spares. LiteLLM sets strategy and retries for all models at once, ours has them at each.
  */
 #include "codec/digest.h"
 #include "migrate/litellm_int.h"
@@ -24,14 +24,19 @@ struct setting {
 #define NO_DATABASE "there is no database of keys and spending; keys are listed under keys (crossdock key new)"
 #define NO_CACHE "answers are not cached"
 #define NO_CALLBACKS "use the access log and /metrics (docs/operations.md)"
-#define NO_COOLDOWN "every request tries its targets anew; there is nothing to cool down"
+#define NO_COOLDOWN "who is ill is taken out by ejection of the model, whose usual rules hold (docs/reliability.md)"
 #define NO_DEFAULTS "let clients send it with their requests"
 #define NO_PRICES                                                                                                      \
     "if the book of models does not know the price (crossdock prices), say it under deployments, per million tokens"
 #define NO_DROPPING                                                                                                    \
     "what a provider's format cannot express is left out and named in x-crossdock-dropped; strict: true of a model "   \
     "refuses it"
-#define FALLBACK_BY_CAUSE "fallbacks by cause are not available; list deployments under fallbacks.any"
+#define BY_CONDITION "write a condition under routes, or tags that are required (docs/routing.md)"
+#define OWN_RETRIES "write it as retries of the model: attempts, the first one included"
+#define RETRY_BY_CAUSE                                                                                                 \
+    "what is tried again is known for each cause (docs/routing.md); retries of a model says how often"
+#define AT_A_TIME "write it as concurrency of the provider, or under deployments"
+#define PROBED "write it as health of each provider (docs/reliability.md)"
 
 static const struct setting params_table[] = {
     {"model", NULL},
@@ -69,10 +74,10 @@ static const struct setting params_table[] = {
     {"drop_params", NOT_NEEDED},
     {"rpm", "it is used for the shares of the deployments only; requests are not limited"},
     {"tpm", "it is used for the shares of the deployments only; tokens are not limited"},
-    {"max_parallel_requests", "max_connections of the provider is the nearest, which counts per worker"},
+    {"max_parallel_requests", AT_A_TIME},
     {"stream_timeout", "timeouts.first_byte and timeouts.between_bytes hold for streams too"},
-    {"num_retries", "a deployment is tried once; list further ones under fallbacks.any"},
-    {"max_retries", "a deployment is tried once; list further ones under fallbacks.any"},
+    {"num_retries", OWN_RETRIES},
+    {"max_retries", OWN_RETRIES},
     {"azure_ad_token", "give it as the header Authorization: \"Bearer ${NAME}\" of the provider"},
     {"azure_username", "a user's password is no credential of a program; use client_secret"},
     {"azure_password", "a user's password is no credential of a program; use client_secret"},
@@ -81,7 +86,7 @@ static const struct setting params_table[] = {
     {"output_cost_per_token", NO_PRICES},
     {"input_cost_per_second", NO_PRICES},
     {"output_cost_per_second", NO_PRICES},
-    {"tags", "requests are not routed by tags; make a model for each"},
+    {"tags", BY_CONDITION},
     {"mock_response", "use simulate: with a scenario, at a provider (docs/simulator.md)"},
     {"max_budget", "there are no budgets"},
     {"budget_duration", "there are no budgets"},
@@ -106,30 +111,29 @@ static const struct setting router_table[] = {
     {"default_fallbacks", NULL},
     {"model_group_alias", NULL},
     {"routing_strategy", NULL},
-    {"num_retries", NOT_NEEDED},
+    {"num_retries", NULL},
     {"set_verbose", NOT_NEEDED},
-    {"context_window_fallbacks", FALLBACK_BY_CAUSE},
-    {"content_policy_fallbacks", FALLBACK_BY_CAUSE},
+    {"context_window_fallbacks", NULL},
+    {"content_policy_fallbacks", NULL},
     {"stream_timeout", "timeouts.first_byte and timeouts.between_bytes hold for streams too"},
-    {"routing_strategy_args", "targets are drawn by weight"},
-    {"enable_pre_call_checks", "requests are not measured against the model's context"},
-    {"optional_pre_call_checks", "targets are drawn by weight, without affinity"},
+    {"routing_strategy_args", "strategies need no such settings (docs/routing.md)"},
+    {"enable_pre_call_checks", NOT_NEEDED},
+    {"optional_pre_call_checks", "for affinity write strategy: sticky (docs/routing.md)"},
     {"allowed_fails", NO_COOLDOWN},
     {"allowed_fails_policy", NO_COOLDOWN},
     {"cooldown_time", NO_COOLDOWN},
     {"disable_cooldowns", NOT_NEEDED},
-    {"retry_policy", "a deployment is tried once for whatever cause; list further ones under fallbacks.any"},
-    {"model_group_retry_policy",
-     "a deployment is tried once for whatever cause; list further ones under fallbacks.any"},
-    {"retry_after", "the next deployment is tried at once"},
-    {"enable_tag_filtering", "requests are not routed by tags; make a model for each"},
+    {"retry_policy", RETRY_BY_CAUSE},
+    {"model_group_retry_policy", RETRY_BY_CAUSE},
+    {"retry_after", "write it as retries.base of the model; other deployments are tried at once"},
+    {"enable_tag_filtering", BY_CONDITION},
     {"redis_host", "instances share nothing"},
     {"redis_port", "instances share nothing"},
     {"redis_password", "instances share nothing"},
     {"redis_url", "instances share nothing"},
     {"cache_responses", NO_CACHE},
     {"provider_budget_config", "there are no budgets"},
-    {"default_max_parallel_requests", "max_connections of a provider is the nearest, which counts per worker"},
+    {"default_max_parallel_requests", AT_A_TIME},
     {"default_litellm_params", NO_DEFAULTS},
     {"max_fallbacks", "all that are listed are tried, while timeouts.total lasts"},
 };
@@ -138,14 +142,14 @@ static const struct setting litellm_table[] = {
     {"request_timeout", NULL},
     {"fallbacks", NULL},
     {"default_fallbacks", NULL},
-    {"num_retries", NOT_NEEDED},
+    {"num_retries", NULL},
     {"set_verbose", NOT_NEEDED},
     {"telemetry", NOT_NEEDED},
     {"drop_params", NO_DROPPING},
     {"modify_params", NO_DROPPING},
     {"json_logs", "write log: {format: json}"},
-    {"context_window_fallbacks", FALLBACK_BY_CAUSE},
-    {"content_policy_fallbacks", FALLBACK_BY_CAUSE},
+    {"context_window_fallbacks", NULL},
+    {"content_policy_fallbacks", NULL},
     {"allowed_fails", NO_COOLDOWN},
     {"cooldown_time", NO_COOLDOWN},
     {"cache", NO_CACHE},
@@ -183,8 +187,8 @@ static const struct setting general_table[] = {
     {"allowed_ips", "use a firewall, or listen on an inner address"},
     {"alerting", "alert on /metrics (docs/operations.md)"},
     {"alerting_threshold", "alert on /metrics (docs/operations.md)"},
-    {"background_health_checks", "providers are not probed"},
-    {"health_check_interval", "providers are not probed"},
+    {"background_health_checks", PROBED},
+    {"health_check_interval", PROBED},
     {"pass_through_endpoints", "pass_through names one provider for all other paths below /v1"},
     {"forward_client_headers_to_llm_api",
      "headers of clients are not handed on; add what is needed to headers of the provider"},
@@ -250,7 +254,8 @@ void litellm_lost_params(struct import *im, const struct yaml_node *params)
 
 void litellm_lost_info(struct import *im, const struct yaml_node *info)
 {
-    LOST_KEYS(im, info, "model_info.", info_table, "what is known of models is not configured");
+    LOST_KEYS(im, info, "model_info.", info_table,
+              "what is known of a model is written under deployments (docs/prices.md)");
 }
 
 /* --- fallbacks --- */
@@ -268,22 +273,25 @@ static bool is_sole_target(const struct made_model *m, struct str deployment)
     return drawn && str_eq(drawn->deployment, deployment);
 }
 
-static void add_fallback(struct import *im, struct made_model *m, struct str deployment, const struct yaml_node *at)
+static void add_fallback(struct import *im, struct made_model *m, enum made_cause cause, struct str deployment,
+                         const struct yaml_node *at)
 {
+    struct made_fallbacks *f = &m->fallbacks[cause];
+
     if (is_sole_target(m, deployment))
         return;
-    for (const struct made_name *n = m->fallbacks; n; n = n->next)
+    for (const struct made_name *n = f->first; n; n = n->next)
         if (str_eq(n->text, deployment))
             return;
-    if (m->fallback_count == FALLBACKS_MAX) {
+    if (f->count == FALLBACKS_MAX) {
         litellm_lost(im, at, "a further fallback", "there are 64 for the model already");
         return;
     }
     struct made_name *n = arena_new(im->arena, struct made_name);
     n->text = deployment;
-    *m->last_fallback = n;
-    m->last_fallback = &n->next;
-    m->fallback_count++;
+    *f->last = n;
+    f->last = &n->next;
+    f->count++;
 }
 
 /* The lowest order of the spares of `m` that is above `order`; INFINITY if there is none. */
@@ -298,23 +306,23 @@ static double next_order(const struct made_model *m, double order)
 }
 
 /* The deployments of `from`: those that are drawn, then its spares by their order. */
-static void add_deployments(struct import *im, struct made_model *to, const struct made_model *from,
-                            const struct yaml_node *at)
+static void add_deployments(struct import *im, struct made_model *to, enum made_cause cause,
+                            const struct made_model *from, const struct yaml_node *at)
 {
     for (const struct made_target *t = from->targets; t; t = t->next)
         if (t->weight)
-            add_fallback(im, to, t->deployment, at);
+            add_fallback(im, to, cause, t->deployment, at);
     double order = next_order(from, -1);
     while (order < INFINITY) {
         for (const struct made_target *t = from->targets; t; t = t->next)
             if (!t->weight && t->order == order)
-                add_fallback(im, to, t->deployment, at);
+                add_fallback(im, to, cause, t->deployment, at);
         order = next_order(from, order);
     }
 }
 
 /* A model to fall back to: one of the list, or one at a provider that serves all of its models. */
-static void fall_back_to(struct import *im, struct made_model *m, const struct yaml_node *to)
+static void fall_back_to(struct import *im, struct made_model *m, enum made_cause cause, const struct yaml_node *to)
 {
     if (to->kind != YAML_SCALAR) {
         litellm_lost(im, to, "a fallback with parameters of its own", "name a model");
@@ -324,31 +332,32 @@ static void fall_back_to(struct import *im, struct made_model *m, const struct y
     const struct made_model *named = map_get(&im->model_by_name, to->text);
     const struct made_provider *p = map_get(&im->provider_by_name, name);
     if (named && named->targets)
-        add_deployments(im, m, named, to);
+        add_deployments(im, m, cause, named, to);
     else if (p && p->serves_all && rest.n)
-        add_fallback(im, m, litellm_escaped(im, to->text), to);
+        add_fallback(im, m, cause, litellm_escaped(im, to->text), to);
     else
         problems_warn(im->problems, to, "the fallback to \"%s\" is not carried over: no model of that name was",
                       litellm_shown(im, to->text));
 }
 
-static void fall_back(struct import *im, struct made_model *m, const struct yaml_node *list)
+static void fall_back(struct import *im, struct made_model *m, enum made_cause cause, const struct yaml_node *list)
 {
-    m->has_own_fallbacks = true;
+    m->fallbacks[cause].is_own = true;
     for (size_t i = 0; list->kind == YAML_LIST && i < list->count; i++)
-        fall_back_to(im, m, list->items[i]);
+        fall_back_to(im, m, cause, list->items[i]);
 }
 
-static void fall_back_all(struct import *im, const struct yaml_node *list)
+static void fall_back_all(struct import *im, enum made_cause cause, const struct yaml_node *list)
 {
     for (struct made_model *m = im->models; m; m = m->next)
-        if (!m->has_own_fallbacks)
+        if (!m->fallbacks[cause].is_own)
             for (size_t i = 0; list->kind == YAML_LIST && i < list->count && m->targets; i++)
-                fall_back_to(im, m, list->items[i]);
+                fall_back_to(im, m, cause, list->items[i]);
 }
 
 /* [{model: [model, ...]}, ...]; the one for "*" is *ret_all. */
-static void read_fallbacks(struct import *im, const struct yaml_node *list, const struct yaml_node **ret_all)
+static void read_fallbacks(struct import *im, enum made_cause cause, const struct yaml_node *list,
+                           const struct yaml_node **ret_all)
 {
     if (!list || yaml_is_null(list))
         return;
@@ -364,7 +373,7 @@ static void read_fallbacks(struct import *im, const struct yaml_node *list, cons
             if (str_eq(name, STR("*")))
                 *ret_all = map->pairs[k].value;
             else if (m)
-                fall_back(im, m, map->pairs[k].value);
+                fall_back(im, m, cause, map->pairs[k].value);
             else
                 problems_warn(im->problems, map->pairs[k].key,
                               "the fallbacks of \"%s\" are not carried over: no model of that name was",
@@ -380,19 +389,25 @@ static const struct yaml_node *either(const struct yaml_node *router, const stru
     return n ? n : yaml_get(litellm, str_from_c(key));
 }
 
+static void set_fallbacks_for(struct import *im, enum made_cause cause, const struct yaml_node *list,
+                              const struct yaml_node *all)
+{
+    read_fallbacks(im, cause, list, &all);
+    if (all)
+        fall_back_all(im, cause, all);
+    for (struct made_model *m = im->models; m; m = m->next)
+        if (m->alias_of && !m->fallbacks[cause].is_own)
+            m->fallbacks[cause] = m->alias_of->fallbacks[cause];
+}
+
 static void set_fallbacks(struct import *im, const struct yaml_node *router, const struct yaml_node *litellm)
 {
-    const struct yaml_node *all = either(router, litellm, "default_fallbacks");
-
     for (struct made_model *m = im->models; m; m = m->next)
         if (m->targets && m->targets->next)
-            add_deployments(im, m, m, m->targets->at);
-    read_fallbacks(im, either(router, litellm, "fallbacks"), &all);
-    if (all)
-        fall_back_all(im, all);
-    for (struct made_model *m = im->models; m; m = m->next)
-        if (m->alias_of && !m->has_own_fallbacks)
-            m->fallbacks = m->alias_of->fallbacks;
+            add_deployments(im, m, MADE_ANY, m, m->targets->at);
+    set_fallbacks_for(im, MADE_ANY, either(router, litellm, "fallbacks"), either(router, litellm, "default_fallbacks"));
+    set_fallbacks_for(im, MADE_CONTEXT_LENGTH, either(router, litellm, "context_window_fallbacks"), NULL);
+    set_fallbacks_for(im, MADE_CONTENT_FILTER, either(router, litellm, "content_policy_fallbacks"), NULL);
 }
 
 /* --- aliases --- */
@@ -426,11 +441,40 @@ static void read_aliases(struct import *im, const struct yaml_node *map)
 
 /* --- the rest --- */
 
+/* LiteLLM's goes by tokens of the last minute where ours goes by those under way. */
 static void read_strategy(struct import *im, const struct yaml_node *n)
 {
-    if (!n || yaml_is_null(n) || (n->kind == YAML_SCALAR && str_eq(n->text, STR("simple-shuffle"))))
+    static const struct {
+        struct str theirs;
+        const char *ours; /* NULL: the usual one */
+    } names[] = {{STR_INIT("simple-shuffle"), NULL},
+                 {STR_INIT("least-busy"), "least-busy"},
+                 {STR_INIT("usage-based-routing"), "least-busy"},
+                 {STR_INIT("usage-based-routing-v2"), "least-busy"},
+                 {STR_INIT("latency-based-routing"), "least-latency"},
+                 {STR_INIT("cost-based-routing"), "lowest-cost"}};
+
+    if (!n || yaml_is_null(n))
         return;
-    litellm_lost(im, n, "router_settings.routing_strategy", "targets are drawn by weight (strategy: weighted)");
+    for (size_t i = 0; n->kind == YAML_SCALAR && i < ARRAY_LEN(names); i++)
+        if (str_eq(n->text, names[i].theirs)) {
+            im->strategy = names[i].ours;
+            return;
+        }
+    litellm_lost(im, n, "router_settings.routing_strategy", "write strategy of each model (docs/routing.md)");
+}
+
+/* Theirs does not count the first attempt, ours does. */
+static void read_retries(struct import *im, const struct yaml_node *n)
+{
+    enum { ATTEMPTS_MAX = 8 };
+    double retries;
+
+    if (!litellm_number(im, n, "num_retries", &retries))
+        return;
+    if (retries > ATTEMPTS_MAX - 1)
+        litellm_lost(im, n, "a num_retries above 7", "there are 8 attempts at most, and fallbacks behind them");
+    im->attempts = retries < ATTEMPTS_MAX ? (unsigned)retries + 1 : ATTEMPTS_MAX;
 }
 
 /* Ours are kept as hashes: the key itself does not get into the result. */
@@ -469,6 +513,7 @@ void litellm_read_settings(struct import *im)
     if (!litellm_seconds(im, timeout, "the timeout", &im->timeout))
         im->timeout = 0;
     read_strategy(im, yaml_get(router, STR("routing_strategy")));
+    read_retries(im, either(router, litellm, "num_retries"));
     read_aliases(im, yaml_get(router, STR("model_group_alias")));
     set_fallbacks(im, router, litellm);
     read_master_key(im, yaml_get(general, STR("master_key")));

@@ -123,7 +123,35 @@ static void put_provider(struct buf *to, const struct made_provider *p)
         (void)buf_add_lit(to, "    serves: \"*\"\n");
 }
 
-static void put_model(struct buf *to, const struct made_model *m)
+static void put_fallbacks(struct buf *to, const struct made_model *m)
+{
+    static const char *const names[MADE_CAUSES] = {
+        [MADE_ANY] = "any", [MADE_CONTEXT_LENGTH] = "context_length", [MADE_CONTENT_FILTER] = "content_filter"};
+    bool begun = false;
+
+    for (size_t i = 0; i < MADE_CAUSES; i++) {
+        if (!m->fallbacks[i].first)
+            continue;
+        (void)buf_addf(to, "%s      %s:\n", begun ? "" : "    fallbacks:\n", names[i]);
+        begun = true;
+        for (const struct made_name *n = m->fallbacks[i].first; n; n = n->next) {
+            (void)buf_add_lit(to, "        - ");
+            put_text(to, n->text);
+            (void)buf_add_char(to, '\n');
+        }
+    }
+}
+
+/* What LiteLLM sets for all models at once stands at each of ours. */
+static void put_rules(const struct import *im, struct buf *to)
+{
+    if (im->strategy)
+        (void)buf_addf(to, "    strategy: %s\n", im->strategy);
+    if (im->attempts)
+        (void)buf_addf(to, "    retries: %u\n", im->attempts);
+}
+
+static void put_model(const struct import *im, struct buf *to, const struct made_model *m)
 {
     (void)buf_add_lit(to, "  ");
     put_text(to, m->name);
@@ -137,13 +165,8 @@ static void put_model(struct buf *to, const struct made_model *m)
             (void)buf_addf(to, ", weight: %llu", (unsigned long long)t->weight);
         (void)buf_add_lit(to, "}\n");
     }
-    if (m->fallbacks)
-        (void)buf_add_lit(to, "    fallbacks:\n      any:\n");
-    for (const struct made_name *n = m->fallbacks; n; n = n->next) {
-        (void)buf_add_lit(to, "        - ");
-        put_text(to, n->text);
-        (void)buf_add_char(to, '\n');
-    }
+    put_fallbacks(to, m);
+    put_rules(im, to);
     if (m->timeout)
         put_timeouts(to, "    ", m->timeout);
 }
@@ -161,7 +184,7 @@ void litellm_write(const struct import *im, struct buf *to)
     if (im->models)
         (void)buf_add_lit(to, "\nmodels:\n");
     for (const struct made_model *m = im->models; m; m = m->next)
-        put_model(to, m);
+        put_model(im, to, m);
     if (im->key_hash.n)
         (void)buf_addf(to, "\nkeys:\n  - name: master\n    hash: \"sha256:%.*s\"\n", STR_ARG(im->key_hash));
 }

@@ -91,7 +91,14 @@ static bool holds(const struct imported *i, const char *part)
     return str_find(result, str_from_c(part)) < result.n;
 }
 
-/* "provider/model*weight, ... | fallback, ..." of a model. */
+static void add_list(struct buf *b, const struct model *m, enum fallback which, const char *name)
+{
+    for (size_t k = 0; m && k < m->fallbacks[which].count; k++)
+        (void)buf_addf(b, "%s%s%.*s", k ? ", " : " | ", k ? "" : name,
+                       STR_ARG(m->fallbacks[which].items[k].deployment->name));
+}
+
+/* "provider/model*weight, ... | fallback, ... | context: ... | filter: ..." of a model. */
 static struct str route_of(struct imported *i, const char *name)
 {
     const struct model *m = catalog_find_model(i->catalog, str_from_c(name));
@@ -99,8 +106,9 @@ static struct str route_of(struct imported *i, const char *name)
 
     for (size_t k = 0; m && k < m->target_count; k++)
         (void)buf_addf(&b, "%s%.*s*%u", k ? ", " : "", STR_ARG(m->targets[k].deployment->name), m->targets[k].weight);
-    for (size_t k = 0; m && k < m->fallbacks[FALLBACK_ANY].count; k++)
-        (void)buf_addf(&b, "%s%.*s", k ? ", " : " | ", STR_ARG(m->fallbacks[FALLBACK_ANY].items[k].deployment->name));
+    add_list(&b, m, FALLBACK_ANY, "");
+    add_list(&b, m, FALLBACK_CONTEXT_LENGTH, "context: ");
+    add_list(&b, m, FALLBACK_CONTENT_FILTER, "filter: ");
     return arena_str(&i->arena, buf_str(&b));
 }
 
@@ -648,7 +656,6 @@ TEST(litellm_fallbacks_become_the_deployments_of_the_models_they_name)
                 "litellm_settings:\n"
                 "  fallbacks: [{d: [a]}]\n" /* the router's count */
                 "  default_fallbacks: [c]\n"
-                "  context_window_fallbacks: [{a: [b]}]\n"
                 "router_settings:\n"
                 "  model_group_alias: {alias: a, hidden: {model: b, hidden: true}, a: b, lost: nobody}\n"
                 "  fallbacks:\n"
@@ -661,7 +668,6 @@ TEST(litellm_fallbacks_become_the_deployments_of_the_models_they_name)
     CHECK_ROUTE(i, "d", "openai/d*1 | openai/c");
     CHECK_ROUTE(i, "alias", "openai/a*1 | openai/b1, openai/b2, openai/c");
     CHECK_ROUTE(i, "hidden", "openai/b1*1, openai/b2*1 | openai/b1, openai/b2, openai/a");
-    CHECK_SAYS(i, "litellm_settings.context_window_fallbacks is not carried over");
     CHECK_SAYS(i, "a fallback with parameters of its own");
     CHECK_SAYS(i, "the fallbacks of \"nobody\" are not carried over");
     CHECK_SAYS(i, "the fallback to \"nobody\" is not carried over");
@@ -677,6 +683,55 @@ TEST(litellm_fallbacks_of_all_models_can_be_given_by_a_star)
                 "router_settings: {fallbacks: [{\"*\": [b]}]}\n");
     CHECK_ROUTE(i, "a", "openai/a*1 | openai/b");
     CHECK_ROUTE(i, "b", "openai/b*1");
+}
+
+TEST(litellm_fallbacks_by_cause_keep_their_causes)
+{
+    IMPORTED(i, "model_list:\n"
+                "  - {model_name: a, litellm_params: {model: openai/a}}\n"
+                "  - {model_name: long, litellm_params: {model: openai/long}}\n"
+                "  - {model_name: free, litellm_params: {model: openai/free}}\n"
+                "litellm_settings:\n"
+                "  context_window_fallbacks: [{a: [long]}]\n"
+                "  content_policy_fallbacks: [{\"*\": [free]}, {long: [a, free]}]\n"
+                "router_settings:\n"
+                "  model_group_alias: {alias: a}\n"
+                "  fallbacks: [{a: [free]}]\n");
+    CHECK_ROUTE(i, "a", "openai/a*1 | openai/free | context: openai/long | filter: openai/free");
+    CHECK_ROUTE(i, "alias", "openai/a*1 | openai/free | context: openai/long | filter: openai/free");
+    CHECK_ROUTE(i, "long", "openai/long*1 | filter: openai/a, openai/free");
+    CHECK_ROUTE(i, "free", "openai/free*1");
+    CHECK_EQ(i.problems.count, 0);
+}
+
+TEST(litellm_strategies_and_retries_hold_for_every_model)
+{
+    static const struct {
+        const char *theirs, *ours, *retries;
+        unsigned attempts;
+    } cases[] = {
+        {"simple-shuffle", "weighted", "0", 1},
+        {"least-busy", "least-busy", "1", 2},
+        {"usage-based-routing", "least-busy", "2", 3},
+        {"usage-based-routing-v2", "least-busy", "7", 8},
+        {"latency-based-routing", "least-latency", "3", 4},
+        {"cost-based-routing", "lowest-cost", "null", 3 /* the usual number */},
+    };
+
+    for (size_t k = 0; k < ARRAY_LEN(cases); k++) {
+        char text[512];
+        (void)snprintf(text, sizeof text,
+                       ONE("model: openai/x") "router_settings: {routing_strategy: %s, num_retries: %s}\n",
+                       cases[k].theirs, cases[k].retries);
+        IMPORTED(i, text);
+        const struct model *m = catalog_find_model(i.catalog, STR("m"));
+        CHECK_STR(str_from_c(m->rules.strategy->name), cases[k].ours);
+        CHECK_EQ(m->rules.retries.attempts, cases[k].attempts);
+        CHECK_EQ(i.problems.count, 0);
+    }
+    IMPORTED(more, ONE("model: openai/x") "litellm_settings: {num_retries: 20}\n");
+    CHECK_EQ(catalog_find_model(more.catalog, STR("m"))->rules.retries.attempts, 8);
+    CHECK_SAYS(more, "a num_retries above 7 is not carried over");
 }
 
 TEST(litellm_timeouts_hold_between_bytes_as_they_did)
@@ -719,7 +774,7 @@ TEST(litellm_every_setting_without_a_counterpart_is_named_with_its_place_and_the
              "  request_timeout: 10\n"
              "  set_verbose: true\n"
              "router_settings:\n"
-             "  routing_strategy: latency-based-routing\n"
+             "  routing_strategy: by-the-moon\n"
              "  allowed_fails: 3\n"
              "  num_retries: 2\n"
              "general_settings:\n"
@@ -734,7 +789,7 @@ TEST(litellm_every_setting_without_a_counterpart_is_named_with_its_place_and_the
         "l.yaml:1:103: warning: litellm_params.num_retries is not carried over",
         "l.yaml:3:3: warning: litellm_settings.drop_params is not carried over: what a provider",
         "l.yaml:4:3: warning: litellm_settings.success_callback is not carried over: use the access log",
-        "l.yaml:8:21: warning: router_settings.routing_strategy is not carried over: targets are drawn by weight",
+        "l.yaml:8:21: warning: router_settings.routing_strategy is not carried over: write strategy of each model",
         "l.yaml:9:3: warning: router_settings.allowed_fails is not carried over",
         "l.yaml:12:3: warning: general_settings.alerting is not carried over",
         "l.yaml:13:3: warning: general_settings.completely_new is not carried over: set it up by hand",
