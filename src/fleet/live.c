@@ -610,6 +610,13 @@ bool live_route_take_hedge(struct live_route *r, const struct hedge_rules *rules
     return taken;
 }
 
+void live_route_return_hedge(struct live_route *r, uint64_t cost)
+{
+    spin_take(&r->lock);
+    hedge_return(&r->hedges, cost);
+    spin_free(&r->lock);
+}
+
 ns_t live_hedge_at(struct live_deployment *d, const struct hedge_rules *rules, struct hedge_ask *ask)
 {
     spin_take(&d->lock);

@@ -108,6 +108,8 @@ void live_route_settle_retry(struct live_route *r, const struct live_rules *rule
 void live_route_hedgeable(struct live_route *r, const struct hedge_rules *rules, uint64_t cost);
 /* Take a hedge's price, if it is there. */
 bool live_route_take_hedge(struct live_route *r, const struct hedge_rules *rules, uint64_t cost) MUST_CHECK;
+/* What was taken for a hedge that could not be sent after all. */
+void live_route_return_hedge(struct live_route *r, uint64_t cost);
 /* When an attempt that is sent to `d` is late: hedge_decide() by what is known of it. NS_NEVER: it is not to be hedged. Fills ask->seen. */
 ns_t live_hedge_at(struct live_deployment *d, const struct hedge_rules *rules, struct hedge_ask *ask);
 

@@ -55,6 +55,8 @@ static void begin_fact(struct exchange *x, struct attempt *a, enum attempt_role 
     const struct candidate *c = x->chosen;
 
     a->fact = new_fact(x);
+    if (x->facts.tried_count == 1)
+        x->facts.is_priced = true; /* until one of them is not */
     x->facts.tried[a->fact] = (struct attempt_facts){
         .request = x->facts.id,
         .number = x->facts.attempts + 1,
@@ -464,7 +466,8 @@ struct attempt *attempt_begin(struct exchange *x, enum attempt_role role)
 {
     struct attempt *a = arena_new(x->r->arena, struct attempt);
 
-    x->held_back = count_in(x, a);
+    x->held_back =
+        role == ROLE_HEDGE ? count_in_here(x, a, false) : count_in(x, a); /* a hedge is not worth any effort */
     if (x->held_back != EXCLUDED_NOT)
         return NULL;
     begin_fact(x, a, role);
@@ -492,9 +495,19 @@ static void settle_loser(struct exchange *x, const struct hedge_result *h)
         return;
     if (a->cause == CAUSE_SUPERSEDED || a->cause == CAUSE_CANCELLED)
         a->outcome = ATTEMPT_CANCELLED;
+    x->facts.tried[a->fact].is_final = false; /* the other one was the last, or goes on */
     attempt_end(h->loser_x, a);
-    if (h->loser_x != x)
-        leave_out_deployment(x, h->loser_x->chosen->deployment);
+    x->facts.price += h->loser_x->facts.price; /* nothing had been spent when they parted */
+    x->facts.is_priced = x->facts.is_priced && h->loser_x->facts.is_priced;
+    leave_out_deployment(x, h->loser_x->chosen->deployment);
+}
+
+/* The hedge's exchange becomes the request's, with what it points to but for what it points to in itself. */
+static void take_over(struct exchange *of, const struct exchange *x)
+{
+    *of = *x;
+    if (of->translation_.losses)
+        of->translation_.losses = &of->losses;
 }
 
 /* Run the attempt `a`, and another one beside it if it is late. *ret_x, *ret: the one that counts. */
@@ -605,8 +618,8 @@ static SUSPENDS err_t attempt_once(struct exchange *of, struct plan *plan)
     if (e != OK)
         note_last(x, a->fact);
     attempt_end(x, a);
-    if (x != of) /* a hedge has taken the request over */
-        *of = *x;
+    if (x != of)
+        take_over(of, x);
     return e;
 }
 

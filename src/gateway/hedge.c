@@ -37,10 +37,16 @@ static bool shows_first_token(const struct exchange *x)
     return x->stream || operation == OP_EMBED || operation == OP_RERANK;
 }
 
+/* Where only what is ill is left, or only fallbacks are, more requests would add to what is wrong. */
+static bool has_elsewhere(const struct exchange *x)
+{
+    return x->pool.fallback == FALLBACK_NONE && x->pool.count > 1 && !x->ill_too;
+}
+
 bool hedge_applies(const struct exchange *x)
 {
     return x->rules->hedge.requests && x->endpoint.kind == ENDPOINT_OPERATION && !x->once && !x->facts.attempts &&
-           x->chosen->deployment && shows_first_token(x);
+           x->chosen->deployment && shows_first_token(x) && has_elsewhere(x);
 }
 
 /* What is not known does not count against the money set aside: the share of requests bounds it. */
@@ -51,10 +57,11 @@ uint64_t hedge_cost(const struct exchange *x, const struct candidate *c)
     return cost == UINT64_MAX ? 0 : cost;
 }
 
-/* When the attempt that is about to be sent will be late; NS_NEVER: it is not to be hedged. */
-static ns_t late_at(struct exchange *x)
+/* When the attempt that is about to be sent will be late; NS_NEVER: it is not to be hedged. Whether the request may be carried out twice costs more to
+ * find out, and is asked of those that are late only. */
+static ns_t late_at(const struct exchange *x)
 {
-    struct hedge_ask ask = {.repeatable = request_is_repeatable(x),
+    struct hedge_ask ask = {.repeatable = true,
                             .elsewhere_left = true,
                             .sent = rt_now(),
                             .deadline = ns_add(x->r->received, x->timeouts.total),
@@ -63,28 +70,57 @@ static ns_t late_at(struct exchange *x)
     return live_hedge_at(x->snapshot->deployments[x->chosen->deployment->index], &x->rules->hedge, &ask);
 }
 
-/* An exchange for the second attempt; NULL: there is nowhere to send it, or no money. */
-static struct exchange *second_exchange(struct exchange *x, struct attempt **ret_attempt)
+/* Where the second attempt goes, paid for (*ret_paid); NULL: it is not to be. It is paid before a place is looked for, by what the first one costs, so that
+ * nothing is decided, and recorded, for which there is no money. */
+static const struct candidate *choose_paid(struct exchange *x, uint64_t *ret_paid)
+{
+    const struct hedge_rules *rules = &x->rules->hedge;
+    uint64_t first = hedge_cost(x, x->chosen);
+
+    if (!live_route_take_hedge(x->route, rules, first))
+        return NULL;
+    leave_out(x);
+    const struct candidate *other = choose_candidate(x);
+    live_route_return_hedge(x->route, first);
+    *ret_paid = other ? hedge_cost(x, other) : 0;
+    return other && live_route_take_hedge(x->route, rules, *ret_paid) ? other : NULL;
+}
+
+/* As x, for an attempt of its own. */
+static struct exchange *copy_of(const struct exchange *x, const struct candidate *chosen)
 {
     struct exchange *y = arena_new(x->r->arena, struct exchange);
 
-    leave_out(x);
-    const struct candidate *other = x->pool.fallback == FALLBACK_NONE ? choose_candidate(x) : NULL;
-    if (!other || !live_route_take_hedge(x->route, &x->rules->hedge, hedge_cost(x, other)))
-        return NULL;
     *y = *x;
-    y->chosen = other;
+    y->chosen = chosen;
     y->translated = NULL;
     y->translation_ = (struct translation){0};
     y->losses = (struct losses){0};
     y->relay = NULL;
     y->events = NULL;
+    y->resume = NULL;
     y->credential = NULL;
-    *ret_attempt = attempt_begin(y, ROLE_HEDGE);
-    if (!*ret_attempt)
-        return NULL;
-    x->facts = y->facts; /* with the record of it */
     return y;
+}
+
+/* An exchange for the attempt beside the one of `first`; false: there is nowhere to send it, or no money, or it must not be. */
+static bool begin_second(const struct racer *first, struct racer *second)
+{
+    struct exchange *x = first->x;
+    const struct candidate *other;
+    uint64_t paid;
+
+    if (first->a->first || !request_is_repeatable(x) || !(other = choose_paid(x, &paid)))
+        return false;
+    struct exchange *y = copy_of(x, other);
+    struct attempt *a = attempt_begin(y, ROLE_HEDGE);
+    if (!a) {
+        live_route_return_hedge(x->route, paid);
+        return false;
+    }
+    x->facts = y->facts; /* with the record of it */
+    *second = (struct racer){.x = y, .a = a};
+    return true;
 }
 
 /* The first to be answered; NULL: neither was. */
@@ -106,36 +142,48 @@ static SUSPENDS err_t race(struct scope *scope, const struct racer *racers, size
     return e == E_NOT_FOUND ? OK : e;
 }
 
+/* Which of the two counts, and what the request knows of both. */
+static void settle(const struct racer racers[2], ns_t waited, struct hedge_result *ret)
+{
+    const struct racer *won = winner_of(racers, 2), *lost = &racers[won != &racers[1]];
+
+    ret->loser = lost->a;
+    ret->loser_x = lost->x;
+    if (won && (lost->a->cause == CAUSE_CANCELLED || lost->a->cause == CAUSE_OK))
+        lost->a->cause = CAUSE_SUPERSEDED;
+    if (won == &racers[1]) {
+        ret->x = racers[1].x;
+        ret->a = racers[1].a;
+    }
+    ret->x->facts.attempts = ret->x->facts.tried[racers[1].a->fact].number;
+    ret->x->waited = waited;
+}
+
 err_t hedge_run(struct exchange *x, struct attempt *a, struct hedge_result *ret)
 {
     struct racer racers[2] = {{.x = x, .a = a}};
+    ns_t late = late_at(x), waited = x->waited - rt_now();
     size_t n = 1;
-    ns_t late = late_at(x);
     err_t child, e;
 
     *ret = (struct hedge_result){.x = x, .a = a};
+    if (late == NS_NEVER) {
+        e = run(&racers[0]);
+        return e == OK ? racers[0].error : e;
+    }
     {
         SCOPE(scope, NS_NEVER);
         scope_spawn(&scope, "attempt", run, &racers[0]);
         e = scope_wait_any(&scope, late, &child);
-        if (e == E_AGAIN && (racers[1].x = second_exchange(x, &racers[1].a))) {
+        if (e == E_AGAIN && begin_second(&racers[0], &racers[1])) {
             scope_spawn(&scope, "hedge", run, &racers[1]);
             n = 2;
         }
         if (e == OK || e == E_AGAIN)
             e = race(&scope, racers, n);
     }
-    const struct racer *won = winner_of(racers, n);
     if (n == 1)
         return e == OK ? racers[0].error : e;
-    const struct racer *lost = won == &racers[1] ? &racers[0] : &racers[1];
-    ret->loser = lost->a;
-    ret->loser_x = lost->x;
-    if (won)
-        lost->a->cause = lost->a->cause == CAUSE_CANCELLED ? CAUSE_SUPERSEDED : lost->a->cause;
-    if (won == &racers[1]) {
-        ret->x = racers[1].x;
-        ret->a = racers[1].a;
-    }
+    settle(racers, waited + rt_now(), ret);
     return e;
 }

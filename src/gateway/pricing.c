@@ -68,7 +68,6 @@ void price_attempt(struct exchange *x, const struct attempt *a, struct attempt_f
                                   .audio_input = u->audio_input,
                                   .reasoning = u->reasoning,
                                   .audio_output = u->audio_output};
-    bool is_first = x->facts.tried_count <= 1;
 
     f->price = 0;
     if (!u->known && !cause_meaning(a->cause)->may_have_run)
@@ -78,5 +77,5 @@ void price_attempt(struct exchange *x, const struct attempt *a, struct attempt_f
     if (u->known && f->is_priced)
         f->price = cost_of(x, d, price, &tokens);
     x->facts.price += f->price;
-    x->facts.is_priced = f->is_priced && (is_first || x->facts.is_priced);
+    x->facts.is_priced = x->facts.is_priced && f->is_priced;
 }

@@ -244,6 +244,10 @@ static void tell_next(const struct attempt_facts *a, struct buf *to)
                                        [RETRY_OTHER_KEY] = "again with another credential",
                                        [RETRY_ELSEWHERE] = "at another deployment"};
 
+    if (!a->is_final && a->verb == RETRY_STOP) {
+        buf_add_lit(to, "    The attempt beside it went on.\n");
+        return;
+    }
     if (a->is_final || a->verb == RETRY_STOP) {
         buf_addf(to, "    It was not tried again: %s.\n", stop_words(a->why));
         return;

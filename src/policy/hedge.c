@@ -48,12 +48,17 @@ static uint64_t sane(uint64_t cost)
     return least_of(cost, UINT64_MAX / ONE / ONE / HELD);
 }
 
+static void fill(struct hedge_account *a, uint64_t requests, uint64_t money)
+{
+    a->requests_ = least_of(a->requests_ + requests, HELD * ONE);
+    a->money_ = least_of(a->money_ + money, a->usual_ * HELD * ONE);
+}
+
 void hedge_request(struct hedge_account *a, const struct hedge_rules *rules, uint64_t cost)
 {
     cost = sane(cost);
     a->usual_ = a->usual_ ? a->usual_ - a->usual_ / AVERAGED + cost / AVERAGED : cost;
-    a->requests_ = least_of(a->requests_ + rules->requests, HELD * ONE);
-    a->money_ = least_of(a->money_ + cost * rules->spend, a->usual_ * HELD * ONE);
+    fill(a, rules->requests, cost * rules->spend);
 }
 
 bool hedge_take(struct hedge_account *a, const struct hedge_rules *rules, uint64_t cost)
@@ -65,6 +70,11 @@ bool hedge_take(struct hedge_account *a, const struct hedge_rules *rules, uint64
     a->requests_ -= ONE;
     a->money_ -= money;
     return true;
+}
+
+void hedge_return(struct hedge_account *a, uint64_t cost)
+{
+    fill(a, ONE, sane(cost) * ONE);
 }
 
 static enum hedge_reason objection(const struct hedge_rules *rules, const struct hedge_ask *ask)

@@ -36,6 +36,8 @@ struct hedge_account {
 void hedge_request(struct hedge_account *a, const struct hedge_rules *rules, uint64_t cost);
 /* Is there enough for a hedge of that cost? Take it, then, or false. */
 bool hedge_take(struct hedge_account *a, const struct hedge_rules *rules, uint64_t cost) MUST_CHECK;
+/* The hedge for which that was taken was not sent. */
+void hedge_return(struct hedge_account *a, uint64_t cost);
 
 enum hedge_reason {
     HEDGE_GO,

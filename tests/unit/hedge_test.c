@@ -153,3 +153,33 @@ TEST(hedge_account_lets_free_requests_be_hedged)
     }
     CHECK_EQ(taken, 10);
 }
+
+TEST(hedge_account_gets_back_what_was_not_used)
+{
+    struct hedge_account a = {0};
+
+    for (unsigned i = 0; i < 50; i++) /* exactly one hedge */
+        hedge_request(&a, usual, 1000);
+    struct hedge_account before = a;
+    CHECK(hedge_take(&a, usual, 1000));
+    CHECK(!hedge_take(&a, usual, 1000));
+    hedge_return(&a, 1000);
+    CHECK_EQ(a.requests_, before.requests_);
+    CHECK_EQ(a.money_, before.money_);
+    CHECK(hedge_take(&a, usual, 1000));
+}
+
+TEST(hedge_account_holds_no_more_for_what_comes_back)
+{
+    struct hedge_account a = {0};
+    unsigned taken = 0;
+
+    for (unsigned i = 0; i < 10000; i++)
+        hedge_request(&a, usual, 1000);
+    for (unsigned i = 0; i < 10; i++)
+        hedge_return(&a, 1000);
+    hedge_return(&a, UINT64_MAX); /* no overflow */
+    while (hedge_take(&a, usual, 1000))
+        taken++;
+    CHECK_EQ(taken, 10);
+}
