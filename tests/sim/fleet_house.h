@@ -51,6 +51,7 @@ struct fleet_plan {
     ns_t span;               /* they come for so long                                  */
     unsigned burst;          /* and so many at the very beginning                      */
     unsigned plain, leaving; /* of 1,000 clients: who want no stream; who leave before the end */
+    const char *fields;      /* JSON: further ones of each request, ", ..."; NULL: none */
     unsigned sessions;       /* that requests belong to; 0: to none                   */
     ns_t longest;            /* that a request may take; 0: FLEET_TOTAL                */
     ns_t sample_every;       /* for `sample`                                           */
