@@ -47,6 +47,7 @@ struct fleet_plan {
     struct {
         ns_t from, to;
     } shut[FLEET_MAX];       /* nobody listens there, and who was connected is reset; from == to: never */
+    bool alike;              /* they all say the same, so that one can go on with what another began */
     double rate;             /* clients a second                                       */
     ns_t span;               /* they come for so long                                  */
     unsigned burst;          /* and so many at the very beginning                      */

@@ -215,3 +215,46 @@ SCENARIO(two_attempts_are_one_answer_however_they_end, .weather = WEATHER_CALM, 
 
     return fleet_run(w, &plan);
 }
+
+/* --- the winner breaks off --- */
+
+#define TORN                                                                                                           \
+    "{ ttft: {distribution: exponential, mean: 300ms}, tokens_per_second: 100, answer_tokens: 30, faults: [ "          \
+    "{kind: hang, duration: 900ms, weight: 15%}, {kind: break_stream, after_tokens: 8, weight: 12%}, "                 \
+    "{kind: truncated_sse, after_tokens: 12, weight: 8%} ] }"
+
+/* Requests that a hedge answered, that broke off, and that went on elsewhere to their end. */
+static unsigned resumed_hedges(const struct fleet *f)
+{
+    unsigned n = 0;
+
+    for (size_t i = 1; i < f->log.attempt_count; i++) {
+        const struct attempt_facts *hedge = &f->log.attempts[i - 1], *next = &f->log.attempts[i];
+        n += hedge->role == ROLE_HEDGE && hedge->cause == CAUSE_BROKEN && next->role == ROLE_CONTINUATION &&
+             str_eq(hedge->request, next->request) && next->cause == CAUSE_OK;
+    }
+    return n;
+}
+
+static void check_resumed(struct fleet *f)
+{
+    struct fleet_tally t = fleet_tally(f, 0, NS_NEVER);
+
+    EXPECT(resumed_hedges(f) > 5, "only %u answers of hedges went on elsewhere", resumed_hedges(f));
+    EXPECT(t.failed * 20 <= t.visits, "%u of %u answers are not whole", t.failed, t.visits);
+}
+
+SCENARIO(a_hedge_that_breaks_off_goes_on_elsewhere, .weather = WEATHER_CALM, .prepare = fleet_lines, .thin = 97)
+{
+    struct fleet_plan plan = {.deployments = 4,
+                              .models = "{ " FOUR ", strategy: least-busy, ejection: false, stream_failover: true, "
+                                        "retries: { attempts: 4, budget: 100% }, " EAGER " }",
+                              .behaviour = TORN,
+                              .alike = true,
+                              .rate = 20,
+                              .span = 40 * NS_SEC,
+                              .leaving = w->seed % 2 ? 200 : 0,
+                              .check = check_resumed};
+
+    return fleet_run(w, &plan);
+}
