@@ -173,6 +173,10 @@ static const struct record_field decision_fields[] = {
      .offset = offsetof(struct decision_facts, candidates),
      .items = &candidate_type,
      .count_offset = offsetof(struct decision_facts, candidate_count)},
+    RECORD_FIELD(struct decision_facts, sticky, RECORD_U64, "sticky"),
+    RECORD_FIELD(struct decision_facts, home, RECORD_STR, "home"),
+    RECORD_FIELD(struct decision_facts, home_cached, RECORD_U64, "home_cached"),
+    RECORD_FIELD(struct decision_facts, ill_too, RECORD_BOOL, "ill_too"),
 };
 
 static const struct record_type types[] = {

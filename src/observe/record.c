@@ -33,13 +33,17 @@ static uint64_t zigzag(int64_t v)
     return (uint64_t)v << 1 ^ (uint64_t)(v >> 63);
 }
 
-static uint32_t float_bits(double d)
+/* As a float if it is one, which most figures of people are; else as it is. The bits of a double are larger than those of any float, but for those below the
+ * least normal one, which become zero. */
+static uint64_t real_bits(double d)
 {
     float f = (float)d;
-    uint32_t bits;
+    uint32_t narrow;
+    uint64_t wide;
 
-    memcpy(&bits, &f, sizeof bits);
-    return bits;
+    memcpy(&narrow, &f, sizeof narrow);
+    memcpy(&wide, &d, sizeof wide);
+    return (double)f == d || wide <= UINT32_MAX ? narrow : wide;
 }
 
 static void put_fields(const struct record_type *t, const char *facts, struct buf *to);
@@ -133,7 +137,7 @@ static void put_field(const struct record_field *f, const char *facts, struct bu
         put_text(text_of(f, facts), to);
     } else if (f->kind == RECORD_FLOAT) {
         memcpy(&real, facts + f->offset, sizeof real);
-        put_varint(to, float_bits(real));
+        put_varint(to, real_bits(real));
     } else if (f->kind == RECORD_LIST) {
         put_list(f, facts, to);
     } else {
@@ -186,6 +190,18 @@ static uint64_t take_varint(struct reading *r)
     }
     r->bad = true;
     return 0;
+}
+
+static double take_real(struct reading *r)
+{
+    uint64_t bits = take_varint(r);
+    uint32_t narrow = (uint32_t)bits;
+    float f;
+    double d;
+
+    memcpy(&f, &narrow, sizeof f);
+    memcpy(&d, &bits, sizeof d);
+    return bits <= UINT32_MAX ? (double)f : d;
 }
 
 static struct str take_text(struct reading *r)
@@ -274,10 +290,7 @@ static void take_field(const struct record_field *f, struct reading *r, char *re
         const char *word = arena_str(r->arena, take_text(r)).p;
         memcpy(ret + f->offset, &word, sizeof word);
     } else if (f->kind == RECORD_FLOAT) {
-        uint32_t bits = (uint32_t)take_varint(r);
-        float f32;
-        memcpy(&f32, &bits, sizeof f32);
-        double real = (double)f32;
+        double real = take_real(r);
         memcpy(ret + f->offset, &real, sizeof real);
     } else if (f->kind == RECORD_LIST) {
         take_list(f, r, ret);

@@ -3,7 +3,7 @@
  *
  * A record is  length, 4 bytes big-endian | type, 1 | number of fields, varint | fields in the table's order.  Numbers are varints (LEB128; signed
  * ones zigzag), texts and lists a count and what it counts, an item of a list its length
- * in 2 bytes and its fields like a record's. A table only ever grows at its end: an old reader leaves out what it does
+ * in 2 bytes and its fields like a record's; a double the bits of the float that equals it, or else, above 32 bits, its own. A table only ever grows at its end: an old reader leaves out what it does
  * not know, a new one finds zeros for what an old writer did not say.
  */
 #ifndef OBSERVE_RECORD_H
@@ -21,7 +21,7 @@ enum record_kind {
     RECORD_UINT, /* unsigned                                             */
     RECORD_INT,
     RECORD_BOOL,
-    RECORD_FLOAT, /* double; kept with the precision of a float          */
+    RECORD_FLOAT, /* double; exact                                       */
     RECORD_STR,   /* struct str; at most RECORD_TEXT_MAX bytes of it are kept */
     RECORD_WORD,  /* const char *, as a text; NULL is an empty one       */
     RECORD_ENUM,  /* an int that is told as a word                       */

@@ -5,6 +5,8 @@
  * function of the events that the deployments had seen, and these are in the records of attempts, each with its place in the order of
  * events. So a log can be checked twice: each record against the strategy, and all of them together against the folding.
  *
+ * What is replayed is what a log on disk holds: facts come in through their records (observe/facts_log.h).
+ *
  * What attempts at a deployment do not teach (it was tried, it cannot be asked, its credentials have nothing left) is taken from the record.
  *
  * Does not: know of retries' budgets. Who is chosen does not depend on them.
@@ -13,6 +15,7 @@
 
 #include "base/mem.h"
 #include "fleet/live.h"
+#include "observe/facts_log.h"
 #include "sim/world.h"
 
 #include <stdlib.h>
@@ -38,10 +41,7 @@ static void add_attempt(struct replay_log *log, const struct attempt_facts *f)
         log->attempt_room = log->attempt_room ? 2 * log->attempt_room : 1024;
         log->attempts = mem_realloc(log->attempts, log->attempt_room * sizeof *log->attempts);
     }
-    struct attempt_facts *to = &log->attempts[log->attempt_count++];
-    *to = *f;
-    to->request = arena_str(&log->arena, f->request);
-    to->error_text = STR_NONE; /* the request's, and no oracle's affair */
+    log->attempts[log->attempt_count++] = *f;
 }
 
 static void add_decision(struct replay_log *log, const struct decision_facts *f)
@@ -50,19 +50,24 @@ static void add_decision(struct replay_log *log, const struct decision_facts *f)
         log->decision_room = log->decision_room ? 2 * log->decision_room : 1024;
         log->decisions = mem_realloc(log->decisions, log->decision_room * sizeof *log->decisions);
     }
-    struct decision_facts *to = &log->decisions[log->decision_count++];
-    *to = *f;
-    to->request = arena_str(&log->arena, f->request);
-    to->candidates = arena_alloc(&log->arena, f->candidate_count * sizeof *f->candidates + 1);
-    memcpy(to->candidates, f->candidates, f->candidate_count * sizeof *f->candidates);
+    log->decisions[log->decision_count++] = *f;
 }
 
 void replay_log_add(struct replay_log *log, const struct facts *f)
 {
-    for (size_t i = 0; i < f->tried_count; i++)
-        add_attempt(log, &f->tried[i]);
-    for (size_t i = 0; i < f->decision_count; i++)
-        add_decision(log, &f->decisions[i]);
+    struct buf records CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX);
+    struct facts read;
+
+    if (!EXPECT(facts_write(f, &records) == OK, "the records of %.*s cannot be written", STR_ARG(f->id)))
+        return;
+    struct str bytes = arena_str(&log->arena, buf_str(&records)); /* of which what is read is slices */
+    if (!EXPECT(facts_read(bytes, f->id, &log->arena, &read) == OK, "the records of %.*s cannot be read",
+                STR_ARG(f->id)))
+        return;
+    for (size_t i = 0; i < read.tried_count; i++)
+        add_attempt(log, &read.tried[i]);
+    for (size_t i = 0; i < read.decision_count; i++)
+        add_decision(log, &read.decisions[i]);
 }
 
 /* --- a decision again --- */

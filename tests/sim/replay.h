@@ -11,7 +11,7 @@
 #include "observe/facts.h"
 
 struct replay_log {
-    struct arena arena; /* of the copies */
+    struct arena arena; /* of records, and of what they say */
     struct attempt_facts *attempts;
     struct decision_facts *decisions;
     size_t attempt_count, attempt_room, decision_count, decision_room;
@@ -19,7 +19,7 @@ struct replay_log {
 
 void replay_log_init(struct replay_log *log);
 void replay_log_release(struct replay_log *log);
-/* Copy what a finished request has left. Names of deployments and routes are borrowed from the catalog. */
+/* Copy what a finished request has left, by way of its records. */
 void replay_log_add(struct replay_log *log, const struct facts *f);
 /* Does each decision's record by itself, given to its strategy again, give what was decided? */
 void replay_check_records(const struct replay_log *log, const struct catalog *c);

@@ -5,6 +5,9 @@
 
 #include "base/bytes.h"
 #include "base/prng.h"
+#include "in_loop.h"
+#include "policy/strategy.h"
+#include "store/segments.h"
 #include "test.h"
 
 #include <stdio.h>
@@ -43,7 +46,11 @@ static struct decision_facts decisions[] = {
      .strategy = "weighted",
      .chosen = STR_INIT("far/gpt-4o"),
      .count = 1,
-     .examined = 1},
+     .examined = 1,
+     .sticky = UINT64_C(0xfedcba9876543210),
+     .home = STR_INIT("far/gpt-4o"),
+     .home_cached = 4000,
+     .ill_too = true},
 };
 static struct attempt_facts tried[] = {
     {.request = STR_INIT("req_1"),
@@ -131,6 +138,162 @@ TEST(facts_come_back_from_their_records)
     CHECK_EQ(got.decisions[0].candidate_count, 3);
     CHECK_EQ(got.decisions[0].candidates[1].excluded, EXCLUDED_EJECTED);
     CHECK(got.decisions[0].draw == UINT64_MAX && got.decisions[0].candidates[2].slow_start == 0.5);
+    CHECK(!got.decisions[0].ill_too && got.decisions[0].home.n == 0);
+    CHECK(got.decisions[1].sticky == UINT64_C(0xfedcba9876543210) && got.decisions[1].ill_too);
+    CHECK_STR(got.decisions[1].home, "far/gpt-4o");
+    CHECK_EQ(got.decisions[1].home_cached, 4000);
+}
+
+/* --- a decision, made again from a log on disk --- */
+
+enum { FLEET = 3 };
+static const struct strategy_candidate fleet[FLEET] = {
+    {.weight = 2, .slow_start = 0.75, .id = 11, .in_flight = 3, .time_per_unit = 4e5, .time_per_token = 1e6},
+    {.weight = 1, .slow_start = 1, .id = 12, .in_flight = 9, .time_per_unit = 3e5, .cost = 12345, .headroom = 0.5},
+    {.excluded = EXCLUDED_RATE_LIMIT, .weight = 1, .slow_start = 1, .id = 13, .tier = 1},
+};
+static const struct str fleet_names[FLEET] = {STR_INIT("a/m"), STR_INIT("b/m"), STR_INIT("c/m")};
+
+static void read_fleet(const void *ctx, size_t i, unsigned needs, struct strategy_candidate *to)
+{
+    const struct strategy_candidate *all = ctx;
+
+    (void)needs;
+    *to = all[i];
+}
+
+static struct strategy_ask ask_of(uint64_t draw, bool sticks)
+{
+    return (struct strategy_ask){.count = FLEET,
+                                 .read = read_fleet,
+                                 .ctx = fleet,
+                                 .draw = prng_scatter(draw),
+                                 .turn = draw,
+                                 .input_tokens = 5000,
+                                 .output_tokens = 100,
+                                 .has_sticky = sticks,
+                                 .sticky = sticks ? prng_scatter(draw + 1) : 0,
+                                 .has_home = sticks && draw % 3 < 2,
+                                 .home = draw % 3 % 2,
+                                 .home_cached = sticks ? 4900 - 700 * (draw % 7) : 0};
+}
+
+/* The facts of a decision, as the gateway notes them; in the arena. */
+static struct decision_facts note(const struct strategy *s, const struct strategy_ask *ask, struct arena *a)
+{
+    struct strategy_decision d = strategy_choose(s, ask);
+    struct decision_facts f = {.request = STR("r"),
+                               .attempt = 1,
+                               .strategy = s->name,
+                               .chosen = d.chosen == STRATEGY_NONE ? STR_NONE : fleet_names[d.chosen],
+                               .score = d.score,
+                               .probability = d.probability,
+                               .draw = ask->draw,
+                               .turn = ask->turn,
+                               .input_tokens = ask->input_tokens,
+                               .output_tokens = ask->output_tokens,
+                               .sticky = ask->sticky,
+                               .home = ask->has_home ? fleet_names[ask->home] : STR_NONE,
+                               .home_cached = ask->home_cached,
+                               .count = FLEET,
+                               .candidates = arena_zalloc(a, FLEET * sizeof *f.candidates),
+                               .candidate_count = FLEET};
+
+    for (size_t i = 0; i < FLEET; i++)
+        f.candidates[i] = (struct decision_candidate){.deployment = fleet_names[i],
+                                                      .excluded = fleet[i].excluded,
+                                                      .weight = fleet[i].weight,
+                                                      .tier = fleet[i].tier,
+                                                      .slow_start = fleet[i].slow_start,
+                                                      .time_per_unit = fleet[i].time_per_unit,
+                                                      .time_per_token = fleet[i].time_per_token,
+                                                      .headroom = fleet[i].headroom,
+                                                      .in_flight = fleet[i].in_flight,
+                                                      .in_flight_tokens = fleet[i].in_flight_tokens,
+                                                      .cost = fleet[i].cost};
+    return f;
+}
+
+/* Decide by nothing but what the record says; ids of deployments are functions of their names. */
+static void check_replays(const struct decision_facts *f)
+{
+    struct strategy_candidate again[FLEET];
+    struct strategy_ask ask = {.count = f->count,
+                               .read = read_fleet,
+                               .ctx = again,
+                               .draw = f->draw,
+                               .turn = f->turn,
+                               .input_tokens = f->input_tokens,
+                               .output_tokens = f->output_tokens,
+                               .has_sticky = f->sticky != 0,
+                               .sticky = f->sticky,
+                               .home_cached = f->home_cached};
+
+    for (size_t i = 0; i < FLEET; i++) {
+        const struct decision_candidate *c = &f->candidates[i];
+        again[i] = (struct strategy_candidate){.excluded = c->excluded,
+                                               .weight = c->weight,
+                                               .slow_start = c->slow_start,
+                                               .id = fleet[i].id,
+                                               .tier = c->tier,
+                                               .in_flight = c->in_flight,
+                                               .in_flight_tokens = c->in_flight_tokens,
+                                               .time_per_unit = c->time_per_unit,
+                                               .time_per_token = c->time_per_token,
+                                               .cost = c->cost,
+                                               .headroom = c->headroom};
+        if (f->home.n && str_eq(c->deployment, f->home)) {
+            ask.has_home = true;
+            ask.home = i;
+        }
+    }
+    struct strategy_decision d = strategy_choose(strategy_find(str_from_c(f->strategy)), &ask);
+    CHECK(d.chosen != STRATEGY_NONE && str_eq(fleet_names[d.chosen], f->chosen));
+    CHECK(d.score == f->score && d.probability == f->probability);
+}
+
+static void put_decision(struct segments *log, const struct decision_facts *f)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX);
+
+    CHECK_OK(record_write(facts_type(FACTS_DECISION), f, &b));
+    CHECK(segments_put(log, buf_str(&b)));
+}
+
+static void decide_log_and_replay(void)
+{
+    enum { DRAWS = 20 };
+    struct segments_rules rules = {
+        .dir = "/facts", .segment_bytes = 1 << 20, .total_bytes = 4 << 20, .max_age = NS_NEVER};
+    struct segments *log = NULL;
+    struct segment_reader *r = NULL;
+    struct arena a CLEANUP(arena_release);
+    struct str record;
+    size_t count = 0;
+
+    arena_init(&a, 1 << 24);
+    CHECK_OK(segments_open(&rules, &log));
+    for (size_t s = 0; s < strategy_catalog_count; s++)
+        for (uint64_t draw = 0; draw < DRAWS; draw++) {
+            struct strategy_ask ask = ask_of(draw, draw % 2);
+            struct decision_facts f = note(strategy_catalog[s], &ask, &a);
+            put_decision(log, &f);
+        }
+    segments_close(log);
+    CHECK_OK(segment_reader_open(loop_seams(), "/facts", 0, &r));
+    while (segment_reader_next(r, &record) == OK && record.p) {
+        struct decision_facts f;
+        CHECK_OK(record_read(facts_type(FACTS_DECISION), record, &a, &f));
+        check_replays(&f);
+        count++;
+    }
+    segment_reader_close(r);
+    CHECK_EQ(count, DRAWS * strategy_catalog_count);
+}
+
+TEST(facts_of_decisions_replay_from_a_segment)
+{
+    in_sim(decide_log_and_replay);
 }
 
 TEST(facts_are_in_the_order_of_what_happened_and_the_request_is_last)
@@ -155,7 +318,7 @@ TEST(facts_tables_begin_as_they_always_did)
         int type;
         const char *name;
         size_t fields;
-    } first[] = {{1, "request", 40}, {2, "attempt", 39}, {3, "decision", 21}};
+    } first[] = {{1, "request", 40}, {2, "attempt", 39}, {3, "decision", 25}};
 
     for (size_t i = 0; i < ARRAY_LEN(first); i++) {
         const struct record_type *t = facts_type(first[i].type);
@@ -168,6 +331,7 @@ TEST(facts_tables_begin_as_they_always_did)
     CHECK_STR(str_from_c(facts_type(FACTS_REQUEST)->fields[39].name), "priced");
     CHECK_STR(str_from_c(facts_type(FACTS_ATTEMPT)->fields[38].name), "pause");
     CHECK_STR(str_from_c(facts_type(FACTS_DECISION)->fields[20].name), "candidates");
+    CHECK_STR(str_from_c(facts_type(FACTS_DECISION)->fields[24].name), "ill_too");
 }
 
 TEST(facts_of_others_are_passed_over_and_the_last_of_an_id_counts)

@@ -95,6 +95,26 @@ TEST(record_gives_back_every_kind_of_field)
               "-2}],\"name\":\"n\",\"fruit\":\"pear\"}");
 }
 
+TEST(record_keeps_doubles_exactly_and_floats_short)
+{
+    static const double values[] = {0.1, 1.0 / 3, 1e300, -1e-300, 0x1p200, 5e-324 * 0x1p33, -0.0, 0.25, 3};
+
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        struct arena a CLEANUP(arena_release);
+        struct buf b CLEANUP(buf_release) = BUF_INIT(4096), plain CLEANUP(buf_release) = BUF_INIT(4096);
+        struct whole got, real = sample;
+        arena_init(&a, 1 << 20);
+        real.share = values[i];
+        CHECK_OK(record_write(&whole_type, &real, &b));
+        CHECK_OK(record_read(&whole_type, buf_str(&b), &a, &got));
+        CHECK(memcmp(&got.share, &values[i], sizeof values[i]) == 0);
+        CHECK_STR(got.name, "n");
+        CHECK_OK(record_write(&whole_type, &sample, &plain));
+        if (i >= 7)
+            CHECK_EQ(b.n, plain.n);
+    }
+}
+
 TEST(record_tables_may_grow)
 {
     struct arena a CLEANUP(arena_release);
