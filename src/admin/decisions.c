@@ -17,6 +17,17 @@
 
 enum { ID_MAX = 256, LOOK_EVERY = 1024, STORY_MAX = 4 * 1024 * 1024 };
 
+/* Is there more than attempts? They may be those of a shadow, which can end, and be recorded, long after its request. */
+static bool holds_request(const struct buf *records)
+{
+    struct str rest = buf_str(records), record;
+
+    while ((record = facts_next_record(&rest)).n)
+        if (record_type_of(record) != FACTS_ATTEMPT)
+            return true;
+    return false;
+}
+
 /* --- in memory --- */
 
 static void recent_free(void *arg)
@@ -92,8 +103,10 @@ static void search_run(struct job *j)
     struct search *s = CONTAINER_OF(j, struct search, job);
     int64_t now = s->seams->clock->wall(s->seams->ctx);
 
-    for (size_t i = 0; i < ARRAY_LEN(spans) && !s->records.n && !is_too_late(s); i++)
+    for (size_t i = 0; i < ARRAY_LEN(spans) && !holds_request(&s->records) && !is_too_late(s); i++) {
+        buf_clear(&s->records);
         search_since(s, spans[i] == NS_NEVER ? 0 : now - spans[i]);
+    }
 }
 
 static SUSPENDS err_t ask_disk(const struct admin *a, struct str id, struct buf *ret, bool *ret_gave_up)
@@ -126,10 +139,12 @@ static err_t put_list(struct json_out *o, struct str name, enum facts_kind kind,
     return OK;
 }
 
-static err_t put_story(struct json_out *o, const struct facts *f)
+static err_t put_story(struct json_out *o, const struct facts *f, size_t found)
 {
     struct buf story CLEANUP(buf_release) = BUF_INIT(STORY_MAX);
 
+    if (found > 1)
+        buf_addf(&story, "At least %zu requests had this id; this is the latest of them.\n", found);
     story_tell(f, &story);
     TRY(buf_status(&story));
     json_member_open(o, STR("story"), '[');
@@ -139,7 +154,8 @@ static err_t put_story(struct json_out *o, const struct facts *f)
     return OK;
 }
 
-static err_t build_answer(const struct facts *f, struct buf *to)
+/* `found`: requests of the id that were come across; the search ends where some are. */
+static err_t build_answer(const struct facts *f, size_t found, struct buf *to)
 {
     struct json_out o = json_out_to(to);
 
@@ -148,7 +164,8 @@ static err_t build_answer(const struct facts *f, struct buf *to)
     TRY(record_json(facts_type(FACTS_REQUEST), f, json_begin_value(&o)));
     TRY(put_list(&o, STR("attempts"), FACTS_ATTEMPT, (const char *)f->tried, f->tried_count));
     TRY(put_list(&o, STR("decisions"), FACTS_DECISION, (const char *)f->decisions, f->decision_count));
-    TRY(put_story(&o, f));
+    json_member_u64(&o, STR("found"), found);
+    TRY(put_story(&o, f, found));
     json_close(&o, '}');
     return buf_status(to);
 }
@@ -174,12 +191,14 @@ err_t serve_decisions(const struct admin *a, struct http_request *r, struct str 
     if (!id.n || id.n > ID_MAX)
         return admin_refuse(r, 400, STR("Name a request: /admin/decisions/{request id}, as in its x-request-id."));
     TRY(ask_loops(a, id, &records));
-    if (!records.n && a->facts_dir)
+    if (!holds_request(&records) && a->facts_dir) {
+        buf_clear(&records);
         TRY(ask_disk(a, id, &records, &gave_up));
+    }
     err_t e = facts_read(buf_str(&records), id, r->arena, &f);
     if (e == E_NOT_FOUND)
         return refuse_unknown(a, r, id, gave_up);
     TRY(e);
-    TRY(build_answer(&f, &body));
+    TRY(build_answer(&f, facts_count(buf_str(&records), id), &body));
     return admin_reply_json(r, 200, &body);
 }

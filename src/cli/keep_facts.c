@@ -1,7 +1,7 @@
 /*
  * keep_facts.c - what becomes of a request's facts when it is over: a line of the access log, an entry among the latest, records of the log on disk.
  *
- * Runs on the request's own loop, once for each request. It copies a kilobyte or two and waits for nothing: what the disk cannot keep up with is dropped
+ * Runs on the request's own loop, once for each request, and once for each attempt beside requests: probes and shadows. It copies a kilobyte or two and waits for nothing: what the disk cannot keep up with is dropped
  * and counted.
  */
 #include "base/mem.h"
@@ -56,7 +56,7 @@ void find_recent(void *loop, void *recent)
     struct admin_recent *to = recent;
 
     if (sl->recent)
-        (void)buf_add(&to->records, facts_ring_find(sl->recent, to->id)); /* the buf remembers */
+        facts_ring_find(sl->recent, to->id, &to->records);
 }
 
 static void write_access_line(struct server_loop *sl, const struct facts *f)
@@ -69,18 +69,18 @@ static void write_access_line(struct server_loop *sl, const struct facts *f)
     (void)writer_put(sl->server->access_writer, buf_str(&sl->line));
 }
 
-static void keep_records(struct server_loop *sl, const struct facts *f)
+/* What was written to sl->records, if it could be. */
+static void keep_records(struct server_loop *sl, struct str id, err_t written)
 {
     struct server *s = sl->server;
     struct str rest, record;
 
-    buf_clear(&sl->records);
-    if (facts_write(f, &sl->records) != OK) {
+    if (written != OK) {
         __atomic_fetch_add(&s->facts_lost, 1, __ATOMIC_RELAXED);
         return;
     }
-    if (sl->recent)
-        (void)facts_ring_put(sl->recent, f->id, buf_str(&sl->records));
+    if (sl->recent && id.n)
+        (void)facts_ring_put(sl->recent, id, buf_str(&sl->records));
     if (!s->facts)
         return;
     rest = buf_str(&sl->records);
@@ -98,6 +98,18 @@ void record_facts(void *loop, const struct facts *f)
 
     if (sl->server->access_writer)
         write_access_line(sl, f);
-    if (sl->recent || sl->server->facts)
-        keep_records(sl, f);
+    if (!sl->recent && !sl->server->facts)
+        return;
+    buf_clear(&sl->records);
+    keep_records(sl, f->id, facts_write(f, &sl->records));
+}
+
+void record_beside(void *loop, const struct attempt_facts *f)
+{
+    struct server_loop *sl = loop;
+
+    if (!sl->recent && !sl->server->facts)
+        return;
+    buf_clear(&sl->records);
+    keep_records(sl, f->request, record_write(facts_type(FACTS_ATTEMPT), f, &sl->records));
 }

@@ -163,6 +163,7 @@ static void open_parts(struct server_loop *sl, struct scope *background)
                                 .simulated = simulated_addr,
                                 .simulated_ctx = sl,
                                 .on_facts = record_facts,
+                                .on_beside = record_beside,
                                 .facts_ctx = sl};
 
     sl->admin = (struct admin){.loops = s->group,

@@ -106,6 +106,8 @@ err_t control_files(void *loop) SUSPENDS;
 err_t server_open_facts(struct server *s) MUST_CHECK;
 /* The gateway_options.on_facts of a loop: the access log, the latest, the log on disk. */
 void record_facts(void *loop, const struct facts *f);
+/* Its gateway_options.on_beside: the log on disk, and of a request that has an id (a shadow's) the latest. */
+void record_beside(void *loop, const struct attempt_facts *f);
 /* This loop's part, before its gateway and after it. */
 void open_recent(struct server_loop *sl);
 void close_recent(struct server_loop *sl);

@@ -492,10 +492,8 @@ const struct snapshot *gateway_held_snapshot(const struct held *h);
 void gateway_let_go(struct gateway *g, struct held *h);
 /* Wake `f` whenever a snapshot is installed; NULL: nobody. */
 void gateway_set_watcher(struct gateway *g, struct fiber *f);
-/* A shadow's attempt has ended: hand its record on. */
-void gateway_note_shadow(struct gateway *g, const struct attempt_facts *f);
-/* A probe has ended: count it, and hand its record on. */
-void gateway_note_probe(struct gateway *g, const struct attempt_facts *f);
+/* An attempt that no request waits for has ended: count it, and hand its record on. */
+void gateway_note_beside(struct gateway *g, const struct attempt_facts *f);
 
 /* --- request.c --- */
 

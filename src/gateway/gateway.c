@@ -177,15 +177,9 @@ struct shadows *gateway_shadows(struct gateway *g)
     return &g->shadows;
 }
 
-void gateway_note_shadow(struct gateway *g, const struct attempt_facts *f)
+void gateway_note_beside(struct gateway *g, const struct attempt_facts *f)
 {
-    if (g->options.on_probe)
-        g->options.on_probe(g->options.facts_ctx, f);
-}
-
-void gateway_note_probe(struct gateway *g, const struct attempt_facts *f)
-{
-    metrics_probe(g->metrics, f);
-    if (g->options.on_probe)
-        g->options.on_probe(g->options.facts_ctx, f);
+    metrics_beside(g->metrics, f);
+    if (g->options.on_beside)
+        g->options.on_beside(g->options.facts_ctx, f);
 }

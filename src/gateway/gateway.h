@@ -24,7 +24,7 @@ struct gateway_options {
     void (*on_facts)(void *ctx, const struct facts *f);
     /* Takes the record of each attempt that no request waits for: probes of health (ROLE_PROBE) and shadows (ROLE_SHADOW); NULL likewise. Must not
      * suspend. */
-    void (*on_probe)(void *ctx, const struct attempt_facts *f);
+    void (*on_beside)(void *ctx, const struct attempt_facts *f);
     void *facts_ctx; /* of both */
     struct scope *
         scope; /* for what goes on beside requests, such as renewing credentials; outlives the gateway; NULL: nothing does */

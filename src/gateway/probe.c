@@ -118,7 +118,7 @@ static void record(const struct ward_group *g, struct ward *w, const struct exch
                               .is_priced = w->deployment->price != NULL,
                               .is_final = true};
 
-    gateway_note_probe(g->gateway, &f);
+    gateway_note_beside(g->gateway, &f);
     log_debug(STR_NONE, "probe of %.*s (%s): %s status=%d %.*s", STR_ARG(w->deployment->name),
               probe_reason_name(w->why), cause_meaning(cause)->name, a->status, STR_ARG(a->error_text));
 }

@@ -97,7 +97,7 @@ static SUSPENDS err_t attempt(struct exchange *y)
     if (e == E_CANCELLED)
         a->outcome = ATTEMPT_CANCELLED;
     attempt_end(y, a);
-    gateway_note_shadow(y->gateway, &y->facts.tried[a->fact]);
+    gateway_note_beside(y->gateway, &y->facts.tried[a->fact]);
     return e;
 }
 

@@ -249,57 +249,132 @@ struct str facts_request_of(struct str record)
     return facts_type(record_type_of(record)) ? record_first_text(record) : STR_NONE;
 }
 
-/* How many records of each kind the last request of that id has, and where they begin. */
-struct share {
-    struct str from;
-    size_t counts[FACTS_DECISION + 1];
+size_t facts_count(struct str records, struct str id)
+{
+    size_t count = 0;
+    struct str record;
+
+    while ((record = facts_next_record(&records)).n)
+        count += record_type_of(record) == FACTS_REQUEST && str_eq(facts_request_of(record), id);
+    return count;
+}
+
+/* All of an id, read in order: `open` is the request whose own record has not come yet, `last` the one that came last. */
+struct gathering {
+    struct facts open, last;
+    struct attempt_facts *tried, *shadows; /* of all requests; room for all there are */
+    struct decision_facts *decisions;
+    size_t tried_count, shadow_count, decision_count;
+    bool is_open, is_any;
 };
 
-static struct share find_share(struct str records, struct str id)
+/* Room for all records of the id. False: there is none. */
+static bool make_room(struct gathering *g, struct str records, struct str id, struct arena *arena)
 {
-    struct share s = {.from = records};
-    struct str rest = records;
+    size_t counts[FACTS_DECISION + 1] = {0};
+    struct str record;
 
-    for (;;) {
-        struct str at = rest, record = facts_next_record(&rest);
-        if (!record.n)
-            return s;
-        if (!str_eq(facts_request_of(record), id))
-            continue;
-        if (s.counts[FACTS_REQUEST]) /* another one of that id begins */
-            s = (struct share){.from = at};
-        s.counts[record_type_of(record)]++;
+    while ((record = facts_next_record(&records)).n)
+        if (str_eq(facts_request_of(record), id))
+            counts[record_type_of(record)]++;
+    g->tried = arena_zalloc(arena, (counts[FACTS_ATTEMPT] + 1) * sizeof *g->tried);
+    g->shadows = arena_zalloc(arena, (counts[FACTS_ATTEMPT] + 1) * sizeof *g->shadows);
+    g->decisions = arena_zalloc(arena, (counts[FACTS_DECISION] + 1) * sizeof *g->decisions);
+    return counts[FACTS_REQUEST] + counts[FACTS_ATTEMPT] + counts[FACTS_DECISION] > 0;
+}
+
+/* What comes next is of another request. */
+static void begin_next(struct gathering *g, struct str id)
+{
+    g->open =
+        (struct facts){.id = id, .tried = &g->tried[g->tried_count], .decisions = &g->decisions[g->decision_count]};
+    g->is_open = false;
+}
+
+static err_t gather_attempt(struct gathering *g, struct str record, struct arena *arena)
+{
+    struct attempt_facts *a = &g->tried[g->tried_count];
+
+    TRY(record_read(facts_type(FACTS_ATTEMPT), record, arena, a));
+    if (a->role == ROLE_SHADOW) { /* may come before its request's own record, or long after */
+        g->shadows[g->shadow_count++] = *a;
+        *a = (struct attempt_facts){.number = 0};
+        return OK;
     }
+    g->tried_count++;
+    g->open.tried_count++;
+    g->is_open = true;
+    return OK;
+}
+
+static err_t gather_decision(struct gathering *g, struct str record, struct arena *arena)
+{
+    TRY(record_read(facts_type(FACTS_DECISION), record, arena, &g->decisions[g->decision_count++]));
+    g->open.decision_count++;
+    g->is_open = true;
+    return OK;
+}
+
+/* With its own record the open one is whole. */
+static err_t gather_request(struct gathering *g, struct str record, struct str id, struct arena *arena)
+{
+    struct facts own = {.id = id};
+
+    TRY(record_read(facts_type(FACTS_REQUEST), record, arena, &own));
+    own.tried = g->open.tried;
+    own.tried_count = g->open.tried_count;
+    own.decisions = g->open.decisions;
+    own.decision_count = g->open.decision_count;
+    if (!g->is_any || own.wall >= g->last.wall)
+        g->last = own;
+    g->is_any = true;
+    begin_next(g, id);
+    return OK;
+}
+
+static err_t gather(struct gathering *g, struct str record, struct str id, struct arena *arena)
+{
+    switch (record_type_of(record)) {
+    case FACTS_ATTEMPT:
+        return gather_attempt(g, record, arena);
+    case FACTS_DECISION:
+        return gather_decision(g, record, arena);
+    case FACTS_REQUEST:
+        return gather_request(g, record, id, arena);
+    default: /* of no type that has a request */
+        return OK;
+    }
+}
+
+/* Shadows stand behind the attempts that the client waited for. */
+static void add_shadows(const struct gathering *g, struct arena *arena, struct facts *to)
+{
+    struct attempt_facts *all = arena_alloc(arena, (to->tried_count + g->shadow_count + 1) * sizeof *all);
+    size_t n = to->tried_count;
+
+    if (n)
+        memcpy(all, to->tried, n * sizeof *all);
+    for (size_t i = 0; i < g->shadow_count; i++)
+        if (g->shadows[i].wall >= to->wall)
+            all[n++] = g->shadows[i];
+    to->tried = all;
+    to->tried_count = n;
 }
 
 err_t facts_read(struct str records, struct str id, struct arena *arena, struct facts *ret)
 {
-    struct share s = find_share(records, id);
-    size_t tried = s.counts[FACTS_ATTEMPT], decided = s.counts[FACTS_DECISION];
-    struct facts own = {.id = id};
-    struct attempt_facts *attempts = arena_zalloc(arena, (tried + 1) * sizeof *attempts);
-    struct decision_facts *decisions = arena_zalloc(arena, (decided + 1) * sizeof *decisions);
-    struct str rest = s.from, record;
+    struct gathering g = {.is_any = false};
+    struct str rest = records, record;
 
-    if (!tried && !decided && !s.counts[FACTS_REQUEST])
+    if (!make_room(&g, records, id, arena))
         return fail(E_NOT_FOUND, "nothing is known of a request '%.*s'", STR_ARG(id));
-    tried = decided = 0;
-    while ((record = facts_next_record(&rest)).n) {
-        int type = record_type_of(record);
-        if (!str_eq(facts_request_of(record), id))
-            continue;
-        if (type == FACTS_REQUEST)
-            TRY(record_read(facts_type(type), record, arena, &own));
-        else if (type == FACTS_ATTEMPT)
-            TRY(record_read(facts_type(type), record, arena, &attempts[tried++]));
-        else
-            TRY(record_read(facts_type(type), record, arena, &decisions[decided++]));
-    }
-    own.tried = attempts;
-    own.tried_count = tried;
-    own.decisions = decisions;
-    own.decision_count = decided;
-    *ret = own;
+    begin_next(&g, id);
+    while ((record = facts_next_record(&rest)).n)
+        if (str_eq(facts_request_of(record), id))
+            TRY(gather(&g, record, id, arena));
+    *ret = g.is_open || !g.is_any ? g.open : g.last;
+    if (g.shadow_count)
+        add_shadows(&g, arena, ret);
     return OK;
 }
 

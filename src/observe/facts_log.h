@@ -31,12 +31,16 @@ err_t facts_write(const struct facts *f, struct buf *to) MUST_CHECK;
 /* The first record of `*records`, with its length in front, cut off; STR_NONE at the end, and where no whole record stands. */
 struct str facts_next_record(struct str *records);
 /*
- * The facts of the request `id` out of records in their order; those of other requests are passed over. Where several had that id (clients may
- * choose it), the last of them. Texts are slices of `records`, the rest lies in `arena`.
+ * The facts of the request `id` out of its records in their order; those of other requests are passed over. Clients may choose the id: of several
+ * that had it, whose records may stand in any order, it is the one that came last. A shadow's attempt belongs to it if it was sent since it came,
+ * wherever its record stands. Texts are slices of `records`, the rest lies in `arena`.
  *
- * E_NOT_FOUND: there is none of it. E_PROTOCOL: damaged. A request whose own record is missing has only `id` and what the others tell.
+ * E_NOT_FOUND: there is none of it. E_PROTOCOL: damaged. A request whose own record is missing has only `id` and what the others tell; it is taken
+ * for the last one, because the process ended before it was over.
  */
 err_t facts_read(struct str records, struct str id, struct arena *arena, struct facts *ret) MUST_CHECK;
+/* How many requests of that id have their own record among these. */
+size_t facts_count(struct str records, struct str id);
 /* The id of the request that a record belongs to; empty: of none. */
 struct str facts_request_of(struct str record);
 /* Append a record as a JSON object with its type in front: {"type":"attempt",…}. E_PROTOCOL: it is none of these types, or damaged. */

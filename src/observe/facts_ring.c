@@ -116,16 +116,18 @@ bool facts_ring_put(struct facts_ring *r, struct str id, struct str records)
     return true;
 }
 
-struct str facts_ring_find(const struct facts_ring *r, struct str id)
+void facts_ring_find(const struct facts_ring *r, struct str id, struct buf *to)
 {
     uint64_t at = r->slots[map_hash(id) & r->slot_mask];
+    unsigned found = 0;
 
-    while (at > r->tail) { /* places are kept plus 1 */
+    while (at > r->tail && found < FACTS_RING_SAME) { /* places are kept plus 1 */
         const struct entry *e = entry_at(r, at - 1);
         const char *text = (const char *)(e + 1);
-        if (str_eq(str_of(text, e->id_n), id))
-            return str_of(text + e->id_n, e->records_n);
+        if (str_eq(str_of(text, e->id_n), id)) {
+            (void)buf_add(to, str_of(text + e->id_n, e->records_n));
+            found++;
+        }
         at = e->former;
     }
-    return STR_NONE;
 }

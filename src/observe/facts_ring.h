@@ -7,7 +7,7 @@
 #ifndef OBSERVE_FACTS_RING_H
 #define OBSERVE_FACTS_RING_H
 
-#include "base/err.h"
+#include "base/buf.h"
 #include "base/str.h"
 
 #include <stdbool.h>
@@ -15,15 +15,18 @@
 
 struct facts_ring;
 
-enum { FACTS_RING_LEAST = 64 * 1024 };
+enum {
+    FACTS_RING_LEAST = 64 * 1024,
+    FACTS_RING_SAME = 16, /* entries of one id that are found: clients may give all of their requests the same */
+};
 
 /* A ring of `bytes` (at least FACTS_RING_LEAST), besides an index of a hundredth of that. facts_ring_free() frees it. */
 struct facts_ring *facts_ring_new(size_t bytes);
 /* NULL is allowed. */
 void facts_ring_free(struct facts_ring *r);
-/* Keep a request's records (facts_write(); copied). False: they are larger than the whole ring. */
+/* Keep a request's records (facts_write(), or of what went on beside it; copied). False: they are larger than the whole ring. */
 bool facts_ring_put(struct facts_ring *r, struct str id, struct str records);
-/* The records of the latest request of that id, valid until the next facts_ring_put(); STR_NONE: there is none any more. */
-struct str facts_ring_find(const struct facts_ring *r, struct str id);
+/* Append what was put for that id, latest first, at most FACTS_RING_SAME times. If `to` is full, it remembers. */
+void facts_ring_find(const struct facts_ring *r, struct str id, struct buf *to);
 
 #endif

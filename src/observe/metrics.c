@@ -338,8 +338,12 @@ void metrics_rule(struct metrics *m, struct str rule, bool held)
     c->failed += !held;
 }
 
-void metrics_probe(struct metrics *m, const struct attempt_facts *f)
+void metrics_beside(struct metrics *m, const struct attempt_facts *f)
 {
+    if (f->role != ROLE_PROBE) {
+        count_attempt(m, f);
+        return;
+    }
     struct probes *p = find_probes(m, &(struct pair){.first = f->label, .second = f->provider});
 
     p->count[f->cause]++;
@@ -652,7 +656,7 @@ static void add_probe_prices(struct buf *b, const struct metrics *m)
         const struct probes *p = value;
         if (!p->price)
             continue;
-        buf_add_lit(b, "crossdock_probe_usd_total{deployment=\"");
+        buf_add_lit(b, "crossdock_probe_cost_dollars_total{deployment=\"");
         add_label_value(b, p->of.first);
         buf_add_lit(b, "\",provider=\"");
         add_label_value(b, p->of.second);
@@ -976,7 +980,8 @@ void metrics_render(const struct metrics *m, const struct gauges *g, const struc
     add_attempts(to, m);
     add_family(to, "probes_total", "counter", "Probes of deployments' health, by what they ended with.");
     add_probes(to, m);
-    add_family(to, "probe_usd_total", "counter", "What probes for a token are taken to have cost, in US dollars.");
+    add_family(to, "probe_cost_dollars_total", "counter",
+               "What probes for a token are taken to have cost, in US dollars.");
     add_probe_prices(to, m);
     add_family(to, "request_duration_seconds", "histogram", "First byte in to last byte out.");
     each_series(m, to, add_total);

@@ -38,8 +38,8 @@ void metrics_request(struct metrics *m, const struct facts *f);
 void metrics_rule(struct metrics *m, struct str rule, bool held);
 /* Count one finished attempt at a deployment. */
 void metrics_attempt(struct metrics *m, struct str deployment, struct str provider, enum attempt_outcome outcome);
-/* Count one finished probe of health. */
-void metrics_probe(struct metrics *m, const struct attempt_facts *f);
+/* Count one finished attempt that no request's facts hold: a probe of health, or a shadow. */
+void metrics_beside(struct metrics *m, const struct attempt_facts *f);
 /* A provider's credential, as of now. They are the process's, not a loop's: only a sum over loops is told of them, once. */
 struct credential_numbers {
     bool is_usable;  /* neither refused nor at rest as a whole                               */

@@ -106,7 +106,7 @@ def test_probes_for_a_token_cost_no_more_than_they_may(make_gateway):
     providers = {"one": {"base_url": g.provider.url + "/v1", "api_key": "x", "health": {"probe": "token", "interval": "100ms", "spend": 0.008}}}
     g.write("crossdock.yaml", yaml.safe_dump(g.default_config() | {"providers": providers, "models": {"chat": {"targets": ["one/m"]}}}))
     assert g.process.wait_for_line("revision=2")
-    spent = re.compile(r'crossdock_probe_usd_total\{deployment="one/m",provider="one"\} ([0-9.]+)')
+    spent = re.compile(r'crossdock_probe_cost_dollars_total\{deployment="one/m",provider="one"\} ([0-9.]+)')
     assert until(lambda: (found := spent.search(metrics(g))) and float(found[1]) > 0.004)
 
     def has_stopped(count):

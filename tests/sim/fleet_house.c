@@ -424,7 +424,8 @@ static void take_beside(void *ctx, const struct attempt_facts *f)
 {
     struct fleet *fleet = ctx;
 
-    replay_log_add(&fleet->log, &(struct facts){.tried = (struct attempt_facts *)(uintptr_t)f, .tried_count = 1});
+    replay_log_add(&fleet->log,
+                   &(struct facts){.id = f->request, .tried = (struct attempt_facts *)(uintptr_t)f, .tried_count = 1});
     fleet->beside += f->role == ROLE_SHADOW;
 }
 
@@ -488,7 +489,7 @@ static err_t open_house(struct fleet *f)
 {
     TRY(make_snapshot(f->plan, &f->snapshot));
     struct gateway_options go = {
-        .snapshot = f->snapshot, .on_facts = take_facts, .on_probe = take_beside, .facts_ctx = f};
+        .snapshot = f->snapshot, .on_facts = take_facts, .on_beside = take_beside, .facts_ctx = f};
     f->gateway = gateway_new(&go);
     struct http_server_options so = {.limits = http_limits_default()};
     for (unsigned i = 0; i < f->plan->deployments; i++)

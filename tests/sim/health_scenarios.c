@@ -89,7 +89,7 @@ static err_t house_make(struct ward_house *h, struct world *w, const char *confi
     *h = (struct ward_house){.world = w, .live = live_new()};
     TRY(make_snapshot(h, configuration, &h->snapshot));
     h->gateway =
-        gateway_new(&(struct gateway_options){.snapshot = h->snapshot, .on_probe = count_probe, .facts_ctx = h});
+        gateway_new(&(struct gateway_options){.snapshot = h->snapshot, .on_beside = count_probe, .facts_ctx = h});
     for (unsigned i = 0; i < SERVERS; i++) {
         struct server *s = &h->servers[i];
         TRY(simulator_new(str_from_c(scenario), w->seed, &s->simulator));

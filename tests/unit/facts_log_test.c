@@ -338,7 +338,8 @@ TEST(facts_of_others_are_passed_over_and_the_last_of_an_id_counts)
 {
     struct arena a CLEANUP(arena_release);
     struct buf b CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX);
-    struct facts other = {.id = STR("req_2"), .wall = 1}, again = {.id = STR("req_1"), .wall = 5, .status = 503}, got;
+    struct facts other = {.id = STR("req_2"), .wall = 1}, again = {.id = STR("req_1"), .wall = WALL + 5, .status = 503},
+                 got;
 
     arena_init(&a, 1 << 20);
     CHECK_OK(facts_write(&other, &b));
@@ -353,6 +354,65 @@ TEST(facts_of_others_are_passed_over_and_the_last_of_an_id_counts)
     CHECK_EQ(got.status, 503);
     CHECK_ERR(facts_read(buf_str(&b), STR("req_"), &a, &got), E_NOT_FOUND);
     CHECK_ERR(facts_read(STR_NONE, STR("req_1"), &a, &got), E_NOT_FOUND);
+}
+
+/* Loops are asked one after the other, and each tells its latest first. */
+TEST(facts_of_an_id_that_several_had_are_the_newest_ones_and_counted)
+{
+    struct arena a CLEANUP(arena_release);
+    struct buf b CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX);
+    struct facts late = {.id = STR("req_1"), .wall = WALL + 7, .status = 503}, early = late, got;
+
+    arena_init(&a, 1 << 20);
+    early.wall = WALL - 7;
+    CHECK_OK(facts_write(&late, &b));
+    CHECK_OK(facts_write(&sample, &b));
+    CHECK_OK(facts_write(&early, &b));
+    CHECK_OK(facts_read(buf_str(&b), STR("req_1"), &a, &got));
+    CHECK_EQ(got.wall, WALL + 7);
+    CHECK(got.tried_count == 0 && got.decision_count == 0);
+    CHECK_EQ(facts_count(buf_str(&b), STR("req_1")), 3);
+    CHECK_EQ(facts_count(buf_str(&b), STR("req_2")), 0);
+    buf_clear(&b);
+    CHECK_OK(facts_write(&early, &b));
+    CHECK_OK(facts_write(&sample, &b));
+    CHECK_OK(facts_read(buf_str(&b), STR("req_1"), &a, &got));
+    CHECK(got.wall == WALL && got.tried_count == 2 && got.decision_count == 2);
+    /* and one that was not over when the process ended */
+    CHECK_OK(record_write(facts_type(FACTS_ATTEMPT), &tried[0], &b));
+    CHECK_OK(facts_read(buf_str(&b), STR("req_1"), &a, &got));
+    CHECK(got.wall == 0 && got.tried_count == 1 && got.tried[0].number == 1);
+}
+
+TEST(facts_of_a_shadow_belong_to_its_request_wherever_they_stand)
+{
+    struct arena a CLEANUP(arena_release);
+    struct attempt_facts shadow = {.request = STR("req_1"), .number = 1, .role = ROLE_SHADOW, .wall = WALL + NS_SEC};
+
+    arena_init(&a, 1 << 20);
+    for (int place = 0; place < 3; place++) {
+        struct buf b CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX);
+        struct facts before = {.id = STR("req_1"), .wall = WALL - 9}, got;
+        CHECK_OK(facts_write(&before, &b));
+        if (place == 0)
+            CHECK_OK(record_write(facts_type(FACTS_ATTEMPT), &shadow, &b));
+        CHECK_OK(facts_write(&sample, &b));
+        if (place == 1)
+            CHECK_OK(record_write(facts_type(FACTS_ATTEMPT), &shadow, &b));
+        CHECK_OK(facts_read(buf_str(&b), STR("req_1"), &a, &got));
+        CHECK(got.wall == WALL && got.decision_count == 2);
+        CHECK_EQ(got.tried_count, place < 2 ? 3 : 2);
+        CHECK(got.tried[1].role == ROLE_FALLBACK && (place == 2 || got.tried[2].role == ROLE_SHADOW));
+    }
+    struct buf b CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX);
+    struct facts got;
+    shadow.wall = WALL - 1; /* of one before */
+    CHECK_OK(record_write(facts_type(FACTS_ATTEMPT), &shadow, &b));
+    CHECK_OK(facts_read(buf_str(&b), STR("req_1"), &a, &got));
+    CHECK(got.wall == 0 && got.tried_count == 1 && got.tried[0].role == ROLE_SHADOW);
+    CHECK_OK(facts_write(&sample, &b));
+    CHECK_OK(facts_read(buf_str(&b), STR("req_1"), &a, &got));
+    CHECK_EQ(got.tried_count, 2);
 }
 
 TEST(facts_of_a_request_that_was_cut_off_are_what_there_is)
@@ -407,30 +467,57 @@ TEST(facts_as_json_have_their_type_in_front)
 
 /* --- the ring --- */
 
+/* What the ring has for an id, all entries end to end; valid until the next call. */
+static struct str found(const struct facts_ring *r, struct str id)
+{
+    static char text[FACTS_RING_LEAST * 2];
+    struct buf b CLEANUP(buf_release) = BUF_INIT(sizeof text);
+
+    facts_ring_find(r, id, &b);
+    if (b.n)
+        memcpy(text, b.p, b.n);
+    return b.n ? str_of(text, b.n) : STR_NONE;
+}
+
 TEST(the_ring_gives_the_latest_of_an_id_and_forgets_the_oldest)
 {
     struct facts_ring *r = facts_ring_new(FACTS_RING_LEAST);
     char id[24], text[400];
     size_t kept = 0;
 
-    CHECK_EQ(facts_ring_find(r, STR("r1")).n, 0);
+    CHECK_EQ(found(r, STR("r1")).n, 0);
     CHECK(facts_ring_put(r, STR("r1"), STR("one")));
     CHECK(facts_ring_put(r, STR("r2"), STR("two")));
     CHECK(facts_ring_put(r, STR("r1"), STR("three")));
-    CHECK_STR(facts_ring_find(r, STR("r1")), "three");
-    CHECK_STR(facts_ring_find(r, STR("r2")), "two");
+    CHECK_STR(found(r, STR("r1")), "threeone");
+    CHECK_STR(found(r, STR("r2")), "two");
     memset(text, 'x', sizeof text);
     for (unsigned i = 0; i < 5000; i++) {
         (void)snprintf(id, sizeof id, "id%u", i);
         CHECK(facts_ring_put(r, str_from_c(id), str_of(text, i % sizeof text)));
-        CHECK_EQ(facts_ring_find(r, str_from_c(id)).n, i % sizeof text);
+        CHECK_EQ(found(r, str_from_c(id)).n, i % sizeof text);
     }
-    CHECK_EQ(facts_ring_find(r, STR("r1")).n, 0);
+    CHECK_EQ(found(r, STR("r1")).n, 0);
     for (unsigned i = 4000; i < 5000; i++) {
         (void)snprintf(id, sizeof id, "id%u", i);
-        kept += facts_ring_find(r, str_from_c(id)).p != NULL;
+        kept += found(r, str_from_c(id)).p != NULL;
     }
     CHECK(kept > FACTS_RING_LEAST / 300 && kept < FACTS_RING_LEAST / 200);
+    facts_ring_free(r);
+}
+
+TEST(the_ring_tells_no_more_of_an_id_than_its_latest)
+{
+    struct facts_ring *r = facts_ring_new(FACTS_RING_LEAST);
+    char letter = 'a', last[FACTS_RING_SAME];
+
+    for (unsigned i = 0; i < FACTS_RING_SAME + 5; i++, letter++) {
+        CHECK(facts_ring_put(r, STR("x"), str_of(&letter, 1)));
+        CHECK(facts_ring_put(r, STR("y"), STR("other")));
+    }
+    for (unsigned i = 0; i < FACTS_RING_SAME; i++)
+        last[i] = (char)(letter - 1 - (int)i);
+    CHECK(str_eq(found(r, STR("x")), str_of(last, sizeof last)));
     facts_ring_free(r);
 }
 
@@ -442,13 +529,13 @@ TEST(the_ring_refuses_what_is_larger_than_itself_and_takes_what_just_fits)
     memset(large, 'l', sizeof large);
     CHECK(facts_ring_put(r, STR("a"), STR("small")));
     CHECK(!facts_ring_put(r, STR("b"), str_of(large, sizeof large)));
-    CHECK_STR(facts_ring_find(r, STR("a")), "small");
+    CHECK_STR(found(r, STR("a")), "small");
     CHECK(facts_ring_put(r, STR("c"), str_of(large, sizeof large - 32)));
-    CHECK_EQ(facts_ring_find(r, STR("c")).n, sizeof large - 32);
-    CHECK_EQ(facts_ring_find(r, STR("a")).n, 0);
+    CHECK_EQ(found(r, STR("c")).n, sizeof large - 32);
+    CHECK_EQ(found(r, STR("a")).n, 0);
     CHECK(facts_ring_put(r, STR("d"), STR("small")));
-    CHECK_EQ(facts_ring_find(r, STR("c")).n, 0);
-    CHECK_STR(facts_ring_find(r, STR("d")), "small");
+    CHECK_EQ(found(r, STR("c")).n, 0);
+    CHECK_STR(found(r, STR("d")), "small");
     facts_ring_free(r);
 }
 
@@ -461,12 +548,12 @@ TEST(the_ring_does_not_find_what_it_gave_up_even_where_it_still_stands)
     CHECK(facts_ring_put(r, STR("a"), str_of(text, 60000)));
     CHECK(facts_ring_put(r, STR("b"), str_of(text, 5000)));
     CHECK(facts_ring_put(r, STR("c"), str_of(text, 60000)));
-    CHECK_EQ(facts_ring_find(r, STR("b")).n, 5000);
-    CHECK_EQ(facts_ring_find(r, STR("a")).n, 0);
+    CHECK_EQ(found(r, STR("b")).n, 5000);
+    CHECK_EQ(found(r, STR("a")).n, 0);
     CHECK(
         facts_ring_put(r, STR("d"), str_of(text, 5600))); /* not at the end, where b stands, but it would fit nearly */
-    CHECK_EQ(facts_ring_find(r, STR("b")).n, 0);
-    CHECK_EQ(facts_ring_find(r, STR("d")).n, 5600);
+    CHECK_EQ(found(r, STR("b")).n, 0);
+    CHECK_EQ(found(r, STR("d")).n, 5600);
     facts_ring_free(r);
 }
 
@@ -493,10 +580,10 @@ TEST(the_ring_agrees_with_a_list)
             latest[which] = i;
             for (unsigned k = 0; i % 100 == 0 && k < IDS; k++) {
                 (void)snprintf(id, sizeof id, "%u", k);
-                struct str got = facts_ring_find(r, str_from_c(id));
+                struct str got = found(r, str_from_c(id));
                 if (got.n) {
-                    CHECK_EQ(got.n, lengths[latest[k]]);
-                    CHECK(got.p[0] == (char)('A' + latest[k] % 50) && got.p[got.n - 1] == got.p[0]);
+                    CHECK_GE(got.n, lengths[latest[k]]); /* and then older ones of it */
+                    CHECK(got.p[0] == (char)('A' + latest[k] % 50) && got.p[lengths[latest[k]] - 1] == got.p[0]);
                     oldest_found = latest[k] < oldest_found ? latest[k] : oldest_found;
                 } else {
                     newest_lost = latest[k] > newest_lost ? latest[k] : newest_lost;

@@ -338,17 +338,39 @@ TEST(log_levels_are_read_by_name)
     CHECK_STR(str_from_c(log_level_name(LOG_WARN)), "warn");
 }
 
+TEST(metrics_count_shadows_among_the_attempts_at_their_deployment)
+{
+    struct metrics *m = metrics_new();
+    struct buf page CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    struct attempt_facts f = {.role = ROLE_SHADOW,
+                              .label = STR("gpu/m"),
+                              .provider = STR("gpu"),
+                              .cause = CAUSE_OK,
+                              .price = 2500000,
+                              .is_priced = true};
+
+    metrics_beside(m, &f);
+    metrics_render(m, &(struct gauges){0}, &(struct process_numbers){.version = "x"}, &page);
+    struct str text = buf_str(&page);
+    CHECK(str_find(text, STR("crossdock_attempts_by_role_total{deployment=\"gpu/m\",provider=\"gpu\",role=\"shadow\"} "
+                             "1\n")) < text.n);
+    CHECK(str_find(text, STR("crossdock_cost_dollars_total{deployment=\"gpu/m\",provider=\"gpu\"} 0.0025")) < text.n);
+    CHECK_EQ(str_find(text, STR("crossdock_probes_total{")), text.n);
+    metrics_free(m);
+}
+
 TEST(metrics_count_probes_by_what_they_ended_with)
 {
     struct metrics *m = metrics_new(), *sum = metrics_new();
     struct buf page CLEANUP(buf_release) = BUF_INIT(1 << 20);
-    struct attempt_facts f = {.label = STR("gpu/m"), .provider = STR("gpu"), .cause = CAUSE_CONNECT};
+    struct attempt_facts f = {
+        .role = ROLE_PROBE, .label = STR("gpu/m"), .provider = STR("gpu"), .cause = CAUSE_CONNECT};
 
-    metrics_probe(m, &f);
-    metrics_probe(m, &f);
+    metrics_beside(m, &f);
+    metrics_beside(m, &f);
     f.cause = CAUSE_OK;
     f.price = 2500000;
-    metrics_probe(m, &f);
+    metrics_beside(m, &f);
     metrics_merge(sum, m);
     metrics_merge(sum, m);
     metrics_render(sum, &(struct gauges){0}, &(struct process_numbers){.version = "x"}, &page);
@@ -357,8 +379,9 @@ TEST(metrics_count_probes_by_what_they_ended_with)
           text.n);
     CHECK(str_find(text, STR("crossdock_probes_total{deployment=\"gpu/m\",provider=\"gpu\",cause=\"ok\"} 2\n")) <
           text.n);
-    CHECK(str_find(text, STR("crossdock_probe_usd_total{deployment=\"gpu/m\",provider=\"gpu\"} 0.005000000\n")) <
-          text.n);
+    CHECK(
+        str_find(text, STR("crossdock_probe_cost_dollars_total{deployment=\"gpu/m\",provider=\"gpu\"} 0.005000000\n")) <
+        text.n);
     metrics_free(m);
     metrics_free(sum);
 }
