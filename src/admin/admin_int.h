@@ -3,6 +3,7 @@
 #define ADMIN_ADMIN_INT_H
 
 #include "admin/admin.h"
+#include "codec/json_out.h"
 
 enum { ADMIN_ANSWER_MAX = 64 * 1024 * 1024 };
 
@@ -29,5 +30,16 @@ err_t serve_fleet(const struct admin *a, struct http_request *r) SUSPENDS MUST_C
 /* Append the deployments' present state to a page of metrics: of the first FLEET_SERIES_MAX that were ever asked, and of all how many are in which state. */
 enum { FLEET_SERIES_MAX = 5000 };
 err_t fleet_metrics(const struct admin *a, struct arena *arena, struct buf *to) SUSPENDS MUST_CHECK;
+
+/* A member in milliseconds; null if it is not positive. */
+void admin_put_ms(struct json_out *o, struct str key, double ns);
+
+/* --- fleet_supply.c --- */
+
+/* Members of a deployment's object: price, credentials, limit, queue, and what its server says. `waiting`: requests in the queues in front of it. */
+void fleet_put_supply(struct json_out *o, const struct snapshot *s, const struct deployment *d, uint64_t waiting,
+                      const struct live_server *server, ns_t now);
+/* How long until any credential may be used for it; 0: one may be now. */
+ns_t fleet_credentials_rest(const struct snapshot *s, const struct deployment *d, ns_t now);
 
 #endif

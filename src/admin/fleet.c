@@ -42,7 +42,7 @@ static struct routes find_routes(const struct catalog *c, struct arena *a)
 
 /* --- one deployment --- */
 
-static void put_ms(struct json_out *o, struct str key, double ns)
+void admin_put_ms(struct json_out *o, struct str key, double ns)
 {
     json_key(o, key);
     if (ns > 0)
@@ -51,8 +51,8 @@ static void put_ms(struct json_out *o, struct str key, double ns)
         json_put_null(o);
 }
 
-/* What happens to it by itself. */
-static void put_next(struct json_out *o, const struct outlier *health, ns_t now)
+/* What happens to it by itself; `rest`: until any credential may be used again. */
+static void put_next(struct json_out *o, const struct outlier *health, ns_t rest, ns_t now)
 {
     struct buf words CLEANUP(buf_release) = BUF_INIT(WORDS_MAX);
 
@@ -75,17 +75,22 @@ static void put_next(struct json_out *o, const struct outlier *health, ns_t now)
     case OUTLIER_STATES:
         break;
     }
+    if (rest) {
+        buf_add(&words, words.n ? STR(", ") : STR_NONE);
+        buf_add_lit(&words, "a credential may be used in ");
+        story_span(rest, &words);
+    }
     json_member_str(o, STR("next"), buf_str(&words));
 }
 
-static void put_health(struct json_out *o, const struct outlier *health, ns_t now)
+static void put_health(struct json_out *o, const struct outlier *health, ns_t rest, ns_t now)
 {
     bool changed = health->reason != OUTLIER_NONE;
 
     json_member_str(o, STR("state"), str_from_c(outlier_state_name(health->state)));
     json_member_str(o, STR("why"), changed ? str_from_c(outlier_reason_words(health->reason)) : STR_NONE);
-    put_ms(o, STR("for_ms"), changed ? (double)(now - health->since) : 0);
-    put_next(o, health, now);
+    admin_put_ms(o, STR("for_ms"), changed ? (double)(now - health->since) : 0);
+    put_next(o, health, rest, now);
     json_key(o, STR("last_failure"));
     if (health->last_ill != CAUSE_OK)
         json_put_str(o, str_from_c(cause_meaning(health->last_ill)->name));
@@ -114,10 +119,10 @@ static void put_counts(struct json_out *o, const struct live_report *r, const st
 static void put_latency(struct json_out *o, const struct live_report *r)
 {
     json_member_open(o, STR("first_token_ms"), '{');
-    put_ms(o, STR("p50"), (double)r->p50);
-    put_ms(o, STR("p95"), (double)r->p95);
+    admin_put_ms(o, STR("p50"), (double)r->p50);
+    admin_put_ms(o, STR("p95"), (double)r->p95);
     json_close(o, '}');
-    put_ms(o, STR("token_ms"), r->per_token);
+    admin_put_ms(o, STR("token_ms"), r->per_token);
 }
 
 /* The rules by which it is judged: those of the first route that names it. */
@@ -126,6 +131,21 @@ static const struct live_rules *rules_of(const struct catalog *c, size_t i, cons
     bool is_named = routes->from[i] < routes->from[i + 1];
 
     return is_named ? &routes->models[routes->from[i]]->rules.live : &c->usual.live;
+}
+
+static uint64_t length_of(struct live_route *r)
+{
+    return r ? atomic_load_explicit(&live_route_queue(r)->waiting, memory_order_relaxed) : 0;
+}
+
+/* Requests in the queues of the routes that name it, and of those who ask for it by its own name. */
+static uint64_t waiting_for(const struct snapshot *s, size_t i, const struct routes *routes)
+{
+    uint64_t sum = length_of(s->served[i]);
+
+    for (size_t k = routes->from[i]; k < routes->from[i + 1]; k++)
+        sum += length_of(s->routes[routes->models[k]->index]);
+    return sum;
 }
 
 static void put_deployment(struct json_out *o, const struct snapshot *s, size_t i, const struct routes *routes,
@@ -143,9 +163,10 @@ static void put_deployment(struct json_out *o, const struct snapshot *s, size_t 
     for (size_t k = routes->from[i]; k < routes->from[i + 1]; k++)
         json_put_str(o, routes->models[k]->name);
     json_close(o, ']');
-    put_health(o, &r.health, now);
+    put_health(o, &r.health, fleet_credentials_rest(s, d, now), now);
     put_counts(o, &r, rules);
     put_latency(o, &r);
+    fleet_put_supply(o, s, d, waiting_for(s, i, routes), &r.server, now);
     json_close(o, '}');
 }
 

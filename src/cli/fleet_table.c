@@ -70,6 +70,31 @@ static void put_in_flight(struct json_node d, struct arena *a, struct buf *to)
     buf_addf(to, "%.0f", number_of(json_node_get(d, STR("in_flight"))));
 }
 
+/* "8", or "8, 3 wait": its limit, and the queues in front of it. */
+static void put_limit(struct json_node d, struct arena *a, struct buf *to)
+{
+    struct json_node gate = json_node_get(d, STR("concurrency"));
+    double waiting = number_of(json_node_get(d, STR("waiting")));
+
+    (void)a;
+    if (json_node_is_set(gate))
+        buf_addf(to, "%.0f", number_of(json_node_get(gate, STR("limit"))));
+    if (waiting > 0)
+        buf_addf(to, "%s%.0f wait", to->n ? ", " : "", waiting);
+}
+
+/* "12 + 3": what its server says that it runs, and that waits there; nothing if that is too old to count. */
+static void put_server(struct json_node d, struct arena *a, struct buf *to)
+{
+    struct json_node server = json_node_get(d, STR("server"));
+    bool counts = false;
+
+    (void)a;
+    if (json_node_bool(json_node_get(server, STR("counts")), &counts) && counts)
+        buf_addf(to, "%.0f + %.0f", number_of(json_node_get(server, STR("running"))),
+                 number_of(json_node_get(server, STR("waiting"))));
+}
+
 static void put_p50(struct json_node d, struct arena *a, struct buf *to)
 {
     (void)a;
@@ -127,10 +152,13 @@ static const struct column {
     cell_fn *put;
     bool is_number; /* stands at the right */
 } columns[] = {
-    {"DEPLOYMENT", put_name, false},   {"STATE", put_state, false},      {"FOR", put_since, true},
-    {"REQ/S", put_rate, true},         {"FAIL", put_failing, true},      {"IN FLIGHT", put_in_flight, true},
-    {"TTFT P50", put_p50, true},       {"TTFT P95", put_p95, true},      {"PER TOKEN", put_token, true},
-    {"$/M IN / OUT", put_price, true}, {"HEADROOM", put_headroom, true}, {"WHY, AND WHAT IS NEXT", put_why, false},
+    {"DEPLOYMENT", put_name, false},  {"STATE", put_state, false},
+    {"FOR", put_since, true},         {"REQ/S", put_rate, true},
+    {"FAIL", put_failing, true},      {"IN FLIGHT", put_in_flight, true},
+    {"LIMIT", put_limit, true},       {"SERVER", put_server, true},
+    {"TTFT P50", put_p50, true},      {"TTFT P95", put_p95, true},
+    {"PER TOKEN", put_token, true},   {"$/M IN / OUT", put_price, true},
+    {"HEADROOM", put_headroom, true}, {"WHY, AND WHAT IS NEXT", put_why, false},
 };
 
 enum { COLUMNS = ARRAY_LEN(columns) };

@@ -91,6 +91,13 @@ err_t catalog_check_exposure(const struct catalog *c, const struct addr *at)
                 text);
 }
 
+struct str provider_key_label(const struct provider *p, size_t key)
+{
+    if (p->keys[key].name.n)
+        return p->keys[key].name;
+    return p->auth.kind.n ? p->auth.kind : STR("api_key");
+}
+
 bool api_key_allows(const struct api_key *k, struct str model)
 {
     for (size_t i = 0; i < k->model_count; i++) {

@@ -329,6 +329,8 @@ const struct api_key *catalog_find_key(const struct catalog *c, const unsigned c
 err_t catalog_check_exposure(const struct catalog *c, const struct addr *at) MUST_CHECK;
 /* The key that signs with this AWS access key id; NULL if there is none. */
 const struct api_key *catalog_find_signer(const struct catalog *c, struct str access_key_id);
+/* How people know one of a provider's credentials; never its secret. */
+struct str provider_key_label(const struct provider *p, size_t key);
 bool api_key_allows(const struct api_key *k, struct str model);
 /* The model of that name, or with that alias; NULL if none is configured. */
 const struct model *catalog_find_model(const struct catalog *c, struct str name);

@@ -136,17 +136,9 @@ void credentials_hear(struct attempt *a)
         rate_reading_header(&a->reading, head->headers[i].name, head->headers[i].value, now, wall);
 }
 
-/* How people know it. */
-static struct str label_of(const struct provider *p, size_t key)
-{
-    if (p->keys[key].name.n)
-        return p->keys[key].name;
-    return p->auth.kind.n ? p->auth.kind : STR("api_key");
-}
-
 static void tell(const struct exchange *x, const struct attempt *a, enum live_credential_news news)
 {
-    struct str provider = x->chosen->provider->name, key = label_of(x->chosen->provider, x->key_index),
+    struct str provider = x->chosen->provider->name, key = provider_key_label(x->chosen->provider, x->key_index),
                model = x->chosen->model;
 
     switch (news) {
@@ -288,7 +280,7 @@ static void count_one(const struct snapshot *s, const struct provider *p, size_t
                                    .requests = r.sent,
                                    .rate_limited = r.rate_limited,
                                    .refused = r.refused};
-    metrics_credential(to, p->name, label_of(p, key), &n);
+    metrics_credential(to, p->name, provider_key_label(p, key), &n);
 }
 
 void credentials_count(const struct snapshot *s, struct metrics *to)

@@ -119,6 +119,68 @@ def test_fleet_shows_every_deployment(make_gateway):
     assert one["sent"] == 1 and one["ended"] == {"ok": 1} and one["routes"] == ["chat"] and one["in_flight"] == 0
 
 
+def test_why_of_an_id_that_several_had_tells_the_latest_and_how_many(make_gateway, tmp_path):
+    g = make_gateway(config={"admin": ADMIN, "facts": {"dir": str(tmp_path / "facts")}, "models": FALLBACK}, scenario=FAILING)
+    assert ask(g, "same") == 200 and ask(g, "same") == 200 and ask(g, "same", model="unknown") == 404
+    told = json.loads(command("why", "same", "--json", *at(g)).stdout)
+    assert told["found"] == 3 and told["request"]["status"] == 404 and told["attempts"] == []
+    assert told["story"][0] == "At least 3 requests had this id; this is the latest of them."
+    assert ask(g, "once") == 200
+    told = json.loads(command("why", "once", "--json", *at(g)).stdout)
+    assert told["found"] == 1 and told["story"][0].startswith("Request once came at")
+
+
+def test_probes_are_attempts_in_the_log_of_facts(make_gateway, tmp_path):
+    folder = str(tmp_path / "facts")
+    first = make_gateway()
+    provider = {"base_url": first.provider.url + "/v1", "api_key": "x", "health": {"probe": "token", "interval": "100ms", "spend": 1}}
+    make_gateway(config={"facts": folder, "providers": {"one": provider}, "models": {"chat": {"targets": ["one/gpt-4o"]}}})
+    assert wait_until(lambda: len(facts(folder, "--type", "attempt")) >= 2)
+    probe = facts(folder, "--type", "attempt")[0]
+    assert probe["role"] == "probe" and probe["request"] == "" and probe["deployment"] == "one/gpt-4o" and probe["cause"] == "ok"
+    assert probe["price_nanodollars"] > 0 and facts(folder, "--type", "request") == []
+
+
+def test_fleet_tells_prices_credentials_limits_and_what_is_next(make_gateway):
+    priced = {"sim/chat-model": {"price": {"input": 2.5, "output": 10}}}
+    g = make_gateway(config={"admin": ADMIN, "deployments": priced})
+    assert ask(g, "one") == 200
+    one = next(d for d in ask_admin(g, "/admin/fleet", open(key_file(g), encoding="utf-8").read().strip())[1]["deployments"]
+               if d["deployment"] == "sim/chat-model")
+    assert one["price_per_million"] == {"input": 2.5, "output": 10} and one["price_as_of"] == ""
+    assert one["waiting"] == 0 and one["server"] is None and one["concurrency"] is None
+    (credential,) = one["credentials"]
+    assert credential["state"] == "open" and credential["headroom"] == 1 and credential["sent"] == 1 and credential["until_ms"] is None
+    assert "2.5 / 10" in command("fleet", *at(g)).stdout
+
+
+def test_a_page_of_metrics_has_each_family_once_and_each_series_once(make_gateway):
+    g = make_gateway(config={"admin": ADMIN, "models": FALLBACK}, scenario=FAILING)
+    for i in range(8):
+        assert ask(g, f"counted-{i}") == 200
+    families, series, family = {}, set(), None
+    for line in get(admin_url(g) + "/metrics")[1].splitlines():
+        if line.startswith("# HELP "):
+            family = line.split()[2]
+            assert family not in families, line
+            families[family] = None
+        elif line.startswith("# TYPE "):
+            _, _, name, kind = line.split()
+            assert name == family and families[family] is None and kind in ("counter", "gauge", "histogram"), line
+            families[family] = kind
+        else:
+            sample = re.fullmatch(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-z_]+="(?:[^"\\\n]|\\[\\n"])*",?)*\})? (\S+)', line)
+            assert sample, line
+            suffixes = ["_bucket", "_sum", "_count"] if families[family] == "histogram" else [""]
+            assert sample[1] in [family + suffix for suffix in suffixes], line
+            assert families[family] != "counter" or family.endswith("_total"), line
+            key = (sample[1], sample[2])
+            assert key not in series, line
+            series.add(key)
+            float(sample[3])
+    assert len(families) > 30 and len(series) > 60
+
+
 def test_admin_endpoints_take_an_admin_key_and_their_own_address(make_gateway):
     keys = {"keys": [{"name": "app", "hash": key_hash("xd-app")}]}
     g = make_gateway(config=keys | {"admin": ADMIN | {"keys": [{"name": "ops", "hash": key_hash("xd-ops")}]}})

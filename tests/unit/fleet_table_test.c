@@ -44,6 +44,17 @@ TEST(fleet_table_leaves_out_columns_in_which_nothing_stands)
                 "p/m         in use    0.0          0\n");
 }
 
+TEST(fleet_table_shows_limits_queues_and_what_servers_say)
+{
+    check_table("{\"deployments\":[{\"deployment\":\"p/m\",\"in_flight\":8,\"concurrency\":{\"limit\":8},\"waiting\":3,"
+                "\"server\":{\"counts\":true,\"running\":12,\"waiting\":4}},"
+                "{\"deployment\":\"p/n\",\"in_flight\":0,\"concurrency\":null,\"waiting\":0,"
+                "\"server\":{\"counts\":false,\"running\":7,\"waiting\":7}}]}",
+                "DEPLOYMENT  REQ/S  IN FLIGHT      LIMIT  SERVER\n"
+                "p/m           0.0          8  8, 3 wait  12 + 4\n"
+                "p/n           0.0          0\n");
+}
+
 TEST(fleet_table_of_something_else_is_an_error_or_empty)
 {
     struct arena a CLEANUP(arena_release);
