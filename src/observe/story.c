@@ -84,6 +84,12 @@ static void add_with(const char *before, struct str text, const char *behind, st
     buf_add(to, str_from_c(behind));
 }
 
+/* Our own words, but out of a record that may be of anybody. */
+static void add_word(const char *before, const char *word, struct buf *to)
+{
+    add_with(before, word ? str_from_c(word) : STR_NONE, "", to);
+}
+
 /* --- the request --- */
 
 static void tell_asked(const struct facts *f, struct buf *to)
@@ -136,10 +142,12 @@ static void tell_way(const struct facts *f, struct buf *to)
         story_span(f->queued, to);
         buf_add_lit(to, ".\n");
     }
-    if (f->translated_to && *f->translated_to)
-        buf_addf(to, "It was translated from %s to %s: %llu dropped, %llu emulated, %llu changed.\n", f->dialect,
-                 f->translated_to, (unsigned long long)f->dropped, (unsigned long long)f->emulated,
-                 (unsigned long long)f->changed);
+    if (f->translated_to && *f->translated_to) {
+        add_word("It was translated from ", f->dialect, to);
+        add_word(" to ", f->translated_to, to);
+        buf_addf(to, ": %llu dropped, %llu emulated, %llu changed.\n", (unsigned long long)f->dropped,
+                 (unsigned long long)f->emulated, (unsigned long long)f->changed);
+    }
     if (f->continued)
         buf_add_lit(to, "Its answer broke off in the middle and went on elsewhere.\n");
 }
@@ -173,7 +181,8 @@ static void tell_candidate(const struct decision_candidate *c, const struct deci
         buf_addf(to, "left out, %s\n", exclusion_words(c->excluded));
         return;
     }
-    buf_addf(to, "score %.6g %s", c->score, d->unit ? d->unit : "");
+    buf_addf(to, "score %.6g", c->score);
+    add_word(" ", d->unit, to);
     if (c->slow_start > 0 && c->slow_start < 1)
         buf_addf(to, ", with %.0f %% of its weight after an ejection", c->slow_start * 100);
     if (c->in_flight)
@@ -183,8 +192,9 @@ static void tell_candidate(const struct decision_candidate *c, const struct deci
 
 static void tell_decision(const struct decision_facts *d, struct buf *to)
 {
-    buf_addf(to, "Decision for attempt %u, by %s among ", d->attempt,
-             d->strategy && *d->strategy ? d->strategy : "order");
+    buf_addf(to, "Decision for attempt %u", d->attempt);
+    add_word(", by ", d->strategy && *d->strategy ? d->strategy : "order", to);
+    buf_add_lit(to, " among ");
     add_count(to, d->count, "candidate", "candidates");
     if (d->pool.n)
         add_with(" of ", d->pool, "", to);
@@ -195,7 +205,7 @@ static void tell_decision(const struct decision_facts *d, struct buf *to)
     else
         add_with(": ", d->chosen, "", to);
     if (d->why && *d->why)
-        buf_addf(to, ", %s", d->why);
+        add_word(", ", d->why, to);
     if (d->chosen.n && d->probability > 0)
         buf_addf(to, "; its chance was %.4g %%", d->probability * 100);
     buf_add_lit(to, ".\n");

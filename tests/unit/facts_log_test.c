@@ -642,6 +642,21 @@ TEST(the_story_of_a_refusal_says_that_nobody_was_asked)
     CHECK(holds(&b, "What went wrong: no such model  Forged: line c \303\251\nNo deployment was asked.\n"));
 }
 
+TEST(the_story_of_a_foreign_record_has_nothing_for_a_terminal_but_lines)
+{
+    struct decision_candidate c = {.score = 1};
+    struct decision_facts d = {
+        .strategy = "\x1b[1m", .why = "\x1b[2m", .unit = "\x1b[3m", .candidates = &c, .candidate_count = 1};
+    struct facts f = {
+        .wall = WALL, .dialect = "\x1b[4m", .translated_to = "\x1b[5m", .decisions = &d, .decision_count = 1};
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 16);
+
+    f.dropped = 1;
+    story_tell(&f, &b);
+    CHECK(holds(&b, "[1m") && holds(&b, "[2m") && holds(&b, "[3m") && holds(&b, "[5m"));
+    CHECK(!holds(&b, "\x1b"));
+}
+
 TEST(the_story_says_why_it_was_given_up)
 {
     struct attempt_facts a = {.number = 1, .deployment = STR("p/m"), .cause = CAUSE_SERVER_ERROR, .is_final = true};
