@@ -15,17 +15,20 @@ enum { HEAD = 5, VARINT_MAX = 10, LIST_MAX = 4096 };
 
 /* --- writing --- */
 
+static inline char *write_varint(char *at, uint64_t v)
+{
+    for (; v >= 0x80; v >>= 7)
+        *at++ = (char)(v | 0x80);
+    *at++ = (char)v;
+    return at;
+}
+
 static void put_varint(struct buf *to, uint64_t v)
 {
     char *p = buf_reserve(to, VARINT_MAX);
 
-    if (!p)
-        return; /* the buf remembers */
-    char *at = p;
-    for (; v >= 0x80; v >>= 7)
-        *at++ = (char)(v | 0x80);
-    *at++ = (char)v;
-    to->n += (size_t)(at - p);
+    if (p)
+        to->n += (size_t)(write_varint(p, v) - p);
 }
 
 static uint64_t zigzag(int64_t v)
@@ -70,7 +73,7 @@ static void put_list(const struct record_field *f, const char *facts, struct buf
 }
 
 /* Any whole number or truth as 64 bits. */
-static int64_t number_of(const struct record_field *f, const char *facts)
+static inline int64_t number_of(const struct record_field *f, const char *facts)
 {
     const char *at = facts + f->offset;
     int64_t wide;
@@ -129,28 +132,54 @@ static void put_text(struct str text, struct buf *to)
     (void)buf_add(to, text);
 }
 
-static void put_field(const struct record_field *f, const char *facts, struct buf *to)
+static bool is_number(enum record_kind kind)
+{
+    return kind != RECORD_STR && kind != RECORD_WORD && kind != RECORD_LIST;
+}
+
+static uint64_t bits_of(const struct record_field *f, const char *facts)
 {
     double real;
 
-    if (f->kind == RECORD_STR || f->kind == RECORD_WORD) {
-        put_text(text_of(f, facts), to);
-    } else if (f->kind == RECORD_FLOAT) {
+    if (f->kind == RECORD_FLOAT) {
         memcpy(&real, facts + f->offset, sizeof real);
-        put_varint(to, real_bits(real));
-    } else if (f->kind == RECORD_LIST) {
-        put_list(f, facts, to);
-    } else {
-        int64_t n = number_of(f, facts);
-        put_varint(to, is_signed(f->kind) ? zigzag(n) : (uint64_t)n);
+        return real_bits(real);
     }
+    int64_t n = number_of(f, facts);
+    return is_signed(f->kind) ? zigzag(n) : (uint64_t)n;
+}
+
+/* The numbers from f on, up to a text, a list or the end; returns what comes behind them. A request's records have some hundred numbers, so the buf is
+ * asked for room once for a row of them. */
+static const struct record_field *put_numbers(const struct record_field *f, const struct record_field *end,
+                                              const char *facts, struct buf *to)
+{
+    char *from = buf_reserve(to, (size_t)(end - f) * VARINT_MAX), *at = from;
+
+    if (!from)
+        return end; /* the buf remembers */
+    for (; f < end && is_number(f->kind); f++)
+        at = write_varint(at, bits_of(f, facts));
+    to->n += (size_t)(at - from);
+    return f;
 }
 
 static void put_fields(const struct record_type *t, const char *facts, struct buf *to)
 {
+    const struct record_field *f = t->fields, *end = f + t->field_count;
+
     put_varint(to, t->field_count);
-    for (size_t i = 0; i < t->field_count; i++)
-        put_field(&t->fields[i], facts, to);
+    while (f < end) {
+        if (is_number(f->kind)) {
+            f = put_numbers(f, end, facts, to);
+            continue;
+        }
+        if (f->kind == RECORD_LIST)
+            put_list(f, facts, to);
+        else
+            put_text(text_of(f, facts), to);
+        f++;
+    }
 }
 
 err_t record_write(const struct record_type *t, const void *facts, struct buf *to)

@@ -359,5 +359,8 @@ struct str story_reason(const struct facts *f, struct arena *arena)
     }
     if (!d || !d->strategy)
         return STR_NONE;
-    return d->why ? arena_printf(arena, "%s: %s", d->strategy, d->why) : str_from_c(d->strategy);
+    struct str strategy = str_from_c(d->strategy);
+    if (!d->why)
+        return strategy;
+    return arena_join(arena, arena_join(arena, strategy, STR(": ")), str_from_c(d->why));
 }

@@ -19,8 +19,7 @@ static bool is_same(const char *a, const char *b)
 {
     uint64_t h = hash_of(a, STICKY_CONVERSATION);
 
-    CHECK(h != 0);
-    return h == hash_of(b, STICKY_CONVERSATION);
+    return h != 0 && h == hash_of(b, STICKY_CONVERSATION);
 }
 
 TEST(conversations_are_known_by_how_they_begin_in_every_dialect)
