@@ -15,7 +15,10 @@ enum { DECISIONS_FIRST = 1, DECISIONS_MAX = 32 };
 struct choosing {
     struct exchange *x;
     ns_t now;
+    const struct provider *provider; /* the last that was looked at, */
+    bool can;                        /* and whether it can be asked: neighbours often share theirs */
     size_t read;
+    size_t farthest; /* index of those read first */
     struct reading {
         size_t index;
         unsigned needs; /* NEEDS_...: what was asked for, in all looks at it */
@@ -31,24 +34,41 @@ static bool is_tried(const struct exchange *x, const struct deployment *d)
     return false;
 }
 
-/* What speaks against it whatever its state. */
-static enum exclusion standing_exclusion(const struct exchange *x, const struct deployment *d)
+/* What speaks against it whatever its state, if its provider can be asked or not. */
+static enum exclusion standing_if(const struct exchange *x, const struct deployment *d, bool can)
 {
     if (is_tried(x, d))
         return EXCLUDED_TRIED;
-    return can_be_asked(x, d->provider) ? candidate_rules(x, d) : EXCLUDED_CAPABILITY;
+    return can ? candidate_rules(x, d) : EXCLUDED_CAPABILITY;
+}
+
+static enum exclusion standing_exclusion(const struct exchange *x, const struct deployment *d)
+{
+    return standing_if(x, d, can_be_asked(x, d->provider));
+}
+
+static bool provider_can(struct choosing *c, const struct provider *p)
+{
+    if (c->provider != p) {
+        c->provider = p;
+        c->can = can_be_asked(c->x, p);
+    }
+    return c->can;
 }
 
 /* Where the reading of candidate i is kept; NULL: enough others were read before it. A second look asks for something else than the first, and the record must
  * hold both. */
 static struct reading *reading_of(struct choosing *c, size_t i)
 {
+    if (c->read == STRATEGY_SEEN_MAX && i > c->farthest)
+        return NULL;
     for (size_t k = 0; k < c->read; k++)
         if (c->readings[k].index == i)
             return &c->readings[k];
     if (c->read == STRATEGY_SEEN_MAX)
         return NULL;
     struct reading *r = &c->readings[c->read++];
+    c->farthest = i > c->farthest ? i : c->farthest;
     r->index = i;
     r->needs = 0;
     return r;
@@ -76,7 +96,7 @@ static void read_candidate(const void *ctx, size_t i, unsigned needs, struct str
     const struct exchange *x = c->x;
     const struct target *t = &x->pool.targets[i];
     const struct deployment *d = t->deployment;
-    enum exclusion standing = standing_exclusion(x, d);
+    enum exclusion standing = standing_if(x, d, provider_can(c, d->provider));
     struct reading *r = reading_of(c, i);
 
     needs |= r ? r->needs : 0;
