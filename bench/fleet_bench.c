@@ -130,8 +130,7 @@ static void measure_decisions(void)
     struct snapshot *s = make_fleet();
     struct http_request r = {.arena = &arena};
     static const struct endpoint_row chat = {.operation = OP_CHAT};
-    struct exchange x = {
-        .r = &r, .snapshot = s, .endpoint = {.dialect = dialect_usual, .row = &chat, .label = "chat"}};
+    struct exchange x = {.r = &r, .snapshot = s, .endpoint = {.dialect = dialect_usual, .row = &chat, .label = "chat"}};
 
     arena_init(&arena, 1 << 20);
     answer_some(s);
