@@ -147,6 +147,15 @@ static SUSPENDS err_t broke_off(struct stream_relay *s, err_t e)
     return end_with_error(s, late ? 504 : 502, message, late ? "stream_timeout" : "stream_interrupted");
 }
 
+/* What the client is told is known to who may have to go on with it. */
+static void hear(struct stream_relay *s, const struct sse_event *event)
+{
+    struct frame f = {.data = event->data, .name = event->name, .raw = event->raw, .partial = event->is_partial};
+
+    if (s->x->resume && event->has_data)
+        resume_hear(s->x, &f);
+}
+
 static SUSPENDS err_t take_judged(struct stream_relay *s, const struct sse_event *event, enum stream_verdict verdict)
 {
     switch (verdict) {
@@ -161,10 +170,7 @@ static SUSPENDS err_t take_judged(struct stream_relay *s, const struct sse_event
     case STREAM_FAILED:
         return provider_failed(s);
     }
-    if (s->x->resume && event->has_data)
-        resume_hear(
-            s->x,
-            &(struct frame){.data = event->data, .name = event->name, .raw = event->raw, .partial = event->is_partial});
+    hear(s, event);
     if (s->stream.content) {
         attempt_content(s->x, s->a);
         note_first_token(s->x);
@@ -250,6 +256,7 @@ static struct stream_relay *begin(struct exchange *x, struct attempt *a)
 /* Put an event that says nothing yet behind what is held. */
 static err_t hold_event(struct stream_relay *s, const struct sse_event *event, enum stream_verdict verdict)
 {
+    hear(s, event);
     if (!event->has_data || verdict == STREAM_PASS)
         return buf_add(&s->before, event->raw);
     for (size_t i = 0; verdict == STREAM_EDIT && i < s->stream.part_count; i++)

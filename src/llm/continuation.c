@@ -15,6 +15,7 @@
 
 #include "base/utf8.h"
 
+#include <inttypes.h>
 #include <limits.h>
 
 enum { AGAIN_FACTOR = 2 }; /* room for repeating, where an estimate may be off by half */
@@ -518,8 +519,7 @@ static void limit_output(const struct continuation *c, struct chat_request *q, s
 
     if (str_to_u64(q->max_output.text, UINT64_MAX, &limit))
         q->max_output.text =
-            arena_printf(c->arena, "%llu",
-                         (unsigned long long)((limit > told ? limit - told : 1) + AGAIN_FACTOR * estimate_text(again)));
+            arena_printf(c->arena, "%" PRIu64, (limit > told ? limit - told : 1) + AGAIN_FACTOR * estimate_text(again));
 }
 
 static void ask(struct continuation *c, enum continuation_form form, struct str core, struct chat_request *ret)
