@@ -36,6 +36,7 @@ static void set_up(struct bench *b, const struct price *p)
         .provider = &b->provider, .deployment = &b->deployment, .model = STR("m"), .name = STR("p/m")};
     b->x.chosen = &b->candidate;
     b->x.facts.tried_count = 1;
+    b->x.facts.is_priced = true; /* as when the first record is opened */
     b->a.cause = CAUSE_OK;
 }
 
