@@ -749,7 +749,11 @@ static struct str asked_of(struct dialect_world *w, const char *client, const ch
 }
 
 #define QUESTION "{\"model\":\"m\",\"max_tokens\":100,\"messages\":[{\"role\":\"user\",\"content\":\"Tides?\"}]}"
-#define HAS(text, part) CHECK_MSG(str_find((text), STR(part)) < (text).n, "%.*s", STR_ARG(text))
+#define HAS(text, part)                                                                                                \
+    do {                                                                                                               \
+        struct str has_text_ = (text);                                                                                 \
+        CHECK_MSG(str_find(has_text_, STR(part)) < has_text_.n, "%.*s", STR_ARG(has_text_));                           \
+    } while (0)
 
 TEST(models_that_take_an_unfinished_turn_are_given_one)
 {
