@@ -356,9 +356,9 @@ static bool client_is_to_blame(const struct exchange *x)
 /* Take the price of a retry. Where others have taken what there was, what becomes of them is waited for: those that are answered give it back. */
 static SUSPENDS err_t pay_retry(struct exchange *x, struct plan *plan)
 {
-    enum { LOOK_AGAIN = 20 }; /* ms */
+    enum { LOOK_AGAIN = 20, PATIENCE = 10000 }; /* ms */
     const struct live_rules *rules = &x->rules->live;
-    ns_t by = ns_add(x->r->received, x->timeouts.total);
+    ns_t by = ns_min(ns_add(x->r->received, x->timeouts.total), ns_add(rt_now(), PATIENCE * NS_MS));
 
     while (!live_route_take_retry(x->route, rules, rt_now())) {
         if (live_route_may_retry(x->route, rules, rt_now()) == LIVE_RETRY_NO || rt_now() >= by) {
@@ -660,7 +660,7 @@ static SUSPENDS err_t refuse_late(struct exchange *x)
     return reply_error(x, &e);
 }
 
-err_t attempts(struct exchange *x)
+static SUSPENDS err_t attempt_until_answered(struct exchange *x)
 {
     struct plan plan = {.role = ROLE_FIRST};
 
@@ -680,4 +680,12 @@ err_t attempts(struct exchange *x)
             TRY(follow(x, &plan));
     } while (plan.decision.verb != RETRY_STOP);
     return OK;
+}
+
+err_t attempts(struct exchange *x)
+{
+    err_t e = attempt_until_answered(x);
+
+    settle_retry(x, false); /* of one that was paid for and never made: whoever waits for its end would wait in vain */
+    return e;
 }

@@ -157,7 +157,8 @@ class Vendors:
     def config(self, scenario):
         models = {v: {"targets": [f"{v}/{name}"]} for v, name in VENDORS.items()}
         models |= {v: {"targets": [f"{v}/{name}"]} for v, name in MORE_VENDORS.items()}
-        models |= {f"{v}-{fault}": {"targets": [f"{v}/{fault}"]} for v in VENDORS for fault in FAULTS}
+        # What a client is told of one failure: the gateway itself does not try again.
+        models |= {f"{v}-{fault}": {"targets": [f"{v}/{fault}"], "retries": 1} for v in VENDORS for fault in FAULTS}
         models[CODED] = models["bedrock"]
         return {
             "listen": "127.0.0.1:0",
