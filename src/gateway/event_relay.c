@@ -35,6 +35,7 @@ struct event_stream {
     size_t passed;             /* of these, elements of an array               */
     bool heard;                /* anything but silence                         */
     bool content;              /* something of the answer itself               */
+    bool has_reason;           /* it ends for another reason than that all is said */
     bool ended;                /* whole                                        */
     struct api_error *error;   /* it is not whole, and why                     */
 };
@@ -79,6 +80,8 @@ static err_t hear(void *ctx, const struct chat_event *e)
     }
     if (e->kind == CHAT_USAGE)
         s->a->usage = s->x->resume ? resume_usage(s->x->resume) : *e->usage;
+    if (e->kind == CHAT_FINISH)
+        s->has_reason = s->has_reason || e->finish != FINISH_STOP;
     if (e->kind == CHAT_END)
         s->ended = true;
     if (e->kind == CHAT_ERROR) { /* told at the end, without the provider's secrets */
@@ -233,10 +236,10 @@ static SUSPENDS err_t hold_content(struct event_stream *s)
     return OK;
 }
 
-/* Not a token was made, or none was counted: what a model has to say may be nothing, but then it counts for something. */
-static bool is_for_nothing(const struct attempt *a)
+/* Not a token was made, and nothing is said of why: what a model has to say may be nothing, but then it counts for something, and who declines says so. */
+static bool is_for_nothing(const struct event_stream *s)
 {
-    return a->usage.known && a->usage.output == 0;
+    return s->a->usage.known && s->a->usage.output == 0 && !s->has_reason;
 }
 
 /* The client's writer, which goes on where it was if the answer does. */
@@ -262,7 +265,7 @@ err_t event_stream_hold(struct exchange *x, struct attempt *a)
     if (s->error && !s->content)
         refuse(a, s->error);
     bool is_empty =
-        s->ended && !s->content && is_for_nothing(a) && !resume_is_pending(x); /* of the rest there may be nothing */
+        s->ended && !s->content && is_for_nothing(s) && !resume_is_pending(x); /* of the rest there may be nothing */
     return is_empty ? fail(E_EOF, "the provider's answer is empty") : OK;
 }
 
