@@ -440,6 +440,20 @@ static void check_visits(const struct fleet *f)
     }
 }
 
+/* No retry that was paid for is unsettled: with the whole budget taken and settled again, nothing is pending. */
+static void check_budget(const struct fleet *f)
+{
+    struct live_route *r = f->snapshot->routes[0];
+    const struct live_rules *rules = &f->snapshot->catalog->models[0].rules.live;
+    unsigned taken = 0;
+
+    while (live_route_take_retry(r, rules, rt_now()))
+        taken++;
+    for (; taken > 0; taken--)
+        live_route_settle_retry(r, rules, false, rt_now());
+    EXPECT(live_route_may_retry(r, rules, rt_now()) == LIVE_RETRY_NO, "a retry was paid for and never settled");
+}
+
 static void check_quiet(const struct fleet *f)
 {
     struct gauges g = {0};
@@ -538,6 +552,7 @@ static SUSPENDS err_t run_traffic(struct fleet *f)
     TRY(fiber_sleep_until(rt_now() + FLEET_SLACK));
     check_visits(f);
     check_quiet(f);
+    check_budget(f);
     check_log(f);
     if (f->plan->check)
         f->plan->check(f);
