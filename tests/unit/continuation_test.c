@@ -855,7 +855,6 @@ TEST(some_requests_can_never_be_continued)
 TEST(an_item_that_never_ended_does_not_hide_those_behind_it)
 {
     struct stage s CLEANUP(stage_release);
-    struct client_ear ear CLEANUP(client_ear_release) = {.ends = 0};
     struct str begun =
         STR("event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":"
             "\"provider-id-1\",\"created_at\":1789999999,\"model\":\"their-model\",\"status\":\"in_progress\"}}\n\n"

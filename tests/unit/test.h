@@ -97,8 +97,8 @@ const char *test_root(void);
 
 #define CHECK_CMP_(got, op, want)                                                                                      \
     do {                                                                                                               \
-        __auto_type check_got_ = (got);                                                                                \
-        __auto_type check_want_ = (want);                                                                              \
+        __auto_type check_got_ = ((void)0, (got)); /* the value of an atomic is not atomic */                          \
+        __auto_type check_want_ = ((void)0, (want));                                                                   \
         struct test_word check_got_word_ = TEST_WORD_(check_got_);                                                     \
         struct test_word check_want_word_ = TEST_WORD_(check_want_);                                                   \
         if (!(test_word_cmp_(check_got_word_, check_want_word_) op 0)) {                                               \
