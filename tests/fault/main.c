@@ -48,9 +48,9 @@ static bool run_nth(const struct scenario *s, const struct sweep *sweep, unsigne
     running.scenario = s;
     running.sweep = *sweep;
     running.nth = nth;
-    alarm(SCENARIO_HANG_SECONDS);
+    scenario_watch();
     bool struck = sweep_run(s, sweep, nth, options.verbose, v);
-    alarm(0);
+    scenario_unwatch();
     running.scenario = NULL;
     return struck;
 }

@@ -70,9 +70,9 @@ static void run_world(const struct scenario *s, uint64_t seed, struct verdict *v
 {
     running.scenario = s;
     running.seed = seed;
-    alarm(SCENARIO_HANG_SECONDS);
+    scenario_watch();
     world_run(s, seed, options.verbose, v);
-    alarm(0);
+    scenario_unwatch();
     running.scenario = NULL;
 }
 

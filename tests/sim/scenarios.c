@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 enum { SCENARIOS_MAX = 256 };
@@ -62,15 +63,22 @@ static int list(void)
 
 /* ---- crashes and hangs ---- */
 
+enum { HANG_CPU_SECONDS = 60, HANG_REAL_SECONDS = 600 };
+
+static bool is_hang(int sig)
+{
+    return sig == SIGALRM || sig == SIGPROF;
+}
+
 static void on_fatal(int sig)
 {
     static const char hang[] = "\n# a world hangs";
 
-    if (sig == SIGALRM && write(STDOUT_FILENO, hang, sizeof hang - 1) < 0)
+    if (is_hang(sig) && write(STDOUT_FILENO, hang, sizeof hang - 1) < 0)
         _exit(127);
     last_words();
     signal(sig, SIG_DFL);
-    raise(sig == SIGALRM ? SIGABRT : sig);
+    raise(is_hang(sig) ? SIGABRT : sig);
 }
 
 __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
@@ -83,8 +91,27 @@ static void catch_deaths(void (*say_where)(void))
     (void)fflush(stdout);
     sigaction(SIGABRT, &act, NULL);
     sigaction(SIGALRM, &act, NULL);
+    sigaction(SIGPROF, &act, NULL);
     if (__sanitizer_set_death_callback)
         __sanitizer_set_death_callback(say_where);
+}
+
+static void set_watch(unsigned real_seconds, unsigned cpu_seconds)
+{
+    struct itimerval span = {.it_value.tv_sec = cpu_seconds};
+
+    alarm(real_seconds);
+    setitimer(ITIMER_PROF, &span, NULL);
+}
+
+void scenario_watch(void)
+{
+    set_watch(HANG_REAL_SECONDS, HANG_CPU_SECONDS);
+}
+
+void scenario_unwatch(void)
+{
+    set_watch(0, 0);
 }
 
 /* ---- the command line ---- */

@@ -8,7 +8,10 @@
 
 #include "sim/world.h"
 
-enum { SCENARIO_HANG_SECONDS = 60 }; /* of real time, for one world: to be set with alarm() */
+/* Watch one world, until it is told to stop: it hangs, and the program dies with its last words, after a minute of processor time, which a busy
+ * machine does not shorten, or after ten of real time. */
+void scenario_watch(void);
+void scenario_unwatch(void);
 
 /* An option of such a program besides --list and --help. */
 struct scenario_option {
