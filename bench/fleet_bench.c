@@ -49,39 +49,101 @@ static struct snapshot *load(const struct buf *text)
 
 /* --- decisions --- */
 
+/* What is decided among. */
+static const struct fleet {
+    const char *what;
+    unsigned providers, keys;
+    bool has_prices; /* each deployment one of its own                          */
+    bool is_limited; /* limits of the credentials are known, and far            */
+    unsigned ejected; /* one of so many is; 0: none                             */
+} fleets[] = {
+    {.what = "", .providers = 1, .keys = 1},
+    {.what = ", keys and prices", .providers = 10, .keys = 2, .has_prices = true, .is_limited = true},
+    {.what = ", a tenth ejected",
+     .providers = 10,
+     .keys = 2,
+     .has_prices = true,
+     .is_limited = true,
+     .ejected = 10},
+};
+
+static void add_providers(const struct fleet *f, struct buf *text)
+{
+    (void)buf_add_lit(text, "providers:\n");
+    for (unsigned i = 0; i < f->providers; i++) {
+        (void)buf_addf(text, "  p%u:\n    simulate: true\n    api_keys:\n", i);
+        for (unsigned k = 0; k < f->keys; k++)
+            (void)buf_addf(text, "      - {name: k%u, key: secret-%u-%u}\n", k, i, k);
+    }
+}
+
+static void add_prices(const struct fleet *f, struct buf *text)
+{
+    (void)buf_add_lit(text, "deployments:\n");
+    for (unsigned i = 0; !f->has_prices && i < f->providers; i++)
+        (void)buf_addf(text, "  \"p%u/*\": {price: {input: 1, output: 2}}\n", i);
+    for (size_t d = 0; f->has_prices && d < sizes[ARRAY_LEN(sizes) - 1]; d++)
+        (void)buf_addf(text, "  p%zu/m%zu: {price: {input: 1.%03zu, output: 2}}\n", d % f->providers, d, d * 7 % 1000);
+}
+
 /* A model per strategy and size, named "<strategy>-<size>", all over the same deployments. */
-static struct snapshot *make_fleet(void)
+static struct snapshot *make_fleet(const struct fleet *f)
 {
     struct buf text CLEANUP(buf_release) = BUF_INIT(64 << 20);
 
-    (void)buf_add_lit(&text, "providers: {p: {simulate: true}}\n"
-                             "deployments: {\"p/*\": {price: {input: 1, output: 2}}}\nmodels:\n");
+    add_providers(f, &text);
+    add_prices(f, &text);
+    (void)buf_add_lit(&text, "models:\n");
     for (size_t k = 0; k < strategy_catalog_count; k++)
         for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
             const char *name = strategy_catalog[k]->name;
             (void)buf_addf(&text, "  %s-%zu:\n    strategy: %s\n    targets:\n", name, sizes[i], name);
             for (size_t d = 0; d < sizes[i]; d++)
-                (void)buf_addf(&text, "      - {deployment: p/m%zu, weight: %zu}\n", d, d % 7 + 1);
+                (void)buf_addf(&text, "      - {deployment: p%zu/m%zu, weight: %zu}\n", d % f->providers, d, d % 7 + 1);
         }
     return load(&text);
 }
 
+/* Each of its credentials has been used, and the answer told of limits. */
+static void learn_limits(struct snapshot *s, const struct deployment *d)
+{
+    const struct rate_need need = {.input_tokens = 200, .output_tokens = 100};
+    ns_t now = rt_now();
+
+    for (size_t k = 0; k < d->provider->key_count; k++) {
+        struct rate_reading reading = {.count = 0};
+        struct live_credential_use use;
+        struct live_credential *c = s->providers[d->provider->index].credentials[k];
+        if (live_credential_send(c, s->limits[d->index][k], d->model, &need, false, now, &use).answer != RATE_ALLOWED)
+            die("a credential is not to be used");
+        rate_reading_header(&reading, STR("x-ratelimit-limit-tokens"), STR("1000000"), now, rt_wall());
+        rate_reading_header(&reading, STR("x-ratelimit-remaining-tokens"), STR("900000"), now, rt_wall());
+        rate_reading_header(&reading, STR("x-ratelimit-reset-tokens"), STR("6s"), now, rt_wall());
+        (void)live_credential_answered(&use, CAUSE_OK, false, &reading, now);
+    }
+}
+
 /* Every deployment has answered a few times, so that there are estimates to read and to compare. */
-static void answer_some(struct snapshot *s)
+static void answer_some(struct snapshot *s, const struct fleet *f)
 {
     const struct catalog *c = s->catalog;
-    const struct live_rules *rules = &c->usual.live;
+    const struct live_rules *rules = &c->models[0].rules.live;
     enum { ANSWERS = 8 };
 
-    for (size_t i = 0; i < c->deployment_count; i++)
+    for (size_t i = 0; i < c->deployment_count; i++) {
+        bool is_ill = f->ejected && i % f->ejected == 0;
         for (unsigned k = 0; k < ANSWERS; k++) {
             struct live_attempt a;
             ns_t sent = rt_now(), first = sent + (100 + (ns_t)(i % 50)) * NS_MS;
-            if (live_send(s->deployments[i], rules, 200, 100, 0, sent, &a) != EXCLUDED_NOT)
+            if (live_send(s->deployments[i], rules, 200, 100, LIVE_ANYWAY, sent, &a) != EXCLUDED_NOT)
                 die("a deployment is not to be used");
             live_first_token(&a, rules, 0, first);
-            live_end(&a, s->routes[0], rules, CAUSE_OK, 100, first + NS_SEC, first + NS_SEC);
+            live_end(&a, s->routes[c->model_count - 1], rules, is_ill ? CAUSE_SERVER_ERROR : CAUSE_OK, 100,
+                     first + NS_SEC, first + NS_SEC);
         }
+        if (f->is_limited)
+            learn_limits(s, &c->deployments[i]);
+    }
 }
 
 static void ask(struct exchange *x, const struct model *m)
@@ -104,14 +166,14 @@ static void ask(struct exchange *x, const struct model *m)
     arena_clear(x->r->arena);
 }
 
-static void measure(struct exchange *x, const struct strategy *strategy, size_t size)
+static void measure(struct exchange *x, const struct fleet *f, const struct strategy *strategy, size_t size)
 {
     char name[WORDS_MAX], what[WORDS_MAX];
     struct str rest;
     double best = 1e18;
 
     (void)snprintf(name, sizeof name, "%s-%zu", strategy->name, size);
-    (void)snprintf(what, sizeof what, "decision of %zu: %s", size, strategy->name);
+    (void)snprintf(what, sizeof what, "decision of %zu: %s%s", size, strategy->name, f->what);
     const struct model *m = catalog_match_model(x->snapshot->catalog, str_from_c(name), &rest);
     for (int round = 0; is_wanted(what) && round < ROUNDS; round++) {
         double from = now();
@@ -121,22 +183,22 @@ static void measure(struct exchange *x, const struct strategy *strategy, size_t 
         best = took < best ? took : best;
     }
     if (is_wanted(what))
-        printf("%-34s %9.1f ns\n", what, best);
+        printf("%-52s %9.1f ns\n", what, best);
 }
 
-static void measure_decisions(void)
+static void measure_decisions(const struct fleet *f)
 {
     struct arena arena CLEANUP(arena_release);
-    struct snapshot *s = make_fleet();
+    struct snapshot *s = make_fleet(f);
     struct http_request r = {.arena = &arena};
     static const struct endpoint_row chat = {.operation = OP_CHAT};
     struct exchange x = {.r = &r, .snapshot = s, .endpoint = {.dialect = dialect_usual, .row = &chat, .label = "chat"}};
 
     arena_init(&arena, 1 << 20);
-    answer_some(s);
+    answer_some(s, f);
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
         for (size_t k = 0; k < strategy_catalog_count; k++)
-            measure(&x, strategy_catalog[k], sizes[i]);
+            measure(&x, f, strategy_catalog[k], sizes[i]);
     snapshot_unref(s);
 }
 
@@ -163,13 +225,14 @@ static void measure_load(void)
         best = took < best ? took : best;
         snapshot_unref(s);
     }
-    printf("%-34s %9.1f ms\n", what, best);
+    printf("%-52s %9.1f ms\n", what, best);
 }
 
 static SUSPENDS err_t run(void *arg)
 {
     (void)arg;
-    measure_decisions();
+    for (size_t i = 0; i < ARRAY_LEN(fleets); i++)
+        measure_decisions(&fleets[i]);
     measure_load();
     return OK;
 }

@@ -499,8 +499,10 @@ struct catalog *config_build(struct config_run *run)
     if (run->file.provider_count && !c->provider_count)
         problems_warn(&run->problems, NULL, "no provider is left: each is optional and lacks a variable");
     map_release(&b.gone);
-    if (run->problems.errors == 0)
-        return c;
-    catalog_unref(c);
-    return NULL;
+    if (run->problems.errors) {
+        catalog_unref(c);
+        return NULL;
+    }
+    config_build_rosters(c);
+    return c;
 }

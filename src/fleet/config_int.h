@@ -347,6 +347,8 @@ void config_build_rules(struct config_run *run, struct catalog *c, const struct 
 void config_build_key_rules(struct config_run *run, struct catalog *c, struct api_key *k, const struct file_key *f);
 /* Take in the aliases of the models of `c`, and keep its wildcards apart. */
 void config_build_names(struct config_run *run, struct catalog *c);
+/* Arrange the long lists of deployments of `c`, which is complete and valid. */
+void config_build_rosters(struct catalog *c);
 /* Give each provider and deployment of `c` the bits of its tags. */
 void config_build_tags(struct config_run *run, struct catalog *c);
 /* The bits of these tags. */

@@ -73,3 +73,12 @@ bool live_homes_is(uint64_t kept_id, uint64_t id)
 {
     return kept_id == low_bits(id, ID_BITS);
 }
+
+size_t live_homes_find(uint64_t kept_id, const uint64_t *ids, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && !live_homes_is(kept_id, ids[i]))
+        i++;
+    return i;
+}

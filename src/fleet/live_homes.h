@@ -9,6 +9,7 @@
 #include "base/time.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct live_homes;
@@ -21,5 +22,7 @@ void live_homes_put(struct live_homes *h, uint64_t key, uint64_t id, uint64_t to
 bool live_homes_get(const struct live_homes *h, uint64_t key, ns_t now, uint64_t *ret_id, uint64_t *ret_tokens);
 /* Is that the deployment? */
 bool live_homes_is(uint64_t kept_id, uint64_t id);
+/* The first of n ids that it is; n: none is. */
+size_t live_homes_find(uint64_t kept_id, const uint64_t *ids, size_t n);
 
 #endif

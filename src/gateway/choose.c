@@ -234,11 +234,12 @@ static void find_home(const struct exchange *x, ns_t now, struct strategy_ask *a
 
     if (!x->sticky || !live_homes_get(live_homes_of(x->snapshot->live), x->sticky, now, &id, &ask->home_cached))
         return;
-    for (size_t i = 0; i < x->pool.count && !ask->has_home; i++)
-        if (live_homes_is(id, x->pool.targets[i].deployment->id)) {
-            ask->home = i;
-            ask->has_home = true;
-        }
+    if (x->pool.roster)
+        ask->home = live_homes_find(id, x->pool.roster->ids, x->pool.count);
+    else
+        while (ask->home < x->pool.count && !live_homes_is(id, x->pool.targets[ask->home].deployment->id))
+            ask->home++;
+    ask->has_home = ask->home < x->pool.count;
 }
 
 const struct candidate *choose_candidate(struct exchange *x)
@@ -257,7 +258,9 @@ const struct candidate *choose_candidate(struct exchange *x)
                                .output_tokens = x->output_tokens,
                                .has_sticky = x->sticky != 0,
                                .sticky = x->sticky,
-                               .ns_per_nanodollar = x->rules->ns_per_nanodollar};
+                               .ns_per_nanodollar = x->rules->ns_per_nanodollar,
+                               .roster = x->pool.roster,
+                               .priced = expected_request(x)};
     find_home(x, c.now, &ask);
     struct strategy_decision d = strategy_choose(x->pool.strategy, &ask);
     note_decision(&c, &ask, &d, seq);
@@ -268,7 +271,7 @@ void choose_targets(struct exchange *x)
 {
     const struct model *m = x->model;
 
-    x->pool = (struct pool){.targets = m->targets, .count = m->target_count, .strategy = m->rules.strategy};
+    x->pool = (struct pool){.targets = m->targets, .count = m->target_count, .roster = m->roster, .strategy = m->rules.strategy};
 }
 
 const struct candidate *choose_full(struct exchange *x)
@@ -318,6 +321,7 @@ bool choose_fallbacks(struct exchange *x, enum fallback which)
         return false; /* the pool stays: attempts there go on being counted */
     x->pool = (struct pool){.targets = m->fallbacks[which].items,
                             .count = m->fallbacks[which].count,
+                            .roster = m->fallbacks[which].roster,
                             .fallback = which,
                             .strategy = &strategy_priority};
     return true;

@@ -38,6 +38,7 @@ struct candidate {
 struct pool {
     const struct target *targets;
     size_t count;
+    const struct roster *roster; /* of the targets; NULL: there is none      */
     enum fallback fallback; /* the list that it is; FALLBACK_NONE: the route's targets */
     const struct strategy *strategy;
 };
@@ -252,6 +253,8 @@ uint64_t conversation_of(const struct exchange *x);
 
 /* Nano-US-dollars that the request is expected to cost as the model `model` at `d`; UINT64_MAX: its price is not known. */
 uint64_t expected_cost(const struct exchange *x, const struct deployment *d, struct str model);
+/* What of the request decides about that. */
+struct roster_request expected_request(const struct exchange *x);
 /* Tell the attempt's facts, and add to the request's, what it has cost. Once for each, when its usage and cause are known. */
 void price_attempt(struct exchange *x, const struct attempt *a, struct attempt_facts *f);
 

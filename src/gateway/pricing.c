@@ -36,6 +36,13 @@ static enum price_service service_of(const struct exchange *x)
     return str_eq(x->request.service_tier, STR("priority")) ? PRICE_PRIORITY : PRICE_STANDARD;
 }
 
+struct roster_request expected_request(const struct exchange *x)
+{
+    return (struct roster_request){.input = x->input_tokens ? x->input_tokens : x->request.doc.n / BYTES_PER_TOKEN,
+                                   .output = x->output_tokens ? x->output_tokens : OUTPUT_GUESS,
+                                   .service = service_of(x)};
+}
+
 static uint64_t cost_of(const struct exchange *x, const struct deployment *d, const struct price *price,
                         const struct price_tokens *tokens)
 {
@@ -49,8 +56,8 @@ static uint64_t cost_of(const struct exchange *x, const struct deployment *d, co
 uint64_t expected_cost(const struct exchange *x, const struct deployment *d, struct str model)
 {
     const struct price *price = price_at(d, model);
-    struct price_tokens tokens = {.input = x->input_tokens ? x->input_tokens : x->request.doc.n / BYTES_PER_TOKEN,
-                                  .output = x->output_tokens ? x->output_tokens : OUTPUT_GUESS};
+    struct roster_request q = expected_request(x);
+    struct price_tokens tokens = {.input = q.input, .output = q.output};
 
     return price ? cost_of(x, d, price, &tokens) : UINT64_MAX;
 }

@@ -1,50 +1,30 @@
 /*
- * balance.h - which target a request goes to. Pure.
+ * balance.h - tickets: a share of a whole, by lot or in turn. Pure.
  *
- * A decision is a function of weights, of what is excluded, and of one 64-bit draw that the caller made; no state,
- * clock or randomness of its own. It tells with what probability it chose, so that it can be recorded, explained,
- * replayed and weighed in an evaluation (inverse propensity) later.
+ * Who has a weight holds as many tickets of [0, sum) as it says, in some order that does not change. One is drawn, out of
+ * random bits that the caller made, or each comes in its turn; both give every ticket the same chance, exactly.
  */
 #ifndef POLICY_BALANCE_H
 #define POLICY_BALANCE_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "base/attr.h"
+
 #include <stdint.h>
-
-/* The weights of a list of structs, read where they are: {&targets[0].weight, sizeof targets[0], count}. */
-struct balance_weights {
-    const unsigned *first; /* each > 0; NULL if count is 0 */
-    size_t stride;         /* bytes from one to the next */
-    size_t count;
-};
-
-#define BALANCE_NONE SIZE_MAX
 
 /*
  * A number in [0, sum) out of 64 uniform random bits, each equally likely but for less than `sum` draws in 2^64, which
  * are replaced by another one that they determine; sum > 0.
  */
-uint64_t balance_ticket(uint64_t draw, uint64_t sum);
+uint64_t balance_ticket(uint64_t draw, uint64_t sum) PURE;
 
-struct balance_decision {
-    size_t chosen;       /* index, or BALANCE_NONE: all are excluded */
-    double probability;  /* that this one is chosen, given the exclusions */
-    size_t candidates;   /* how many were not excluded */
-    uint64_t weight_sum; /* of the candidates */
-    uint64_t draw;       /* as given: the decision can be made again */
-};
-
+/* The largest number by which both can be divided; of 0 and another, the other. */
+uint64_t balance_common(uint64_t a, uint64_t b) PURE;
 /*
- * Choose among what is not excluded, in proportion to the weights.
- *
- * excluded  one flag per weight; NULL: none
- * draw      64 uniform random bits
- *
- * Over all draws each candidate is chosen exactly in proportion to its weight, up to the less than weight_sum draws
- * in 2^64 that do not divide evenly; those are drawn again, from a value that `draw` determines. Two passes over the
- * weights.
+ * How far it is from one turn's ticket to the next one's, of `round` tickets: the k-th turn takes ticket k * stride modulo
+ * round. Each comes once in a round, and neighbouring turns fall far apart. round > 0.
  */
-struct balance_decision balance_weighted(struct balance_weights weights, const bool *excluded, uint64_t draw);
+uint64_t balance_stride(uint64_t round) PURE;
+/* The ticket of that turn. */
+uint64_t balance_turn(uint64_t turn, uint64_t stride, uint64_t round) PURE;
 
 #endif

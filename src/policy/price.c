@@ -8,6 +8,8 @@
  */
 #include "policy/price.h"
 
+#include <string.h>
+
 enum { PER = 1000000, ONE = 1000 };
 
 typedef unsigned __int128 wide;
@@ -101,4 +103,15 @@ uint64_t price_of(const struct price *price, const struct price_tokens *tokens, 
         return divide_up(sum + cached, PER);
     /* The products with the shares must not wrap: a sum that large has saturated long before. */
     return (sum + cached) >> 95 ? UINT64_MAX : divide_up(sum * share + cached * cached_share, (uint64_t)PER * ONE);
+}
+
+int price_compare(const struct price *a, const struct price *b)
+{
+    if (!a || !b || a->step_count != b->step_count)
+        return !a || !b ? (a != NULL) - (b != NULL) : a->step_count < b->step_count ? -1 : 1;
+    int order = memcmp(a->permille, b->permille, sizeof a->permille);
+    if (order == 0)
+        order = memcmp(a->cached_permille, b->cached_permille, sizeof a->cached_permille);
+    /* words and nothing else: there is no padding to be compared */
+    return order || a->step_count == 0 ? order : memcmp(a->steps, b->steps, a->step_count * sizeof *a->steps);
 }

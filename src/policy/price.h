@@ -59,5 +59,8 @@ struct price_tokens {
  * request is expected to cost is the price of the tokens that it is expected to take.
  */
 uint64_t price_of(const struct price *price, const struct price_tokens *tokens, enum price_service service) PURE;
+/* 0 if the two are the same in every part, so that nothing costs more by one than by the other; else <0 or >0: some order. NULL is a price
+ * that is not known, the same as itself. */
+int price_compare(const struct price *a, const struct price *b) PURE;
 
 #endif

@@ -9,8 +9,7 @@
 #include "policy/latency.h"
 
 #include <assert.h>
-
-enum { WEIGHT_ONE = 1024, SAMPLE_TRIES = 32 };
+#include <string.h>
 
 const char *exclusion_name(enum exclusion e)
 {
@@ -47,6 +46,7 @@ struct strategy_decision strategy_choose(const struct strategy *s, const struct 
         .strategy = s->name, .why = "none may be chosen", .chosen = STRATEGY_NONE, .draw = ask->draw};
 
     assert(ask->count <= UINT32_MAX && ask->tried_count <= STRATEGY_TRIED_MAX);
+    assert(!ask->roster || ask->roster->count == ask->count);
     s->choose(ask, &d);
     return d;
 }
@@ -85,8 +85,12 @@ bool strategy_reread(const struct strategy_ask *ask, size_t i, unsigned needs, s
 
 static void see(struct strategy_decision *d, size_t i, enum exclusion excluded, double score)
 {
-    if (d->seen_count < STRATEGY_SEEN_MAX)
-        d->seen[d->seen_count++] = (struct strategy_seen){(uint32_t)i, excluded, score};
+    if (d->seen_count == STRATEGY_SEEN_MAX)
+        return;
+    for (unsigned k = 0; k < d->seen_count; k++)
+        if (d->seen[k].index == i) /* drawn again */
+            return;
+    d->seen[d->seen_count++] = (struct strategy_seen){(uint32_t)i, excluded, score};
 }
 
 bool strategy_read(const struct strategy_ask *ask, struct strategy_decision *d, size_t i, unsigned needs,
@@ -122,10 +126,27 @@ void strategy_settle(struct strategy_decision *d, size_t i, double score, double
     see(d, i, EXCLUDED_NOT, score);
 }
 
+void strategy_begin_again(struct strategy_decision *d)
+{
+    d->examined = 0;
+    d->seen_count = 0;
+    memset(d->excluded, 0, sizeof d->excluded);
+}
+
+bool strategy_has_roster(const struct strategy_ask *ask)
+{
+    return ask->roster && ask->count > STRATEGY_SCAN_MAX;
+}
+
+bool strategy_accepts(struct prng *p, const struct strategy_candidate *c)
+{
+    return c->slow_start >= 1 || prng_below(p, (uint64_t)c->weight * STRATEGY_WEIGHT_ONE) < strategy_weight(c);
+}
+
 size_t strategy_sample(const struct strategy_ask *ask, struct strategy_decision *d, struct prng *p, unsigned needs,
                        struct strategy_candidate *to)
 {
-    for (unsigned tries = 0; tries < SAMPLE_TRIES && ask->count; tries++) {
+    for (unsigned tries = 0; tries < STRATEGY_TRIES && ask->count; tries++) {
         size_t i = prng_below(p, ask->count);
         if (strategy_read(ask, d, i, needs, to))
             return i;
@@ -135,8 +156,8 @@ size_t strategy_sample(const struct strategy_ask *ask, struct strategy_decision 
 
 uint64_t strategy_weight(const struct strategy_candidate *c)
 {
-    uint64_t w = c->slow_start >= 1 ? (uint64_t)c->weight * WEIGHT_ONE
-                                    : (uint64_t)((double)c->weight * WEIGHT_ONE * c->slow_start);
+    uint64_t w = c->slow_start >= 1 ? (uint64_t)c->weight * STRATEGY_WEIGHT_ONE
+                                    : (uint64_t)((double)c->weight * STRATEGY_WEIGHT_ONE * c->slow_start);
 
     return w ? w : 1;
 }

@@ -13,6 +13,7 @@
 #include "base/attr.h"
 #include "base/prng.h"
 #include "base/str.h"
+#include "policy/roster.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -84,6 +85,8 @@ struct strategy_ask {
     size_t home;
     uint64_t home_cached;     /* input tokens that it holds */
     double ns_per_nanodollar; /* patience: how long a nano-US-dollar saved may take; 0: money does not matter */
+    const struct roster *roster; /* of these candidates; NULL: there is none, and all are read; see above */
+    struct roster_request priced; /* the request, as what NEEDS_COST brings is computed */
     const size_t *tried;      /* candidates that are to be left out as EXCLUDED_TRIED; at most STRATEGY_TRIED_MAX */
     size_t tried_count;
 };
@@ -146,11 +149,19 @@ bool strategy_reread(const struct strategy_ask *ask, size_t i, unsigned needs, s
 void strategy_note(struct strategy_decision *d, size_t i, double score);
 /* Settle on candidate `i`. */
 void strategy_settle(struct strategy_decision *d, size_t i, double score, double probability, const char *why);
-/* A candidate drawn evenly from those that may be chosen. STRATEGY_NONE if 32 draws found none: nearly all are excluded,
+/* Forget what was read: all of it is going to be read. */
+void strategy_begin_again(struct strategy_decision *d);
+/* Is the pool large, and arranged in a roster? */
+bool strategy_has_roster(const struct strategy_ask *ask) PURE;
+enum { STRATEGY_TRIES = 32 };
+/* Does a candidate that was drawn by its weight take the request now? Only as often as its slow start lets it. */
+bool strategy_accepts(struct prng *p, const struct strategy_candidate *c);
+/* A candidate drawn evenly from those that may be chosen. STRATEGY_NONE if STRATEGY_TRIES draws found none: nearly all are excluded,
  * and the strategy had better read them all. */
 size_t strategy_sample(const struct strategy_ask *ask, struct strategy_decision *d, struct prng *p, unsigned needs,
                        struct strategy_candidate *to);
-/* Weight times slow start, as a whole number of 1/1024; > 0. */
+/* Weight times slow start, as a whole number of 1/STRATEGY_WEIGHT_ONE; > 0. */
+enum { STRATEGY_WEIGHT_ONE = 1024 };
 uint64_t strategy_weight(const struct strategy_candidate *c);
 /*
  * The sum of weights over all candidates, and enough of how it grew to find who holds a ticket without reading all of them

@@ -1,15 +1,10 @@
-/* balance_test.c - weighted choice is exact, and plans name nobody twice. */
+/* balance_test.c - each ticket has the same chance: by lot exactly as many draws, in turn once in a round. */
 #include "policy/balance.h"
 
 #include "base/prng.h"
 #include "unit/test.h"
 
 #include <limits.h>
-
-static struct balance_weights all_of(const unsigned *weights, size_t n)
-{
-    return (struct balance_weights){weights, sizeof *weights, n};
-}
 
 /* The first draw whose upper half of draw * sum is `ticket`. */
 static uint64_t first_draw(uint64_t ticket, uint64_t sum)
@@ -20,53 +15,56 @@ static uint64_t first_draw(uint64_t ticket, uint64_t sum)
 
 /* A ticket is one of `sum` equal shares of the 2^64 draws: each has floor(2^64 / sum) of them, and its borders are
  * where they should be. */
-TEST(balance_gives_each_candidate_draws_in_exact_proportion_to_its_weight)
+TEST(balance_gives_each_ticket_equally_many_draws)
 {
-    for (unsigned a = 1; a <= 9; a++)
-        for (unsigned b = 1; b <= 9; b++)
-            for (unsigned c = 1; c <= 9; c++) {
-                unsigned weights[] = {a, b, c};
-                uint64_t sum = a + b + c, refused = -sum % sum;
-                for (uint64_t ticket = 0; ticket < sum; ticket++) {
-                    size_t want = ticket < a ? 0 : ticket < a + b ? 1 : 2;
-                    uint64_t from = first_draw(ticket, sum);
-                    /* The first draw may be refused; the one after it and the last one of the ticket never are. */
-                    uint64_t last = ticket + 1 < sum ? first_draw(ticket + 1, sum) - 1 : UINT64_MAX;
-                    bool taken = (uint64_t)((unsigned __int128)from * sum) >= refused;
-                    CHECK_EQ(last - from + (taken ? 1 : 0), UINT64_MAX / sum + (refused == 0));
-                    if (taken)
-                        CHECK_EQ(balance_weighted(all_of(weights, 3), NULL, from).chosen, want);
-                    CHECK_EQ(balance_weighted(all_of(weights, 3), NULL, from + 1).chosen, want);
-                    CHECK_EQ(balance_weighted(all_of(weights, 3), NULL, last).chosen, want);
-                }
-            }
+    for (uint64_t sum = 1; sum <= 200; sum++) {
+        uint64_t refused = -sum % sum;
+        for (uint64_t ticket = 0; ticket < sum; ticket++) {
+            uint64_t from = first_draw(ticket, sum);
+            /* The first draw may be refused; the one after it and the last one of the ticket never are. */
+            uint64_t last = ticket + 1 < sum ? first_draw(ticket + 1, sum) - 1 : UINT64_MAX;
+            bool taken = (uint64_t)((unsigned __int128)from * sum) >= refused;
+            if (sum > 1)
+                CHECK_EQ(last - from + (taken ? 1 : 0), UINT64_MAX / sum + (refused == 0));
+            if (taken)
+                CHECK_EQ(balance_ticket(from, sum), ticket);
+            CHECK_EQ(balance_ticket(from + 1, sum), ticket);
+            CHECK_EQ(balance_ticket(last, sum), ticket);
+        }
+    }
 }
 
-/* Chi-square of `rounds` choices against the weights; 5 degrees of freedom: 30 is passed by chance once in 70,000
+/* Chi-square of `rounds` tickets against shares of the sum; 5 degrees of freedom: 30 is passed by chance once in 70,000
  * runs. */
-static void check_chi_square(const unsigned *weights, size_t n, uint64_t seed)
+static void check_chi_square(const uint64_t *shares, size_t n, uint64_t seed)
 {
     enum { ROUNDS = 200000 };
     unsigned count[6] = {0};
-    double sum = 0, chi = 0;
+    uint64_t sum = 0;
+    double chi = 0;
     struct prng p;
 
     prng_seed(&p, seed);
     for (size_t i = 0; i < n; i++)
-        sum += weights[i];
-    for (unsigned i = 0; i < ROUNDS; i++)
-        count[balance_weighted(all_of(weights, n), NULL, prng_next(&p)).chosen]++;
+        sum += shares[i];
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        uint64_t ticket = balance_ticket(prng_next(&p), sum);
+        size_t holder = 0;
+        for (; ticket >= shares[holder]; holder++)
+            ticket -= shares[holder];
+        count[holder]++;
+    }
     for (size_t i = 0; i < n; i++) {
-        double want = ROUNDS * (weights[i] / sum), off = count[i] - want;
+        double want = ROUNDS * ((double)shares[i] / (double)sum), off = count[i] - want;
         chi += off * off / want;
     }
     CHECK_MSG(chi < 30, "chi-square %f for seed %llu", chi, (unsigned long long)seed);
 }
 
-TEST(balance_follows_the_weights_over_random_draws)
+TEST(balance_follows_shares_over_random_draws)
 {
-    static const unsigned even[] = {1, 1, 1, 1, 1, 1}, uneven[] = {1, 2, 3, 10, 50, 7};
-    static const unsigned huge[] = {UINT_MAX, UINT_MAX / 2, UINT_MAX / 3, UINT_MAX - 1, 1u << 31, UINT_MAX / 5};
+    static const uint64_t even[] = {1, 1, 1, 1, 1, 1}, uneven[] = {1, 2, 3, 10, 50, 7};
+    static const uint64_t huge[] = {UINT_MAX, UINT_MAX / 2, UINT_MAX / 3, UINT_MAX - 1, 1u << 31, 1ULL << 40};
 
     for (uint64_t seed = 1; seed <= 3; seed++) {
         check_chi_square(even, 6, seed);
@@ -75,74 +73,59 @@ TEST(balance_follows_the_weights_over_random_draws)
     }
 }
 
-TEST(balance_never_chooses_what_is_excluded_and_says_the_conditional_probability)
-{
-    static const unsigned weights[] = {5, 1, 3, 1};
-    struct prng p;
-
-    prng_seed(&p, 3);
-    for (unsigned set = 0; set < 15; set++) {
-        bool excluded[4];
-        unsigned sum = 0;
-        for (unsigned i = 0; i < 4; i++) {
-            excluded[i] = set >> i & 1;
-            sum += excluded[i] ? 0 : weights[i];
-        }
-        for (unsigned i = 0; i < 200; i++) {
-            struct balance_decision d = balance_weighted(all_of(weights, 4), excluded, prng_next(&p));
-            CHECK_LT(d.chosen, 4);
-            CHECK(!excluded[d.chosen]);
-            CHECK_EQ(d.weight_sum, sum);
-            CHECK_EQ(d.candidates, 4 - (unsigned)__builtin_popcount(set));
-            CHECK(d.probability == (double)weights[d.chosen] / sum);
-        }
-    }
-}
-
-TEST(balance_says_none_when_everything_is_excluded_or_there_is_nothing)
-{
-    static const unsigned weights[] = {1, 2};
-    static const bool both[] = {true, true};
-    struct balance_decision d = balance_weighted(all_of(weights, 2), both, 99);
-
-    CHECK_EQ(d.chosen, BALANCE_NONE);
-    CHECK_EQ(d.candidates, 0);
-    CHECK(d.probability == 0);
-    CHECK_EQ(balance_weighted(all_of(NULL, 0), NULL, 1).chosen, BALANCE_NONE);
-}
-
 TEST(balance_decides_the_same_for_the_same_draw_even_a_refused_one)
 {
-    static const unsigned weights[] = {1, 1, 1};
-    struct balance_decision d = balance_weighted(all_of(weights, 3), NULL, 0); /* 0 is refused for a sum of 3 */
-
-    CHECK_EQ(d.draw, 0);
-    CHECK_LT(d.chosen, 3);
-    CHECK_EQ(balance_weighted(all_of(weights, 3), NULL, 0).chosen, d.chosen);
-    CHECK_EQ(balance_weighted(all_of(weights, 3), NULL, UINT64_MAX).chosen, 2);
-    CHECK_EQ(balance_weighted(all_of(weights, 3), NULL, 1).chosen, 0);
+    CHECK_LT(balance_ticket(0, 3), 3); /* 0 is refused for a sum of 3 */
+    CHECK_EQ(balance_ticket(0, 3), balance_ticket(0, 3));
+    CHECK_EQ(balance_ticket(UINT64_MAX, 3), 2);
+    CHECK_EQ(balance_ticket(1, 3), 0);
 }
 
-/* Draws that begin a ticket are refused, so that over many sums they do not all fall to the first candidate. */
+/* Draws that begin a ticket are refused, so that over many sums they do not all fall to the first. */
 TEST(balance_draws_again_for_refused_draws)
 {
     unsigned later = 0;
 
-    for (unsigned w = 1; w < 2000; w++) {
-        unsigned weights[] = {w, w, w}; /* 3w divides 2^64 never */
-        later += balance_weighted(all_of(weights, 3), NULL, 0).chosen != 0;
-    }
+    for (uint64_t w = 1; w < 2000; w++)
+        later += balance_ticket(0, 3 * w) >= w; /* 3w divides 2^64 never */
     CHECK_GT(later, 500);
 }
 
-TEST(balance_reads_weights_inside_structs)
+TEST(balance_finds_what_two_numbers_have_in_common)
 {
-    struct {
-        void *other;
-        unsigned weight;
-    } targets[] = {{NULL, 1}, {NULL, UINT_MAX}};
-    struct balance_weights w = {&targets[0].weight, sizeof targets[0], 2};
+    CHECK_EQ(balance_common(12, 18), 6);
+    CHECK_EQ(balance_common(0, 7), 7);
+    CHECK_EQ(balance_common(7, 0), 7);
+    CHECK_EQ(balance_common(UINT64_MAX, 3), 3);
+    CHECK_EQ(balance_common(8, 9), 1);
+}
 
-    CHECK_EQ(balance_weighted(w, NULL, UINT64_MAX / 2).chosen, 1);
-    CHECK_EQ(balance_weighted(w, NULL, UINT64_MAX / 2).weight_sum, (uint64_t)UINT_MAX + 1);
+TEST(balance_gives_each_ticket_one_turn_in_a_round)
+{
+    for (uint64_t round = 1; round <= 300; round++) {
+        uint64_t stride = balance_stride(round), from = (UINT64_MAX / round - 1) * round;
+        bool taken[300] = {false};
+        CHECK_GT(stride, 0);
+        for (uint64_t turn = 0; turn < round; turn++) {
+            uint64_t ticket = balance_turn(from + turn, stride, round);
+            CHECK_LT(ticket, round);
+            CHECK(!taken[ticket]);
+            taken[ticket] = true;
+        }
+    }
+}
+
+/* Of any few turns in a row about as many fall into a part of the tickets as belong there. */
+TEST(balance_spreads_the_turns_of_a_part_evenly)
+{
+    enum { ROUND = 1000, PART = 250, ROW = 40 };
+    uint64_t stride = balance_stride(ROUND);
+
+    for (uint64_t turn = 0; turn < ROUND; turn++) {
+        unsigned there = 0;
+        for (uint64_t k = 0; k < ROW; k++)
+            there += balance_turn(turn + k, stride, ROUND) < PART;
+        CHECK_GE(there, 8);
+        CHECK_LE(there, 12);
+    }
 }
