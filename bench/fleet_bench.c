@@ -53,18 +53,13 @@ static struct snapshot *load(const struct buf *text)
 static const struct fleet {
     const char *what;
     unsigned providers, keys;
-    bool has_prices; /* each deployment one of its own                          */
-    bool is_limited; /* limits of the credentials are known, and far            */
+    bool has_prices;  /* each deployment one of its own                          */
+    bool is_limited;  /* limits of the credentials are known, and far            */
     unsigned ejected; /* one of so many is; 0: none                             */
 } fleets[] = {
     {.what = "", .providers = 1, .keys = 1},
     {.what = ", keys and prices", .providers = 10, .keys = 2, .has_prices = true, .is_limited = true},
-    {.what = ", a tenth ejected",
-     .providers = 10,
-     .keys = 2,
-     .has_prices = true,
-     .is_limited = true,
-     .ejected = 10},
+    {.what = ", a tenth ejected", .providers = 10, .keys = 2, .has_prices = true, .is_limited = true, .ejected = 10},
 };
 
 static void add_providers(const struct fleet *f, struct buf *text)

@@ -159,6 +159,16 @@ struct str arena_join(struct arena *a, struct str x, struct str y)
     return str_of(p, x.n + y.n);
 }
 
+void *arena_list_room(struct arena *a, void *items, size_t n, size_t size, size_t first, size_t most)
+{
+    if (n != 0 && n != first)
+        return items;
+    void *more = arena_alloc(a, (n ? most : first) * size);
+    if (n)
+        memcpy(more, items, n * size);
+    return more;
+}
+
 void arena_hold(struct arena *a, void *obj, void (*give_back)(void *obj))
 {
     struct arena_hold *h = arena_alloc(a, sizeof *h);

@@ -46,6 +46,12 @@ struct str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3)
 struct str arena_lower(struct arena *a, struct str s);
 /* a and b joined. */
 struct str arena_join(struct arena *a, struct str x, struct str y);
+/*
+ * Room for one more behind `n` items of `size` bytes that are nearly always few, and in no case more than `most`: for `first` of them at first, then at
+ * once for all. `items` or where they are now; NULL is fit for n = 0. n < most.
+ */
+void *arena_list_room(struct arena *a, void *items, size_t n, size_t size, size_t first, size_t most) MUST_CHECK
+__attribute__((returns_nonnull));
 /* Call `give_back(obj)` on clear or release, newest first: so an arena can hold counted things. */
 void arena_hold(struct arena *a, void *obj, void (*give_back)(void *obj));
 

@@ -159,13 +159,14 @@ struct model {
     struct str name;
     struct target *targets;
     size_t target_count;
-    const struct roster *roster; /* of the targets, where there are many; NULL: there are few, or a pattern makes them for each request */
+    const struct roster *
+        roster; /* of the targets, where there are many; NULL: there are few, or a pattern makes them for each request */
     uint64_t weight_sum;
     struct fallback_list {
         struct target *items; /* in the order in which they are tried; their tiers say so */
         size_t count;
         const struct roster *roster; /* likewise */
-    } fallbacks[FALLBACKS]; /* by what went wrong; FALLBACK_ANY stands in for each that is empty */
+    } fallbacks[FALLBACKS];          /* by what went wrong; FALLBACK_ANY stands in for each that is empty */
     struct route_rules rules;
     struct {
         const struct deployment *deployment; /* gets a copy of requests; NULL: none */

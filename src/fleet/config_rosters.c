@@ -14,8 +14,8 @@ static const struct roster *make_roster(struct arena *a, const struct target *ta
     struct roster_entry *entries = mem_alloc(count * sizeof *entries);
     for (size_t i = 0; i < count; i++) {
         const struct deployment *d = targets[i].deployment;
-        entries[i] = (struct roster_entry){
-            .id = d->id, .weight = targets[i].weight, .tier = targets[i].tier, .price = d->price};
+        entries[i] =
+            (struct roster_entry){.id = d->id, .weight = targets[i].weight, .tier = targets[i].tier, .price = d->price};
     }
     const struct roster *r = roster_make(arena_alloc(a, roster_bytes(count)), entries, count);
     mem_free(entries);

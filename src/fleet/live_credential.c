@@ -31,11 +31,12 @@ enum { OTHERS_MAX = 16 };
 
 /* What is read without the lock. */
 struct published {
+    _Atomic ns_t fresh_until; /* from then on the rest is to be computed anew                               */
+    _Atomic uint64_t roomy;   /* what has fewer tokens, in and out together, may be sent: no limit is near  */
+    _Atomic double headroom;
     _Atomic int state;         /* enum rate_state                                                            */
     _Atomic ns_t closed_until; /* nothing at all may be sent before */
-    _Atomic ns_t fresh_until;  /* from then on the rest is to be computed anew                               */
     _Atomic uint64_t left[RATE_WHATS];
-    _Atomic double headroom;
 };
 
 struct counted {
@@ -196,17 +197,33 @@ static ns_t closed_until(struct rate_credential *c, ns_t now)
     return v.answer == RATE_WAIT ? v.at : v.answer == RATE_NEVER ? NS_NEVER : 0;
 }
 
+/* The least of what is left in tokens; 0: it is not open, or not even a request is left. */
+static uint64_t roomy(const uint64_t left[RATE_WHATS])
+{
+    uint64_t least = left[RATE_REQUESTS] ? UINT64_MAX : 0;
+
+    for (unsigned what = 0; what < RATE_WHATS; what++)
+        if (what != RATE_REQUESTS && left[what] < least)
+            least = left[what];
+    return least;
+}
+
 /* Under the lock, if others know of it. */
 static void publish(struct counted *c, ns_t now)
 {
     struct published *p = &c->published;
     ns_t closed = closed_until(&c->rate, now);
+    bool is_open = c->rate.state == RATE_OPEN && closed <= now;
+    uint64_t left[RATE_WHATS];
 
     atomic_store_explicit(&p->state, (int)c->rate.state, memory_order_relaxed);
     atomic_store_explicit(&p->closed_until, closed, memory_order_relaxed);
     atomic_store_explicit(&p->headroom, rate_headroom(&c->rate, now), memory_order_relaxed);
-    for (unsigned what = 0; what < RATE_WHATS; what++)
-        atomic_store_explicit(&p->left[what], rate_left(&c->rate, what, now), memory_order_relaxed);
+    for (unsigned what = 0; what < RATE_WHATS; what++) {
+        left[what] = rate_left(&c->rate, what, now);
+        atomic_store_explicit(&p->left[what], left[what], memory_order_relaxed);
+    }
+    atomic_store_explicit(&p->roomy, is_open ? roomy(left) : 0, memory_order_relaxed);
     atomic_store_explicit(&p->fresh_until, fresh_until(&c->rate, now), memory_order_relaxed);
 }
 
@@ -267,6 +284,25 @@ static struct rate_option read_counted(struct spin *lock, struct counted *c, con
         return (struct rate_option){.verdict = {.answer = RATE_ALLOWED, .at = now, .account = -1},
                                     .headroom = atomic_load_explicit(&p->headroom, memory_order_relaxed)};
     return read_locked(lock, c, need, now);
+}
+
+static bool is_roomy(const struct published *p, uint64_t tokens, ns_t now, double *ret_headroom)
+{
+    *ret_headroom = atomic_load_explicit(&p->headroom, memory_order_relaxed);
+    return now < atomic_load_explicit(&p->fresh_until, memory_order_relaxed) &&
+           tokens < atomic_load_explicit(&p->roomy, memory_order_relaxed);
+}
+
+bool live_credential_is_roomy(const struct live_credential *c, const struct live_limit *l, uint64_t tokens, ns_t now,
+                              double *ret_headroom)
+{
+    double own;
+
+    if (!l || !is_roomy(&c->whole.published, tokens, now, ret_headroom) ||
+        !is_roomy(&l->own.published, tokens, now, &own))
+        return false;
+    *ret_headroom = own < *ret_headroom ? own : *ret_headroom;
+    return true;
 }
 
 /* Of two that must both let it through: the one that is more against it. */

@@ -50,6 +50,13 @@ void live_limit_unref(struct live_limit *l);
 void live_credential_read(struct live_credential *c, struct live_limit *l, struct str model,
                           const struct rate_need *need, ns_t now, struct rate_option *ret);
 
+/*
+ * May it be used for a request of so many tokens, with room to spare? A few loads, for those who ask many. *ret_headroom is what
+ * live_credential_read() would tell; not set if false: that knows more.
+ */
+bool live_credential_is_roomy(const struct live_credential *c, const struct live_limit *l, uint64_t tokens, ns_t now,
+                              double *ret_headroom);
+
 /* What an attempt takes along from live_credential_send() to live_credential_answered(). */
 struct live_credential_use {
     struct live_credential *credential; /* NULL: none is under way               */

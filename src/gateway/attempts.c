@@ -39,13 +39,7 @@ static size_t new_fact(struct exchange *x)
 
     if (n == FACTS_MAX) /* more than can be tried: the last is told over the one before */
         return n - 1;
-    if (n == 0 || n == FACTS_FIRST) {
-        size_t room = n ? FACTS_MAX : FACTS_FIRST;
-        struct attempt_facts *more = arena_alloc(x->r->arena, room * sizeof *more);
-        if (n)
-            memcpy(more, f->tried, n * sizeof *more);
-        f->tried = more;
-    }
+    f->tried = arena_list_room(x->r->arena, f->tried, n, sizeof *f->tried, FACTS_FIRST, FACTS_MAX);
     f->tried_count++;
     return n;
 }

@@ -9,16 +9,18 @@
 #include "gateway/exchange.h"
 #include "rt/loop.h"
 
-enum { DECISIONS_FIRST = 1, DECISIONS_MAX = 32 };
+enum { DECISIONS_FIRST = 1, DECISIONS_MAX = 32, PROVIDERS_KEPT = 8 };
 
 /* A choice that is being made. */
 struct choosing {
     struct exchange *x;
     ns_t now;
-    const struct provider *provider; /* the last that was looked at, */
-    bool can;                        /* and whether it can be asked: neighbours often share theirs */
+    struct {
+        const struct provider *provider;
+        bool can;
+    } asked[PROVIDERS_KEPT]; /* whether it can be asked: many candidates share a provider; by its index */
     size_t read;
-    size_t farthest; /* index of those read first */
+    size_t farthest; /* index of those that are kept */
     struct reading {
         size_t index;
         unsigned needs; /* NEEDS_...: what was asked for, in all looks at it */
@@ -49,20 +51,22 @@ static enum exclusion standing_exclusion(const struct exchange *x, const struct 
 
 static bool provider_can(struct choosing *c, const struct provider *p)
 {
-    if (c->provider != p) {
-        c->provider = p;
-        c->can = can_be_asked(c->x, p);
+    size_t at = p->index % PROVIDERS_KEPT;
+
+    if (c->asked[at].provider != p) {
+        c->asked[at].provider = p;
+        c->asked[at].can = can_be_asked(c->x, p);
     }
-    return c->can;
+    return c->asked[at].can;
 }
 
 /* Where the reading of candidate i is kept; NULL: enough others were read before it. A second look asks for something else than the first, and the record must
  * hold both. */
 static struct reading *reading_of(struct choosing *c, size_t i)
 {
-    if (c->read == STRATEGY_SEEN_MAX && i > c->farthest)
-        return NULL;
-    for (size_t k = 0; k < c->read; k++)
+    bool is_new = c->read == 0 || i > c->farthest;
+
+    for (size_t k = 0; !is_new && k < c->read; k++)
         if (c->readings[k].index == i)
             return &c->readings[k];
     if (c->read == STRATEGY_SEEN_MAX)
@@ -117,17 +121,11 @@ static void read_candidate(const void *ctx, size_t i, unsigned needs, struct str
 static struct decision_facts *new_decision(struct exchange *x)
 {
     struct facts *f = &x->facts;
-    size_t n = f->decision_count;
 
-    if (n == DECISIONS_MAX)
+    if (f->decision_count == DECISIONS_MAX)
         return NULL;
-    if (n == 0 || n == DECISIONS_FIRST) {
-        size_t room = n ? DECISIONS_MAX : DECISIONS_FIRST;
-        struct decision_facts *more = arena_alloc(x->r->arena, room * sizeof *more);
-        if (n)
-            memcpy(more, f->decisions, n * sizeof *more);
-        f->decisions = more;
-    }
+    f->decisions = arena_list_room(x->r->arena, f->decisions, f->decision_count, sizeof *f->decisions, DECISIONS_FIRST,
+                                   DECISIONS_MAX);
     return &f->decisions[f->decision_count++];
 }
 
@@ -147,8 +145,11 @@ static struct str pool_name(const struct exchange *x)
     return names[x->pool.fallback];
 }
 
-static double score_of(const struct strategy_decision *d, size_t index)
+/* The score of the k-th that was read. Seen in the order of reading, as a rule. */
+static double score_of(const struct strategy_decision *d, size_t k, size_t index)
 {
+    if (k < d->seen_count && d->seen[k].index == index)
+        return d->seen[k].score;
     for (unsigned i = 0; i < d->seen_count; i++)
         if (d->seen[i].index == index)
             return d->seen[i].score;
@@ -164,7 +165,7 @@ static void note_candidates(struct choosing *c, const struct strategy_decision *
         to->candidates[i] = (struct decision_candidate){
             .deployment = c->x->pool.targets[c->readings[i].index].deployment->name,
             .excluded = s->excluded,
-            .score = score_of(d, c->readings[i].index),
+            .score = score_of(d, i, c->readings[i].index),
             .weight = s->weight,
             .tier = s->tier,
             .slow_start = s->slow_start,
@@ -271,7 +272,8 @@ void choose_targets(struct exchange *x)
 {
     const struct model *m = x->model;
 
-    x->pool = (struct pool){.targets = m->targets, .count = m->target_count, .roster = m->roster, .strategy = m->rules.strategy};
+    x->pool = (struct pool){
+        .targets = m->targets, .count = m->target_count, .roster = m->roster, .strategy = m->rules.strategy};
 }
 
 const struct candidate *choose_full(struct exchange *x)

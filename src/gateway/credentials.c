@@ -53,18 +53,26 @@ static enum exclusion excluded_by(enum rate_answer least)
 enum exclusion credentials_read(const struct exchange *x, const struct provider *p, const struct deployment *d,
                                 struct str model, ns_t now, double *ret_headroom, ns_t *ret_at)
 {
+    struct live_credential *const *credentials = x->snapshot->providers[p->index].credentials;
+    uint64_t tokens = x->input_tokens + x->output_tokens;
     enum rate_answer least = RATE_NEVER;
     double free = 0, all = 0;
 
     *ret_at = NS_NEVER;
     for (size_t i = 0; i < p->key_count; i++) {
+        double weight = p->keys[i].weight, headroom;
+        all += weight;
+        if (live_credential_is_roomy(credentials[i], limit_of(x, d, i), tokens, now, &headroom)) {
+            least = RATE_ALLOWED;
+            free += weight * headroom;
+            continue;
+        }
         struct rate_option o;
         read_option(x, p, d, model, i, now, &o);
         least = o.verdict.answer < least ? o.verdict.answer : least;
         if (o.verdict.answer == RATE_WAIT)
             *ret_at = ns_min(*ret_at, o.verdict.at);
-        free += o.verdict.answer == RATE_ALLOWED ? o.weight * o.headroom : 0;
-        all += o.weight;
+        free += o.verdict.answer == RATE_ALLOWED ? weight * o.headroom : 0;
     }
     *ret_headroom = free / all;
     return excluded_by(least);

@@ -39,7 +39,7 @@ struct pool {
     const struct target *targets;
     size_t count;
     const struct roster *roster; /* of the targets; NULL: there is none      */
-    enum fallback fallback; /* the list that it is; FALLBACK_NONE: the route's targets */
+    enum fallback fallback;      /* the list that it is; FALLBACK_NONE: the route's targets */
     const struct strategy *strategy;
 };
 

@@ -47,7 +47,8 @@ struct roster {
     uint32_t *by_price; /* candidates, the cheapest first, by a request of usual length */
     struct roster_price *prices;
     size_t price_count;
-    uint64_t common, round, stride; /* of round-robin: what all weights have in common, their sum divided by it, and balance_stride() */
+    uint64_t common, round,
+        stride; /* of round-robin: what all weights have in common, their sum divided by it, and balance_stride() */
 };
 
 /* Bytes that the roster of so many takes. */

@@ -87,9 +87,10 @@ static void see(struct strategy_decision *d, size_t i, enum exclusion excluded, 
 {
     if (d->seen_count == STRATEGY_SEEN_MAX)
         return;
-    for (unsigned k = 0; k < d->seen_count; k++)
+    for (unsigned k = 0; i <= d->farthest_ && k < d->seen_count; k++)
         if (d->seen[k].index == i) /* drawn again */
             return;
+    d->farthest_ = i > d->farthest_ ? (uint32_t)i : d->farthest_;
     d->seen[d->seen_count++] = (struct strategy_seen){(uint32_t)i, excluded, score};
 }
 
@@ -129,7 +130,7 @@ void strategy_settle(struct strategy_decision *d, size_t i, double score, double
 void strategy_begin_again(struct strategy_decision *d)
 {
     d->examined = 0;
-    d->seen_count = 0;
+    d->seen_count = d->farthest_ = 0;
     memset(d->excluded, 0, sizeof d->excluded);
 }
 

@@ -69,6 +69,8 @@ typedef void strategy_read_fn(const void *ctx, size_t i, unsigned needs, struct 
 #define STRATEGY_NONE SIZE_MAX
 
 enum { STRATEGY_SEEN_MAX = 16, STRATEGY_ORDER_MAX = 8, STRATEGY_TRIED_MAX = 8, STRATEGY_SCAN_MAX = 64 };
+/* Of many that are compared: so few fewer than a decision holds that there is room for some that turn out to be excluded. */
+enum { STRATEGY_SAMPLE = STRATEGY_SEEN_MAX - 4 };
 
 /* A decision that is asked for. Everything is borrowed for the call. */
 struct strategy_ask {
@@ -83,11 +85,11 @@ struct strategy_ask {
     uint64_t sticky;
     bool has_home; /* candidate `home` holds a part of the prompt in its cache            */
     size_t home;
-    uint64_t home_cached;     /* input tokens that it holds */
-    double ns_per_nanodollar; /* patience: how long a nano-US-dollar saved may take; 0: money does not matter */
-    const struct roster *roster; /* of these candidates; NULL: there is none, and all are read; see above */
+    uint64_t home_cached;         /* input tokens that it holds */
+    double ns_per_nanodollar;     /* patience: how long a nano-US-dollar saved may take; 0: money does not matter */
+    const struct roster *roster;  /* of these candidates; NULL: there is none, and all are read; see above */
     struct roster_request priced; /* the request, as what NEEDS_COST brings is computed */
-    const size_t *tried;      /* candidates that are to be left out as EXCLUDED_TRIED; at most STRATEGY_TRIED_MAX */
+    const size_t *tried;          /* candidates that are to be left out as EXCLUDED_TRIED; at most STRATEGY_TRIED_MAX */
     size_t tried_count;
 };
 
@@ -108,6 +110,7 @@ struct strategy_decision {
     size_t examined;    /* how many were read; `count` of the ask: all */
     uint32_t excluded[EXCLUSIONS]; /* of those examined, how many by which rule */
     unsigned seen_count;
+    uint32_t farthest_;                           /* index of those seen */
     struct strategy_seen seen[STRATEGY_SEEN_MAX]; /* those examined first; the chosen is always among them */
 };
 

@@ -25,6 +25,21 @@ enum { GATEWAY_PORT = 80, SITE_PORT = 9000, TEXT_MAX = 1 << 16, BODY_MAX = 1 << 
 
 /* --- the configuration --- */
 
+static void add_address(unsigned site, struct buf *yaml)
+{
+    buf_addf(yaml, ": { dialect: openai, base_url: 'http://127.0.0.1:%u/v1', api_key: sk-secret }\n", SITE_PORT + site);
+}
+
+static void add_providers(const struct fleet_plan *plan, unsigned site, struct buf *yaml)
+{
+    buf_addf(yaml, "  p%u", site);
+    add_address(site, yaml);
+    for (unsigned k = 0; k < plan->copies; k++) {
+        buf_addf(yaml, "  p%ux%u", site, k);
+        add_address(site, yaml);
+    }
+}
+
 static err_t make_snapshot(const struct fleet_plan *plan, struct snapshot **ret)
 {
     struct buf yaml CLEANUP(buf_release) = BUF_INIT(1 << 16);
@@ -37,8 +52,7 @@ static err_t make_snapshot(const struct fleet_plan *plan, struct snapshot **ret)
              plan->timeouts ? plan->timeouts : "{ connect: 2s, first_byte: 2s, between_bytes: 4s, total: 20s }",
              plan->top ? plan->top : "");
     for (unsigned i = 0; i < plan->deployments; i++)
-        buf_addf(&yaml, "  p%u: { dialect: openai, base_url: 'http://127.0.0.1:%u/v1', api_key: sk-secret }\n", i,
-                 SITE_PORT + i);
+        add_providers(plan, i, &yaml);
     buf_addf(&yaml, "models:\n  chat: %s\n", plan->models);
     TRY(buf_status(&yaml));
     if (config_load("-", buf_str(&yaml), config_env_real(), &problems, &catalog) == OK)

@@ -39,6 +39,7 @@ struct fleet;
 
 struct fleet_plan {
     unsigned deployments;
+    unsigned copies;                   /* further names of each: "p<i>x<k>/m", k from 0                    */
     const char *models;                /* YAML: the fields of the model "chat"                             */
     const char *top;                   /* YAML: further top-level sections; NULL: none                     */
     const char *timeouts;              /* YAML of `timeouts`; NULL: those above                           */

@@ -469,6 +469,55 @@ SCENARIO(a_burst_is_spread_evenly, .weather = WEATHER_CALM, .prepare = fleet_lin
     return fleet_run(w, &plan);
 }
 
+/* --- so many that not all are read --- */
+
+#define ELEVEN(i)                                                                                                      \
+    "p" #i "/m, p" #i "x0/m, p" #i "x1/m, p" #i "x2/m, p" #i "x3/m, p" #i "x4/m, p" #i "x5/m, p" #i "x6/m, p" #i       \
+    "x7/m, p" #i "x8/m, p" #i "x9/m"
+#define MANY                                                                                                           \
+    "targets: [ " ELEVEN(0) ", " ELEVEN(1) ", " ELEVEN(2) ", " ELEVEN(3) ", " ELEVEN(4) ", " ELEVEN(5) ", " ELEVEN(    \
+        6) ", " ELEVEN(7) ", " ELEVEN(8) ", " ELEVEN(9) " ]"
+
+static const char *const many_by_strategy[] = {
+    "{ " MANY ", strategy: weighted }", "{ " MANY ", strategy: round-robin }", "{ " MANY ", strategy: priority }",
+    "{ " MANY ", strategy: sticky }",   "{ " MANY ", strategy: lowest-cost }", "{ " MANY ", strategy: least-busy }",
+};
+
+/* A tenth of the deployments dies. Whoever chooses finds others, reads few, and leaves a record from which it can be decided again (which the house does). */
+static void check_many(struct fleet *f)
+{
+    ns_t dies = f->plan->shut[3].from;
+    size_t whole = 0, first = 0;
+
+    check_failed(f, 0, dies - NS_SEC, 0); /* between these some may be in the middle of an answer */
+    check_failed(f, dies, NS_NEVER, 0);
+    for (size_t i = 0; i < f->log.decision_count; i++) {
+        const struct decision_facts *d = &f->log.decisions[i];
+        bool is_whole = replay_is_whole(d);
+        EXPECT(d->count == 110, "a decision was among %llu", (unsigned long long)d->count);
+        whole += is_whole;
+        first += d->attempt == 1;
+    }
+    EXPECT(first >= f->count, "%zu requests left %zu decisions", f->count, first);
+    EXPECT(whole * 100 >= f->log.decision_count * 98, "only %zu of %zu decisions have all that was read on record",
+           whole, f->log.decision_count);
+}
+
+SCENARIO(a_large_fleet_is_chosen_from_by_reading_few, .weather = WEATHER_CALM, .prepare = fleet_lines, .thin = 199)
+{
+    struct fleet_plan plan = {.deployments = 10,
+                              .copies = 10,
+                              .models = pick(many_by_strategy, ARRAY_LEN(many_by_strategy), w->seed),
+                              .behaviour = "{ ttft: 50ms, tokens_per_second: 400, answer_tokens: 20 }",
+                              .rate = 60,
+                              .span = 30 * NS_SEC,
+                              .sessions = 40,
+                              .shut = {{0, 0}, {0, 0}, {0, 0}, {10 * NS_SEC, 20 * NS_SEC}},
+                              .check = check_many};
+
+    return fleet_run(w, &plan);
+}
+
 /* --- fallbacks by cause --- */
 
 #define BY_CAUSE(retries)                                                                                              \

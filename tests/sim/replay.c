@@ -9,7 +9,7 @@
  *
  * What attempts at a deployment do not teach (it was tried, it cannot be asked, its credentials have nothing left) is taken from the record.
  *
- * Does not: know of retries' budgets. Who is chosen does not depend on them.
+ * Does not: replay a decision that read more than its record holds, as may happen in a large pool (replay_is_whole()); and know of retries' budgets. Who is chosen does not depend on them.
  */
 #include "sim/replay.h"
 
@@ -78,6 +78,7 @@ struct again {
     const struct model *model;
     const struct target *targets;
     size_t count;
+    const struct roster *roster;
     const struct strategy *strategy;
     struct live_deployment *const *live; /* in the order of the catalog; NULL: what the record says was read */
 };
@@ -147,6 +148,7 @@ static bool find_pool(struct again *a)
     if (str_eq(pool, STR("targets"))) {
         a->targets = a->model->targets;
         a->count = a->model->target_count;
+        a->roster = a->model->roster;
         return a->strategy != NULL;
     }
     for (unsigned f = 0; f < FALLBACKS; f++)
@@ -154,12 +156,20 @@ static bool find_pool(struct again *a)
             str_eq(str_slice(pool, prefix.n, pool.n), str_from_c(fallback_name((enum fallback)f)))) {
             a->targets = a->model->fallbacks[f].items;
             a->count = a->model->fallbacks[f].count;
+            a->roster = a->model->fallbacks[f].roster;
         }
     return a->strategy && a->targets;
 }
 
+bool replay_is_whole(const struct decision_facts *f)
+{
+    return f->count <= STRATEGY_SEEN_MAX || f->examined <= STRATEGY_SEEN_MAX;
+}
+
 static void decide_again(const struct catalog *c, const struct decision_facts *f, struct live_deployment *const *live)
 {
+    if (!replay_is_whole(f))
+        return;
     struct again a = {.record = f, .model = catalog_find_model(c, f->route), .live = live};
 
     if (!EXPECT(a.model && find_pool(&a), "decision %llu names no list of ours: %.*s", (unsigned long long)f->seq,
@@ -177,7 +187,9 @@ static void decide_again(const struct catalog *c, const struct decision_facts *f
                                .has_sticky = f->sticky != 0,
                                .sticky = f->sticky,
                                .home_cached = f->home_cached,
-                               .ns_per_nanodollar = a.model->rules.ns_per_nanodollar};
+                               .ns_per_nanodollar = a.model->rules.ns_per_nanodollar,
+                               .roster = a.roster,
+                               .priced = {.input = f->input_tokens, .output = f->output_tokens}};
     for (size_t i = 0; f->home.n && i < a.count && !ask.has_home; i++) {
         ask.home = i;
         ask.has_home = str_eq(a.targets[i].deployment->name, f->home);

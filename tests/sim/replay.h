@@ -21,7 +21,9 @@ void replay_log_init(struct replay_log *log);
 void replay_log_release(struct replay_log *log);
 /* Copy what a finished request has left, by way of its records. */
 void replay_log_add(struct replay_log *log, const struct facts *f);
-/* Does each decision's record by itself, given to its strategy again, give what was decided? */
+/* Does its record hold all that was read for it? Of no more than STRATEGY_SEEN_MAX candidates always. */
+bool replay_is_whole(const struct decision_facts *f);
+/* Does each decision's record by itself, given to its strategy again, give what was decided? Of those that are whole. */
 void replay_check_records(const struct replay_log *log, const struct catalog *c);
 /* The same for the whole log of one loop: folded anew in the order of its events, does it give the same readings and decisions? The log must be
  * complete: no request may be under way. */

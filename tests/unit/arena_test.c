@@ -134,6 +134,23 @@ static void note(void *obj)
     order[order_n++] = *(char *)obj;
 }
 
+TEST(arena_list_has_room_for_few_and_then_for_all)
+{
+    struct arena a CLEANUP(arena_release);
+    unsigned *list = NULL, *before = NULL;
+
+    arena_init(&a, 1 << 20);
+    for (unsigned n = 0; n < 10; n++) {
+        list = arena_list_room(&a, list, n, sizeof *list, 2, 10);
+        CHECK_EQ(list != before, n == 0 || n == 2);
+        before = list;
+        list[n] = n;
+        for (unsigned i = 0; i <= n; i++)
+            CHECK_EQ(list[i], i);
+    }
+    CHECK_EQ(a.count, 2);
+}
+
 TEST(arena_gives_back_what_it_holds_newest_first_and_once)
 {
     struct arena a;

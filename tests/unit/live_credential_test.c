@@ -334,6 +334,8 @@ TEST(live_credential_reads_without_a_lock_what_sending_would_say)
     static const enum cause causes[] = {CAUSE_OK,    CAUSE_OK,   CAUSE_OK,      CAUSE_RATE_LIMITED,
                                         CAUSE_QUOTA, CAUSE_AUTH, CAUSE_CONNECT, CAUSE_CANCELLED};
 
+    unsigned roomy = 0;
+
     for (uint64_t round = 0; round < test_rounds(60); round++) {
         struct live_credential_use under_way[8] = {0};
         struct prng p;
@@ -354,7 +356,11 @@ TEST(live_credential_reads_without_a_lock_what_sending_would_say)
                 continue;
             }
             struct rate_option o;
+            double headroom;
+            bool is_roomy = live_credential_is_roomy(h.key, l, n.input_tokens + n.output_tokens, h.now, &headroom);
             live_credential_read(h.key, l, STR_NONE, &n, h.now, &o);
+            CHECK(!is_roomy || (o.verdict.answer == RATE_ALLOWED && !o.verdict.is_probe && o.headroom == headroom));
+            roomy += is_roomy;
             struct rate_verdict v = live_credential_send(h.key, l, STR_NONE, &n, false, h.now, u);
             CHECK_EQ(o.verdict.answer, v.answer);
             CHECK_EQ(o.verdict.is_probe, v.is_probe);
@@ -364,6 +370,33 @@ TEST(live_credential_reads_without_a_lock_what_sending_would_say)
             live_credential_answered(&under_way[i], CAUSE_OK, false, NULL, h.now);
         house_close(&h);
     }
+    CHECK_GT(roomy, test_rounds(60) * 4);
+}
+
+TEST(live_credential_is_roomy_while_no_limit_is_near)
+{
+    struct house h;
+    double headroom;
+
+    house_open(&h, false);
+    CHECK(!live_credential_is_roomy(h.key, h.large, 1, h.now, &headroom)); /* nobody has looked for a minute */
+    (void)seen(&h, h.large);
+    (void)seen(&h, h.small);
+    CHECK(live_credential_is_roomy(h.key, h.large, 1000000, h.now, &headroom) && headroom == 1);
+    CHECK(!live_credential_is_roomy(h.key, NULL, 1, h.now, &headroom)); /* nobody knows without the lock */
+    struct rate_reading r = told(RATE_OUTPUT_TOKENS, 1000, 600, h.now + 30 * NS_SEC);
+    (void)ask(&h, h.large, STR("large"), CAUSE_OK, false, &r);
+    CHECK(live_credential_is_roomy(h.key, h.large, 599, h.now, &headroom));
+    CHECK(headroom > 0.5 && headroom < 0.7);
+    CHECK(!live_credential_is_roomy(h.key, h.large, 600, h.now, &headroom));
+    CHECK(live_credential_is_roomy(h.key, h.small, 600, h.now, &headroom));
+    CHECK(!live_credential_is_roomy(h.key, h.large, 1, h.now + 31 * NS_SEC, &headroom)); /* that is to be found out */
+    r = told(RATE_REQUESTS, 10, 0, h.now + 30 * NS_SEC);
+    (void)ask(&h, h.small, STR("small"), CAUSE_OK, false, &r);
+    CHECK(!live_credential_is_roomy(h.key, h.small, 0, h.now, &headroom));
+    (void)ask(&h, h.large, STR("large"), CAUSE_AUTH, true, NULL);
+    CHECK(!live_credential_is_roomy(h.key, h.large, 1, h.now, &headroom));
+    house_close(&h);
 }
 
 /* --- several threads at once --- */

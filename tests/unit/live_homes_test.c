@@ -35,6 +35,19 @@ TEST(live_homes_forget_what_a_cache_has_forgotten)
     live_homes_free(h);
 }
 
+TEST(live_homes_are_found_in_a_list_of_ids)
+{
+    struct live_homes *h = live_homes_new();
+    uint64_t id, tokens, ids[] = {3, 0xabcdef0123456788, 0xabcdef0123456789, 0xabcdef0123456789};
+
+    live_homes_put(h, 42, 0xabcdef0123456789, 6400, NOW);
+    CHECK(live_homes_get(h, 42, NOW, &id, &tokens));
+    CHECK_EQ(live_homes_find(id, ids, 4), 2);
+    CHECK_EQ(live_homes_find(id, ids, 2), 2);
+    CHECK_EQ(live_homes_find(id, ids, 0), 0);
+    live_homes_free(h);
+}
+
 TEST(live_homes_that_share_a_slot_are_not_taken_for_each_other)
 {
     struct live_homes *h = live_homes_new();

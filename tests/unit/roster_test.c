@@ -138,8 +138,8 @@ TEST(roster_finds_holders_tiers_and_the_cheapest_as_a_look_at_all_does)
         check_prices(r);
         for (unsigned i = 0; i < 20; i++)
             check_offers(r, &(struct roster_request){.input = prng_below(&p, 20000),
-                                                    .output = prng_below(&p, 5000),
-                                                    .service = (enum price_service)prng_below(&p, PRICE_SERVICES)});
+                                                     .output = prng_below(&p, 5000),
+                                                     .service = (enum price_service)prng_below(&p, PRICE_SERVICES)});
         mem_free(memory);
     }
 }

@@ -279,8 +279,7 @@ static void fill_uneven(size_t n, double excluded)
     for (size_t i = 0; i < n; i++) {
         fleet.all[i].weight = 1 + (unsigned)i % 4;
         fleet.all[i].slow_start = i % 5 == 2 ? 0.4 : 1;
-        fleet.all[i].excluded =
-            (double)prng_scatter(i) * 0x1p-64 < excluded ? EXCLUDED_RATE_LIMIT : EXCLUDED_NOT;
+        fleet.all[i].excluded = (double)prng_scatter(i) * 0x1p-64 < excluded ? EXCLUDED_RATE_LIMIT : EXCLUDED_NOT;
     }
 }
 
@@ -474,14 +473,15 @@ TEST(strategy_large_lowest_cost_takes_one_of_the_least_busy_of_the_cheapest)
         steps[i].rates.input = i < 10 || i >= 110 ? 2000000 : 1000000;
     }
     arrange();
-    for (uint64_t k = 0; k < 2000; k++) { /* of a hundred equals, one of the lower half: sixteen are not all of the upper */
+    for (uint64_t k = 0; k < 2000;
+         k++) { /* of a hundred equals, one of the lower 60: a dozen are not all of the upper 40 */
         struct strategy_ask ask = ask_fleet(prng_scatter(k));
         struct strategy_decision d = strategy_choose(named("lowest-cost"), &ask);
         CHECK_GE(d.chosen, 10);
         CHECK_LT(d.chosen, 70);
-        CHECK_EQ(d.examined, 16);
+        CHECK_EQ(d.examined, STRATEGY_SAMPLE);
     }
-    for (size_t i = 0; i < 300; i++) /* of ten, the least busy */
+    for (size_t i = 0; i < 300; i++) /* of eleven, the least busy, all of them */
         fleet.all[i].excluded = i >= 20 && i < 110 ? EXCLUDED_EJECTED : EXCLUDED_NOT;
     steps[0].rates.input = 1000000; /* the same, found under another price */
     steps[0].rates.cached_input = 1;
@@ -590,7 +590,7 @@ TEST(strategy_large_sticky_asks_for_the_load_of_all_only_if_it_matters)
     fleet.all[d.chosen].in_flight = 3;
     CHECK_EQ(strategy_choose(&strategy_sticky, &ask).examined, 2);
     fleet.all[d.chosen].in_flight = 5;
-    CHECK_EQ(strategy_choose(&strategy_sticky, &ask).examined, 14);
+    CHECK_EQ(strategy_choose(&strategy_sticky, &ask).examined, 2 + STRATEGY_SAMPLE);
     CHECK_NE(strategy_choose(&strategy_sticky, &ask).chosen, d.chosen);
     for (size_t i = 0; i < 1000; i++) /* the others have as much to do */
         fleet.all[i].in_flight = 5;

@@ -403,7 +403,7 @@ TEST(strategy_least_latency_touches_two_of_a_thousand)
         CHECK_NE(d.seen[0].index, d.seen[d.seen_count - 1].index);
         pool.reads = 0;
         d = strategy_choose(named("least-busy"), &ask);
-        CHECK_EQ(pool.reads, 16);
+        CHECK_EQ(pool.reads, STRATEGY_SAMPLE);
     }
 }
 
@@ -547,6 +547,22 @@ TEST(strategy_sticky_weighs_money_that_the_cache_saves)
     CHECK_EQ(strategy_choose(named("sticky"), &ask).chosen, 1);
     ask.ns_per_nanodollar = 10000; /* worth ten seconds to us */
     CHECK_EQ(strategy_choose(named("sticky"), &ask).chosen, 0);
+}
+
+/* A price that is not known is no reason to stay, and none to go. */
+TEST(strategy_sticky_takes_an_unknown_cost_for_unknown)
+{
+    for (size_t unknown = 0; unknown < 2; unknown++) {
+        fill(2);
+        struct strategy_ask ask = ask_sticky(3);
+        ask.has_home = true;
+        ask.home = 0;
+        ask.ns_per_nanodollar = 1e-9;
+        pool.all[unknown].cost = UINT64_MAX;
+        CHECK_EQ(strategy_choose(named("sticky"), &ask).chosen, 0);
+        pool.all[0].time_per_unit *= 2; /* what is known decides */
+        CHECK_EQ(strategy_choose(named("sticky"), &ask).chosen, 1);
+    }
 }
 
 TEST(strategy_sticky_without_a_key_spreads_by_weight)

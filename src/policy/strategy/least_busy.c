@@ -3,13 +3,11 @@
  *
  * Tokens, because one request of a hundred thousand of them is more work than fifty small ones; and one more for each
  * request, so that those whose tokens nobody could estimate are spread by their number. Up to
- * STRATEGY_SCAN_MAX candidates are all compared; of more, sixteen that are drawn at random, which is nearly as good
+ * STRATEGY_SCAN_MAX candidates are all compared; of more, a dozen that are drawn at random, which is nearly as good
  * (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001) and costs the same however many there
  * are. Among equals one is drawn.
  */
 #include "policy/strategy.h"
-
-enum { SAMPLE = 16 };
 
 struct least {
     size_t index;
@@ -51,7 +49,7 @@ static bool consider_some(struct least *least, const struct strategy_ask *ask, s
 {
     struct strategy_candidate c;
 
-    for (size_t k = 0; k < SAMPLE; k++) {
+    for (size_t k = 0; k < STRATEGY_SAMPLE; k++) {
         size_t i = strategy_sample(ask, d, p, NEEDS_LOAD, &c);
         if (i == STRATEGY_NONE)
             return false;

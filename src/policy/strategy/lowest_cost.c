@@ -4,12 +4,12 @@
  * The expectation is the caller's (price.h): input, cached prefix and expected output at the candidate's prices.
  *
  * Of a large pool the roster knows what the request costs by each price, without reading anybody. The cheapest price of
- * which somebody may be chosen is taken; those who have it are compared, or, of many, sixteen that are drawn, which is
+ * which somebody may be chosen is taken; those who have it are compared, or, of many, a dozen that are drawn, which is
  * nearly as good (least_busy.c). If nobody of the eight cheapest may be chosen, all are read.
  */
 #include "policy/strategy.h"
 
-enum { SAMPLE = 16, OFFERS = 8 };
+enum { OFFERS = 8 };
 
 static const unsigned NEEDS = NEEDS_COST | NEEDS_LOAD;
 
@@ -79,7 +79,7 @@ static void consider_group(struct cheapest *best, const struct strategy_ask *ask
 {
     size_t found = 0;
 
-    for (unsigned tries = 0; g->size > SAMPLE && tries < STRATEGY_TRIES && found < SAMPLE; tries++)
+    for (unsigned tries = 0; g->size > STRATEGY_SAMPLE && tries < STRATEGY_TRIES && found < STRATEGY_SAMPLE; tries++)
         found += consider(best, ask, d, p, member(ask->roster, g, prng_below(p, g->size)));
     for (size_t k = 0; k < g->size && found == 0; k++)
         (void)consider(best, ask, d, p, member(ask->roster, g, k));

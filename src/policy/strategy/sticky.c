@@ -164,7 +164,7 @@ static void choose_of_all(const struct strategy_ask *ask, struct strategy_decisi
 
 /* --- a large pool: in the key's order, as far as it matters --- */
 
-enum { STEP = 4, STEPS = 8, SAMPLE = 12 };
+enum { STEP = 4, STEPS = 8 };
 
 /* The roster's candidates in the order of a key, a few at a time; and those of them that were read and may be chosen. */
 struct walk {
@@ -175,7 +175,7 @@ struct walk {
     size_t at, ahead_count;
     struct place ahead[STEP];
     size_t read_count;
-    struct place read[1 + STEP * STEPS + SAMPLE]; /* the home too, and a sample */
+    struct place read[1 + STEP * STEPS + STRATEGY_SAMPLE]; /* the home too, and a sample */
 };
 
 static void insert(struct walk *w, size_t index, double score)
@@ -266,7 +266,7 @@ static void estimate(struct walk *w, struct strategy_decision *d, struct ranking
     struct prng p;
 
     prng_seed(&p, ask->draw);
-    for (unsigned k = 0; k < SAMPLE; k++) {
+    for (unsigned k = 0; k < STRATEGY_SAMPLE; k++) {
         size_t i = strategy_sample(ask, d, &p, NEEDS_LOAD, &c);
         if (i == STRATEGY_NONE)
             break;
