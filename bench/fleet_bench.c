@@ -136,6 +136,10 @@ static void answer_some(struct snapshot *s, const struct fleet *f)
             live_end(&a, s->routes[c->model_count - 1], rules, is_ill ? CAUSE_SERVER_ERROR : CAUSE_OK, 100,
                      first + NS_SEC, first + NS_SEC);
         }
+        struct live_news news;
+        live_news(s->deployments[i], &news);
+        if ((news.state == OUTLIER_EJECTED) != is_ill)
+            die("deployment %zu is not as ill as it should be", i);
         if (f->is_limited)
             learn_limits(s, &c->deployments[i]);
     }

@@ -285,6 +285,51 @@ TEST(config_base_urls_are_taken_apart)
     }
 }
 
+/* "[sim/m0, sim/m1, ...]" of that many, by a pattern or not. */
+static void add_many(struct buf *to, const char *field, unsigned n, const char *behind)
+{
+    buf_addf(to, "%s: [", field);
+    for (unsigned i = 0; i < n; i++)
+        buf_addf(to, "{deployment: \"sim/m%u%s\", weight: %u}, ", i, behind, 1 + i % 3);
+    buf_add_lit(to, "]");
+}
+
+TEST(config_arranges_long_lists_and_no_others)
+{
+    enum { MANY = STRATEGY_SCAN_MAX + 1 };
+    struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 16);
+
+    buf_add_lit(&text, SIM "deployments: {sim/m7: {price: {input: 0.5, output: 1}}, sim/*: {price: {input: 1, output: "
+                           "2}}}\nmodels:\n  many: {");
+    add_many(&text, "targets", MANY, "");
+    buf_add_lit(&text, "}\n  few: {");
+    add_many(&text, "targets", MANY - 1, "");
+    buf_add_lit(&text, "}\n  made/*: {");
+    add_many(&text, "targets", MANY, "*");
+    buf_add_lit(&text, "}\n  spare: {targets: sim/a, fallbacks: [sim/b");
+    for (unsigned i = 0; i < MANY; i++)
+        buf_addf(&text, ", sim/m%u", i);
+    buf_add_lit(&text, "]}\n");
+    struct loaded l CLEANUP(loaded_release);
+    load(&l, "-", buf_str(&text), &test_env);
+    CHECK_STR(buf_str(&l.report), "");
+    const struct model *many = catalog_find_model(l.c, STR("many")), *spare = catalog_find_model(l.c, STR("spare"));
+    const struct roster *r = many->roster, *fallbacks = spare->fallbacks[FALLBACK_ANY].roster;
+    CHECK(r && r->count == MANY && r->tier_count == MANY);
+    CHECK(catalog_find_model(l.c, STR("few"))->roster == NULL);
+    CHECK(l.c->models[2].is_wildcard && l.c->models[2].roster == NULL); /* what it stands for is not known yet */
+    CHECK(spare->roster == NULL && fallbacks && fallbacks->count == MANY + 1);
+    CHECK_EQ(fallbacks->ids[8], many->targets[7].deployment->id);
+    for (size_t i = 0; i < MANY; i++) {
+        CHECK_EQ(r->ids[i], many->targets[i].deployment->id);
+        CHECK(r->weights[i] == many->targets[i].weight);
+        CHECK_EQ(r->by_tier[i], i);
+    }
+    CHECK_EQ(r->price_count, 2);
+    CHECK_EQ(r->by_price[0], 7);
+    CHECK_EQ(r->prices[0].end, 1);
+}
+
 TEST(config_targets_weights_and_fallbacks_in_every_spelling)
 {
     LOADED(l,
