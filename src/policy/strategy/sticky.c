@@ -248,8 +248,8 @@ static bool rank_first(struct walk *w, struct strategy_decision *d, struct ranki
 {
     if (w->ask->has_home && read_one(w, d, w->ask->home, true))
         rank(r, w->read[0]);
-    for (double score = score_ahead(w); score > 0; score = score_ahead(w)) {
-        if (r->next.index != STRATEGY_NONE && r->next.score >= score)
+    while (score_ahead(w) > 0) {
+        if (r->next.index != STRATEGY_NONE && r->next.score >= score_ahead(w))
             return true;
         if (read_next(w, d))
             rank(r, w->read[w->read_count - 1]);
