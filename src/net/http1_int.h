@@ -14,6 +14,7 @@ struct http1_stream {
     struct http1 parser;
     struct buf head;     /* of the answer; and small things that leave with the next write     */
     struct buf body;     /* of http_body_all(), when it did not arrive in one piece            */
+    struct str last;     /* chunk, with the line's end before it and trailer fields; empty: without them */
     uint64_t reply_left; /* bytes of an answer of known length still to be given               */
     ns_t waited;         /* for the body, since `slow_mark` bytes of it had come               */
     uint64_t slow_mark;
@@ -41,6 +42,7 @@ static inline struct str unread(const struct http1_stream *q)
 /* --- http1_reply.c: see struct http_stream_ops --- */
 
 err_t http1_reply_begin(struct http_request *r, const struct http_reply *reply);
+err_t http1_reply_trailers(struct http_request *r, const struct http_header *fields, size_t count);
 err_t http1_reply_write(struct http_request *r, const struct str *parts, size_t count, bool end) SUSPENDS;
 err_t http1_reply_flush(struct http_request *r) SUSPENDS;
 void http1_reply_abort(struct http_request *r);

@@ -6,6 +6,8 @@
  * kept is decided when the head is made: not if the client or a drain says so, if the answer's length is unknown to
  * HTTP/1.0, or if the request's body cannot be thrown away.
  *
+ * Trailer fields (RFC 9112, 7.1.2) are made into the last chunk as soon as they are given, while a failure can be answered, and leave with the last piece.
+ *
  * Once `broken`, nothing is written any more; an answer has begun when r.status is set.
  */
 #include "net/http1_int.h"
@@ -71,6 +73,8 @@ static err_t write_headers(struct http1_stream *q, const struct http_reply *repl
     }
     if (!has_server)
         TRY(http1_write_header(b, STR("server"), str_from_c(s->options.server_name)));
+    if (q->r.takes_trailers)
+        TRY(http1_write_header(b, STR("trailer"), reply->trailer));
     (void)buf_add_lit(b, "date: ");
     (void)buf_add(b, server_date(s));
     (void)buf_add_lit(b, "\r\n");
@@ -86,6 +90,7 @@ err_t http1_reply_begin(struct http_request *r, const struct http_reply *reply)
     if (r->status)
         return fail(E_PROTOCOL, "the answer has begun already");
     buf_clear(&q->head);
+    r->takes_trailers = server_allows_trailers(r, reply);
     err_t e = write_headers(q, reply);
     if (e == OK) {
         r->status = reply->status;
@@ -97,7 +102,30 @@ err_t http1_reply_begin(struct http_request *r, const struct http_reply *reply)
     if (e != OK) {
         buf_clear(&q->head);
         r->status = 0;
+        r->takes_trailers = false;
     }
+    return e;
+}
+
+/* --- the answer: trailer fields --- */
+
+static err_t write_last(struct buf *b, const struct http_header *fields, size_t count)
+{
+    TRY(buf_add_lit(b, "\r\n0\r\n"));
+    for (size_t i = 0; i < count; i++)
+        TRY(http1_write_header(b, fields[i].name, fields[i].value));
+    return buf_add_lit(b, "\r\n");
+}
+
+err_t http1_reply_trailers(struct http_request *r, const struct http_header *fields, size_t count)
+{
+    struct http1_stream *q = stream_of(r);
+    size_t at = q->head.n; /* behind a head that has not left yet */
+
+    err_t e = write_last(&q->head, fields, count);
+    if (e == OK)
+        q->last = arena_str(&q->arena, str_of(q->head.p + at, q->head.n - at));
+    q->head.n = at;
     return e;
 }
 
@@ -133,11 +161,14 @@ static SUSPENDS err_t pieces_add(struct http1_stream *q, struct pieces *w, struc
 /* What stands behind a piece of `n` bytes. */
 static struct str framing_behind(const struct http1_stream *q, size_t n, bool end)
 {
+    static const struct str line = STR_INIT("\r\n"), bare = STR_INIT("\r\n0\r\n\r\n");
+
     if (!q->chunked)
         return STR_NONE;
-    if (n == 0)
-        return end ? HTTP1_LAST_CHUNK : STR_NONE;
-    return end ? STR("\r\n0\r\n\r\n") : STR("\r\n");
+    if (!end)
+        return n ? line : STR_NONE;
+    struct str last = q->last.n ? q->last : bare;
+    return n ? last : str_slice(last, line.n, last.n);
 }
 
 static SUSPENDS err_t write_pieces(struct http1_stream *q, const struct str *parts, size_t count, size_t total,

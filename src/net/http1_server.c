@@ -275,6 +275,7 @@ static const struct http_stream_ops http1_ops = {
     .body_length = body_length,
     .body_release = body_release,
     .begin = http1_reply_begin,
+    .trailers = http1_reply_trailers,
     .write = http1_reply_write,
     .flush = http1_reply_flush,
     .abort = http1_reply_abort,
@@ -355,6 +356,8 @@ static void request_begin(struct http1_stream *q)
     q->r.received = rt_now();
     q->r.bytes_in = q->r.bytes_out = 0;
     q->r.status = q->r.refusal = 0;
+    q->r.takes_trailers = false;
+    q->last = STR_NONE;
     q->waited = 0;
     q->slow_mark = 0;
     q->body_done = q->continue_sent = q->close = q->finished = q->broken = false;

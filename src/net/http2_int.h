@@ -82,6 +82,8 @@ struct http2_stream {
     bool write_waits;        /* the fiber waits until its parts are taken                        */
     bool bodyless;
     bool aborted;
+    nghttp2_nv *trailers; /* fields to stand behind the body                                     */
+    size_t trailer_count;
     ns_t progress; /* when bytes were last taken                                       */
     struct http2_stream *next_free;
 };
@@ -123,6 +125,7 @@ void http2_stream_closed(struct http2_stream *st);
 /* --- http2_reply.c: see struct http_stream_ops --- */
 
 err_t http2_reply_begin(struct http_request *r, const struct http_reply *reply);
+err_t http2_reply_trailers(struct http_request *r, const struct http_header *fields, size_t count);
 err_t http2_reply_write(struct http_request *r, const struct str *parts, size_t count, bool end) SUSPENDS;
 err_t http2_reply_flush(struct http_request *r) SUSPENDS;
 void http2_reply_abort(struct http_request *r);

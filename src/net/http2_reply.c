@@ -3,7 +3,8 @@
  *
  * Bytes of an answer are not kept: the handler's fiber lends its memory (`parts`) and waits until there was room for
  * all of it in the connection's buffer, which is mostly at once. So nothing of a fiber that has left is ever referred
- * to. The head is given to nghttp2 when the answer begins and leaves with the first piece.
+ * to. The head is given to nghttp2 when the answer begins and leaves with the first piece. Trailer fields (RFC 9113, 8.1) are given to it together with
+ * the last frame of the body, which then does not end the stream: they do, and need no window.
  */
 #include "net/http2_int.h"
 
@@ -42,6 +43,17 @@ bool http2_stream_take(struct http2_stream *st, char *to, size_t n)
     return true;
 }
 
+/* The last frame of the body is being made: what comes behind it. False if nghttp2 will not have it. */
+static bool end_body(struct http2_stream *st, uint32_t *flags)
+{
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    st->answered = true;
+    if (!st->trailer_count)
+        return true;
+    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    return nghttp2_submit_trailer(st->h->ng, st->id, st->trailers, st->trailer_count) == 0;
+}
+
 /* nghttp2 asks how much of the body can go into the next frame. */
 static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *to, size_t max, uint32_t *flags,
                        nghttp2_data_source *source, void *ctx)
@@ -61,10 +73,8 @@ static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *to, size_t max,
     if (n > room)
         n = room;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (n == st->left && st->end) {
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-        st->answered = true;
-    }
+    if (n == st->left && st->end && !end_body(st, flags))
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     return (ssize_t)n;
 }
 
@@ -83,6 +93,18 @@ static nghttp2_nv nv_of(struct str name, struct str value)
                         NGHTTP2_NV_FLAG_NONE};
 }
 
+/* A field as HTTP/2 spells it; borrows the value. */
+static err_t field_nv(struct http2_stream *st, const struct http_header *field, nghttp2_nv *ret_nv)
+{
+    struct str name = is_upper(field->name) ? arena_lower(&st->arena, field->name) : field->name;
+
+    if (!name.n || name.p[0] == ':' || !nghttp2_check_header_name((const uint8_t *)name.p, name.n) ||
+        !nghttp2_check_header_value((const uint8_t *)field->value.p, field->value.n))
+        return fail(E_PARSE, "invalid header in an answer");
+    *ret_nv = nv_of(name, field->value);
+    return OK;
+}
+
 static err_t add_fields(struct http2_stream *st, const struct http_reply *reply, nghttp2_nv *nv, size_t *n)
 {
     const char *server = st->h->c->server->options.server_name;
@@ -92,13 +114,10 @@ static err_t add_fields(struct http2_stream *st, const struct http_reply *reply,
         enum http_known id = http_known_of(field->name);
         if (server_sets_header(id))
             continue;
-        struct str name = is_upper(field->name) ? arena_lower(&st->arena, field->name) : field->name;
-        if (!name.n || name.p[0] == ':' || !nghttp2_check_header_name((const uint8_t *)name.p, name.n) ||
-            !nghttp2_check_header_value((const uint8_t *)field->value.p, field->value.n))
-            return fail(E_PARSE, "invalid header in an answer");
+        TRY(field_nv(st, field, &nv[*n]));
+        (*n)++;
         if (id == HDR_SERVER)
             server = NULL;
-        nv[(*n)++] = nv_of(name, field->value);
     }
     if (server)
         nv[(*n)++] = nv_of(STR("server"), str_from_c(server));
@@ -119,7 +138,7 @@ static struct str decimal(struct arena *a, uint64_t v)
 
 static err_t submit(struct http2_stream *st, const struct http_reply *reply)
 {
-    enum { OURS = 4 }; /* :status, server, date, content-length */
+    enum { OURS = 5 }; /* :status, server, date, trailer, content-length */
     struct arena *a = &st->arena;
     nghttp2_nv *nv = arena_alloc(a, (reply->count + OURS) * sizeof *nv);
     nghttp2_data_provider body = {.source.ptr = st, .read_callback = on_read};
@@ -128,6 +147,10 @@ static err_t submit(struct http2_stream *st, const struct http_reply *reply)
     nv[n++] = nv_of(STR(":status"), decimal(a, (uint64_t)reply->status));
     TRY(add_fields(st, reply, nv, &n));
     nv[n++] = nv_of(STR("date"), server_date(st->h->c->server));
+    if (st->r.takes_trailers) {
+        TRY(field_nv(st, &(struct http_header){STR("trailer"), reply->trailer}, &nv[n]));
+        n++;
+    }
     if (reply->length >= 0 && !http_status_is_bodyless(reply->status))
         nv[n++] = nv_of(STR("content-length"), decimal(a, (uint64_t)reply->length));
     if (nghttp2_submit_response(st->h->ng, st->id, nv, n, st->bodyless ? NULL : &body) != 0)
@@ -147,9 +170,28 @@ err_t http2_reply_begin(struct http_request *r, const struct http_reply *reply)
         return fail(E_PARSE, "%d is not a status of an answer", reply->status);
     st->bodyless = http_status_is_bodyless(reply->status) || str_eq(r->head.method, STR("HEAD")) || reply->length == 0;
     st->reply_left = reply->length >= 0 ? (uint64_t)reply->length : UINT64_MAX;
-    TRY(submit(st, reply));
+    r->takes_trailers = server_allows_trailers(r, reply);
+    err_t e = submit(st, reply);
+    if (e != OK) {
+        r->takes_trailers = false;
+        return e;
+    }
     st->answered = st->bodyless; /* the head ends the stream */
     r->status = reply->status;
+    return OK;
+}
+
+err_t http2_reply_trailers(struct http_request *r, const struct http_header *fields, size_t count)
+{
+    struct http2_stream *st = http2_stream_of(r);
+    nghttp2_nv *nv = arena_alloc(&st->arena, count * sizeof *nv);
+
+    for (size_t i = 0; i < count; i++) {
+        struct http_header copy = {arena_str(&st->arena, fields[i].name), arena_str(&st->arena, fields[i].value)};
+        TRY(field_nv(st, &copy, &nv[i]));
+    }
+    st->trailers = nv;
+    st->trailer_count = count;
     return OK;
 }
 

@@ -435,6 +435,7 @@ static const struct http_stream_ops http2_ops = {
     .body_all = body_all,
     .body_length = body_length,
     .begin = http2_reply_begin,
+    .trailers = http2_reply_trailers,
     .write = http2_reply_write,
     .flush = http2_reply_flush,
     .abort = http2_reply_abort,

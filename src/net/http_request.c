@@ -45,6 +45,36 @@ err_t http_reply_finish(struct http_request *r, const struct str *parts, size_t 
     return r->ops->write(r, parts, count, true);
 }
 
+bool server_allows_trailers(const struct http_request *r, const struct http_reply *reply)
+{
+    if (!reply->trailer.n || reply->length >= 0 || r->head.minor < 1 || http_status_is_bodyless(reply->status) ||
+        str_eq(r->head.method, STR("HEAD")))
+        return false;
+    /* "connection: te", which should stand beside it (RFC 9110, 10.1.4), is not asked for: many leave it out, and at worst a proxy drops the fields */
+    struct str te = http_head_get(&r->head, HDR_TE);
+    return te.n && str_list_has(te, STR("trailers"));
+}
+
+/* RFC 9110, 6.5.1: what frames, routes or describes a message, or says who sends it, must be known before the body. What HTTP knows is that. */
+static err_t check_trailers(const struct http_header *fields, size_t count)
+{
+    enum { AROUND = 4 }; /* ": " and the line's end */
+    size_t total = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (http_known_of(fields[i].name) != HDR_OTHER)
+            return fail(E_PARSE, "%.*s cannot be a trailer field", STR_ARG(fields[i].name));
+        total += fields[i].name.n + fields[i].value.n + AROUND;
+    }
+    return total > HTTP_TRAILERS_MAX ? fail(E_TOO_LARGE, "trailer fields of %zu bytes", total) : OK;
+}
+
+err_t http_reply_trailers(struct http_request *r, const struct http_header *fields, size_t count)
+{
+    TRY(check_trailers(fields, count));
+    return r->takes_trailers ? r->ops->trailers(r, fields, count) : OK;
+}
+
 err_t http_reply_flush(struct http_request *r)
 {
     return r->ops->flush(r);

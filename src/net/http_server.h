@@ -49,6 +49,7 @@ struct http_request {
     int refusal;                  /* after a failure of http_body_*: the status that says why (400, 408, 413), else 0 */
     bool secure;                  /* came over TLS                                                  */
     bool http2;
+    bool takes_trailers; /* the answer that has begun may end in trailer fields: see http_reply_trailers() */
     const struct http_stream_ops *ops; /* private */
 };
 
@@ -118,6 +119,8 @@ struct http_reply {
     const struct http_header *headers; /* without content-length, transfer-encoding, connection, date: those are ours */
     size_t count;
     int64_t length; /* of the body; -1: not known before its end */
+    struct str
+        trailer; /* names of fields that may stand behind the body, as the header "trailer" lists them; empty: none */
 };
 
 /* A whole answer in one write. */
@@ -129,6 +132,19 @@ err_t http_reply_begin(struct http_request *r, const struct http_reply *reply) M
 err_t http_reply_write(struct http_request *r, const struct str *parts, size_t count) SUSPENDS MUST_CHECK;
 /* Send the head now if it has not left. */
 err_t http_reply_flush(struct http_request *r) SUSPENDS MUST_CHECK;
+/*
+ * Fields to stand behind the body (RFC 9110, 6.5): between http_reply_begin() and http_reply_finish(), whose reply named them in `trailer`. Copies what it
+ * needs. Called again, it replaces them.
+ *
+ * Without effect unless r->takes_trailers: the answer's length is not known before its end, it has a body, and the client said `te: trailers`. Nothing forbids
+ * to send them to others. But a client or proxy that does not say it has not undertaken to keep them (RFC 9110, 6.5.1), so nobody would read them; and there
+ * are readers of HTTP/1.1 that take the last chunk for the end of the message. Whoever does not ask gets the bytes that it would get without them.
+ *
+ * Only fields that HTTP itself gives no meaning may stand there: E_PARSE for one that frames, routes or describes the message, and for one that no header can
+ * hold. E_TOO_LARGE: more than HTTP_TRAILERS_MAX bytes in all.
+ */
+enum { HTTP_TRAILERS_MAX = 8 * 1024 };
+err_t http_reply_trailers(struct http_request *r, const struct http_header *fields, size_t count) MUST_CHECK;
 /* The last piece: as http_reply_write(), and the end of the answer, in one write. Writing less than `length` is an
  * error of ours. */
 err_t http_reply_finish(struct http_request *r, const struct str *parts, size_t count) SUSPENDS MUST_CHECK;

@@ -71,6 +71,7 @@ struct http_stream_ops {
     int64_t (*body_length)(const struct http_request *r);
     void (*body_release)(struct http_request *r); /* NULL: nothing to give back */
     err_t (*begin)(struct http_request *r, const struct http_reply *reply);
+    err_t (*trailers)(struct http_request *r, const struct http_header *fields, size_t count);
     err_t (*write)(struct http_request *r, const struct str *parts, size_t count, bool end) SUSPENDS;
     err_t (*flush)(struct http_request *r) SUSPENDS;
     void (*abort)(struct http_request *r);
@@ -113,6 +114,8 @@ static inline bool server_sets_header(enum http_known id)
            id == HDR_KEEP_ALIVE || id == HDR_PROXY_CONNECTION || id == HDR_UPGRADE || id == HDR_TRAILER;
 }
 
+/* May this answer to `r` end in trailer fields? */
+bool server_allows_trailers(const struct http_request *r, const struct http_reply *reply);
 /* Run the handler; an error becomes a refusal if no answer has begun. Whether the answer is complete the caller
  * knows itself. */
 void server_handle(struct http_server *s, struct http_request *r) SUSPENDS;

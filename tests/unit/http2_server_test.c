@@ -469,6 +469,102 @@ SERVER_TEST(failures_become_statuses_or_resets)
     CHECK_EQ(w->handler_result, E_PROTOCOL);
 }
 
+/* --- trailer fields --- */
+
+static struct h2_stream *ask_trailers(struct h2 *h, const char *method, const char *query, const struct str *body)
+{
+    const nghttp2_nv te = nv("te", "trailers");
+    struct str path = arena_join(&h->c->world->arena, STR("/trailers?"), str_from_c(query));
+
+    return ask_with(h, method, path.p, body, &te, 1);
+}
+
+static bool has_trailers(const struct h2_stream *st)
+{
+    return str_ends(buf_str(&st->fields), STR("x-sum=1234567;x-note=a b;"));
+}
+
+SERVER_TEST(trailer_fields_end_the_stream_over_http_2)
+{
+    static const struct {
+        const char *query;
+        size_t n;
+    } bodies[] = {{"", 4}, {"empty", 0}, {"many", 4000}, {"large", (4 << 20) + 4}, {"window", 65535}};
+    struct h2 *h = h2_dial(w);
+
+    for (unsigned i = 0; i < ARRAY_LEN(bodies); i++) {
+        struct h2_stream *st = ask_trailers(h, "GET", bodies[i].query, NULL);
+        test_context("%s", bodies[i].query);
+        talk(h, i + 1);
+        CHECK_EQ(st->body.n, bodies[i].n);
+        CHECK(has_field(st, "trailer=X-Sum, x-note;"));
+        CHECK(has_trailers(st));
+        CHECK_EQ(st->code, 0);
+    }
+    hang_up(h->c);
+}
+
+SERVER_TEST(who_does_not_ask_for_trailer_fields_gets_none_over_http_2)
+{
+    struct h2 *h = h2_dial(w);
+    struct h2_stream *all[] = {ask(h, "GET", "/trailers", NULL), ask_trailers(h, "HEAD", "", NULL),
+                               ask_trailers(h, "GET", "none", NULL), ask_trailers(h, "GET", "told", NULL)};
+
+    talk(h, ARRAY_LEN(all));
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        test_context("%zu", i);
+        CHECK_EQ(all[i]->status, i == 2 ? 204 : 200);
+        CHECK(!has_field(all[i], "trailer") && !has_field(all[i], "x-sum"));
+        CHECK_EQ(all[i]->code, 0);
+    }
+    hang_up(h->c);
+}
+
+SERVER_TEST(what_cannot_be_a_trailer_field_is_refused_over_http_2)
+{
+    static const char *const bad[] = {"framing", "split", "long"};
+    struct h2 *h = h2_dial(w);
+
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+        struct h2_stream *st = ask_trailers(h, "GET", bad[i], NULL);
+        talk(h, i + 1);
+        test_context("%s", bad[i]);
+        CHECK_EQ(st->code, NGHTTP2_INTERNAL_ERROR);
+        CHECK_EQ(w->handler_result, i == 2 ? E_TOO_LARGE : E_PARSE);
+    }
+    hang_up(h->c);
+}
+
+SERVER_TEST(trailer_fields_wait_for_the_window_of_the_body)
+{
+    struct h2 *h = h2_new(dial_with(w, w->tls_client2), true);
+    struct h2_stream *st = ask_trailers(h, "GET", "window", NULL);
+
+    talk_a_while(h);
+    CHECK_EQ(st->body.n, 65535);
+    CHECK(!st->closed);
+    (void)nghttp2_submit_window_update(h->ng, NGHTTP2_FLAG_NONE, 0, 1000);
+    (void)nghttp2_submit_window_update(h->ng, NGHTTP2_FLAG_NONE, st->id, 1000);
+    talk(h, 1);
+    CHECK_EQ(st->code, 0);
+    CHECK(has_trailers(st));
+    hang_up(h->c);
+}
+
+SERVER_TEST(trailer_fields_come_though_nobody_read_the_request)
+{
+    struct h2 *h = h2_dial(w);
+    struct str body = str_of(arena_zalloc(&w->arena, 2 << 20), 2 << 20);
+    struct h2_stream *st = ask_trailers(h, "POST", "", &body);
+
+    talk(h, 1);
+    CHECK_STR(buf_str(&st->body), "body");
+    CHECK(has_trailers(st));
+    CHECK_EQ(st->code, 0); /* NO_ERROR: the rest is not needed */
+    CHECK_LT(h->sent, 1 << 20);
+    hang_up(h->c);
+}
+
 SERVER_TEST(expect_100_is_answered_over_http_2)
 {
     struct h2 *h = h2_dial(w);

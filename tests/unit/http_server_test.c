@@ -235,6 +235,92 @@ SERVER_TEST(bodies_of_all_sizes_come_whole_both_ways)
     }
 }
 
+/* --- trailer fields --- */
+
+static struct answer ask_trailers(struct client *c, const char *method, const char *query, const char *rest) SUSPENDS;
+static struct answer ask_trailers(struct client *c, const char *method, const char *query, const char *rest)
+{
+    CHECK(say_bytes(c, arena_printf(&c->world->arena, "%s /trailers?%s %s\r\n\r\n", method, query, rest)));
+    return hear_answer(c, strcmp(method, "HEAD") == 0);
+}
+
+#define WITH_TE "HTTP/1.1\r\nhost: x\r\nTE: gzip, Trailers"
+
+SERVER_TEST(trailer_fields_stand_behind_the_last_chunk_and_are_announced)
+{
+    struct client *c = dial(w);
+
+    CHECK(say(c, "GET /trailers " WITH_TE "\r\nconnection: te\r\n\r\n"));
+    while (!str_ends(buf_str(&c->got), STR("x-note: a b\r\n\r\n")))
+        CHECK(listen_on(c));
+    CHECK(str_find(buf_str(&c->got), STR("\r\ntrailer: X-Sum, x-note\r\n")) < c->got.n);
+    CHECK(str_ends(buf_str(&c->got), STR("\r\n\r\n4\r\nbody\r\n0\r\nX-Sum: 1234567\r\nx-note: a b\r\n\r\n")));
+    CHECK_STR(hear(c).body, "body");
+    CHECK_EQ(c->got.n, 0);
+    CHECK(say(c, "GET /relay " WITH_TE "\r\n\r\n")); /* the next answer has none of it */
+    struct answer a = hear(c);
+    CHECK_EQ(a.status, 200);
+    CHECK_STR(a.trailers, "");
+    CHECK(!http_head_find(&a.head, STR("trailer")).p);
+    hang_up(c);
+}
+
+SERVER_TEST(trailer_fields_stand_behind_bodies_of_any_size)
+{
+    static const struct {
+        const char *query;
+        size_t n;
+    } bodies[] = {{"empty", 0}, {"many", 4000}, {"large", (4 << 20) + 4}, {"window", 65535}};
+    struct client *c = dial(w);
+
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        test_context("%s", bodies[i].query);
+        struct answer a = ask_trailers(c, "GET", bodies[i].query, WITH_TE);
+        CHECK_EQ(a.body.n, bodies[i].n);
+        CHECK_STR(a.trailers, "X-Sum=1234567;x-note=a b;");
+    }
+    hang_up(c);
+}
+
+SERVER_TEST(who_does_not_ask_for_trailer_fields_gets_none)
+{
+    static const struct {
+        const char *method, *query, *rest;
+    } asks[] = {{"GET", "", "HTTP/1.1\r\nhost: x"},
+                {"GET", "many", "HTTP/1.1\r\nhost: x\r\nte: gzip, trailersx"},
+                {"HEAD", "", WITH_TE},
+                {"GET", "none", WITH_TE},
+                {"GET", "told", WITH_TE},
+                {"GET", "", "HTTP/1.0\r\nte: trailers"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(asks); i++) {
+        struct client *c = dial(w);
+        test_context("%s %s %s", asks[i].method, asks[i].query, asks[i].rest);
+        struct answer a = ask_trailers(c, asks[i].method, asks[i].query, asks[i].rest);
+        CHECK(a.status == 200 || a.status == 204);
+        CHECK_STR(a.trailers, "");
+        CHECK(!http_head_find(&a.head, STR("trailer")).p);
+        CHECK_EQ(c->got.n, 0);
+        hang_up(c);
+    }
+}
+
+SERVER_TEST(what_cannot_be_a_trailer_field_is_refused)
+{
+    static const struct {
+        const char *query;
+        err_t e;
+    } bad[] = {{"framing", E_PARSE}, {"split", E_PARSE}, {"long", E_TOO_LARGE}};
+
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct client *c = dial(w);
+        test_context("%s", bad[i].query);
+        CHECK_EQ(ask_trailers(c, "GET", bad[i].query, WITH_TE).status, 0);
+        CHECK_EQ(w->handler_result, bad[i].e);
+        hang_up(c);
+    }
+}
+
 SERVER_TEST(a_large_head_of_an_answer_comes_whole)
 {
     struct client *c = dial(w);

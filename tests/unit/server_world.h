@@ -62,6 +62,7 @@ struct answer {
     int status; /* 0: none came, or it was cut off */
     struct http_head head;
     struct str body;
+    struct str trailers; /* "name=value;" of each */
 };
 
 enum { BIG_PIECE = 16 * 1024, BIG_PIECES = 4096, PARTS = 50, LARGE_FIELD = 24000 };
@@ -256,6 +257,38 @@ static err_t handle_body(struct http_request *r, uint64_t max)
     return reply_str(r, 200, body);
 }
 
+/* An answer that ends in trailer fields. The query says what is special about it. */
+static err_t handle_trailers(struct http_request *r) SUSPENDS;
+static err_t handle_trailers(struct http_request *r)
+{
+    enum { MANY = 40, LARGE = 4 << 20 };
+    struct str what = r->head.query, parts[MANY];
+    char sum[] = "1234567";
+    struct http_header fields[] = {{STR("X-Sum"), str_of(sum, 7)}, {STR("x-note"), STR("a b")}};
+    struct str large = str_of(arena_zalloc(r->arena, LARGE), LARGE);
+    bool is_many = str_eq(what, STR("many"));
+
+    for (int i = 0; i < MANY; i++)
+        parts[i] = is_many ? arena_printf(r->arena, "%0100d", i) : STR("body");
+    if (str_eq(what, STR("framing")))
+        fields[0].name = STR("Content-Length");
+    if (str_eq(what, STR("split")))
+        fields[0].value = STR("a\r\nset-cookie: b");
+    if (str_eq(what, STR("long")))
+        fields[1].value = str_of(large.p, HTTP_TRAILERS_MAX);
+    TRY(http_reply_begin(r, &(struct http_reply){.status = str_eq(what, STR("none")) ? 204 : 200,
+                                                 .length = str_eq(what, STR("told")) ? 4 : -1,
+                                                 .trailer = STR("X-Sum, x-note")}));
+    if (str_eq(what, STR("large")))
+        TRY(http_reply_write(r, &large, 1));
+    if (str_eq(what, STR("window")))
+        TRY(http_reply_write(r, &(struct str){large.p, 65535}, 1));
+    TRY(http_reply_trailers(r, fields, ARRAY_LEN(fields)));
+    memset(sum, 'x', sizeof sum); /* what is needed of it was copied */
+    bool is_empty = str_eq(what, STR("empty")) || str_eq(what, STR("window"));
+    return http_reply_finish(r, parts, is_empty ? 0 : is_many ? MANY : 1);
+}
+
 static err_t handle_flushed(struct http_request *r, struct world *w) SUSPENDS;
 static err_t handle_flushed(struct http_request *r, struct world *w)
 {
@@ -305,6 +338,8 @@ static err_t handle_path(struct http_request *r, struct world *w)
         return handle_large_head(r);
     if (str_eq(path, STR("/window")))
         return handle_window(r);
+    if (str_eq(path, STR("/trailers")))
+        return handle_trailers(r);
     if (str_eq(path, STR("/hop")))
         return handle_hop(r);
     if (str_eq(path, STR("/parts")))
@@ -481,6 +516,12 @@ static UNUSED struct answer hear_answer(struct client *c, bool to_head)
     }
     a.head = *head;
     a.body = arena_str(arena, buf_str(&body));
+    buf_clear(&body);
+    size_t count;
+    const struct http_header *trailers = http1_trailers(h, &count);
+    for (size_t i = 0; i < count; i++)
+        (void)buf_addf(&body, "%.*s=%.*s;", STR_ARG(trailers[i].name), STR_ARG(trailers[i].value));
+    a.trailers = arena_str(arena, buf_str(&body));
     buf_release(&body);
     return a;
 }
