@@ -470,6 +470,16 @@ struct attempt *attempt_begin(struct exchange *x, enum attempt_role role)
     return a;
 }
 
+void attempt_note(struct exchange *x, struct attempt *a)
+{
+    struct attempt_facts *f = &x->facts.tried[a->fact];
+
+    if (a->cause == CAUSE_OK)
+        a->cause = cause_of_relayed(a);
+    f->cause = a->cause;
+    f->ended = rt_now();
+}
+
 void attempt_end(struct exchange *x, struct attempt *a)
 {
     if (a->cause == CAUSE_OK)

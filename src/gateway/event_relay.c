@@ -368,13 +368,13 @@ static SUSPENDS err_t finish(struct event_stream *s)
     struct str bytes = buf_str(&s->out);
     if (!s->raw)
         stored_keep_stream(s->x, bytes); /* before the client can ask for it */
-    return http_reply_finish(s->x->r, &bytes, 1);
+    return reply_finish_stream(s->x, &bytes, 1);
 }
 
 static err_t begin_reply(struct event_stream *s)
 {
     struct exchange *x = s->x;
-    struct http_reply reply = {.status = 200, .length = -1};
+    struct http_reply reply = {.status = 200, .length = -1, .trailer = late_header_names(x)};
     struct http_header *headers;
 
     if (s->raw) {

@@ -74,18 +74,19 @@ struct exchange {
     struct translated *translated;   /* NULL: bytes pass through           */
     struct stream_relay *relay;      /* the same where its dialect has its own relay */
     struct resume *resume;           /* with which a broken stream can go on elsewhere (resume.h); NULL: it cannot */
-    struct event_stream *events;     /* the stream that the attempt under way is answered with; NULL: none */
-    const struct dialect *speaks;    /* what the attempt under way speaks to its provider */
-    struct credential *credential;   /* that it was signed with or carries; NULL: a key, or none */
-    size_t key_index;                /* which of its provider's keys it carries                  */
-    bool translates;                 /* and whether it does so by the canonical form      */
-    const struct api_key *key;       /* NULL: anonymous                    */
-    const struct sigv4_claim *claim; /* of a signed request, until it is verified; NULL: none */
-    const struct model *model;       /* configured; NULL: reached by its provider's name */
-    struct timeouts timeouts;        /* of the attempt under way           */
-    const struct route_rules *rules; /* by which deployments are chosen    */
-    struct live_route *route;        /* its accounts                       */
-    struct pool pool;                /* that the next one is chosen from   */
+    struct str continued_at;     /* labels of the deployments that the answer went on at, in their order; empty: none */
+    struct event_stream *events; /* the stream that the attempt under way is answered with; NULL: none */
+    const struct dialect *speaks;              /* what the attempt under way speaks to its provider */
+    struct credential *credential;             /* that it was signed with or carries; NULL: a key, or none */
+    size_t key_index;                          /* which of its provider's keys it carries                  */
+    bool translates;                           /* and whether it does so by the canonical form      */
+    const struct api_key *key;                 /* NULL: anonymous                    */
+    const struct sigv4_claim *claim;           /* of a signed request, until it is verified; NULL: none */
+    const struct model *model;                 /* configured; NULL: reached by its provider's name */
+    struct timeouts timeouts;                  /* of the attempt under way           */
+    const struct route_rules *rules;           /* by which deployments are chosen    */
+    struct live_route *route;                  /* its accounts                       */
+    struct pool pool;                          /* that the next one is chosen from   */
     const struct deployment *tried[MAX_TRIED]; /* and are not chosen again           */
     size_t tried_count;
     unsigned at_targets;            /* attempts there: not at fallbacks                      */
@@ -139,6 +140,10 @@ err_t reply_err(struct exchange *x, err_t e, const char *code) SUSPENDS MUST_CHE
 /* Headers of every answer: x-request-id, also under its name in the client's dialect, and x-crossdock-*. Appends to `to`, which has room for OWN_HEADERS; returns how many. */
 enum { OWN_HEADERS = 13 }; /* see own_headers() */
 size_t own_headers(struct exchange *x, struct http_header *to);
+/* Names of the trailer fields that a stream may end in, because it may go on elsewhere when its head has left; empty: none. */
+struct str late_header_names(const struct exchange *x);
+/* As http_reply_finish(), for a stream: behind its last piece are the fields of late_header_names(), if the client takes them. */
+err_t reply_finish_stream(struct exchange *x, const struct str *parts, size_t count) SUSPENDS MUST_CHECK;
 /* A JSON answer of our own. */
 err_t reply_json(struct exchange *x, int status, struct str body) SUSPENDS MUST_CHECK;
 /* An operation that is answered with its row's text: as a document, or as a refusal. */
@@ -285,6 +290,8 @@ void credentials_count(const struct snapshot *s, struct metrics *to);
 struct attempt *attempt_begin(struct exchange *x, enum attempt_role role);
 /* It is over, with a->cause: count it out, close its record and its call. */
 void attempt_end(struct exchange *x, struct attempt *a);
+/* Its answer has ended, though it is not over yet: what became of it goes into its record, for who tells of it before attempt_end(). */
+void attempt_note(struct exchange *x, struct attempt *a);
 /* x->chosen is not to be chosen again. */
 void leave_out(struct exchange *x);
 /* May the request be carried out twice without harm? */

@@ -1,5 +1,6 @@
 /*
- * reply.c - answers that the gateway gives itself: errors in the client's own shape, and small JSON documents.
+ * reply.c - answers that the gateway gives itself: errors in the client's own shape, and small JSON documents; and what it says of itself in the headers
+ * of all answers, and behind streams.
  */
 #include "gateway/exchange.h"
 #include "llm/openai_error.h"
@@ -38,17 +39,46 @@ static struct str number_text(struct arena *a, uint64_t v)
     return arena_str(a, str_of(digits + at, sizeof digits - at));
 }
 
-/* Where the request went and why; for some, the names of deployments are nothing for their clients. */
-static void add_explanation(struct exchange *x, struct http_header *to, size_t *n)
+/* How many it took, and what the last was for: as it stands now, which may not be for good. */
+static void add_attempts(struct exchange *x, struct http_header *to, size_t *n)
 {
     struct arena *a = x->r->arena;
 
+    add_header(to, n, STR("x-crossdock-attempts"), number_text(a, x->facts.attempts));
+    add_header(to, n, STR("x-crossdock-reason"), story_reason(&x->facts, a));
+}
+
+/* Where the request went and why; for some, the names of deployments are nothing for their clients. */
+static void add_explanation(struct exchange *x, struct http_header *to, size_t *n)
+{
     if (!x->snapshot->catalog->explain_headers)
         return;
     add_header(to, n, STR("x-crossdock-route"), x->facts.model_label);
     add_header(to, n, STR("x-crossdock-deployment"), x->chosen->name);
-    add_header(to, n, STR("x-crossdock-attempts"), number_text(a, x->facts.attempts));
-    add_header(to, n, STR("x-crossdock-reason"), story_reason(&x->facts, a));
+    add_attempts(x, to, n);
+}
+
+struct str late_header_names(const struct exchange *x)
+{
+    if (!x->resume || !x->snapshot->catalog->explain_headers)
+        return STR_NONE;
+    return STR("x-crossdock-attempts, x-crossdock-reason, x-crossdock-continued");
+}
+
+err_t reply_finish_stream(struct exchange *x, const struct str *parts, size_t count)
+{
+    enum { LATE = 3 };
+    struct http_header late[LATE];
+    size_t n = 0;
+
+    if (!x->r->takes_trailers)
+        return http_reply_finish(x->r, parts, count);
+    if (x->attempt)
+        attempt_note(x, x->attempt);
+    add_attempts(x, late, &n);
+    add_header(late, &n, STR("x-crossdock-continued"), x->continued_at);
+    TRY(http_reply_trailers(x->r, late, n));
+    return http_reply_finish(x->r, parts, count);
 }
 
 size_t own_headers(struct exchange *x, struct http_header *to)

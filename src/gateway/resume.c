@@ -239,6 +239,8 @@ err_t resume_begin(struct exchange *x, struct buf *to)
 
     x->resume->pending = false;
     x->facts.continued = true;
+    struct str before = x->continued_at.n ? arena_join(x->r->arena, x->continued_at, STR(", ")) : STR("");
+    x->continued_at = arena_join(x->r->arena, before, x->chosen->label);
     log_debug(x->facts.id, "an answer that broke off at %.*s goes on at %.*s", STR_ARG(x->resume->from),
               STR_ARG(x->chosen->label));
     if (client_framing(x) != FRAMING_SSE || !client->keep_alive.n)
@@ -257,5 +259,5 @@ err_t resume_give_up(struct exchange *x)
     buf_clear(&r->shadow);
     TRY(x->endpoint.dialect->client.writer_event(r->writer, &e, &r->shadow));
     struct str bytes = buf_str(&r->shadow);
-    return http_reply_finish(x->r, &bytes, 1);
+    return reply_finish_stream(x, &bytes, 1);
 }

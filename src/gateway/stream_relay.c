@@ -66,7 +66,7 @@ static bool lies_in(struct str part, struct str whole)
 static SUSPENDS err_t finish(struct stream_relay *s)
 {
     s->over = true;
-    return http_reply_finish(s->x->r, s->parts, s->count);
+    return reply_finish_stream(s->x, s->parts, s->count);
 }
 
 /* Put bytes behind those that are to be written; what follows on directly becomes one part. They stay where they are until then. */
@@ -117,7 +117,7 @@ static SUSPENDS err_t end_with_error(struct stream_relay *s, int status, struct 
     TRY(flush(s));
     openai_error_event(&e, s->stream.kind == STREAM_RESPONSES, s->stream.sequence_number, &event);
     struct str bytes = buf_str(&event);
-    return http_reply_finish(s->x->r, &bytes, 1);
+    return reply_finish_stream(s->x, &bytes, 1);
 }
 
 static SUSPENDS err_t provider_failed(struct stream_relay *s)
@@ -209,7 +209,7 @@ static SUSPENDS err_t end_complete(struct stream_relay *s, err_t why)
     if (!openai_stream_is_complete(&s->stream))
         return broke_off(s, why);
     struct str done = STR("data: [DONE]\n\n");
-    return http_reply_finish(s->x->r, &done, s->stream.done ? 0 : 1);
+    return reply_finish_stream(s->x, &done, s->stream.done ? 0 : 1);
 }
 
 /* The transport ended properly. */
@@ -363,7 +363,7 @@ err_t relay_stream(struct exchange *x, struct attempt *a)
 {
     struct stream_relay *s = x->relay;
     struct http_header *headers;
-    struct http_reply reply = {.status = 200, .length = -1};
+    struct http_reply reply = {.status = 200, .length = -1, .trailer = late_header_names(x)};
 
     forward_answer_headers(x, a->call, &headers, &reply.count);
     reply.headers = headers;

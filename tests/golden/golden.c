@@ -15,7 +15,7 @@
  * Messages are written with plain line ends in the head; the body stands as it is, without the last line end of its section. "content-length: AUTO"
  * is filled in before sending, "transfer-encoding: AUTO" makes the body one chunk. A body of type application/vnd.amazon.eventstream is written as a
  * line per frame: ":event-type NAME JSON", ":exception-type NAME JSON" or ":error-code NAME WORDS". What is compared is the decoded message: start line,
- * headers as they came, body without chunk framing. The world is a simulated one, so time and ids are the same in every run. Every provider's answer is sent in two pieces too, cut at each of its bytes in turn: the
+ * headers as they came, body without chunk framing, and behind a line "(trailer fields)" those that came behind it. The world is a simulated one, so time and ids are the same in every run. Every provider's answer is sent in two pieces too, cut at each of its bytes in turn: the
  * client must get the same.
  *
  * The headers x-crossdock-route and -reason are compared where the transcript is about them: where it has them.
@@ -219,6 +219,17 @@ static void describe(const struct http_head *head, bool is_request, struct str b
         buf_add(to, body);
 }
 
+static void describe_trailers(const struct http1 *h, struct buf *to)
+{
+    size_t count;
+    const struct http_header *fields = http1_trailers(h, &count);
+
+    if (count)
+        buf_add_lit(to, "(trailer fields)\n");
+    for (size_t i = 0; i < count; i++)
+        buf_addf(to, "%.*s: %.*s\n", STR_ARG(fields[i].name), STR_ARG(fields[i].value));
+}
+
 /* Read one message from `s` and describe it. E_EOF if there is none; *ret_broken if it is cut short. */
 static SUSPENDS err_t read_message(struct sock *s, enum http1_role role, struct buf *to, bool *ret_broken)
 {
@@ -260,6 +271,7 @@ static SUSPENDS err_t read_message(struct sock *s, enum http1_role role, struct 
     }
     if (e == OK || *ret_broken)
         describe(&head, role == HTTP1_REQUEST, buf_str(&body), to);
+    describe_trailers(h, to);
     mem_free(h);
     return e;
 }
