@@ -8,6 +8,7 @@
 #include "codec/http1.h"
 #include "rt/loop.h"
 #include "sim/house.h"
+#include "sim/raw_answer.h"
 
 #include <stdio.h>
 
@@ -179,63 +180,6 @@ SCENARIO(a_slow_reader_slows_the_provider_down, .weather = WEATHER_CALM, .prepar
 
 /* --- connections of a client's own --- */
 
-/* One answer read from a connection; what is behind it stays in `in`. */
-struct client_answer {
-    struct arena arena;
-    struct http1 parser;
-    struct http_head head;
-    char bytes[2048];
-    struct str in;
-    struct buf body;
-};
-
-static SUSPENDS err_t read_answer(struct sock *s, struct client_answer *a)
-{
-    struct str piece;
-
-    arena_clear(&a->arena);
-    buf_clear(&a->body);
-    http1_begin(&a->parser, &a->arena, &a->head);
-    for (;;) {
-        size_t n;
-        switch (http1_next(&a->parser, &a->in, &piece)) {
-        case HTTP1_MORE:
-            TRY(sock_read(s, a->bytes, sizeof a->bytes, &n));
-            if (!n)
-                return fail(E_EOF, "closed");
-            a->in = str_of(a->bytes, n);
-            break;
-        case HTTP1_HEAD:
-            break;
-        case HTTP1_BODY:
-            TRY(buf_add(&a->body, piece));
-            break;
-        case HTTP1_END:
-            return OK;
-        case HTTP1_ERROR:
-            (void)EXPECT(false, "not HTTP: %s", a->parser.error_text);
-            return fail(E_PROTOCOL, "%s", a->parser.error_text);
-        }
-    }
-}
-
-static struct client_answer *answer_new(void)
-{
-    struct client_answer *a = NEW(struct client_answer);
-
-    arena_init(&a->arena, 1 << 20);
-    buf_init(&a->body, ANSWER_MAX);
-    http1_init(&a->parser, HTTP1_RESPONSE, NULL);
-    return a;
-}
-
-static void answer_free(struct client_answer **a)
-{
-    arena_release(&(*a)->arena);
-    buf_release(&(*a)->body);
-    mem_free(*a);
-}
-
 enum { PIPELINE = 6, PIPELINERS = 8 };
 
 static void add_request(struct client *c, struct question *q, unsigned number, struct buf *to)
@@ -251,7 +195,7 @@ static void add_request(struct client *c, struct question *q, unsigned number, s
              c->index, number, body.n, STR_ARG(body));
 }
 
-static err_t check_answer(struct client *c, const struct question *q, unsigned number, const struct client_answer *a)
+static err_t check_answer(struct client *c, const struct question *q, unsigned number, const struct raw_answer *a)
 {
     char id[32];
     struct reading rd;
@@ -269,7 +213,7 @@ static err_t check_answer(struct client *c, const struct question *q, unsigned n
 /* All requests in one go, or one after the other, on one connection; the answers come in their order. */
 static err_t ask_in_a_row(struct client *c)
 {
-    struct client_answer *a CLEANUP(answer_free) = answer_new();
+    struct raw_answer *a CLEANUP(raw_answer_free_p) = raw_answer_new();
     struct buf out CLEANUP(buf_release) = BUF_INIT(ANSWER_MAX);
     struct sock *s CLEANUP(sock_close_p) = NULL;
     struct question q[PIPELINE];
@@ -287,7 +231,7 @@ static err_t ask_in_a_row(struct client *c)
             add_request(c, &q[i], i, &out);
             TRY(sock_write(s, out.p, out.n));
         }
-        TRY(read_answer(s, a));
+        TRY(raw_answer_read(s, a));
         err_t e = check_answer(c, &q[i], i, a);
         worst = e != OK ? e : worst;
         c->outcome->received++;
@@ -315,7 +259,7 @@ SCENARIO(many_requests_on_one_connection_are_answered_in_order)
 /* A body that never ends: told so after body_gap (30 s); on the way through, when the request's time is over. */
 static err_t send_half(struct client *c)
 {
-    struct client_answer *a CLEANUP(answer_free) = answer_new();
+    struct raw_answer *a CLEANUP(raw_answer_free_p) = raw_answer_new();
     struct sock *s CLEANUP(sock_close_p) = NULL;
     struct buf out CLEANUP(buf_release) = BUF_INIT(1024);
 
@@ -325,7 +269,7 @@ static err_t send_half(struct client *c)
     else
         buf_add_lit(&out, "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ncontent-length: 500\r\n\r\n{");
     TRY(sock_write(s, out.p, out.n));
-    TRY(read_answer(s, a));
+    TRY(raw_answer_read(s, a));
     c->outcome->status = a->head.status;
     err_t e = house_check_plain(c, NULL, a->head.status, buf_str(&a->body));
     return e == E_UPSTREAM ? OK : e;
