@@ -37,6 +37,8 @@ struct live_deployment {
     _Atomic uint64_t in_flight_tokens;
     _Atomic double per_unit, per_token; /* as of the last sample */
     _Atomic ns_t sampled;
+    _Atomic ns_t waiting_since;       /* of who waits for the first token, on average */
+    _Atomic double waiting_units;     /* likewise; 0: nobody does                     */
     _Atomic ns_t good, ill;           /* as in struct live_news */
     _Atomic int last_ill, ejected_by; /* enum cause */
     struct live_load load;
@@ -46,6 +48,7 @@ struct live_deployment {
     struct outlier outlier;
     struct latency first, token;
     struct latency_digest digest;
+    struct latency_waiting waiting;
     uint64_t sent, ejected, causes[CAUSES];
 
     struct live_gate gate; /* has a lock of its own, taken apart from this one */
@@ -195,6 +198,23 @@ static uint64_t next_seq(struct live *l)
 
 /* --- what decisions read --- */
 
+/* Who reads that some wait must not read an instant of when nobody ever had. */
+static void publish_waiting(struct live_deployment *d)
+{
+    const struct latency_waiting *w = &d->waiting;
+    double units = w->count ? (double)w->units / (double)w->count : 0;
+
+    atomic_store_explicit(&d->waiting_since, w->since, memory_order_relaxed);
+    atomic_store_explicit(&d->waiting_units, units, memory_order_release);
+}
+
+static double waited_of(const struct live_deployment *d, ns_t now)
+{
+    double units = atomic_load_explicit(&d->waiting_units, memory_order_acquire);
+
+    return latency_waited(atomic_load_explicit(&d->waiting_since, memory_order_relaxed), units, now);
+}
+
 static void publish(struct live_deployment *d, const struct live_rules *rules, ns_t now)
 {
     struct outlier ahead = d->outlier;
@@ -208,6 +228,7 @@ static void publish(struct live_deployment *d, const struct live_rules *rules, n
     atomic_store_explicit(&d->per_unit, d->first.mean, memory_order_relaxed);
     atomic_store_explicit(&d->per_token, d->token.mean, memory_order_relaxed);
     atomic_store_explicit(&d->sampled, d->first.at, memory_order_relaxed);
+    publish_waiting(d);
 }
 
 static enum exclusion exclusion_of(const struct live_deployment *d, ns_t now)
@@ -261,24 +282,38 @@ void live_read(const struct live_deployment *d, const struct live_rules *rules, 
         ns_t at = atomic_load_explicit(&d->sampled, memory_order_relaxed);
         struct latency first = {.mean = atomic_load_explicit(&d->per_unit, memory_order_relaxed), .at = at};
         struct latency token = {.mean = atomic_load_explicit(&d->per_token, memory_order_relaxed), .at = at};
-        to->time_per_unit = latency_read(&first, &rules->latency, 0, now);
-        to->time_per_token = latency_read(&token, &rules->latency, 0, now);
+        double known = latency_read(&first, &rules->latency, now);
+        to->waited_per_unit = waited_of(d, now);
+        double slowdown = latency_slowdown(known, to->waited_per_unit);
+        to->time_per_unit = known * slowdown;
+        to->time_per_token = latency_read(&token, &rules->latency, now) * slowdown;
     }
 }
 
 /* --- an attempt --- */
 
+/* It waits no more. Under the lock. */
+static void stop_waiting(struct live_deployment *d, struct live_attempt *a)
+{
+    if (a->waits)
+        latency_wait_end(&d->waiting, a->sent, a->input_tokens);
+    a->waits = false;
+}
+
 /* Is it well enough, or does that not matter? Its place is taken already. */
-static enum exclusion send_well(struct live_deployment *d, const struct live_rules *rules, bool anyway, ns_t now,
+static enum exclusion send_well(struct live_deployment *d, const struct live_rules *rules, unsigned how, ns_t now,
                                 struct live_attempt *ret)
 {
     enum exclusion why = EXCLUDED_NOT;
 
     spin_take(&d->lock);
-    if (outlier_admits(&d->outlier, &rules->outlier, now) || anyway) {
+    if (outlier_admits(&d->outlier, &rules->outlier, now) || (how & LIVE_ANYWAY)) {
         ret->deployment = d;
         ret->seq_sent = next_seq(d->live);
         ret->stamp = outlier_sent(&d->outlier, now);
+        ret->waits = how & LIVE_STREAM;
+        if (ret->waits)
+            latency_wait_begin(&d->waiting, now, ret->input_tokens);
         d->sent++;
     } else {
         why = d->outlier.state == OUTLIER_EJECTED ? EXCLUDED_EJECTED : EXCLUDED_PROBING;
@@ -296,7 +331,7 @@ enum exclusion live_send(struct live_deployment *d, const struct live_rules *rul
     *ret = (struct live_attempt){.sent = now, .input_tokens = input_tokens, .tokens = tokens ? tokens : 1};
     if (!live_gate_take(&d->gate, how & LIVE_PROMISED))
         return EXCLUDED_CAPACITY;
-    enum exclusion why = send_well(d, rules, how & LIVE_ANYWAY, now, ret);
+    enum exclusion why = send_well(d, rules, how, now, ret);
     if (why == EXCLUDED_NOT)
         atomic_fetch_add_explicit(&d->in_flight_tokens, ret->tokens, memory_order_relaxed);
     else
@@ -307,7 +342,7 @@ enum exclusion live_send(struct live_deployment *d, const struct live_rules *rul
 enum exclusion live_ask(struct live_deployment *d, const struct live_rules *rules, ns_t now, struct live_attempt *ret)
 {
     *ret = (struct live_attempt){.sent = now, .is_question = true};
-    return send_well(d, rules, false, now, ret);
+    return send_well(d, rules, 0, now, ret);
 }
 
 void live_first_token(struct live_attempt *a, const struct live_rules *rules, uint64_t cached, ns_t now)
@@ -321,6 +356,7 @@ void live_first_token(struct live_attempt *a, const struct live_rules *rules, ui
     a->first = now;
     spin_take(&d->lock);
     a->seq_first = next_seq(d->live);
+    stop_waiting(d, a);
     latency_add(&d->first, &rules->latency, (double)took / latency_units(uncached), now);
     latency_digest_add(&d->digest, DIGEST_HALF_LIFE, latency_of_base(took, uncached), now);
     publish(d, rules, now);
@@ -439,7 +475,7 @@ static double fold_whole(struct live_deployment *d, const struct live_attempt *a
                          uint64_t output, ns_t now)
 {
     double took = (double)(now - a->sent), even = took / (double)(output + 1);
-    double each = latency_read(&d->token, &rules->latency, 0, now);
+    double each = latency_read(&d->token, &rules->latency, now);
 
     each = each > 0 ? each : even;
     double first = took - each * (double)output;
@@ -491,6 +527,7 @@ void live_end(struct live_attempt *a, struct live_route *route, const struct liv
     spin_take(&d->lock);
     enum outlier_state before = d->outlier.state;
     a->seq_ended = next_seq(d->live);
+    stop_waiting(d, a);
     ns_t until = d->outlier.until;
     double time = time_of(d, a, rules, cause, output, now);
     if (time > 0)
@@ -500,7 +537,7 @@ void live_end(struct live_attempt *a, struct live_route *route, const struct liv
         cause == CAUSE_SUPERSEDED) /* it would have taken longer; without it the slow ones vanish from what is known */
         latency_digest_add(&d->digest, DIGEST_HALF_LIFE, latency_of_base(now - a->sent, a->input_tokens), now);
     if (time > 0 && d->outlier.state == OUTLIER_IN_USE)
-        outlier_slow(&d->outlier, &rules->outlier, &peers, latency_read(&d->first, &rules->latency, 0, now), now);
+        outlier_slow(&d->outlier, &rules->outlier, &peers, latency_read(&d->first, &rules->latency, now), now);
     if (a->first && output > 1 && last > a->first)
         latency_add(&d->token, &rules->latency, (double)(last - a->first) / (double)(output - 1), now);
     d->causes[cause]++;
@@ -637,8 +674,8 @@ void live_report(struct live_deployment *d, const struct live_rules *rules, ns_t
     *ret = (struct live_report){.health = d->outlier,
                                 .sent = d->sent,
                                 .ejected = d->ejected,
-                                .first_token_per_unit = latency_read(&d->first, &rules->latency, 0, now),
-                                .per_token = latency_read(&d->token, &rules->latency, 0, now),
+                                .first_token_per_unit = latency_read(&d->first, &rules->latency, now),
+                                .per_token = latency_read(&d->token, &rules->latency, now),
                                 .p50 = latency_digest_quantile(&d->digest, 0.5, DIGEST_LEAST),
                                 .p95 = latency_digest_quantile(&d->digest, 0.95, DIGEST_LEAST),
                                 .server = live_load_server(&d->load, now)};

@@ -57,6 +57,7 @@ struct live_attempt {
     ns_t first;                              /* when its first token came; 0: not yet */
     uint64_t seq_sent, seq_first, seq_ended; /* order of its events among all of the process, from 1 */
     bool is_question;                        /* see live_ask() */
+    bool waits;                              /* for its first token, and is counted among those who do */
     ns_t part_begun;                         /* of a stream: when the part that is measured now began */
     uint64_t events;                         /* that came behind its first token, and those of this part */
     unsigned part_events;
@@ -66,6 +67,8 @@ struct live_attempt {
 enum {
     LIVE_ANYWAY = 1,   /* though the deployment is ill: there is nowhere else to go                            */
     LIVE_PROMISED = 2, /* a place is kept for it (live_admission.h), which is used up whatever comes of it     */
+    LIVE_STREAM =
+        4, /* its first token will be told of: until then it is known to wait. How long a whole answer takes says little about that */
 };
 /* An attempt is about to be sent: count it in. EXCLUDED_NOT, or why it may not be after all. */
 enum exclusion live_send(struct live_deployment *d, const struct live_rules *rules, uint64_t input_tokens,
@@ -116,7 +119,7 @@ ns_t live_hedge_at(struct live_deployment *d, const struct hedge_rules *rules, s
 /* --- reading --- */
 
 /* What strategies ask of a deployment; fills what is known here: exclusion, slow start, load, latency. Weight, tier, id and cost are the caller's. The
- * load is ours and, where the server tells, others' (live_load.h). */
+ * load is ours and, where the server tells, others' (live_load.h); the time to first token is at least what those have waited who wait for it. */
 void live_read(const struct live_deployment *d, const struct live_rules *rules, unsigned needs, ns_t now,
                struct strategy_candidate *to);
 

@@ -77,7 +77,7 @@ enum exclusion admission_send(struct exchange *x, struct live_attempt *ret, bool
 
     if (must_stand_in_line(x))
         return EXCLUDED_CAPACITY;
-    unsigned how = (kept ? LIVE_PROMISED : 0) | (anyway ? LIVE_ANYWAY : 0);
+    unsigned how = (kept ? LIVE_PROMISED : 0) | (anyway ? LIVE_ANYWAY : 0) | (x->stream ? LIVE_STREAM : 0);
     enum exclusion why = live_send(x->snapshot->deployments[d->index], &x->rules->live, x->input_tokens,
                                    x->output_tokens, how, rt_now(), ret);
     if (kept || (why == EXCLUDED_NOT && has_promise(x)))

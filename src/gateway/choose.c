@@ -171,6 +171,7 @@ static void note_candidates(struct choosing *c, const struct strategy_decision *
             .slow_start = s->slow_start,
             .time_per_unit = s->time_per_unit,
             .time_per_token = s->time_per_token,
+            .waited_per_unit = s->waited_per_unit,
             .headroom = s->headroom,
             .in_flight = s->in_flight,
             .in_flight_tokens = s->in_flight_tokens,

@@ -80,7 +80,7 @@ struct decision_candidate {
     enum exclusion excluded;
     double score;
     unsigned weight, tier;
-    double slow_start, time_per_unit, time_per_token, headroom;
+    double slow_start, time_per_unit, time_per_token, headroom, waited_per_unit;
     uint64_t in_flight, in_flight_tokens, cost;
 };
 

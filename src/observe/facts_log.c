@@ -141,6 +141,7 @@ static const struct record_field candidate_fields[] = {
     RECORD_FIELD(struct decision_candidate, in_flight, RECORD_U64, "in_flight"),
     RECORD_FIELD(struct decision_candidate, in_flight_tokens, RECORD_U64, "in_flight_tokens"),
     RECORD_FIELD(struct decision_candidate, cost, RECORD_U64, "cost_nanodollars"),
+    RECORD_FIELD(struct decision_candidate, waited_per_unit, RECORD_FLOAT, "waited_per_unit"),
 };
 static const struct record_type candidate_type = {.name = "candidate",
                                                   .fields = candidate_fields,

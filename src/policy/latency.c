@@ -11,6 +11,9 @@
  * What has no samples any more gets them again: the estimate sinks until the deployment looks worth a request, and the new sample moves what it
  * has sunk to. While that one is on its way its waiting time counts, so a crowd does not follow it.
  *
+ * Whoever waits is charged for by the mean of the ages, which Finagle does by counting requests in flight. A mean is kept of what comes and goes in any order
+ * by its sum; the sum of instants would overflow some day, so it is kept as the mean itself, rounded, and what the rounding left.
+ *
  * The histogram has logarithmic buckets and integer counts; forgetting is halving, exact and cheap.
  *
  * Does not: decide anything.
@@ -37,7 +40,7 @@ void latency_add(struct latency *l, const struct latency_rules *rules, double sa
         *l = (struct latency){.mean = sample, .deviation = sample * DEVIATION_FIRST, .at = now};
         return;
     }
-    l->mean = latency_read(l, rules, 0, now); /* what it has sunk to is what the sample is news to */
+    l->mean = latency_read(l, rules, now); /* what it has sunk to is what the sample is news to */
     double off = fabs(sample - l->mean);
     double share = 1 - exp(-(double)(gap > 0 ? gap : 0) / (double)rules->tau);
     bool outlier = sample > l->mean + GATE * l->deviation;
@@ -52,7 +55,7 @@ void latency_add(struct latency *l, const struct latency_rules *rules, double sa
     l->at = now > l->at ? now : l->at;
 }
 
-double latency_read(const struct latency *l, const struct latency_rules *rules, double waiting, ns_t now)
+double latency_read(const struct latency *l, const struct latency_rules *rules, ns_t now)
 {
     ns_t age = now - l->at;
     double known = l->mean;
@@ -61,7 +64,33 @@ double latency_read(const struct latency *l, const struct latency_rules *rules, 
         known = 0;
     else if (age > rules->fresh)
         known *= exp2(-(double)(age - rules->fresh) / (double)rules->fresh);
-    return waiting > known ? waiting : known;
+    return known;
+}
+
+/* The sum of instants has grown by `offset` against `since`. */
+static void settle_mean(struct latency_waiting *w, int64_t offset)
+{
+    int64_t n = (int64_t)w->count, sum = w->rest_ + offset;
+    int64_t mean = sum / n - (sum % n < 0);
+
+    w->since += mean;
+    w->rest_ = sum - mean * n;
+}
+
+void latency_wait_begin(struct latency_waiting *w, ns_t sent, uint64_t tokens)
+{
+    if (w->count++ == 0)
+        *w = (struct latency_waiting){.count = 1, .since = sent};
+    w->units += tokens + LATENCY_BASE_UNITS;
+    settle_mean(w, sent - w->since);
+}
+
+void latency_wait_end(struct latency_waiting *w, ns_t sent, uint64_t tokens)
+{
+    w->count--;
+    w->units -= tokens + LATENCY_BASE_UNITS;
+    if (w->count)
+        settle_mean(w, w->since - sent);
 }
 
 /* Lower edge of bucket 1; bucket 0 holds all below. */

@@ -55,14 +55,38 @@ struct latency {
 /* Take in a sample >= 0. The second in a row that is slower than noise explains is believed at once; the others are
  * averaged. */
 void latency_add(struct latency *l, const struct latency_rules *rules, double sample, ns_t now);
+/* The estimate; 0: not known. */
+double latency_read(const struct latency *l, const struct latency_rules *rules, ns_t now);
+
+/* Requests that wait for their first token: when they were sent, on average. Zeroed: none. */
+struct latency_waiting {
+    uint64_t count;
+    uint64_t units; /* of latency_units(), all together                          */
+    ns_t since;     /* mean of when they were sent, rounded down; of no meaning if there are none */
+    int64_t rest_;  /* what the rounding left: below `count`                     */
+};
+/* One of `tokens` input tokens was sent at `sent`, and waits; it waits no more, with the same figures. Any order. */
+void latency_wait_begin(struct latency_waiting *w, ns_t sent, uint64_t tokens);
+void latency_wait_end(struct latency_waiting *w, ns_t sent, uint64_t tokens);
 /*
- * The estimate; 0: not known. `waiting`: a request that has been waiting for its first token for so long, in the
- * estimate's unit: the deployment is at least that slow, though no sample says so yet; 0: none.
+ * How long they have waited, per unit of input; 0: nobody waits. `since` and `units` are of one request, on average. Where each takes as long as the other, those
+ * who wait have waited for half of that, so whoever is as fast as ever is not charged.
  */
-double latency_read(const struct latency *l, const struct latency_rules *rules, double waiting, ns_t now);
+static inline double latency_waited(ns_t since, double units, ns_t now)
+{
+    return units > 0 && now > since ? (double)(now - since) / units : 0;
+}
 
 /* 64 buckets, each 2^(1/4) times as wide as the one before: 1 ms to a minute within 19 %, less by interpolation. */
 enum { LATENCY_BUCKETS = 64 };
+/*
+ * How many times as slow as its estimate `known` (0: there is none) a deployment is for those who wait; at least 1. That is so for all that it does: a server
+ * that hangs, or queues, makes nobody's tokens. Of what is not known it makes nothing known: to have waited for a millisecond is not to be fast.
+ */
+static inline double latency_slowdown(double known, double waited)
+{
+    return known > 0 && waited > known ? waited / known : 1;
+}
 
 /* The distribution of what was seen lately; counts are halved every half life. Zeroed: empty. */
 struct latency_digest {

@@ -1,6 +1,10 @@
 """Streams that break off in their content and go on at another deployment: what the vendors' SDKs make of them."""
 
+import json
+import socket
+import subprocess
 import urllib.request
+from urllib.parse import urlsplit
 
 import anthropic
 import openai
@@ -123,3 +127,70 @@ def test_the_client_can_see_where_it_went_on(fleet):
     with urllib.request.urlopen(request, timeout=20) as answer:
         text = answer.read().decode()
     assert text.count(": crossdock continued at anthropic-good/m\n\n") == 1
+
+
+BODY = '{"model":"openai-anthropic-break_stream","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
+BEHIND = {
+    "x-crossdock-attempts": "2",
+    "x-crossdock-reason": "continuation: broken at openai-break_stream/m",
+    "x-crossdock-continued": "anthropic-good/m",
+}
+
+
+def over_socket(url, te):
+    """The answer's bytes as they come over HTTP/1.1, on a connection that is closed behind it."""
+    at = urlsplit(url)
+    with socket.create_connection((at.hostname, at.port), timeout=20) as s:
+        s.sendall(
+            f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close{', te' if te else ''}\r\n{te}"
+            f"content-type: application/json\r\ncontent-length: {len(BODY)}\r\n\r\n{BODY}".encode()
+        )
+        return b"".join(iter(lambda: s.recv(65536), b"")).decode()
+
+
+def test_http_1_1_tells_it_behind_the_last_chunk(fleet):
+    head, _, body = over_socket(fleet.url, "te: trailers\r\n").partition("\r\n\r\n")
+    assert "\r\ntrailer: x-crossdock-attempts, x-crossdock-reason, x-crossdock-continued\r\n" in head
+    fields = body.rpartition("\r\n0\r\n")[2]
+    assert fields.endswith("\r\n\r\n")
+    assert dict(line.split(": ", 1) for line in fields.strip().split("\r\n")) == BEHIND
+
+
+def test_who_does_not_ask_sees_none_of_it(fleet):
+    head, _, body = over_socket(fleet.url, "").partition("\r\n\r\n")
+    assert "\r\ntrailer:" not in head
+    assert body.endswith("data: [DONE]\n\n\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/messages"])
+def test_curl_reads_trailer_fields(fleet, tmp_path, version, path):
+    body = json.loads(BODY) | ({"input": "Hello"} if path == "/v1/responses" else {"max_tokens": 1000})
+    if path == "/v1/responses":
+        del body["messages"]
+    heads = tmp_path / "heads"
+    curl = ["curl", "-sS", version, "-D", str(heads), "-o", "/dev/null", "-H", "te: trailers", "-H", "content-type: application/json"]
+    subprocess.run([*curl, "-d", json.dumps(body), fleet.url + path], check=True, timeout=30)
+    _, _, behind = heads.read_text().replace("\r\n", "\n").partition("\n\n")
+    assert dict(line.split(": ", 1) for line in behind.strip().split("\n")) == BEHIND
+
+
+NODE = """
+import http from "node:http";
+const [url, body] = process.argv.slice(1);
+const headers = { "content-type": "application/json", te: "trailers" };
+const answer = await fetch(url, { method: "POST", headers, body });
+const fetched = await answer.text();
+const request = http.request(url, { method: "POST", headers });
+request.end(body);
+const [response] = await import("node:events").then(({ once }) => once(request, "response"));
+let read = "";
+for await (const piece of response) read += piece;
+console.log(JSON.stringify({ fetched: fetched.trimEnd().split("\\n").at(-1), read: read.trimEnd().split("\\n").at(-1), trailers: response.trailers }));
+"""
+
+
+def test_node_reads_trailer_fields_and_fetch_ignores_them(fleet):
+    node = ["node", "--input-type=module", "-e", NODE, fleet.url + "/v1/chat/completions", BODY]
+    told = json.loads(subprocess.run(node, check=True, capture_output=True, text=True, timeout=30).stdout)
+    assert told == {"fetched": "data: [DONE]", "read": "data: [DONE]", "trailers": BEHIND}

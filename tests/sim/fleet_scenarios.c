@@ -210,6 +210,44 @@ SCENARIO(one_slow_deployment_is_not_felt, .weather = WEATHER_CALM, .prepare = fl
     return fleet_run(w, &plan);
 }
 
+/* --- one hangs --- */
+
+/* Answers take seconds, as they do, so who has many requests under way is not thereby known to be slow. */
+#define LONG_ANSWERS                                                                                                   \
+    "ttft: {distribution: lognormal, median: 200ms, sigma: 0.3}, tokens_per_second: 10, answer_tokens: 40"
+#define VERY_PATIENT "{ connect: 2s, first_byte: 60s, between_bytes: 4s, total: 90s }"
+
+enum { HANGS_AT = 20, HANG_KNOWN_AT = 22, HANG_SPAN = 45 };
+
+static void check_hang(struct fleet *f)
+{
+    ns_t from = SECONDS(HANG_KNOWN_AT), to = SECONDS(HANG_SPAN);
+    unsigned there = fleet_attempts(f, from, to, 0, -1), all = fleet_attempts(f, from, to, -1, -1);
+    unsigned before = fleet_attempts(f, SECONDS(5), SECONDS(HANGS_AT), 0, -1);
+
+    EXPECT(before > 30, "it had only %u requests before", before);
+    EXPECT(there * 20 <= all, "%u of %u requests were sent to a deployment that hangs, and no limit has told so", there,
+           all);
+    for (size_t i = 0; i < f->count; i++)
+        EXPECT(f->visits[i].whole, "client %zu got no answer", i);
+}
+
+/* Before any limit has passed: that they wait is all that is known. */
+SCENARIO(who_hangs_is_avoided_before_a_limit_tells, .weather = WEATHER_CALM, .prepare = fleet_lines, .thin = 397)
+{
+    struct fleet_plan plan = {.deployments = 3,
+                              .models = "{ " THREE ", strategy: least-latency }",
+                              .timeouts = VERY_PATIENT,
+                              .behaviour = "{ " LONG_ANSWERS " }",
+                              .rate = 10,
+                              .span = SECONDS(HANG_SPAN),
+                              .longest = SECONDS(90),
+                              .check = check_hang};
+
+    plan.behaviours[0] = "{ " LONG_ANSWERS ", schedule: [ { from: 20s, faults: [ {kind: hang} ] } ] }";
+    return fleet_run(w, &plan);
+}
+
 /* --- what belongs together --- */
 
 enum { TALKS = 30 };

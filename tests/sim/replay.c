@@ -136,6 +136,7 @@ static void read_again(const void *ctx, size_t i, unsigned needs, struct strateg
     to->in_flight_tokens = c->in_flight_tokens;
     to->time_per_unit = c->time_per_unit;
     to->time_per_token = c->time_per_token;
+    to->waited_per_unit = c->waited_per_unit;
 }
 
 /* The list of the model that the record says it chose from. */
@@ -274,8 +275,8 @@ static void fold(struct folding *to, const struct event *e)
         return;
     struct live_attempt *a = &to->attempts[e->at];
     if (e->kind == EVENT_SENT)
-        (void)EXPECT(live_send(to->deployments[d->index], &m->rules.live, f->input_estimate, f->output_estimate, true,
-                               f->sent, a) == EXCLUDED_NOT,
+        (void)EXPECT(live_send(to->deployments[d->index], &m->rules.live, f->input_estimate, f->output_estimate,
+                               LIVE_ANYWAY | (f->stream ? LIVE_STREAM : 0), f->sent, a) == EXCLUDED_NOT,
                      "an attempt that was sent cannot be sent again");
     else if (e->kind == EVENT_FIRST)
         live_first_token(a, &m->rules.live, 0, f->first);

@@ -149,7 +149,7 @@ TEST(facts_come_back_from_their_records)
 enum { FLEET = 3 };
 static const struct strategy_candidate fleet[FLEET] = {
     {.weight = 2, .slow_start = 0.75, .id = 11, .in_flight = 3, .time_per_unit = 4e5, .time_per_token = 1e6},
-    {.weight = 1, .slow_start = 1, .id = 12, .in_flight = 9, .time_per_unit = 3e5, .cost = 12345, .headroom = 0.5},
+    {.weight = 1, .slow_start = 1, .id = 12, .in_flight = 9, .waited_per_unit = 3e5, .cost = 12345, .headroom = 0.5},
     {.excluded = EXCLUDED_RATE_LIMIT, .weight = 1, .slow_start = 1, .id = 13, .tier = 1},
 };
 static const struct str fleet_names[FLEET] = {STR_INIT("a/m"), STR_INIT("b/m"), STR_INIT("c/m")};
@@ -207,6 +207,7 @@ static struct decision_facts note(const struct strategy *s, const struct strateg
                                                       .slow_start = fleet[i].slow_start,
                                                       .time_per_unit = fleet[i].time_per_unit,
                                                       .time_per_token = fleet[i].time_per_token,
+                                                      .waited_per_unit = fleet[i].waited_per_unit,
                                                       .headroom = fleet[i].headroom,
                                                       .in_flight = fleet[i].in_flight,
                                                       .in_flight_tokens = fleet[i].in_flight_tokens,
@@ -240,6 +241,7 @@ static void check_replays(const struct decision_facts *f)
                                                .in_flight_tokens = c->in_flight_tokens,
                                                .time_per_unit = c->time_per_unit,
                                                .time_per_token = c->time_per_token,
+                                               .waited_per_unit = c->waited_per_unit,
                                                .cost = c->cost,
                                                .headroom = c->headroom};
         if (f->home.n && str_eq(c->deployment, f->home)) {

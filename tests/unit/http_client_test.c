@@ -224,6 +224,42 @@ WORLD_TEST(http_chunked_answers_can_be_cut_at_every_byte)
                     false, "hello world");
 }
 
+/* What an upstream says behind its answer is of its own connection: it is read, and neither merged into the head nor passed on. */
+WORLD_TEST(http_trailer_fields_are_read_and_dropped)
+{
+    struct cut *cut = cut_new(w,
+                              STR("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n"
+                                  "5\r\nhello\r\n0\r\nx-sum: 1\r\ncontent-length: 7\r\n\r\n"),
+                              0, false);
+    struct peer *peer = peer_start_with(w, play_cut, cut);
+    UPSTREAM(u, peer);
+
+    for (int i = 0; i < 2; i++) {
+        struct http_call *c CLEANUP(http_call_close_p) = NULL;
+        struct http_call_options o = {.method = STR("GET"), .target = STR("/")};
+        struct str body;
+        CHECK_OK(http_call_open(u, &w->arena, &o, NULL, &c));
+        CHECK_OK(http_call_all(c, NS_NEVER, 100, &body));
+        CHECK_STR(body, "hello");
+        CHECK(!http_head_find(http_call_head(c), STR("x-sum")).p);
+        CHECK(!http_head_find(http_call_head(c), STR("content-length")).p);
+    }
+    CHECK_EQ(peer->accepted, 1);
+}
+
+WORLD_TEST(http_trailer_fields_without_end_spoil_the_answer)
+{
+    struct str many = str_of(memset(arena_alloc(&w->arena, 20000), 'x', 20000), 20000), got;
+    struct str answer = arena_printf(&w->arena,
+                                     "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx: %.*s"
+                                     "\r\n\r\n",
+                                     STR_ARG(many));
+    struct peer *peer = peer_start_with(w, play_cut, cut_new(w, answer, 0, false));
+    UPSTREAM(u, peer);
+
+    CHECK_ERR(get(w, u, &got), E_PROTOCOL);
+}
+
 WORLD_TEST(http_answers_that_last_until_close_can_be_cut_at_every_byte)
 {
     check_every_cut(w, STR("HTTP/1.1 200 OK\r\n\r\nhello world"), true, "hello world");

@@ -76,6 +76,37 @@ TEST(live_tells_what_a_deployment_took)
     fleet_close(&f);
 }
 
+/* A deployment that answered within 100 ms, and now hangs. */
+TEST(live_is_as_slow_as_those_are_told_who_wait_for_it)
+{
+    struct fleet f;
+    struct live_attempt a, b, plain;
+
+    fleet_open(&f);
+    CHECK_EQ(live_send(f.d[1], &f.rules, 500, 100, LIVE_STREAM, f.now, &a), EXCLUDED_NOT);
+    f.now += 2 * NS_MS;
+    CHECK(seen(&f, 1).time_per_unit == 0 && seen(&f, 1).waited_per_unit == 2e3); /* of whose speed nothing is known */
+    live_end(&a, f.route, &f.rules, CAUSE_CANCELLED, 0, 0, f.now);
+    CHECK_EQ(attempt(&f, 0, CAUSE_OK, 100 * NS_MS), EXCLUDED_NOT);
+    CHECK_EQ(live_send(f.d[0], &f.rules, 500, 100, LIVE_STREAM, f.now, &a), EXCLUDED_NOT);
+    CHECK_EQ(live_send(f.d[0], &f.rules, 500, 100, 0, f.now, &plain), EXCLUDED_NOT);
+    f.now += 80 * NS_MS;
+    CHECK(seen(&f, 0).time_per_unit == 100e3 && seen(&f, 0).waited_per_unit == 80e3);
+    f.now += 920 * NS_MS;
+    CHECK(seen(&f, 0).time_per_unit == 1e6 && seen(&f, 0).time_per_token == 1e8); /* ten times as slow, in all */
+    CHECK_EQ(live_send(f.d[0], &f.rules, 2500, 100, LIVE_STREAM, f.now, &b), EXCLUDED_NOT);
+    f.now += NS_SEC; /* 2 s and 1 s, of 1,000 and 3,000 units */
+    CHECK(seen(&f, 0).waited_per_unit == 0.75e6);
+    live_first_token(&b, &f.rules, 0, f.now);
+    CHECK(seen(&f, 0).waited_per_unit == 2e6);
+    live_end(&b, f.route, &f.rules, CAUSE_OK, 2, f.now, f.now);
+    CHECK(seen(&f, 0).waited_per_unit == 2e6); /* its wait was over before */
+    live_end(&a, f.route, &f.rules, CAUSE_TIMEOUT_FIRST, 0, 0, f.now);
+    CHECK(seen(&f, 0).waited_per_unit == 0 && seen(&f, 0).time_per_unit < 1e6);
+    live_end(&plain, f.route, &f.rules, CAUSE_CANCELLED, 0, 0, f.now);
+    fleet_close(&f);
+}
+
 TEST(live_counts_what_is_under_way)
 {
     struct fleet f;
@@ -280,9 +311,10 @@ static err_t hammer(unsigned index, void *ctx UNUSED)
         struct strategy_candidate c = {.weight = 1};
         size_t which = (i + index) % 3;
         live_read(shared.d[which], &shared.rules, NEEDS_LOAD | NEEDS_LATENCY, now, &c);
-        if (live_send(shared.d[which], &shared.rules, 10, 10, false, now, &a) != EXCLUDED_NOT)
+        if (live_send(shared.d[which], &shared.rules, 10, 10, LIVE_STREAM, now, &a) != EXCLUDED_NOT)
             continue;
-        live_first_token(&a, &shared.rules, 0, now + NS_MS);
+        if (i % 5)
+            live_first_token(&a, &shared.rules, 0, now + NS_MS);
         live_end(&a, shared.route, &shared.rules, i % 7 ? CAUSE_OK : CAUSE_SERVER_ERROR, 10, now + 2 * NS_MS,
                  now + 2 * NS_MS);
     }
@@ -299,6 +331,9 @@ TEST(live_counts_come_out_even_with_several_threads)
         struct live_report r;
         live_report(shared.d[i], &shared.rules, shared.now + ROUNDS * NS_MS, &r);
         CHECK(r.in_flight == 0 && r.in_flight_tokens == 0);
+        struct strategy_candidate read = {.weight = 1};
+        live_read(shared.d[i], &shared.rules, NEEDS_LATENCY, shared.now + ROUNDS * NS_MS, &read);
+        CHECK(read.waited_per_unit == 0);
         sent += r.sent;
         for (int c = 0; c < CAUSES; c++)
             ended += r.causes[c];

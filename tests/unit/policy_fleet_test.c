@@ -39,6 +39,7 @@ struct deployment {
     unsigned in_flight;
     uint64_t tokens;
     struct latency first_token, other_tokens;
+    struct latency_waiting waiting;
     struct outlier health;
     struct concurrency concurrency;
     struct rate_credential credential;
@@ -195,14 +196,16 @@ static ns_t fate(struct deployment *d, const struct request *r, struct attempt *
 
 /* ---- what the gateway does around the policies ---- */
 
-static double waiting_at(const struct deployment *d);
-
 static void read_deployment(const void *ctx, size_t i, unsigned needs, struct strategy_candidate *to)
 {
     struct deployment *d = &w.fleet[i];
     const struct rate_need *need = ctx;
 
     (void)needs;
+    double units = d->waiting.count ? (double)d->waiting.units / (double)d->waiting.count : 0;
+    double waited = latency_waited(d->waiting.since, units, w.now);
+    double known = latency_read(&d->first_token, &latency_rules_usual, w.now);
+    double slowdown = latency_slowdown(known, waited);
     *to = (struct strategy_candidate){
         .weight = 1,
         .id = prng_scatter(i + 1),
@@ -210,8 +213,9 @@ static void read_deployment(const void *ctx, size_t i, unsigned needs, struct st
         .in_flight = d->in_flight,
         .in_flight_tokens = d->tokens,
         .headroom = rate_headroom(&d->credential, w.now),
-        .time_per_unit = latency_read(&d->first_token, &latency_rules_usual, waiting_at(d), w.now),
-        .time_per_token = latency_read(&d->other_tokens, &latency_rules_usual, 0, w.now),
+        .time_per_unit = known * slowdown,
+        .waited_per_unit = waited,
+        .time_per_token = latency_read(&d->other_tokens, &latency_rules_usual, w.now) * slowdown,
     };
     if (!outlier_admits(&d->health, &outlier_rules_usual, w.now))
         to->excluded = d->health.state == OUTLIER_EJECTED ? EXCLUDED_EJECTED : EXCLUDED_PROBING;
@@ -222,22 +226,6 @@ static void read_deployment(const void *ctx, size_t i, unsigned needs, struct st
     to->slow_start = outlier_share(&d->health, &outlier_rules_usual, w.now);
 }
 
-/* How long the oldest attempt without a first token has been waiting there, per unit of its input. Few wait at a time. */
-static double waiting_at(const struct deployment *d)
-{
-    unsigned from = w.attempt_count > 300 ? w.attempt_count - 300 : 0;
-    double longest = 0;
-
-    for (unsigned i = from; i < w.attempt_count; i++) {
-        const struct attempt *a = &attempts[i];
-        if (!a->live || a->has_token || &w.fleet[a->at] != d)
-            continue;
-        double per_unit = (double)(w.now - a->sent) / latency_units(requests[a->request].input);
-        longest = per_unit > longest ? per_unit : longest;
-    }
-    return longest;
-}
-
 static struct outlier_peers peers_of(const struct deployment *d)
 {
     struct outlier_peers peers = {.count = w.count};
@@ -246,7 +234,7 @@ static struct outlier_peers peers_of(const struct deployment *d)
     for (unsigned i = 0; i < w.count; i++) {
         struct deployment *o = &w.fleet[i];
         enum outlier_state s = outlier_at(&o->health, w.now);
-        double estimate = latency_read(&o->first_token, &latency_rules_usual, 0, w.now);
+        double estimate = latency_read(&o->first_token, &latency_rules_usual, w.now);
         peers.out += s == OUTLIER_EJECTED || s == OUTLIER_PROBING;
         if (o != d && estimate > 0)
             others[peers.measured++] = estimate;
@@ -293,6 +281,7 @@ static bool send(unsigned number, bool is_retry, bool is_hedge)
     a->left = (double)r->output;
     a->stamped = outlier_sent(&d->health, w.now);
     a->stamp = rate_sent(&d->credential, &need, w.now);
+    latency_wait_begin(&d->waiting, w.now, r->input);
     d->early += w.now < d->not_before;
     d->sent++;
     d->tokens += r->input + r->output;
@@ -344,6 +333,8 @@ static void release(struct attempt *a, enum cause cause)
     struct outlier_peers peers = peers_of(d);
     enum outlier_state before = d->health.state;
 
+    if (!a->has_token)
+        latency_wait_end(&d->waiting, a->sent, r->input);
     a->live = false;
     r->live--;
     d->in_flight--;
@@ -402,9 +393,10 @@ static void first_token(unsigned number)
     ns_t took = w.now - a->sent;
 
     a->has_token = true;
+    latency_wait_end(&d->waiting, a->sent, r->input);
     latency_add(&d->first_token, &latency_rules_usual, (double)took / latency_units(r->input), w.now);
-    outlier_slow(&d->health, &outlier_rules_usual, &peers,
-                 latency_read(&d->first_token, &latency_rules_usual, 0, w.now), w.now);
+    outlier_slow(&d->health, &outlier_rules_usual, &peers, latency_read(&d->first_token, &latency_rules_usual, w.now),
+                 w.now);
     latency_digest_add(&w.seen, SECONDS(60), latency_of_base(took, r->input), w.now);
     if (a->is_retry)
         retry_budget_return(&w.budget, &retry_budget_usual, w.now);
@@ -671,6 +663,38 @@ TEST(policy_fleet_is_not_slowed_by_one_deployment_at_20_times_the_latency)
             p99[poisoned] = percentile(0.99);
         }
         CHECK_MSG(p99[1] <= 1.5 * p99[0], "p99 %f against %f", p99[1], p99[0]);
+    }
+}
+
+static unsigned sent_before,
+    came_before; /* when the first had hung for two seconds: requests to it, and requests at all */
+
+static void first_hangs(struct world *x)
+{
+    x->fleet[0].fails = x->now >= SECONDS(30);
+    if (x->now < SECONDS(32)) {
+        sent_before = x->fleet[0].sent;
+        came_before = x->arrived;
+    }
+}
+
+/* No limit tells of it within the test: that requests wait is all that is known, and how many more are under way there says little, as answers take long. */
+TEST(policy_fleet_avoids_who_hangs_before_a_limit_tells)
+{
+    for (uint64_t k = 0; k < test_rounds(20); k++) {
+        test_context("seed %llu", (unsigned long long)(test_seed() + k));
+        begin(test_seed() + k, 3, 10, "least-latency");
+        for (unsigned i = 0; i < w.count; i++)
+            w.fleet[i].per_token = 0.1;
+        w.fleet[0].cause = CAUSE_TIMEOUT_FIRST;
+        w.fleet[0].after = 1000;
+        w.script = first_hangs;
+        w.until = SECONDS(60);
+        run();
+        CHECK_GT(sent_before, 50);
+        unsigned there = w.fleet[0].sent - sent_before, came = w.arrived - came_before;
+        CHECK_GT(came, 150);
+        CHECK_MSG(there * 20 <= came, "%u of %u were sent there", there, came);
     }
 }
 

@@ -24,7 +24,7 @@ static void read_pool(const void *ctx, size_t i, unsigned needs, struct strategy
     *to = p->all[i];
     /* What was not asked for is not there. */
     if (!(needs & NEEDS_LATENCY))
-        to->time_per_unit = to->time_per_token = NAN;
+        to->time_per_unit = to->time_per_token = to->waited_per_unit = NAN;
     if (!(needs & NEEDS_LOAD))
         to->in_flight = to->in_flight_tokens = UINT64_MAX / 4;
     if (!(needs & NEEDS_COST))
@@ -331,6 +331,26 @@ TEST(strategy_least_latency_prefers_the_faster_and_lets_load_decide_between_equa
     CHECK_EQ(strategy_choose(named("least-latency"), &ask).chosen, 0);
     pool.all[1].in_flight = 2;
     CHECK_EQ(strategy_choose(named("least-latency"), &ask).chosen, 1);
+}
+
+/* Of whose speed nothing is known: it may be as fast as its rival until those who wait there have waited for longer than that. */
+TEST(strategy_least_latency_does_not_take_a_short_wait_for_speed_nor_a_long_one_for_nothing)
+{
+    struct strategy_ask ask = ask_pool(1);
+
+    fill(2); /* 1.5 s to the first token, and a second for the others */
+    ask.count = 2;
+    pool.all[0].time_per_unit = 0;
+    pool.all[0].waited_per_unit = 1e3;
+    CHECK(strategy_choose(named("least-latency"), &ask).probability == 0.5); /* a draw */
+    pool.all[0].waited_per_unit = 1.4e6; /* 0.6 s more than its rival takes: within noise */
+    CHECK(strategy_choose(named("least-latency"), &ask).probability == 0.5);
+    pool.all[0].waited_per_unit = 1.5e6;
+    CHECK_EQ(strategy_choose(named("least-latency"), &ask).chosen, 1);
+    CHECK(strategy_choose(named("least-latency"), &ask).probability == 1);
+    pool.all[1].time_per_unit = 0; /* nothing is known of either: that one has waited for longer is noise */
+    pool.all[1].waited_per_unit = 1e3;
+    CHECK(strategy_choose(named("least-latency"), &ask).probability == 0.5);
 }
 
 TEST(strategy_least_latency_does_not_tell_apart_what_differs_by_noise)

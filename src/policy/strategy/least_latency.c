@@ -7,23 +7,32 @@
  *
  * Expected times that differ by less than a quarter count as equal, and of larger differences that quarter is taken
  * off, because estimates have noise and a burst must not be spread by noise. A candidate whose speed is not known counts
- * as fast as its rival: so it gets its share of requests, and becomes known.
+ * as fast as its rival: so it gets its share of requests, and becomes known. But not faster than those take that wait there already.
  *
  * Up to STRATEGY_SCAN_MAX candidates are all read, so that scores and the exact probability can be told; of more, two.
  */
+#include "policy/latency.h"
 #include "policy/strategy.h"
 
 static const double BAND = 1.25;
 
 struct runner {
     size_t index;
-    double time; /* expected, ns; 0: not known */
-    double load; /* requests per weight, with this one */
+    double time;   /* expected, ns; 0: not known                                             */
+    double first;  /* of that, to the first token                                            */
+    double waited; /* for theirs, by those who are there already: it takes at least so long  */
+    double load;   /* requests per weight, with this one */
 };
 
 static struct runner runner_of(const struct strategy_ask *ask, size_t i, const struct strategy_candidate *c)
 {
-    return (struct runner){i, strategy_time(ask, i, c), ((double)c->in_flight + 1) / c->weight / c->slow_start};
+    double units = latency_units(ask->input_tokens);
+
+    return (struct runner){.index = i,
+                           .time = strategy_time(ask, i, c),
+                           .first = c->time_per_unit * units,
+                           .waited = c->waited_per_unit * units,
+                           .load = ((double)c->in_flight + 1) / c->weight / c->slow_start};
 }
 
 static double score_of(const struct runner *r)
@@ -31,12 +40,20 @@ static double score_of(const struct runner *r)
     return r->time * r->load;
 }
 
+/* The time to compare with its rival's, which is known unless its own is. */
+static double expected(const struct runner *r, const struct runner *rival)
+{
+    if (r->time > 0)
+        return r->time;
+    return rival->time + (r->waited > rival->first ? r->waited - rival->first : 0);
+}
+
 /* How much slower a is than b, noise taken off; 1: as fast. */
 static double slower_by(const struct runner *a, const struct runner *b)
 {
-    if (a->time <= 0 || b->time <= 0)
+    if (a->time <= 0 && b->time <= 0)
         return 1;
-    double ratio = a->time / b->time;
+    double ratio = expected(a, b) / expected(b, a);
     if (ratio > BAND)
         return ratio / BAND;
     return ratio < 1 / BAND ? ratio * BAND : 1;
