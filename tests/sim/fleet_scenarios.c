@@ -217,15 +217,22 @@ SCENARIO(one_slow_deployment_is_not_felt, .weather = WEATHER_CALM, .prepare = fl
     "ttft: {distribution: lognormal, median: 200ms, sigma: 0.3}, tokens_per_second: 10, answer_tokens: 40"
 #define VERY_PATIENT "{ connect: 2s, first_byte: 60s, between_bytes: 4s, total: 90s }"
 
-enum { HANGS_AT = 20, HANG_KNOWN_AT = 22, HANG_SPAN = 45 };
+enum { HANGS_AT = 20, HANG_KNOWN_AFTER = 2, HANG_SPAN = 45 };
+
+/* It never answered: nothing is known of its speed. */
+static bool hangs_from_the_start(const struct world *w)
+{
+    return w->seed % 2;
+}
 
 static void check_hang(struct fleet *f)
 {
-    ns_t from = SECONDS(HANG_KNOWN_AT), to = SECONDS(HANG_SPAN);
+    bool never = hangs_from_the_start(f->world);
+    ns_t from = SECONDS((never ? 0 : HANGS_AT) + HANG_KNOWN_AFTER), to = SECONDS(HANG_SPAN);
     unsigned there = fleet_attempts(f, from, to, 0, -1), all = fleet_attempts(f, from, to, -1, -1);
     unsigned before = fleet_attempts(f, SECONDS(5), SECONDS(HANGS_AT), 0, -1);
 
-    EXPECT(before > 30, "it had only %u requests before", before);
+    EXPECT(never || before > 30, "it had only %u requests before", before);
     EXPECT(there * 20 <= all, "%u of %u requests were sent to a deployment that hangs, and no limit has told so", there,
            all);
     for (size_t i = 0; i < f->count; i++)
@@ -244,7 +251,9 @@ SCENARIO(who_hangs_is_avoided_before_a_limit_tells, .weather = WEATHER_CALM, .pr
                               .longest = SECONDS(90),
                               .check = check_hang};
 
-    plan.behaviours[0] = "{ " LONG_ANSWERS ", schedule: [ { from: 20s, faults: [ {kind: hang} ] } ] }";
+    plan.behaviours[0] = hangs_from_the_start(w) ? "{ " LONG_ANSWERS ", faults: [ {kind: hang} ] }"
+                                                 : "{ " LONG_ANSWERS
+                                                   ", schedule: [ { from: 20s, faults: [ {kind: hang} ] } ] }";
     return fleet_run(w, &plan);
 }
 

@@ -343,9 +343,9 @@ TEST(strategy_least_latency_does_not_take_a_short_wait_for_speed_nor_a_long_one_
     pool.all[0].time_per_unit = 0;
     pool.all[0].waited_per_unit = 1e3;
     CHECK(strategy_choose(named("least-latency"), &ask).probability == 0.5); /* a draw */
-    pool.all[0].waited_per_unit = 1.4e6; /* 0.6 s more than its rival takes: within noise */
+    pool.all[0].waited_per_unit = 1.2e6; /* a fifth more than its rival takes: within noise */
     CHECK(strategy_choose(named("least-latency"), &ask).probability == 0.5);
-    pool.all[0].waited_per_unit = 1.5e6;
+    pool.all[0].waited_per_unit = 1.3e6;
     CHECK_EQ(strategy_choose(named("least-latency"), &ask).chosen, 1);
     CHECK(strategy_choose(named("least-latency"), &ask).probability == 1);
     pool.all[1].time_per_unit = 0; /* nothing is known of either: that one has waited for longer is noise */

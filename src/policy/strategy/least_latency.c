@@ -45,7 +45,7 @@ static double expected(const struct runner *r, const struct runner *rival)
 {
     if (r->time > 0)
         return r->time;
-    return rival->time + (r->waited > rival->first ? r->waited - rival->first : 0);
+    return rival->time * latency_slowdown(rival->first, r->waited);
 }
 
 /* How much slower a is than b, noise taken off; 1: as fast. */
