@@ -67,8 +67,7 @@ struct live_attempt {
 enum {
     LIVE_ANYWAY = 1,   /* though the deployment is ill: there is nowhere else to go                            */
     LIVE_PROMISED = 2, /* a place is kept for it (live_admission.h), which is used up whatever comes of it     */
-    LIVE_STREAM =
-        4, /* its first token will be told of: until then it is known to wait. How long a whole answer takes says little about that */
+    LIVE_STREAM = 4,   /* its first token will be told of, so until then it is known to wait                   */
 };
 /* An attempt is about to be sent: count it in. EXCLUDED_NOT, or why it may not be after all. */
 enum exclusion live_send(struct live_deployment *d, const struct live_rules *rules, uint64_t input_tokens,

@@ -118,9 +118,8 @@ struct http_reply {
     int status;
     const struct http_header *headers; /* without content-length, transfer-encoding, connection, date: those are ours */
     size_t count;
-    int64_t length; /* of the body; -1: not known before its end */
-    struct str
-        trailer; /* names of fields that may stand behind the body, as the header "trailer" lists them; empty: none */
+    int64_t length;     /* of the body; -1: not known before its end */
+    struct str trailer; /* names of fields that may stand behind the body, with commas; empty: none */
 };
 
 /* A whole answer in one write. */
