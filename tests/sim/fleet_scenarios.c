@@ -317,9 +317,33 @@ SCENARIO(only_the_talks_of_who_dies_move, .weather = WEATHER_CALM, .prepare = fl
 
 /* --- limits and keys are no illness --- */
 
+enum { LIMIT_RESTS = 2 };      /* seconds, as in `ways` below */
+#define LINE_MOST (10 * NS_MS) /* an answer's way, from its first byte to its last */
+
 static void see_if_out(struct fleet *f)
 {
     f->sampled += is_out(f, 0);
+}
+
+/* A credential that was told to wait is not used again before its time, by anybody. */
+static void check_rested(const struct fleet *f, ns_t rest)
+{
+    unsigned again = 0;
+
+    for (size_t i = 0; i < f->log.attempt_count; i++) {
+        const struct attempt_facts *told = &f->log.attempts[i];
+        if (told->cause != CAUSE_RATE_LIMITED)
+            continue;
+        ns_t reset = told->ended + rest - LINE_MOST; /* it is told with the head of the answer */
+        for (size_t k = 0; k < f->log.attempt_count; k++) {
+            const struct attempt_facts *a = &f->log.attempts[k];
+            bool there = str_eq(a->deployment, told->deployment);
+            EXPECT(!there || a->sent <= told->ended || a->sent >= reset, "%.*s was asked %lld ms before its reset",
+                   STR_ARG(a->deployment), (long long)((reset - a->sent) / NS_MS));
+            again += there && a->sent >= reset;
+        }
+    }
+    EXPECT(again > 0, "nobody came back behind the reset");
 }
 
 static void check_no_ejection(struct fleet *f)
@@ -329,10 +353,12 @@ static void check_no_ejection(struct fleet *f)
     fleet_report(f, 0, &r);
     EXPECT(f->sampled == 0 && r.health.ejections == 0, "p0 was taken out: %s", outlier_reason_words(r.health.reason));
     EXPECT(r.causes[f->world->seed % 2 ? CAUSE_RATE_LIMITED : CAUSE_AUTH] > 0, "p0 refused nobody");
+    if (f->world->seed % 2)
+        check_rested(f, SECONDS(LIMIT_RESTS));
     check_failed(f, 0, NS_NEVER, 0);
 }
 
-/* That nothing more is sent by a credential that was refused is the credentials' affair: here the deployment has but one. */
+/* Here the deployment has but one credential; those that have several are in credential_scenarios.c. */
 SCENARIO(a_limit_or_a_revoked_key_ejects_nobody, .weather = WEATHER_CALM, .prepare = fleet_lines, .thin = 199)
 {
     static const char *const ways[] = {GOOD_UNTIL("5s", "{kind: status, status: 401}"),
@@ -648,11 +674,11 @@ SCENARIO(each_cause_goes_to_its_own_fallbacks_in_order, .weather = WEATHER_CALM,
 
 /* --- deadlines, and clients that leave --- */
 
-#define EVERYTHING                                                                                                     \
+/* Everything that can go wrong, and `limit`. */
+#define EVERYTHING(limit)                                                                                              \
     "{ ttft: {distribution: exponential, mean: 300ms}, tokens_per_second: 20, answer_tokens: {distribution: uniform, " \
-    "min: 1, max: 200}, faults: [ {kind: status, status: 500, weight: 8%}, {kind: status, status: 503, retry_after: "  \
-    "3s, "                                                                                                             \
-    "weight: 8%}, {kind: hang, weight: 8%}, {kind: hang, duration: 1s, weight: 8%}, {kind: reset_before_headers, "     \
+    "min: 1, max: 200}, faults: [ {kind: status, status: 500, weight: 8%}, " limit                                     \
+    ", {kind: hang, weight: 8%}, {kind: hang, duration: 1s, weight: 8%}, {kind: reset_before_headers, "                \
     "weight: 8%}, {kind: reset_after_headers, weight: 8%}, {kind: break_stream, weight: 8%}, {kind: stall, weight: "   \
     "8%}, {kind: malformed_json, weight: 8%}, {kind: slow_trickle, bytes: 20, every: 300ms, weight: 8%}, {kind: "      \
     "error_event, weight: 8%} ] }"
@@ -663,7 +689,7 @@ SCENARIO(the_deadline_wins_whatever_fails, .weather = WEATHER_CALM, .prepare = f
                               .models =
                                   "{ " THREE ", fallbacks: [ p3/m ], retries: { attempts: 4, here: 2, budget: 100% } }",
                               .timeouts = "{ connect: 1s, first_byte: 3s, between_bytes: 3s, total: 6s }",
-                              .behaviour = EVERYTHING,
+                              .behaviour = EVERYTHING("{kind: rate_limit, retry_after: 3s, weight: 8%}"),
                               .rate = 10,
                               .span = SECONDS(30),
                               .plain = 300,
@@ -685,11 +711,12 @@ static void check_left(struct fleet *f)
     check_failed(f, 0, NS_NEVER, (unsigned)f->count);
 }
 
+/* Without limits: who is refused at once has nothing to leave. */
 SCENARIO(nothing_goes_on_for_who_has_left, .weather = WEATHER_CALM, .prepare = fleet_lines, .thin = 199)
 {
     struct fleet_plan plan = {.deployments = 3,
                               .models = pick(three_by_strategy, 4, w->seed / 2),
-                              .behaviour = w->seed % 2 ? EVERYTHING
+                              .behaviour = w->seed % 2 ? EVERYTHING("{kind: status, status: 503, weight: 8%}")
                                                        : "{ ttft: 500ms, tokens_per_second: 20, answer_tokens: 60 }",
                               .rate = 20,
                               .span = SECONDS(20),
