@@ -103,6 +103,12 @@ struct provider {
     struct str pool_key; /* equal for providers that may share connections: origin, TLS, proxy */
 };
 
+/* What the configuration says of the book's prices where it does not list the models. */
+struct price_terms {
+    uint32_t millionths;                                                /* factor for all rates; never 0 */
+    uint32_t permille[PRICE_SERVICES], cached_permille[PRICE_SERVICES]; /* as in struct price; 0: as the book has it */
+};
+
 /* One model at one provider: what a request is finally sent to. */
 struct deployment {
     struct str name;  /* "openai/gpt-4o" */
@@ -112,7 +118,8 @@ struct deployment {
     unsigned index;                       /* position in catalog.deployments */
     uint64_t id;                          /* of its name; the same in every configuration */
     const struct price *price;            /* NULL: not known                                 */
-    uint32_t book_permille; /* of a star without a price: the share of the book's that its models cost; 0: all of it */
+    const struct price_terms
+        *book_terms; /* of a star without a price: what its models cost of the book's; NULL: all of it */
     struct str price_as_of, price_source;       /* "2026-01-31" and a URL; both empty: configured   */
     uint64_t context_tokens, max_output_tokens; /* input and output together, output; 0: not known */
     uint32_t lacks;                             /* NEED_ bits that it is known not to have         */

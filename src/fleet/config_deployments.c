@@ -17,7 +17,7 @@
 
 #include <math.h>
 
-enum { NANO = 1000000000, MILLE = 1000, SUGGEST_MAX = 50 };
+enum { NANO = 1000000000, MILLION = 1000000, MILLE = 1000, SUGGEST_MAX = 50 };
 
 /* ---- the shape ---- */
 
@@ -226,6 +226,16 @@ static void set_share(uint32_t *to, double share)
         *to = (uint32_t)lround(share * MILLE);
 }
 
+static void set_shares(uint32_t *permille, uint32_t *cached_permille, const struct file_price *f)
+{
+    set_share(&permille[PRICE_BATCH], f->batch);
+    set_share(&permille[PRICE_FLEX], f->flex);
+    set_share(&permille[PRICE_PRIORITY], f->priority);
+    set_share(&cached_permille[PRICE_BATCH], f->batch_cached);
+    set_share(&cached_permille[PRICE_FLEX], f->flex_cached);
+    set_share(&cached_permille[PRICE_PRIORITY], f->priority_cached);
+}
+
 /* NULL if nothing is known: only the book's price is to be changed, and there is none. */
 static const struct price *make_price(struct catalog *c, const struct file_price *f, const struct model_facts *book)
 {
@@ -236,13 +246,18 @@ static const struct price *make_price(struct catalog *c, const struct file_price
     struct price *p = has_rates ? written_price(c, f) : copied_price(c, book->price);
     if (f->times > 0)
         multiply(p, f->times);
-    set_share(&p->permille[PRICE_BATCH], f->batch);
-    set_share(&p->permille[PRICE_FLEX], f->flex);
-    set_share(&p->permille[PRICE_PRIORITY], f->priority);
-    set_share(&p->cached_permille[PRICE_BATCH], f->batch_cached);
-    set_share(&p->cached_permille[PRICE_FLEX], f->flex_cached);
-    set_share(&p->cached_permille[PRICE_PRIORITY], f->priority_cached);
+    set_shares(p->permille, p->cached_permille, f);
     return p;
+}
+
+/* For models of which there is no list. */
+static const struct price_terms *make_terms(struct catalog *c, const struct file_price *f)
+{
+    struct price_terms *t = arena_new(c->arena_, struct price_terms);
+
+    t->millionths = (uint32_t)lround(f->times * MILLION);
+    set_shares(t->permille, t->cached_permille, f);
+    return t;
 }
 
 /* ---- deployments ---- */
@@ -267,7 +282,7 @@ static void set_price(struct catalog *c, struct deployment *d, const struct file
         from_book = book && !is_written(f->price.rates.node, "input") && !is_written(f->price.rates.node, "request");
     }
     if (!d->price && f && f->price.times > 0)
-        d->book_permille = (uint32_t)lround(f->price.times * MILLE);
+        d->book_terms = make_terms(c, &f->price);
     if (from_book) {
         d->price_as_of = book->as_of;
         d->price_source = book->source;

@@ -12,8 +12,10 @@
 enum {
     BYTES_PER_TOKEN = 4, /* of a request's body, as long as nobody has estimated better */
     OUTPUT_GUESS = 256,  /* tokens of an answer of which nothing is known               */
-    MILLE = 1000,
+    MILLION = 1000000,
 };
+
+typedef unsigned __int128 wide;
 
 static bool is_star(const struct deployment *d)
 {
@@ -43,14 +45,26 @@ struct roster_request expected_request(const struct exchange *x)
                                    .service = service_of(x)};
 }
 
+/* The book's price as the configuration changes it for all models of the provider. */
+static uint64_t cost_by_terms(const struct price *price, const struct price_terms *terms,
+                              const struct price_tokens *tokens, enum price_service service)
+{
+    struct price p = *price;
+
+    for (unsigned i = 0; i < PRICE_SERVICES; i++) {
+        p.permille[i] = terms->permille[i] ? terms->permille[i] : p.permille[i];
+        p.cached_permille[i] = terms->cached_permille[i] ? terms->cached_permille[i] : p.cached_permille[i];
+    }
+    wide cost = (wide)price_of(&p, tokens, service) * terms->millionths;
+    return cost > (wide)(UINT64_MAX - 1) * MILLION ? UINT64_MAX : (uint64_t)((cost + MILLION - 1) / MILLION);
+}
+
 static uint64_t cost_of(const struct exchange *x, const struct deployment *d, const struct price *price,
                         const struct price_tokens *tokens)
 {
-    uint64_t cost = price_of(price, tokens, service_of(x));
+    enum price_service service = service_of(x);
 
-    if (!d->book_permille || cost > UINT64_MAX / d->book_permille)
-        return cost;
-    return (cost * d->book_permille + MILLE - 1) / MILLE;
+    return d->book_terms ? cost_by_terms(price, d->book_terms, tokens, service) : price_of(price, tokens, service);
 }
 
 uint64_t expected_cost(const struct exchange *x, const struct deployment *d, struct str model)

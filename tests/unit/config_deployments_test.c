@@ -226,14 +226,20 @@ TEST(deployments_of_a_star_hold_for_what_has_no_say_of_its_own)
 TEST(deployments_of_a_star_tell_what_share_of_the_book_is_billed)
 {
     LOADED(l, "providers: {o: {api_key: k, serves: \"*\"}, q: {api_key: k, serves: \"*\"}}\n"
-              "deployments: {o/*: {price: {times: 0.85}}, q/*: {price: {times: 2, input: 1}}}\n");
+              "deployments: {o/*: {price: {times: 0.0015, flex: 0.25, flex_cached: 1}}, "
+              "q/*: {price: {times: 2, input: 1}}}\n");
 
     CHECK_STR(buf_str(&l.report), "");
     CHECK(l.c && l.c->providers[0].any && l.c->providers[1].any);
     CHECK(!l.c->providers[0].any->price);
-    CHECK_EQ(l.c->providers[0].any->book_permille, 850);
+    const struct price_terms *terms = l.c->providers[0].any->book_terms;
+    CHECK(terms);
+    CHECK_EQ(terms->millionths, 1500);
+    CHECK_EQ(terms->permille[PRICE_FLEX], 250);
+    CHECK_EQ(terms->cached_permille[PRICE_FLEX], 1000);
+    CHECK_EQ(terms->permille[PRICE_PRIORITY], 0);
     CHECK_EQ(cost(l.c->providers[1].any, 1000000, 0), 200 * CENTS);
-    CHECK_EQ(l.c->providers[1].any->book_permille, 0);
+    CHECK(!l.c->providers[1].any->book_terms);
 }
 
 TEST(deployments_abilities_correct_the_book)

@@ -151,9 +151,19 @@ TEST(pricing_at_a_star_is_by_the_model_that_is_meant)
     uint64_t book = price_of(model_book_find(b.provider.vendor, STR("gpt-5.4-mini"))->price, &tokens, PRICE_STANDARD);
     CHECK(b.f.is_priced && book > 0);
     CHECK_EQ(b.f.price, book);
-    b.deployment.book_permille = 900;
+    struct price_terms terms = {.millionths = 900000};
+    b.deployment.book_terms = &terms;
     price_attempt(&b.x, &b.a, &b.f);
     CHECK_EQ(b.f.price, book / 10 * 9);
+    terms.permille[PRICE_FLEX] = 100; /* instead of the book's share, and times the factor */
+    b.x.request.service_tier = STR("flex");
+    price_attempt(&b.x, &b.a, &b.f);
+    CHECK_EQ(b.f.price, book / 100 * 9);
+    b.x.request.service_tier = STR("priority"); /* which is as the book has it */
+    price_attempt(&b.x, &b.a, &b.f);
+    CHECK_EQ(b.f.price,
+             price_of(model_book_find(b.provider.vendor, STR("gpt-5.4-mini"))->price, &tokens, PRICE_PRIORITY) / 10 *
+                 9);
     b.candidate.model = STR("unheard-of");
     price_attempt(&b.x, &b.a, &b.f);
     CHECK(!b.f.is_priced);
