@@ -210,6 +210,7 @@ static void note_decision(struct choosing *c, const struct strategy_ask *ask, co
         .sticky = ask->sticky,
         .home = ask->has_home ? x->pool.targets[ask->home].deployment->name : STR_NONE,
         .home_cached = ask->home_cached,
+        .ns_per_nanodollar = ask->ns_per_nanodollar,
         .ill_too = x->ill_too,
         .count = ask->count,
         .examined = d->examined,

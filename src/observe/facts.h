@@ -102,6 +102,7 @@ struct decision_facts {
     uint64_t sticky;          /* hash of what stays together; 0: nothing does                           */
     struct str home;          /* deployment that holds a part of the prompt in its cache; empty: none      */
     uint64_t home_cached;     /* input tokens that it holds                                              */
+    double ns_per_nanodollar; /* patience of the route then: see struct strategy_ask                     */
     bool ill_too;             /* nobody else was left: those taken out as ill were candidates, too      */
     uint64_t count, examined; /* candidates, and how many of them were looked at */
     struct decision_candidate *candidates; /* those examined first */

@@ -178,6 +178,7 @@ static const struct record_field decision_fields[] = {
     RECORD_FIELD(struct decision_facts, home, RECORD_STR, "home"),
     RECORD_FIELD(struct decision_facts, home_cached, RECORD_U64, "home_cached"),
     RECORD_FIELD(struct decision_facts, ill_too, RECORD_BOOL, "ill_too"),
+    RECORD_FIELD(struct decision_facts, ns_per_nanodollar, RECORD_FLOAT, "ns_per_nanodollar"),
 };
 
 static const struct record_type types[] = {

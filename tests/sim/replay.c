@@ -109,11 +109,12 @@ static void read_again(const void *ctx, size_t i, unsigned needs, struct strateg
     const struct target *t = &a->targets[i];
     const struct decision_candidate *c = recorded(a, t->deployment);
 
-    *to = (struct strategy_candidate){
-        .weight = t->weight, .tier = t->tier, .id = t->deployment->id, .slow_start = 1, .headroom = 1};
+    *to = (struct strategy_candidate){.id = t->deployment->id, .slow_start = 1, .headroom = 1};
     if (!EXPECT(c, "a strategy reads %.*s again, which it had not read", STR_ARG(t->deployment->name)))
         return;
     to->excluded = c->excluded;
+    to->weight = c->weight;
+    to->tier = c->tier;
     to->cost = c->cost;
     to->headroom = c->headroom;
     if (is_not_folded(c->excluded))
@@ -188,7 +189,7 @@ static void decide_again(const struct catalog *c, const struct decision_facts *f
                                .has_sticky = f->sticky != 0,
                                .sticky = f->sticky,
                                .home_cached = f->home_cached,
-                               .ns_per_nanodollar = a.model->rules.ns_per_nanodollar,
+                               .ns_per_nanodollar = f->ns_per_nanodollar,
                                .roster = a.roster,
                                .priced = {.input = f->input_tokens, .output = f->output_tokens}};
     for (size_t i = 0; f->home.n && i < a.count && !ask.has_home; i++) {

@@ -50,6 +50,7 @@ static struct decision_facts decisions[] = {
      .sticky = UINT64_C(0xfedcba9876543210),
      .home = STR_INIT("far/gpt-4o"),
      .home_cached = 4000,
+     .ns_per_nanodollar = 0.125,
      .ill_too = true},
 };
 static struct attempt_facts tried[] = {
@@ -142,6 +143,7 @@ TEST(facts_come_back_from_their_records)
     CHECK(got.decisions[1].sticky == UINT64_C(0xfedcba9876543210) && got.decisions[1].ill_too);
     CHECK_STR(got.decisions[1].home, "far/gpt-4o");
     CHECK_EQ(got.decisions[1].home_cached, 4000);
+    CHECK(got.decisions[0].ns_per_nanodollar == 0 && got.decisions[1].ns_per_nanodollar == 0.125);
 }
 
 /* --- a decision, made again from a log on disk --- */
@@ -175,7 +177,8 @@ static struct strategy_ask ask_of(uint64_t draw, bool sticks)
                                  .sticky = sticks ? prng_scatter(draw + 1) : 0,
                                  .has_home = sticks && draw % 3 < 2,
                                  .home = draw % 3 % 2,
-                                 .home_cached = sticks ? 4900 - 700 * (draw % 7) : 0};
+                                 .home_cached = sticks ? 4900 - 700 * (draw % 7) : 0,
+                                 .ns_per_nanodollar = draw % 2 ? 1e5 : 0}; /* 12,345 are 1.2 s, or nothing */
 }
 
 /* The facts of a decision, as the gateway notes them; in the arena. */
@@ -195,6 +198,7 @@ static struct decision_facts note(const struct strategy *s, const struct strateg
                                .sticky = ask->sticky,
                                .home = ask->has_home ? fleet_names[ask->home] : STR_NONE,
                                .home_cached = ask->home_cached,
+                               .ns_per_nanodollar = ask->ns_per_nanodollar,
                                .count = FLEET,
                                .candidates = arena_zalloc(a, FLEET * sizeof *f.candidates),
                                .candidate_count = FLEET};
@@ -228,7 +232,8 @@ static void check_replays(const struct decision_facts *f)
                                .output_tokens = f->output_tokens,
                                .has_sticky = f->sticky != 0,
                                .sticky = f->sticky,
-                               .home_cached = f->home_cached};
+                               .home_cached = f->home_cached,
+                               .ns_per_nanodollar = f->ns_per_nanodollar};
 
     for (size_t i = 0; i < FLEET; i++) {
         const struct decision_candidate *c = &f->candidates[i];
