@@ -654,6 +654,13 @@ void live_route_return_hedge(struct live_route *r, uint64_t cost)
     spin_free(&r->lock);
 }
 
+void live_route_settle_hedge(struct live_route *r, uint64_t taken, uint64_t spent)
+{
+    spin_take(&r->lock);
+    hedge_settle(&r->hedges, taken, spent);
+    spin_free(&r->lock);
+}
+
 ns_t live_hedge_at(struct live_deployment *d, const struct hedge_rules *rules, struct hedge_ask *ask)
 {
     spin_take(&d->lock);

@@ -112,6 +112,8 @@ void live_route_hedgeable(struct live_route *r, const struct hedge_rules *rules,
 bool live_route_take_hedge(struct live_route *r, const struct hedge_rules *rules, uint64_t cost) MUST_CHECK;
 /* What was taken for a hedge that could not be sent after all. */
 void live_route_return_hedge(struct live_route *r, uint64_t cost);
+/* It was sent: of the two attempts, the one that was of no use has cost `spent`. */
+void live_route_settle_hedge(struct live_route *r, uint64_t taken, uint64_t spent);
 /* When an attempt that is sent to `d` is late: hedge_decide() by what is known of it. NS_NEVER: it is not to be hedged. Fills ask->seen. */
 ns_t live_hedge_at(struct live_deployment *d, const struct hedge_rules *rules, struct hedge_ask *ask);
 

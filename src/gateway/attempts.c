@@ -503,6 +503,9 @@ static void settle_loser(struct exchange *x, const struct hedge_result *h)
     attempt_end(h->loser_x, a);
     x->facts.price += h->loser_x->facts.price; /* nothing had been spent when they parted */
     x->facts.is_priced = x->facts.is_priced && h->loser_x->facts.is_priced;
+    x->facts.is_estimated |= h->loser_x->facts.is_estimated;
+    const struct attempt_facts *lost = &x->facts.tried[a->fact];
+    live_route_settle_hedge(x->route, h->paid, lost->is_priced ? lost->price : h->paid);
     leave_out_deployment(x, h->loser_x->chosen->deployment);
 }
 

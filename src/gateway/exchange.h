@@ -241,6 +241,7 @@ struct hedge_result {
     struct attempt *a;
     struct exchange *loser_x;
     struct attempt *loser;
+    uint64_t paid; /* for it, from the money for hedges */
 };
 /* What an attempt at `c` is expected to take from the money for hedges. */
 uint64_t hedge_cost(const struct exchange *x, const struct candidate *c);

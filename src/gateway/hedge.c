@@ -17,7 +17,8 @@ struct racer {
     struct exchange *x;
     struct attempt *a;
     bool ended;
-    err_t error; /* that it ended with; only E_CANCELLED, or OK: the rest is in *a */
+    err_t error;   /* that it ended with; only E_CANCELLED, or OK: the rest is in *a */
+    uint64_t paid; /* for the second one, from the money for hedges */
 };
 
 static SUSPENDS err_t run(void *arg)
@@ -119,7 +120,7 @@ static bool begin_second(const struct racer *first, struct racer *second)
         return false;
     }
     x->facts = y->facts; /* with the record of it */
-    *second = (struct racer){.x = y, .a = a};
+    *second = (struct racer){.x = y, .a = a, .paid = paid};
     return true;
 }
 
@@ -149,6 +150,7 @@ static void settle(const struct racer racers[2], ns_t waited, struct hedge_resul
 
     ret->loser = lost->a;
     ret->loser_x = lost->x;
+    ret->paid = racers[1].paid;
     if (won && (lost->a->cause == CAUSE_CANCELLED || lost->a->cause == CAUSE_OK))
         lost->a->cause = CAUSE_SUPERSEDED;
     if (won == &racers[1]) {

@@ -2,7 +2,8 @@
  * pricing.c - what an attempt has cost, and what a request is expected to cost at a deployment.
  *
  * Prices are the deployment's (fleet/config_deployments.c); of a deployment that stands for all models of its provider they are the book's, by
- * the model that is meant. What cannot be known is said to be so: it is never taken for free.
+ * the model that is meant. What cannot be known is said to be so: it is never taken for free. Of an attempt that we cut short, the input is priced as it
+ * was estimated, and that is said, too.
  *
  * Does not: know which service tier a provider has really given; what was asked for is what is priced.
  */
@@ -38,9 +39,15 @@ static enum price_service service_of(const struct exchange *x)
     return str_eq(x->request.service_tier, STR("priority")) ? PRICE_PRIORITY : PRICE_STANDARD;
 }
 
+/* Of the request, as far as anybody knows. */
+static uint64_t input_guess(const struct exchange *x)
+{
+    return x->input_tokens ? x->input_tokens : x->request.doc.n / BYTES_PER_TOKEN;
+}
+
 struct roster_request expected_request(const struct exchange *x)
 {
-    return (struct roster_request){.input = x->input_tokens ? x->input_tokens : x->request.doc.n / BYTES_PER_TOKEN,
+    return (struct roster_request){.input = input_guess(x),
                                    .output = x->output_tokens ? x->output_tokens : OUTPUT_GUESS,
                                    .service = service_of(x)};
 }
@@ -76,6 +83,19 @@ uint64_t expected_cost(const struct exchange *x, const struct deployment *d, str
     return price ? cost_of(x, d, price, &tokens) : UINT64_MAX;
 }
 
+static bool was_not_worked_at(const struct attempt *a)
+{
+    bool unsent = a->cause == CAUSE_SUPERSEDED && !a->times.sent_any;
+
+    return unsent || !cause_meaning(a->cause)->may_have_run;
+}
+
+/* Cut short by us, because the other of two attempts was first: it has read its input, which is billed, and told nothing. */
+static bool is_cut_short(const struct attempt *a)
+{
+    return a->cause == CAUSE_SUPERSEDED && a->times.sent_any && !a->usage.known;
+}
+
 void price_attempt(struct exchange *x, const struct attempt *a, struct attempt_facts *f)
 {
     const struct deployment *d = x->chosen->deployment;
@@ -91,12 +111,16 @@ void price_attempt(struct exchange *x, const struct attempt *a, struct attempt_f
                                   .audio_output = u->audio_output};
 
     f->price = 0;
-    if (!u->known && !cause_meaning(a->cause)->may_have_run)
+    f->is_estimated = price && price->step_count && is_cut_short(a);
+    if (f->is_estimated)
+        tokens.input = input_guess(x);
+    if (!u->known && was_not_worked_at(a))
         f->is_priced = true; /* nothing was done, so nothing is billed */
     else
-        f->is_priced = price && (u->known || price->step_count == 0);
-    if (u->known && f->is_priced)
+        f->is_priced = price && (u->known || f->is_estimated || price->step_count == 0);
+    if (f->is_priced && (u->known || f->is_estimated))
         f->price = cost_of(x, d, price, &tokens);
     x->facts.price += f->price;
     x->facts.is_priced = x->facts.is_priced && f->is_priced;
+    x->facts.is_estimated |= f->is_estimated;
 }

@@ -65,8 +65,9 @@ struct attempt_facts {
     uint64_t input_estimate, output_estimate; /* tokens, as counted in at `sent`                   */
     bool stream, reused;                      /* reused: over a connection that was open           */
     struct usage usage;
-    uint64_t price; /* nano-US-dollars                                                          */
-    bool is_priced; /* else the price is not known                                              */
+    uint64_t price;    /* nano-US-dollars                                                          */
+    bool is_priced;    /* else the price is not known                                              */
+    bool is_estimated; /* the price is of the input as we estimated it: it was cut short before it told the true one */
     /* what was decided when it had failed */
     bool is_final; /* nothing more was tried                                            */
     enum retry_verb verb;
@@ -135,7 +136,8 @@ struct facts {
     uint64_t bytes_in, bytes_out;
     struct usage usage;          /* of the answer that the client got, all of its attempts together */
     uint64_t price;              /* nano-US-dollars, of all attempts                                */
-    bool is_priced;              /* each of them is known                                           */
+    bool is_priced;              /* each of them is known,                                          */
+    bool is_estimated;           /* but one of them is an estimate                                  */
     ns_t queued;                 /* waited in our own queue                                         */
     bool continued;              /* broke off in the middle and went on elsewhere                   */
     struct str rule;             /* see struct decision_facts                                       */

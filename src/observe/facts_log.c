@@ -94,6 +94,7 @@ static const struct record_field request_fields[] = {
     RECORD_FIELD(struct facts, bytes_in, RECORD_U64, "bytes_in"),
     RECORD_FIELD(struct facts, bytes_out, RECORD_U64, "bytes_out"),
     USAGE_FIELDS(struct facts),
+    RECORD_FIELD(struct facts, is_estimated, RECORD_BOOL, "estimated"),
 };
 
 static const struct record_field attempt_fields[] = {
@@ -126,6 +127,7 @@ static const struct record_field attempt_fields[] = {
     ENUM_FIELD(struct attempt_facts, verb, verb_word, "then"),
     ENUM_FIELD(struct attempt_facts, why, reason_word, "why"),
     RECORD_FIELD(struct attempt_facts, pause, RECORD_I64, "pause"),
+    RECORD_FIELD(struct attempt_facts, is_estimated, RECORD_BOOL, "estimated"),
 };
 
 static const struct record_field candidate_fields[] = {

@@ -57,11 +57,11 @@ static void add_tokens(const struct usage *u, struct buf *to)
         buf_addf(to, " (%llu of them reasoning)", (unsigned long long)u->reasoning);
 }
 
-static void add_price(uint64_t price, bool is_priced, struct buf *to)
+static void add_price(uint64_t price, bool is_priced, bool is_estimated, struct buf *to)
 {
     if (!is_priced)
         return;
-    buf_add_lit(to, "; ");
+    buf_add(to, is_estimated ? STR("; about ") : STR("; "));
     story_money(price, to);
 }
 
@@ -120,7 +120,7 @@ static void tell_outcome(const struct facts *f, struct buf *to)
         story_span(f->first_token, to);
     }
     add_tokens(&f->usage, to);
-    add_price(f->price, f->is_priced, to);
+    add_price(f->price, f->is_priced, f->is_estimated, to);
     buf_add_lit(to, ".\n");
     if (f->error == OK || f->status == 499 || (unsigned)f->error >= ERR_COUNT)
         return;
@@ -302,7 +302,7 @@ static void tell_attempt(const struct facts *f, const struct attempt_facts *a, s
     if (a->status && a->cause != CAUSE_OK)
         buf_addf(to, " (status %d)", a->status);
     add_tokens(&a->usage, to);
-    add_price(a->price, a->is_priced, to);
+    add_price(a->price, a->is_priced, a->is_estimated, to);
     buf_add_lit(to, ".\n");
     if (a->cause == CAUSE_OK)
         return;

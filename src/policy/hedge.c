@@ -77,6 +77,16 @@ void hedge_return(struct hedge_account *a, uint64_t cost)
     fill(a, ONE, sane(cost) * ONE);
 }
 
+void hedge_settle(struct hedge_account *a, uint64_t taken, uint64_t spent)
+{
+    taken = sane(taken);
+    spent = sane(spent);
+    if (spent <= taken)
+        fill(a, 0, (taken - spent) * ONE);
+    else
+        a->money_ -= least_of(a->money_, (spent - taken) * ONE);
+}
+
 static enum hedge_reason objection(const struct hedge_rules *rules, const struct hedge_ask *ask)
 {
     if (rules->requests == 0)

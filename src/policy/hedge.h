@@ -38,6 +38,8 @@ void hedge_request(struct hedge_account *a, const struct hedge_rules *rules, uin
 bool hedge_take(struct hedge_account *a, const struct hedge_rules *rules, uint64_t cost) MUST_CHECK;
 /* The hedge for which that was taken was not sent. */
 void hedge_return(struct hedge_account *a, uint64_t cost);
+/* It was, and because of it so much was spent in vain as `spent`, instead of `taken`. */
+void hedge_settle(struct hedge_account *a, uint64_t taken, uint64_t spent);
 
 enum hedge_reason {
     HEDGE_GO,

@@ -19,6 +19,7 @@
 #define PRICED                                                                                                         \
     "deployments: { p0/m: { price: { input: 1, output: 2 } }, p1/m: { price: { input: 1, output: 2 } }, "              \
     "p2/m: { price: { input: 1, output: 2 } } }"
+#define NANO_PER_TOKEN 1000  /* of input: a dollar for a million */
 #define LEARNT (30 * NS_SEC) /* by then the distributions are known */
 
 static unsigned hedges_of(const struct fleet *f)
@@ -61,7 +62,10 @@ static void check_pair(const struct attempt_facts *first, const struct attempt_f
            (unsigned long long)winner->price);
     EXPECT(loser->cause == CAUSE_SUPERSEDED && !loser->is_final, "the attempt that lost ended with %s",
            cause_meaning(loser->cause)->name);
-    EXPECT(!loser->is_priced && loser->price == 0, "what a provider bills for an attempt cut short is not known");
+    EXPECT(winner->is_estimated == false && loser->is_priced && loser->is_estimated &&
+               loser->price == loser->input_estimate * NANO_PER_TOKEN,
+           "the attempt that lost is priced with %llu, its input was estimated as %llu tokens",
+           (unsigned long long)loser->price, (unsigned long long)loser->input_estimate);
     EXPECT(loser->ended <= winner->first + 10 * NS_MS, "the attempt that lost went on for %lld ms",
            (long long)((loser->ended - winner->first) / NS_MS));
 }

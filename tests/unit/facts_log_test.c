@@ -465,7 +465,7 @@ TEST(facts_as_json_have_their_type_in_front)
     CHECK(str_starts(buf_str(&json), STR("{\"type\":\"attempt\",\"request\":\"req_1\",\"wall\":1790000000125456789,")));
     CHECK(holds(&json, "\"role\":\"first\"") && holds(&json, "\"cause\":\"rate_limited\"") &&
           holds(&json, "\"then\":\"elsewhere\""));
-    CHECK(str_ends(buf_str(&json), STR("\"why\":\"go\",\"pause\":250000000}")));
+    CHECK(str_ends(buf_str(&json), STR("\"why\":\"go\",\"pause\":250000000,\"estimated\":false}")));
     buf_clear(&json);
     CHECK_OK(facts_json(decision, &a, &json));
     CHECK(holds(&json, "\"excluded\":\"ejected\"") && holds(&json, "\"strategy\":\"least-busy\""));
@@ -630,6 +630,21 @@ TEST(the_story_tells_who_was_chosen_who_was_left_out_and_why_it_went_on)
         "Attempt 2 at far/gpt-4o (a fallback), sent after 310 ms, first token after another 210 ms, over 1.00 s "
         "after it was sent: answered; 900 tokens in (500 from the provider's cache), 40 out (8 of them reasoning); "
         "$0.00123.\n");
+}
+
+TEST(the_story_says_which_prices_are_estimated)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 16);
+    struct attempt_facts two[] = {tried[1], tried[1]};
+    struct facts f = sample;
+
+    f.tried = two;
+    f.is_estimated = two[0].is_estimated = true;
+    two[0].price = 1000000;
+    two[1].price = 230000;
+    story_tell(&f, &b);
+    CHECK(holds(&b, "; about $0.00123.\n")); /* the request */
+    CHECK(holds(&b, "; about $0.001.\n") && holds(&b, "; $0.00023.\n"));
 }
 
 TEST(the_story_of_a_refusal_says_that_nobody_was_asked)

@@ -169,6 +169,24 @@ TEST(hedge_account_gets_back_what_was_not_used)
     CHECK(hedge_take(&a, usual, 1000));
 }
 
+TEST(hedge_account_is_charged_with_what_was_spent_in_vain)
+{
+    struct hedge_account a = {0};
+
+    for (unsigned i = 0; i < 100; i++) /* two hedges */
+        hedge_request(&a, usual, 1000);
+    struct hedge_account before = a;
+    CHECK(hedge_take(&a, usual, 1000));
+    hedge_settle(&a, 1000, 300);
+    CHECK_EQ(a.requests_, before.requests_ - 1000); /* it was one, whatever it cost */
+    CHECK_EQ(a.money_, before.money_ - 300 * 1000);
+    CHECK(hedge_take(&a, usual, 1000));
+    hedge_settle(&a, 1000, 1200);
+    CHECK_EQ(a.money_, before.money_ - 1500 * 1000);
+    hedge_settle(&a, 0, UINT64_MAX);
+    CHECK_EQ(a.money_, 0);
+}
+
 TEST(hedge_account_holds_no_more_for_what_comes_back)
 {
     struct hedge_account a = {0};

@@ -115,6 +115,35 @@ TEST(pricing_of_failures_depends_on_what_the_provider_did)
     CHECK(!b.f.is_priced && !b.x.facts.is_priced);
 }
 
+TEST(pricing_of_what_was_cut_short_is_that_of_its_input_as_estimated)
+{
+    struct bench b;
+
+    set_up(&b, &price);
+    b.a.cause = CAUSE_SUPERSEDED;
+    b.x.input_tokens = 1000000;
+    price_attempt(&b.x, &b.a, &b.f); /* before it was sent */
+    CHECK(b.f.is_priced && !b.f.is_estimated && b.f.price == 0);
+    b.a.times.sent_any = true;
+    price_attempt(&b.x, &b.a, &b.f);
+    CHECK(b.f.is_priced && b.f.is_estimated && b.x.facts.is_priced && b.x.facts.is_estimated);
+    CHECK_EQ(b.f.price, 2 * DOLLAR);
+    b.a.usage = (struct usage){.known = true, .input = 500000}; /* it had told */
+    price_attempt(&b.x, &b.a, &b.f);
+    CHECK(b.f.is_priced && !b.f.is_estimated && b.x.facts.is_estimated);
+    CHECK_EQ(b.f.price, DOLLAR);
+    set_up(&b, &free_of_charge);
+    b.a.cause = CAUSE_SUPERSEDED;
+    b.a.times.sent_any = true;
+    price_attempt(&b.x, &b.a, &b.f);
+    CHECK(b.f.is_priced && !b.f.is_estimated && b.f.price == 0);
+    set_up(&b, NULL);
+    b.a.cause = CAUSE_SUPERSEDED;
+    b.a.times.sent_any = true;
+    price_attempt(&b.x, &b.a, &b.f);
+    CHECK(!b.f.is_priced && !b.f.is_estimated);
+}
+
 TEST(pricing_of_a_request_is_that_of_its_attempts)
 {
     struct bench b;
