@@ -347,6 +347,16 @@ static bool client_is_to_blame(const struct exchange *x)
     return x->client_error != OK && !x->is_unsaid;
 }
 
+/* Time that is not spent by us. */
+static SUSPENDS err_t pause_until(struct exchange *x, ns_t when)
+{
+    ns_t before = rt_now();
+    err_t e = fiber_sleep_until(when);
+
+    x->waited += rt_now() - before;
+    return e;
+}
+
 /* Take the price of a retry. Where others have taken what there was, what becomes of them is waited for: those that are answered give it back. */
 static SUSPENDS err_t pay_retry(struct exchange *x, struct plan *plan)
 {
@@ -359,7 +369,7 @@ static SUSPENDS err_t pay_retry(struct exchange *x, struct plan *plan)
             plan->decision = (struct retry_decision){.verb = RETRY_STOP, .why = RETRY_NO_BUDGET};
             return OK;
         }
-        TRY(fiber_sleep_until(rt_now() + LOOK_AGAIN * NS_MS));
+        TRY(pause_until(x, rt_now() + LOOK_AGAIN * NS_MS));
     }
     x->pays_retry = true;
     return OK;
@@ -641,9 +651,7 @@ static SUSPENDS err_t follow(struct exchange *x, const struct plan *plan)
     x->here_made += plan->decision.verb == RETRY_HERE;
     if (plan->decision.at <= rt_now())
         return OK;
-    ns_t before = rt_now();
-    err_t e = fiber_sleep_until(plan->decision.at);
-    x->waited += rt_now() - before;
+    err_t e = pause_until(x, plan->decision.at);
     if (e != OK)
         note_last(x, plan->fact);
     return e;

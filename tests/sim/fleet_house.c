@@ -25,18 +25,20 @@ enum { GATEWAY_PORT = 80, SITE_PORT = 9000, TEXT_MAX = 1 << 16, BODY_MAX = 1 << 
 
 /* --- the configuration --- */
 
-static void add_address(unsigned site, struct buf *yaml)
+static void add_address(const struct fleet_plan *plan, unsigned site, struct buf *yaml)
 {
-    buf_addf(yaml, ": { dialect: openai, base_url: 'http://127.0.0.1:%u/v1', api_key: sk-secret }\n", SITE_PORT + site);
+    buf_addf(yaml, ": { dialect: %s, base_url: 'http://127.0.0.1:%u%s%s/v1', api_key: sk-secret }\n",
+             plan->dialect ? plan->dialect : "openai", SITE_PORT + site, plan->dialect ? "/" : "",
+             plan->dialect ? plan->dialect : "");
 }
 
 static void add_providers(const struct fleet_plan *plan, unsigned site, struct buf *yaml)
 {
     buf_addf(yaml, "  p%u", site);
-    add_address(site, yaml);
+    add_address(plan, site, yaml);
     for (unsigned k = 0; k < plan->copies; k++) {
         buf_addf(yaml, "  p%ux%u", site, k);
-        add_address(site, yaml);
+        add_address(plan, site, yaml);
     }
 }
 
@@ -90,8 +92,10 @@ static struct str request_of(struct guest *g)
 {
     const char *fields = g->fleet->plan->fields;
 
-    return arena_printf(&g->arena, "{\"model\":\"chat\",\"messages\":[{\"role\":\"user\",\"content\":\"%.*s\"}]%s%s}",
-                        STR_ARG(g->question), g->visit->stream ? ",\"stream\":true" : "", fields ? fields : "");
+    return arena_printf(
+        &g->arena,
+        "{\"model\":\"chat\",\"max_tokens\":1000,\"messages\":[{\"role\":\"user\",\"content\":\"%.*s\"}]%s%s}",
+        STR_ARG(g->question), g->visit->stream ? ",\"stream\":true" : "", fields ? fields : "");
 }
 
 static void hear_text(struct guest *g, struct str text)
@@ -103,19 +107,42 @@ static void hear_text(struct guest *g, struct str text)
     buf_add(&g->text, text);
 }
 
+/* The JSON of the text in an event of a stream. */
+static struct str text_of_event(const struct guest *g, struct str data)
+{
+    size_t at = 0;
+
+    if (g->fleet->plan->claude)
+        return json_find_path(data, "delta", "text", NULL);
+    return json_find_path(json_next_element(json_find(data, STR("choices")), &at), "delta", "content", NULL);
+}
+
+static struct str text_of_answer(const struct guest *g, struct str body)
+{
+    size_t at = 0;
+
+    if (g->fleet->plan->claude)
+        return json_find_path(json_next_element(json_find(body, STR("content")), &at), "text", NULL);
+    return json_find_path(json_next_element(json_find(body, STR("choices")), &at), "message", "content", NULL);
+}
+
+static bool is_last(const struct guest *g, struct str data)
+{
+    return g->fleet->plan->claude ? str_eq(json_find(data, STR("type")), STR("\"message_stop\""))
+                                  : str_eq(data, STR("[DONE]"));
+}
+
 static void hear_event(struct guest *g, struct str data)
 {
     struct str text;
-    size_t at = 0;
 
     EXPECT(!g->done && !g->error, "an event behind the end: %.*s", STR_ARG(data));
-    if (str_eq(data, STR("[DONE]"))) {
+    if (is_last(g, data)) {
         g->done = true;
         return;
     }
     g->error |= json_find(data, STR("error")).p != NULL;
-    struct str choice = json_next_element(json_find(data, STR("choices")), &at);
-    if (json_string_value(json_find_path(choice, "delta", "content", NULL), &g->arena, &text) == OK)
+    if (json_string_value(text_of_event(g, data), &g->arena, &text) == OK)
         hear_text(g, text);
 }
 
@@ -139,7 +166,6 @@ static SUSPENDS err_t hear_stream(struct guest *g, struct http_call *call)
 static SUSPENDS err_t hear_plain(struct guest *g, struct http_call *call)
 {
     struct str body, text;
-    size_t at = 0;
 
     TRY(http_call_all(call, NS_NEVER, BODY_MAX, &body));
     EXPECT(json_valid(body, 0), "a whole body that is not JSON");
@@ -149,8 +175,7 @@ static SUSPENDS err_t hear_plain(struct guest *g, struct http_call *call)
         EXPECT(str_find(body, STR("sk-")) == body.n, "a client was shown a provider's key");
         return fail(E_UPSTREAM, "status %d", g->visit->status);
     }
-    struct str choice = json_next_element(json_find(body, STR("choices")), &at);
-    TRY(json_string_value(json_find_path(choice, "message", "content", NULL), &g->arena, &text));
+    TRY(json_string_value(text_of_answer(g, body), &g->arena, &text));
     hear_text(g, text);
     g->done = true;
     return OK;
@@ -191,12 +216,13 @@ static SUSPENDS err_t ask(struct guest *g)
     struct http_call *call CLEANUP(http_call_close_p) = NULL;
     struct http_header headers[] = {
         {STR("content-type"), STR("application/json")},
+        {STR("anthropic-version"), STR("2023-06-01")}, /* others do not look at it */
         {STR("x-crossdock-session"), arena_printf(&g->arena, "talk-%u", g->visit->session)}};
     struct str body = request_of(g);
     struct http_call_options o = {.method = STR("POST"),
-                                  .target = STR("/v1/chat/completions"),
+                                  .target = g->fleet->plan->claude ? STR("/v1/messages") : STR("/v1/chat/completions"),
                                   .headers = headers,
-                                  .count = g->visit->session ? 2 : 1,
+                                  .count = g->visit->session ? 3 : 2,
                                   .body = &body,
                                   .body_parts = 1,
                                   .connect_by = rt_now() + CONNECT,
@@ -424,6 +450,8 @@ static void take_facts(void *ctx, const struct facts *f)
     EXPECT(f->total <= longest(fleet) + FLEET_SLACK, "a request took %lld ms", (long long)(f->total / NS_MS));
     EXPECT(f->attempts == f->tried_count, "%u attempts were made, %zu recorded", f->attempts, f->tried_count);
     EXPECT(f->decision_count > 0, "nothing was decided");
+    EXPECT(f->overhead <= FLEET_OVERHEAD, "%lld ms of a request are counted as the gateway's own",
+           (long long)(f->overhead / NS_MS));
     size_t last = last_of(f);
     for (size_t i = 0; i < f->tried_count; i++)
         EXPECT(f->tried[i].number == i + 1 && f->tried[i].is_final == (i == last) &&

@@ -21,6 +21,8 @@ enum { FLEET_MAX = 10 };
 #define FLEET_FIRST_BYTE (2 * NS_SEC)
 #define FLEET_TOTAL (20 * NS_SEC)
 #define FLEET_SLACK (3 * NS_SEC)
+/* The simulated world's processor takes no time, so no time of a request is the gateway's. */
+#define FLEET_OVERHEAD 0
 
 /* One request of a client. */
 struct visit {
@@ -40,6 +42,7 @@ struct fleet;
 struct fleet_plan {
     unsigned deployments;
     unsigned copies;                   /* further names of each: "p<i>x<k>/m", k from 0                    */
+    const char *dialect;               /* of their providers; NULL: "openai"                               */
     const char *models;                /* YAML: the fields of the model "chat"                             */
     const char *top;                   /* YAML: further top-level sections; NULL: none                     */
     const char *timeouts;              /* YAML of `timeouts`; NULL: those above                           */
@@ -53,6 +56,7 @@ struct fleet_plan {
     ns_t span;               /* they come for so long                                  */
     unsigned burst;          /* and so many at the very beginning                      */
     unsigned plain, leaving; /* of 1,000 clients: who want no stream; who leave before the end */
+    bool claude;             /* clients speak Anthropic's Messages, not OpenAI's       */
     const char *fields;      /* JSON: further ones of each request, ", ..."; NULL: none */
     unsigned sessions;       /* that requests belong to; 0: to none                   */
     ns_t longest;            /* that a request may take; 0: FLEET_TOTAL                */
