@@ -118,14 +118,19 @@ static void read_candidate(const void *ctx, size_t i, unsigned needs, struct str
 
 /* --- the record --- */
 
+/* Where the next one is told. A request that waits for long is offered places again and again that are not for it: so many are kept, and the last, which is what
+ * came of it, instead of the one before. */
 static struct decision_facts *new_decision(struct exchange *x)
 {
     struct facts *f = &x->facts;
 
-    if (f->decision_count == DECISIONS_MAX)
-        return NULL;
+    if (f->decision_count == DECISIONS_MAX) {
+        f->decisions_left_out++;
+        return &f->decisions[DECISIONS_MAX - 1];
+    }
     f->decisions = arena_list_room(x->r->arena, f->decisions, f->decision_count, sizeof *f->decisions, DECISIONS_FIRST,
                                    DECISIONS_MAX);
+    f->decisions[f->decision_count] = (struct decision_facts){.candidate_count = 0};
     return &f->decisions[f->decision_count++];
 }
 
@@ -158,7 +163,6 @@ static double score_of(const struct strategy_decision *d, size_t k, size_t index
 
 static void note_candidates(struct choosing *c, const struct strategy_decision *d, struct decision_facts *to)
 {
-    to->candidates = arena_alloc(c->x->r->arena, c->read * sizeof *to->candidates);
     to->candidate_count = c->read;
     for (size_t i = 0; i < c->read; i++) {
         const struct strategy_candidate *s = &c->readings[i].candidate;
@@ -185,9 +189,10 @@ static void note_decision(struct choosing *c, const struct strategy_ask *ask, co
 {
     struct exchange *x = c->x;
     struct decision_facts *to = new_decision(x);
+    struct decision_candidate *room = to->candidate_count >= c->read
+                                          ? to->candidates /* of the one that it is told instead of */
+                                          : arena_alloc(x->r->arena, c->read * sizeof *room);
 
-    if (!to)
-        return;
     *to = (struct decision_facts){
         .request = x->facts.id,
         .attempt = x->facts.attempts + 1,
@@ -214,6 +219,7 @@ static void note_decision(struct choosing *c, const struct strategy_ask *ask, co
         .ill_too = x->ill_too,
         .count = ask->count,
         .examined = d->examined,
+        .candidates = room,
     };
     note_candidates(c, d, to);
 }

@@ -146,6 +146,7 @@ struct facts {
     size_t tried_count;
     struct decision_facts *decisions;
     size_t decision_count;
+    uint64_t decisions_left_out; /* more than are kept were made: these, before the last of them */
 };
 
 #endif

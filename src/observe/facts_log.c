@@ -95,6 +95,7 @@ static const struct record_field request_fields[] = {
     RECORD_FIELD(struct facts, bytes_out, RECORD_U64, "bytes_out"),
     USAGE_FIELDS(struct facts),
     RECORD_FIELD(struct facts, is_estimated, RECORD_BOOL, "estimated"),
+    RECORD_FIELD(struct facts, decisions_left_out, RECORD_U64, "decisions_left_out"),
 };
 
 static const struct record_field attempt_fields[] = {

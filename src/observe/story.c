@@ -330,6 +330,9 @@ void story_tell(const struct facts *f, struct buf *to)
     }
     for (; decided < f->decision_count; decided++)
         tell_decision(&f->decisions[decided], to);
+    if (f->decisions_left_out)
+        buf_addf(to, "Before the last decision %llu more were made, while it waited; they are not on record.\n",
+                 (unsigned long long)f->decisions_left_out);
     if (f->attempts > f->tried_count)
         buf_addf(to, "Of its attempts %zu of %u are on record.\n", f->tried_count, f->attempts);
     else if (f->wall && !f->tried_count)

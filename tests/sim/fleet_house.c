@@ -90,7 +90,9 @@ struct guest {
 
 static struct str request_of(struct guest *g)
 {
-    const char *fields = g->fleet->plan->fields;
+    const struct fleet_plan *plan = g->fleet->plan;
+    bool is_early = plan->burst_fields && g->visit < &g->fleet->visits[plan->burst];
+    const char *fields = is_early ? plan->burst_fields : plan->fields;
 
     return arena_printf(
         &g->arena,

@@ -50,17 +50,18 @@ struct fleet_plan {
     const char *behaviours[FLEET_MAX]; /* of this one; NULL: as above                      */
     struct {
         ns_t from, to;
-    } shut[FLEET_MAX];       /* nobody listens there, and who was connected is reset; from == to: never */
-    bool alike;              /* they all say the same, so that one can go on with what another began */
-    double rate;             /* clients a second                                       */
-    ns_t span;               /* they come for so long                                  */
-    unsigned burst;          /* and so many at the very beginning                      */
-    unsigned plain, leaving; /* of 1,000 clients: who want no stream; who leave before the end */
-    bool claude;             /* clients speak Anthropic's Messages, not OpenAI's       */
-    const char *fields;      /* JSON: further ones of each request, ", ..."; NULL: none */
-    unsigned sessions;       /* that requests belong to; 0: to none                   */
-    ns_t longest;            /* that a request may take; 0: FLEET_TOTAL                */
-    ns_t sample_every;       /* for `sample`                                           */
+    } shut[FLEET_MAX];        /* nobody listens there, and who was connected is reset; from == to: never */
+    bool alike;               /* they all say the same, so that one can go on with what another began */
+    double rate;              /* clients a second                                       */
+    ns_t span;                /* they come for so long                                  */
+    unsigned burst;           /* and so many at the very beginning                      */
+    unsigned plain, leaving;  /* of 1,000 clients: who want no stream; who leave before the end */
+    bool claude;              /* clients speak Anthropic's Messages, not OpenAI's       */
+    const char *burst_fields; /* JSON: of those at the very beginning, instead of `fields`; NULL: the same */
+    const char *fields;       /* JSON: further ones of each request, ", ..."; NULL: none */
+    unsigned sessions;        /* that requests belong to; 0: to none                   */
+    ns_t longest;             /* that a request may take; 0: FLEET_TOTAL                */
+    ns_t sample_every;        /* for `sample`                                           */
     void (*sample)(struct fleet *f);
     void (*check)(struct fleet *f);
 };

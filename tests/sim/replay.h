@@ -15,6 +15,7 @@ struct replay_log {
     struct attempt_facts *attempts;
     struct decision_facts *decisions;
     size_t attempt_count, attempt_room, decision_count, decision_room;
+    uint64_t left_out; /* decisions that are known to be missing */
 };
 
 void replay_log_init(struct replay_log *log);

@@ -647,6 +647,20 @@ TEST(the_story_says_which_prices_are_estimated)
     CHECK(holds(&b, "; about $0.001.\n") && holds(&b, "; $0.00023.\n"));
 }
 
+TEST(the_story_says_how_many_decisions_are_not_in_it)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 16), log CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX);
+    struct arena a CLEANUP(arena_release);
+    struct facts f = sample, got;
+
+    arena_init(&a, 1 << 20);
+    f.decisions_left_out = 7;
+    CHECK_OK(facts_write(&f, &log));
+    CHECK_OK(facts_read(buf_str(&log), f.id, &a, &got));
+    story_tell(&got, &b);
+    CHECK(holds(&b, "Before the last decision 7 more were made, while it waited; they are not on record.\n"));
+}
+
 TEST(the_story_of_a_refusal_says_that_nobody_was_asked)
 {
     struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 16);
