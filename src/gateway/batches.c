@@ -36,6 +36,9 @@ static err_t check_count(const struct embed_answer *a, size_t inputs)
     return OK;
 }
 
+/* All inputs are in the attempt's estimate. */
+static const struct rate_need no_more_tokens = {.input_tokens = 0};
+
 static SUSPENDS err_t one_batch(void *arg)
 {
     struct batch *b = arg;
@@ -49,7 +52,7 @@ static SUSPENDS err_t one_batch(void *arg)
     part.input_count = b->count;
     TRY(x->speaks->provider.write_embed(translation_of(x), &part, &said));
     TRY(buf_status(&body));
-    TRY(side_call(x, &said, &text));
+    TRY(side_call(x, &said, &no_more_tokens, &text));
     TRY(x->speaks->provider.read_embed(x->r->arena, text, &b->answer));
     return check_count(&b->answer, b->count);
 }

@@ -51,6 +51,16 @@ const struct chat_request *choices_first(struct exchange *x)
     return asked_by(x, 0);
 }
 
+/* Each prompt is in the attempt's estimate once. */
+static struct rate_need need_of(const struct exchange *x, unsigned call)
+{
+    const struct chat_request *q = &x->translated->chat;
+    unsigned prompts = (unsigned)q->more_prompt_count + 1;
+    bool again = call % (chat_choices(q) / x->choices_each) > 0;
+
+    return (struct rate_need){.input_tokens = again ? x->input_tokens / prompts : 0, .output_tokens = x->output_tokens};
+}
+
 struct extra_choice {
     struct exchange *x;
     unsigned number; /* of the call; 0 is the attempt itself */
@@ -64,11 +74,12 @@ static SUSPENDS err_t one_more(void *arg)
     struct buf own CLEANUP(buf_release) = BUF_INIT(x->translated->body.max);
     struct provider_call said = {.body = &own};
     const struct api_error *refusal;
+    struct rate_need need = need_of(x, c->number);
     struct str body;
 
     TRY(x->speaks->provider.write_chat(translation_of(x), asked_by(x, c->number), &said));
     TRY(buf_status(&own));
-    TRY(side_call(x, &said, &body));
+    TRY(side_call(x, &said, &need, &body));
     return translate_chat_answer(x, body, &c->answer, &refusal);
 }
 

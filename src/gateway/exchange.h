@@ -430,9 +430,11 @@ err_t fetch_media(struct exchange *x, struct chat_request *q) SUSPENDS MUST_CHEC
 
 /* --- side_call.c: calls beside the attempt's own, to x->chosen --- */
 
-/* Send `said`, which is borrowed until this returns, and wait for its answer's whole body, in the arena. Errors of http_call_open(), http_call_all() and
- * authorize_call(); E_UPSTREAM: a status other than 2xx; E_TOO_LARGE: more than an answer may have that is held. */
-err_t side_call(struct exchange *x, const struct provider_call *said, struct str *ret_body) SUSPENDS MUST_CHECK;
+/* Send `said`, which is borrowed until this returns, and wait for its answer's whole body, in the arena. `need`: tokens besides those that the attempt is counted
+ * with. Errors of http_call_open(), http_call_all() and authorize_call(); E_UPSTREAM: a status other than 2xx, or no credential may be used; E_TOO_LARGE:
+ * more than an answer may have that is held. */
+err_t side_call(struct exchange *x, const struct provider_call *said, const struct rate_need *need,
+                struct str *ret_body) SUSPENDS MUST_CHECK;
 
 /* --- choices.c: several choices from a provider that gives one, and several prompts --- */
 

@@ -98,7 +98,6 @@ static struct exchange *copy_of(const struct exchange *x, const struct candidate
     y->translation_ = (struct translation){0};
     y->losses = (struct losses){0};
     y->relay = NULL;
-    y->events = NULL;
     y->resume = NULL;
     y->credential = NULL;
     return y;

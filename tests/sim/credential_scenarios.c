@@ -23,13 +23,15 @@ enum { GATEWAY_PORT = 80, PROVIDER_PORT = 9000, KEYS = 3, SEEN_MAX = 4000 };
 /* From the provider's answer until the gateway knows it, on lines as short as here. */
 #define KNOWN_AFTER (100 * NS_MS)
 
-static const char configuration[] =
-    "listen: 127.0.0.1:80\n"
-    "providers:\n"
-    "  p: { base_url: 'http://127.0.0.1:9000/v1', api_keys: [ sk-key-1, sk-key-2, sk-key-3 ] }\n"
-    "models:\n"
-    "  chat: { targets: [ p/m ] }\n"
-    "  other: { targets: [ p/n ] }\n";
+#define OPENAI "base_url: 'http://127.0.0.1:9000/v1'"
+#define ONE_CHOICE "dialect: groq, base_url: 'http://127.0.0.1:9000/groq/v1'" /* a call gives one choice */
+
+static const char configuration[] = "listen: 127.0.0.1:80\n"
+                                    "providers:\n"
+                                    "  p: { %s, api_keys: [ sk-key-1, sk-key-2, sk-key-3 ] }\n"
+                                    "models:\n"
+                                    "  chat: { targets: [ p/m ] }\n"
+                                    "  other: { targets: [ p/n ] }\n";
 
 struct seen {
     ns_t at;
@@ -56,6 +58,8 @@ struct bank {
 /* What a client is to hear. */
 struct bank_plan {
     const char *behaviours;
+    const char *provider; /* its fields; NULL: OpenAI's */
+    unsigned choices;     /* that clients want; 0: one  */
     unsigned clients, foreigners;
     ns_t spread;
     bool may_wait; /* a client may be told to come back */
@@ -100,12 +104,13 @@ static err_t watch(struct http_request *r, void *ctx)
 /* --- who asks --- */
 
 static SUSPENDS err_t ask(struct client *c, struct upstream *to, const char *model, const struct http_header *headers,
-                          size_t count, bool stream, struct arena *arena, struct http_call **ret_call,
+                          size_t count, unsigned choices, bool stream, struct arena *arena, struct http_call **ret_call,
                           struct str *ret_text)
 {
     struct str body = arena_printf(
-        arena, "{\"model\":\"%s\",\"stream\":%s,\"messages\":[{\"role\":\"user\",\"content\":\"Number %u?\"}]}", model,
-        stream ? "true" : "false", c->index);
+        arena,
+        "{\"model\":\"%s\",\"n\":%u,\"stream\":%s,\"messages\":[{\"role\":\"user\",\"content\":\"Number %u?\"}]}",
+        model, choices, stream ? "true" : "false", c->index);
     struct http_call_options o = {.method = STR("POST"),
                                   .target = STR("/v1/chat/completions"),
                                   .headers = headers,
@@ -131,8 +136,8 @@ static err_t ask_gateway(struct client *c)
     arena_init(&arena, 1 << 22);
     bool other = !plan->one_model && prng_below(&c->prng, 2);
     struct http_header headers[] = {{STR("content-type"), STR("application/json")}, {STR("x-other"), STR("yes")}};
-    TRY(ask(c, b->to_gateway, other ? "other" : "chat", headers, 1 + other, prng_below(&c->prng, 2), &arena, &call,
-            &text));
+    TRY(ask(c, b->to_gateway, other ? "other" : "chat", headers, 1 + other, plan->choices ? plan->choices : 1,
+            prng_below(&c->prng, 2), &arena, &call, &text));
     if (c->outcome->status == 200 || (plan->may_fail && (c->outcome->status == 401 || c->outcome->status == 502)))
         return OK;
     EXPECT(plan->may_wait && c->outcome->status == 429, "client %u was answered %d: %.*s", c->index, c->outcome->status,
@@ -156,7 +161,7 @@ static err_t ask_provider(struct client *c)
     struct str text;
 
     arena_init(&arena, 1 << 22);
-    return ask(c, b->to_provider, "m", headers, ARRAY_LEN(headers), false, &arena, &call, &text);
+    return ask(c, b->to_provider, "m", headers, ARRAY_LEN(headers), 1, false, &arena, &call, &text);
 }
 
 /* --- the world --- */
@@ -169,7 +174,8 @@ static err_t bank_open(struct bank *b, const struct bank_plan *plan)
 
     arena_init(&arena, 1 << 20);
     TRY(simulator_new(str_from_c(plan->behaviours), b->world->seed, &b->simulator));
-    TRY(config_load("-", str_from_c(configuration), config_env_real(), &problems, &catalog));
+    struct str text = arena_printf(&arena, configuration, plan->provider ? plan->provider : OPENAI);
+    TRY(config_load("-", text, config_env_real(), &problems, &catalog));
     TRY(snapshot_make(catalog, NULL, &b->snapshot));
     b->gateway = gateway_new(&(struct gateway_options){.snapshot = b->snapshot});
     b->server = http_server_new(&(struct http_server_options){
@@ -351,6 +357,44 @@ SCENARIO(credentials_whose_tokens_are_used_up_are_not_asked, .weather = WEATHER_
                            .may_wait = true,
                            .one_model = true,
                            .check = check_gated,
+                       });
+}
+
+/* Calls that a request is split into are requests to their credential: none is sent with one that rests, and all are counted. */
+static void check_split(struct bank *b, const struct outcome *o, unsigned n)
+{
+    unsigned whole = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        whole += o[i].status == 200;
+    check_rests(b);
+    EXPECT(whole > n / 4 && whole < n, "%u of %u were answered", whole, n);
+    for (unsigned key = 0; key < KEYS; key++) {
+        struct live_credential_report r;
+        unsigned came = 0;
+        for (unsigned i = 0; i < b->count; i++)
+            came += b->seen[i].key == key;
+        live_credential_report(b->snapshot->providers[0].credentials[key], rt_now(), &r);
+        EXPECT(r.sent == came && came > 0, "key %u: %u requests came, %llu are counted", key + 1, came,
+               (unsigned long long)r.sent);
+        EXPECT(count_seen(b, key, 429) <= 60 / (WINDOW / NS_SEC), "key %u was refused %u times", key + 1,
+               count_seen(b, key, 429));
+    }
+}
+
+SCENARIO(credentials_count_each_call_that_a_request_is_split_into, .weather = WEATHER_CALM, .prepare = near_lines,
+         .thin = 4)
+{
+    return bank_run(w, &(struct bank_plan){
+                           .behaviours = "models: {m: {limits: {requests: 20, window: 10s}}, n: {}}",
+                           .provider = ONE_CHOICE,
+                           .choices = 3,
+                           .clients = 300,
+                           .spread = 60 * NS_SEC,
+                           .may_wait = true,
+                           .may_fail = true,
+                           .one_model = true,
+                           .check = check_split,
                        });
 }
 
