@@ -196,6 +196,17 @@ void credentials_answered(struct exchange *x, struct attempt *a, enum cause caus
     tell(x, a, live_credential_answered(&a->use, cause, of_key, has_answer ? &a->reading : NULL, rt_now()));
 }
 
+void credentials_question_refused(struct exchange *x, const struct deployment *d, struct attempt *a)
+{
+    struct live_credential *c = x->snapshot->providers[d->provider->index].credentials[x->key_index];
+    static const struct rate_need nothing = {.input_tokens = 0};
+    ns_t now = rt_now();
+
+    if (live_credential_send(c, limit_of(x, d, x->key_index), d->model, &nothing, false, now, &a->use).answer ==
+        RATE_ALLOWED)
+        tell(x, a, live_credential_answered(&a->use, CAUSE_AUTH, true, NULL, now));
+}
+
 /* --- nothing to send it with --- */
 
 static ns_t first_of(const struct exchange *x, const struct target *targets, size_t n)

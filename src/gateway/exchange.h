@@ -277,6 +277,8 @@ enum exclusion credentials_send(struct exchange *x, struct attempt *a, bool at_l
 void credentials_hear(struct attempt *a);
 /* What the attempt came to, as far as its credential is concerned: counts it out; what an operator should know is logged. Once; later calls do nothing. */
 void credentials_answered(struct exchange *x, struct attempt *a, enum cause cause);
+/* A question about health that costs nothing, to the provider of `d`, was refused with x's credential, which such questions had been accepted with before. */
+void credentials_question_refused(struct exchange *x, const struct deployment *d, struct attempt *a);
 /* When the first of the credentials that wait for their limits may be used for the request, wherever it may go; NS_NEVER: none waits. */
 ns_t credentials_wait(const struct exchange *x);
 /* No credential may be used for the request anywhere: tell the client so, and when one may. */

@@ -86,6 +86,7 @@ static struct ward_group *make_groups(struct health *h, const struct snapshot *s
                                         .snapshot = s,
                                         .provider = &c->providers[i],
                                         .wards = arena_zalloc(a, groups[i].count * sizeof(struct ward)),
+                                        .keys = arena_zalloc(a, c->providers[i].key_count * sizeof(struct ward_key)),
                                         .account = account_of(h, c->providers[i].name),
                                         .since = rt_now(),
                                         .draw = rt_random()};

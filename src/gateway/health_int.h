@@ -34,6 +34,11 @@ struct ward_group {
     ns_t since;
     uint64_t draw;    /* of the time of the next probe: one for all, so that what is asked together stays together */
     bool has_no_free; /* its free probe turned out not to be there */
+    size_t next_key;  /* of the next free probe */
+    struct ward_key {
+        bool accepted; /* a free probe that carried it was answered                */
+        bool unfit;    /* it was refused: it may not ask, whatever else it may do */
+    } *keys;           /* in the provider's order                                 */
 };
 
 /* Fibers: ask the group's deployments how they are when it is time; read its server's metrics. arg: struct ward_group. Until they are cancelled. */

@@ -8,8 +8,9 @@
  * Invariants: an attempt is counted into the live state before it is asked and out of it when it ends, whatever happens; what is no deployment's fault
  * (no credential, no simulator) speaks neither for nor against it.
  *
- * A probe for a token carries a credential that may be used, as a request does, and tells how it fared. A free one is refused where requests are not (a key that
- * may not list models), so its word on credentials is not taken.
+ * A probe for a token carries a credential that may be used, as a request does, and tells how it fared. Free ones carry the provider's credentials in turn, but for
+ * those that are refused. They may be refused where requests are not (a key that may not list models), so a 401 counts only against a credential that free
+ * ones were answered with before: then it has been revoked.
  */
 #include "base/log.h"
 #include "gateway/health_int.h"
@@ -100,6 +101,7 @@ static void record(const struct ward_group *g, struct ward *w, const struct exch
                               .deployment = w->deployment->name,
                               .label = w->deployment->label,
                               .provider = g->provider->name,
+                              .credential = g->provider->keys[x->key_index].name,
                               .revision = g->snapshot->catalog->revision,
                               .cause = cause,
                               .status = a->status,
@@ -176,6 +178,42 @@ static enum cause judge_free(struct exchange *x, struct attempt *a, err_t e)
     return was_not_asked(a) ? CAUSE_NO_CAPACITY : attempt_cause(x, a);
 }
 
+/* The next one that is not known to be refused; if all are, the next one. */
+static size_t key_in_turn(const struct ward_group *g)
+{
+    static const struct rate_need nothing = {.input_tokens = 0};
+    size_t count = g->provider->key_count;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t key = (g->next_key + i) % count;
+        struct rate_option o = {.weight = 1};
+        live_credential_read(g->snapshot->providers[g->provider->index].credentials[key], NULL, STR_NONE, &nothing,
+                             rt_now(), &o);
+        if (o.verdict.answer != RATE_NEVER && !g->keys[key].unfit)
+            return key;
+    }
+    return g->next_key % count;
+}
+
+/* Was the question refused for its credential only, so that another may be asked with? */
+static bool is_of_credential(struct ward_group *g, struct exchange *x, struct attempt *a)
+{
+    struct ward_key *key = &g->keys[x->key_index];
+
+    key->accepted |= a->status >= 200 && a->status <= 299;
+    if (a->status != 401 && a->status != 403)
+        return false;
+    if (a->status == 401 && key->accepted) {
+        credentials_question_refused(x, g->wards[0].deployment, a);
+        return true;
+    }
+    key->unfit = true;
+    for (size_t i = 0; i < g->provider->key_count; i++)
+        if (!g->keys[i].unfit)
+            return true;
+    return false;
+}
+
 static void note_missing(struct ward_group *g, const struct attempt *a)
 {
     if (!probe_is_missing(a->status))
@@ -194,13 +232,16 @@ static SUSPENDS err_t ask_free(struct ward_group *g)
 
     arena_init(&arena, ARENA_MAX);
     struct exchange *x = health_exchange(g, NULL, &arena);
+    x->key_index = key_in_turn(g);
+    g->next_key = x->key_index + 1;
     WITHIN(ns_add(rt_now(), x->timeouts.total));
     err_t e = call_free(g, x, &a);
     enum cause cause = judge_free(x, &a, e);
     for (size_t i = 0; i < g->count; i++)
         if (g->wards[i].attempt.deployment)
             end(g, &g->wards[i], x, &a, probe_cause(g->provider->health.rules.free, cause), 0);
-    note_missing(g, &a);
+    if (!is_of_credential(g, x, &a))
+        note_missing(g, &a);
     if (a.call)
         finish_body(x, &a);
     http_call_close(a.call);

@@ -346,8 +346,8 @@ struct str record_first_text(struct str record)
 {
     struct reading r = {.rest = str_slice(record, HEAD, record.n)};
 
-    (void)take_varint(&r);
-    return r.bad ? STR_NONE : take_text(&r);
+    bool has_fields = take_varint(&r) > 0;
+    return r.bad || !has_fields ? STR_NONE : take_text(&r);
 }
 
 err_t record_read(const struct record_type *t, struct str record, struct arena *arena, void *ret)

@@ -272,19 +272,29 @@ static void tell_next(const struct attempt_facts *a, struct buf *to)
     buf_add_lit(to, ".\n");
 }
 
+/* A foreign or damaged record holds any instants. */
+static ns_t between(int64_t from, int64_t to)
+{
+    int64_t span;
+
+    if (__builtin_sub_overflow(to, from, &span))
+        return to < from ? -1 : NS_NEVER;
+    return span;
+}
+
 static void tell_times(const struct facts *f, const struct attempt_facts *a, struct buf *to)
 {
     if (f->wall && a->wall >= f->wall) {
         buf_add_lit(to, ", sent after ");
-        story_span(a->wall - f->wall, to);
+        story_span(between(f->wall, a->wall), to);
     }
     if (a->first) {
         buf_add_lit(to, ", first token after another ");
-        story_span(a->first - a->sent, to);
+        story_span(between(a->sent, a->first), to);
     }
     if (a->ended) {
         buf_add_lit(to, ", over ");
-        story_span(a->ended - a->sent, to);
+        story_span(between(a->sent, a->ended), to);
         buf_add_lit(to, " after it was sent");
     }
 }

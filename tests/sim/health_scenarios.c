@@ -24,6 +24,7 @@ struct server {
     bool is_down;     /* whatever it is asked ends in a 500 */
     const char *page; /* of metrics, instead of its own; NULL: its own */
     unsigned asked, health, models, metrics, chats;
+    unsigned by_key[2];      /* that end with 1 and with 2 */
     unsigned keys, versions; /* requests with the provider's credential, and with Anthropic's version */
 };
 
@@ -59,6 +60,9 @@ static err_t handle(struct http_request *r, void *ctx)
     s->metrics += str_ends(path, STR("/metrics"));
     s->chats += str_ends(path, STR("/chat/completions"));
     s->keys += http_head_find(&r->head, STR("x-api-key")).n || http_head_get(&r->head, HDR_AUTHORIZATION).n;
+    struct str bearer = http_head_get(&r->head, HDR_AUTHORIZATION);
+    for (unsigned i = 0; i < ARRAY_LEN(s->by_key); i++)
+        s->by_key[i] += bearer.n && bearer.p[bearer.n - 1] == (char)('1' + i);
     s->versions += http_head_find(&r->head, STR("anthropic-version")).n > 0;
     if (s->is_down)
         return fail(E_IO, "it is down");
@@ -286,6 +290,61 @@ static err_t answers_garbage(struct ward_house *h, struct scope *s)
 SCENARIO(a_page_of_health_does_not_vouch_for_garbled_answers, .weather = WEATHER_CALM, .thin = 8)
 {
     return run(w, TWO_SERVERS, ANY_MODEL, answers_garbage);
+}
+
+#define TWO_KEYS                                                                                                       \
+    "providers:\n"                                                                                                     \
+    "  one: {dialect: openai, base_url: \"http://127.0.0.1:9000/v1\", api_keys: [sk-key-1, sk-key-2], "                \
+    "health: {interval: 5s}}\n"                                                                                        \
+    "models: {m: {targets: [one/a]}}\n"
+
+static enum rate_state state_of_key(struct ward_house *h, size_t key)
+{
+    struct live_credential_report r;
+
+    live_credential_report(h->snapshot->providers[0].credentials[key], rt_now(), &r);
+    return r.state.state;
+}
+
+static err_t is_revoked_later(struct ward_house *h, struct scope *s)
+{
+    struct server *own = &h->servers[0];
+
+    TRY(start(h, s, 0));
+    TRY(pass(60 * NS_SEC));
+    EXPECT(own->by_key[0] >= 4 && own->by_key[1] >= 4, "the first key was used %u times, the second %u times",
+           own->by_key[0], own->by_key[1]);
+    EXPECT(state_of_key(h, 0) == RATE_OPEN && state_of_key(h, 1) == RATE_OPEN, "a key is not in use");
+    unsigned before = own->by_key[0];
+    TRY(pass(40 * NS_SEC));
+    EXPECT(own->by_key[0] >= before + 4, "nobody asks any more");
+    EXPECT(state_of_key(h, 0) == RATE_OPEN, "the good key is not in use");
+    EXPECT(state_of_key(h, 1) == RATE_RETIRED, "a key that is revoked is still in use");
+    EXPECT(!own->chats, "a probe that should cost nothing asked for an answer");
+    return OK;
+}
+
+SCENARIO(free_probes_carry_all_credentials_and_find_out_who_is_revoked, .weather = WEATHER_CALM, .thin = 8)
+{
+    return run(w, TWO_KEYS,
+               "api_keys: [sk-key-1, sk-key-2]\nrevoked: [{key: sk-key-2, from: 65s, to: 900s}]\nmodels: {'*': {}}",
+               is_revoked_later);
+}
+
+/* It may serve requests all the same. */
+static err_t was_never_accepted(struct ward_house *h, struct scope *s)
+{
+    TRY(start(h, s, 0));
+    TRY(pass(60 * NS_SEC));
+    EXPECT(h->servers[0].by_key[0] >= 8 && h->servers[0].by_key[1] == 1,
+           "the first key was used %u times, the second %u times", h->servers[0].by_key[0], h->servers[0].by_key[1]);
+    EXPECT(state_of_key(h, 1) == RATE_OPEN, "a key that may not list models is not in use");
+    return OK;
+}
+
+SCENARIO(a_credential_that_may_not_be_asked_with_is_not_taken_for_revoked, .weather = WEATHER_CALM, .thin = 8)
+{
+    return run(w, TWO_KEYS, "api_keys: [sk-key-1]\nmodels: {'*': {}}", was_never_accepted);
 }
 
 static err_t is_asked_with_its_key(struct ward_house *h, struct scope *s)

@@ -632,6 +632,17 @@ TEST(the_story_tells_who_was_chosen_who_was_left_out_and_why_it_went_on)
         "$0.00123.\n");
 }
 
+TEST(the_story_of_instants_that_are_too_far_apart_goes_on)
+{
+    struct attempt_facts far = {.number = 1, .wall = WALL, .sent = INT64_MAX, .first = INT64_MIN, .ended = INT64_MIN};
+    struct facts f = {.id = STR("r"), .wall = INT64_MIN, .tried = &far, .tried_count = 1};
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 16);
+
+    story_tell(&f, &b);
+    CHECK(holds(&b, "first token after another no time, over no time after it was sent"));
+    CHECK(holds(&b, "sent after 2562047 h 47 min"));
+}
+
 TEST(the_story_says_which_prices_are_estimated)
 {
     struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 16);

@@ -134,6 +134,15 @@ TEST(record_tables_may_grow)
     CHECK(got.parts[1].score == 0 && got.fruit == 0);
 }
 
+TEST(record_without_fields_is_of_nobody)
+{
+    /* of a type that begins with a text; no fields follow, but what might be one */
+    static const char none[] = "\0\0\0\x08\x01\x00\x01x", one[] = "\0\0\0\x08\x01\x01\x01x";
+
+    CHECK_EQ(record_first_text(str_of(none, 8)).n, 0);
+    CHECK_STR(record_first_text(str_of(one, 8)), "x");
+}
+
 TEST(record_that_is_damaged_is_refused_or_read_but_never_beyond_its_end)
 {
     struct arena a CLEANUP(arena_release);
