@@ -413,7 +413,8 @@ static void check_brown(struct fleet *f)
     bool all = f->world->seed % 2;
 
     check_failed(f, 0, NS_NEVER, all ? (unsigned)f->count * 6 / 100 : 0);
-    EXPECT(fleet_attempts(f, 0, NS_NEVER, -1, CAUSE_SERVER_ERROR) > 10, "there was no brown-out");
+    /* a strategy may soon find the others faster, and send little there */
+    EXPECT(fleet_attempts(f, 0, NS_NEVER, -1, CAUSE_SERVER_ERROR) > 2, "there was no brown-out");
 }
 
 SCENARIO(a_brown_out_is_made_up_for, .weather = WEATHER_CALM, .prepare = fleet_lines, .thin = 199)
