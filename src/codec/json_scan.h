@@ -148,6 +148,18 @@ size_t json_string_end(struct str s, size_t at) PURE;
 /* Walk the members of an object that is known to be valid, much faster than json_find(): *at starts at 0; false at the end. The key is
  * what stands between its quotes, escapes as written; the value is its text. */
 bool json_next_member(struct str object, size_t *at, struct str *ret_key, struct str *ret_value);
+/* The same without going over values twice where they are objects themselves: *at starts at the '{' of an object somewhere in a valid `text`. True: *at
+ * is at the value of the key, for json_take_value(), or for this function again. False: the object has ended, *at is behind it. */
+bool json_next_key(struct str text, size_t *at, struct str *ret_key);
+/* The value at *at, behind which *at moves. */
+struct str json_take_value(struct str text, size_t *at);
+/* Walk the strings of a value, keys and all, however deep: w->at starts at the value within a valid `text`, and is behind it when there are no more. *ret_text
+ * is what stands between the quotes. */
+struct json_strings {
+    size_t at;
+    size_t depth; /* private; starts at 0 */
+};
+bool json_next_string(struct str text, struct json_strings *w, struct str *ret_text, bool *ret_is_key);
 /* Walk the elements of an array: *at starts at 0; the next element's text, or STR_NONE at the end. For valid arrays. */
 struct str json_next_element(struct str array, size_t *at);
 

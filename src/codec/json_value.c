@@ -7,7 +7,6 @@
 #include "base/utf8.h"
 #include "codec/json_scan.h"
 
-#include "base/json_plain.h"
 #include "codec/json_scan_int.h"
 
 #include <math.h>
@@ -239,19 +238,28 @@ struct str json_find_path(struct str value, const char *key, ...)
     return value;
 }
 
-size_t json_string_end(struct str s, size_t at)
+/* The closing quote is the first one that is not escaped: that has an even number of backslashes in front of it. `quote` is the first one at all, and
+ * has some. */
+static size_t behind_escapes(struct str s, size_t at, const char *quote)
 {
-    const char *p = s.p + at + 1, *end = s.p + s.n;
+    const char *from = s.p + at + 1, *end = s.p + s.n;
 
-    while (p < end) {
-        p = json_skip_plain(p, end, 0);
-        if (p == end)
-            break;
-        if (*p == '"')
-            return (size_t)(p + 1 - s.p);
-        p += *p == '\\' && end - p > 1 ? 2 : 1;
+    for (; quote; quote = memchr(quote + 1, '"', (size_t)(end - quote - 1))) {
+        const char *slash = quote;
+        while (slash > from && slash[-1] == '\\')
+            slash--;
+        if ((quote - slash) % 2 == 0)
+            return (size_t)(quote + 1 - s.p);
     }
     return s.n;
+}
+
+size_t json_string_end(struct str s, size_t at)
+{
+    const char *from = s.p + at + 1;
+    const char *quote = memchr(from, '"', s.n - at - 1);
+
+    return LIKELY(quote && quote[-1] != '\\') ? (size_t)(quote + 1 - s.p) : behind_escapes(s, at, quote);
 }
 
 /* What a byte outside strings means to a walk that skips values. */
@@ -299,28 +307,88 @@ static size_t behind_value(struct str s, size_t at)
 }
 
 /* Index of the first byte at or behind `at` that is neither blank nor `extra`. */
-static size_t behind_blanks(struct str s, size_t at, char extra)
+static inline size_t behind_blanks(struct str s, size_t at, char extra)
 {
-    while (at < s.n && (s.p[at] == extra || s.p[at] == ' ' || s.p[at] == '\t' || s.p[at] == '\n' || s.p[at] == '\r'))
+    while (at < s.n &&
+           (s.p[at] == extra || ((unsigned char)s.p[at] <= ' ' && outside[(unsigned char)s.p[at]] == BETWEEN)))
         at++;
     return at;
+}
+
+bool json_next_key(struct str text, size_t *at, struct str *ret_key)
+{
+    bool begins = *at < text.n && text.p[*at] == '{';
+    size_t key = behind_blanks(text, *at + begins, ',');
+
+    if (key >= text.n || text.p[key] != '"') {
+        *at = key < text.n && text.p[key] == '}' ? key + 1 : key;
+        return false;
+    }
+    size_t end = json_string_end(text, key);
+    *ret_key = end - key < 2 ? STR_NONE : str_of(text.p + key + 1, end - key - 2);
+    *at = behind_blanks(text, end, ':');
+    return true;
+}
+
+struct str json_take_value(struct str text, size_t *at)
+{
+    size_t from = *at;
+
+    *at = behind_value(text, from);
+    return str_slice(text, from, *at);
 }
 
 bool json_next_member(struct str object, size_t *at, struct str *ret_key, struct str *ret_value)
 {
     if (*at == 0 && (object.n == 0 || object.p[0] != '{'))
         return false;
-    size_t key = behind_blanks(object, *at ? *at : 1, ',');
-    if (key >= object.n || object.p[key] != '"') {
+    if (!json_next_key(object, at, ret_key)) {
         *at = object.n;
         return false;
     }
-    size_t key_end = json_string_end(object, key);
-    size_t value = behind_blanks(object, key_end, ':');
-    *at = behind_value(object, value);
-    *ret_key = str_slice(object, key + 1, key_end - 1);
-    *ret_value = str_slice(object, value, *at);
+    *ret_value = json_take_value(object, at);
     return true;
+}
+
+/* The string at w->at, which moves behind it. */
+static void take_string(struct str text, struct json_strings *w, struct str *ret_text, bool *ret_is_key)
+{
+    size_t from = w->at;
+
+    w->at = json_string_end(text, from);
+    size_t next = behind_blanks(text, w->at, ' ');
+    *ret_text = str_slice(text, from + 1, w->at - 1);
+    *ret_is_key = next < text.n && text.p[next] == ':';
+}
+
+/* As behind_value(), with a stop at each string. */
+bool json_next_string(struct str text, struct json_strings *w, struct str *ret_text, bool *ret_is_key)
+{
+    for (; w->at < text.n; w->at++) {
+        switch ((enum outside)outside[(unsigned char)text.p[w->at]]) {
+        case WITHIN:
+            break;
+        case BETWEEN:
+            if (w->depth == 0)
+                return false;
+            break;
+        case OPENS:
+            w->depth++;
+            break;
+        case CLOSES:
+            if (w->depth == 0)
+                return false;
+            if (--w->depth == 0) {
+                w->at++;
+                return false;
+            }
+            break;
+        case QUOTE:
+            take_string(text, w, ret_text, ret_is_key);
+            return true;
+        }
+    }
+    return false;
 }
 
 struct str json_next_element(struct str array, size_t *at)

@@ -33,11 +33,6 @@ static bool is_media_key(struct str key)
     return false;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
 static void look_at_key(struct str key, struct needs *n)
 {
     if (str_eq(key, STR("role")))
@@ -46,27 +41,29 @@ static void look_at_key(struct str key, struct needs *n)
         n->maybe_media = true;
 }
 
-/* All strings in `value`, however deep. */
-static void look_at_text(struct str value, struct needs *n)
+/* All strings in the value at *at, however deep; *at moves behind it. */
+static void look_at_text(struct str body, size_t *at, struct needs *n)
 {
-    for (size_t at = str_find_char(value, '"'); at < value.n;) {
-        size_t end = json_string_end(value, at), next = end;
-        struct str text = str_slice(value, at + 1, end ? end - 1 : 0);
-        while (next < value.n && is_blank(value.p[next]))
-            next++;
-        if (next < value.n && value.p[next] == ':')
+    struct json_strings w = {.at = *at};
+    struct str text;
+    bool is_key;
+
+    while (json_next_string(body, &w, &text, &is_key)) {
+        if (is_key)
             look_at_key(text, n);
         else
             n->input += estimate_text(text);
-        at = next + str_find_char(str_slice(value, next, value.n), '"');
     }
+    *at = w.at;
 }
 
 /* A completion's prompt, or several of them. */
 static void look_at_prompt(struct str value, struct needs *n)
 {
+    size_t at = 0;
+
     n->several = json_kind_of(value) == JSON_ARRAY;
-    look_at_text(value, n);
+    look_at_text(value, &at, n);
 }
 
 /* ---- settings ---- */
@@ -190,7 +187,7 @@ typedef void look_fn(struct str value, struct needs *n);
 
 struct look {
     struct str key;
-    look_fn *look;
+    look_fn *look; /* NULL: what is said, whose strings are counted */
 };
 
 /* Members of objects that hold settings: Gemini's generationConfig, Bedrock's inferenceConfig, Ollama's options, TGI's parameters. */
@@ -204,40 +201,42 @@ static const struct look settings[] = {{STR_INIT("maxOutputTokens"), look_at_lim
                                        {STR_INIT("thinkingConfig"), look_at_thinking_config},
                                        {STR_INIT("grammar"), look_at_schema}};
 
-static void look_up(const struct look *table, size_t count, struct str key, struct str value, struct needs *n)
+static const struct look *look_up(const struct look *table, size_t count, struct str key)
 {
     for (size_t i = 0; i < count; i++)
-        if (str_eq(table[i].key, key)) {
-            table[i].look(value, n);
-            return;
-        }
+        if (str_eq(table[i].key, key))
+            return &table[i];
+    return NULL;
 }
 
 static void look_at_settings(struct str value, struct needs *n)
 {
     struct str key, member;
 
-    for (size_t at = 0; json_next_member(value, &at, &key, &member);)
-        look_up(settings, ARRAY_LEN(settings), key, member, n);
+    for (size_t at = 0; json_next_member(value, &at, &key, &member);) {
+        const struct look *l = look_up(settings, ARRAY_LEN(settings), key);
+        if (l)
+            l->look(member, n);
+    }
 }
 
 /* Those that most requests have stand first. */
-static const struct look members[] = {{STR_INIT("messages"), look_at_text},
+static const struct look members[] = {{STR_INIT("messages"), NULL},
                                       {STR_INIT("max_tokens"), look_at_limit},
                                       {STR_INIT("tools"), look_at_tools},
-                                      {STR_INIT("input"), look_at_text},
-                                      {STR_INIT("system"), look_at_text},
-                                      {STR_INIT("contents"), look_at_text},
-                                      {STR_INIT("instructions"), look_at_text},
+                                      {STR_INIT("input"), NULL},
+                                      {STR_INIT("system"), NULL},
+                                      {STR_INIT("contents"), NULL},
+                                      {STR_INIT("instructions"), NULL},
                                       {STR_INIT("prompt"), look_at_prompt},
-                                      {STR_INIT("inputs"), look_at_text},
-                                      {STR_INIT("message"), look_at_text},
-                                      {STR_INIT("chat_history"), look_at_text},
-                                      {STR_INIT("preamble"), look_at_text},
-                                      {STR_INIT("images"), look_at_text},
-                                      {STR_INIT("suffix"), look_at_text},
-                                      {STR_INIT("systemInstruction"), look_at_text},
-                                      {STR_INIT("system_instruction"), look_at_text},
+                                      {STR_INIT("inputs"), NULL},
+                                      {STR_INIT("message"), NULL},
+                                      {STR_INIT("chat_history"), NULL},
+                                      {STR_INIT("preamble"), NULL},
+                                      {STR_INIT("images"), NULL},
+                                      {STR_INIT("suffix"), NULL},
+                                      {STR_INIT("systemInstruction"), NULL},
+                                      {STR_INIT("system_instruction"), NULL},
                                       {STR_INIT("max_completion_tokens"), look_at_limit},
                                       {STR_INIT("max_output_tokens"), look_at_limit},
                                       {STR_INIT("max_tokens_to_sample"), look_at_limit},
@@ -261,13 +260,29 @@ static const struct look members[] = {{STR_INIT("messages"), look_at_text},
                                       {STR_INIT("metadata"), look_at_metadata},
                                       {STR_INIT("user"), look_at_user}};
 
+/* The member whose value is at *at, which moves behind it. */
+static void look_at_member(struct str key, struct str body, size_t *at, struct needs *n)
+{
+    const struct look *l = look_up(members, ARRAY_LEN(members), key);
+
+    if (l && !l->look) {
+        look_at_text(body, at, n);
+        return;
+    }
+    struct str value = json_take_value(body, at);
+    if (l)
+        l->look(value, n);
+}
+
 void needs_look(struct str body, struct needs *ret)
 {
-    struct str key, value;
+    struct str key;
 
     *ret = (struct needs){.bits = 0};
-    for (size_t at = 0; json_next_member(body, &at, &key, &value);)
-        look_up(members, ARRAY_LEN(members), key, value, ret);
+    if (json_kind_of(body) != JSON_OBJECT)
+        return;
+    for (size_t at = 0; json_next_key(body, &at, &key);)
+        look_at_member(key, body, &at, ret);
     if (ret->user.n && json_kind_of(ret->user) != JSON_STRING)
         ret->user = STR_NONE;
 }

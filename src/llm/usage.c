@@ -3,27 +3,33 @@
 
 #include "codec/json_scan.h"
 
-static uint64_t number(struct str value)
+/* The count at *at, which moves behind it; 0 if it is none. */
+static uint64_t take_number(struct str json, size_t *at)
 {
     uint64_t n;
 
-    return json_to_u64(value, &n) ? n : 0;
+    return json_to_u64(json_take_value(json, at), &n) ? n : 0;
 }
 
-/* The object of details beside a count: one walk, however many there are. */
-static void take_details(struct usage *u, struct str details, bool of_input)
+/* The object of details beside a count, at *at. */
+static void take_details(struct usage *u, struct str json, size_t *at, bool of_input)
 {
-    struct str key, value;
+    struct str key;
 
-    for (size_t at = 0; json_next_member(details, &at, &key, &value);) {
+    if (json_kind_of(str_slice(json, *at, json.n)) != JSON_OBJECT) {
+        (void)json_take_value(json, at);
+        return;
+    }
+    while (json_next_key(json, at, &key)) {
+        uint64_t n = take_number(json, at);
         if (str_eq(key, STR("audio_tokens")))
-            *(of_input ? &u->audio_input : &u->audio_output) = number(value);
+            *(of_input ? &u->audio_input : &u->audio_output) = n;
         else if (of_input && str_eq(key, STR("cached_tokens")))
-            u->cached_input = number(value);
+            u->cached_input = n;
         else if (of_input && str_eq(key, STR("cache_write_tokens")))
-            u->cache_write = number(value);
+            u->cache_write = n;
         else if (!of_input && str_eq(key, STR("reasoning_tokens")))
-            u->reasoning = number(value);
+            u->reasoning = n;
     }
 }
 
@@ -33,33 +39,38 @@ struct more {
     uint64_t cached; /* DeepSeek's and Mistral's counts of cached tokens */
 };
 
-static void take(struct usage *u, struct more *more, struct str key, struct str value)
+/* The member of that key, whose value is at *at: all of it is gone over once. */
+static void take(struct usage *u, struct more *more, struct str key, struct str json, size_t *at)
 {
     if (str_eq(key, STR("prompt_tokens")) || str_eq(key, STR("input_tokens"))) {
-        u->input = number(value);
+        u->input = take_number(json, at);
         u->known = true;
     } else if (str_eq(key, STR("completion_tokens")) || str_eq(key, STR("output_tokens"))) {
-        u->output = number(value);
+        u->output = take_number(json, at);
         u->known = true;
     } else if (str_eq(key, STR("total_tokens"))) {
-        more->total = number(value);
+        more->total = take_number(json, at);
     } else if (str_eq(key, STR("prompt_tokens_details")) || str_eq(key, STR("input_tokens_details"))) {
-        take_details(u, value, true);
+        take_details(u, json, at, true);
     } else if (str_eq(key, STR("completion_tokens_details")) || str_eq(key, STR("output_tokens_details"))) {
-        take_details(u, value, false);
+        take_details(u, json, at, false);
     } else if (str_eq(key, STR("prompt_cache_hit_tokens")) || str_eq(key, STR("num_cached_tokens"))) {
-        more->cached = number(value);
+        more->cached = take_number(json, at);
+    } else {
+        (void)json_take_value(json, at);
     }
 }
 
 bool usage_from_openai(struct str json, struct usage *ret)
 {
-    struct str key, value;
+    struct str key;
     struct usage u = {0};
     struct more more = {0};
 
-    for (size_t at = 0; json_next_member(json, &at, &key, &value);)
-        take(&u, &more, key, value);
+    if (json_kind_of(json) != JSON_OBJECT)
+        return false;
+    for (size_t at = 0; json_next_key(json, &at, &key);)
+        take(&u, &more, key, json, &at);
     if (!u.known)
         return false;
     if (!u.cached_input)

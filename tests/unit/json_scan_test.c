@@ -4,6 +4,7 @@
 #include "codec/json_scan.h"
 
 #include "base/mem.h"
+#include "base/prng.h"
 
 #include <stdio.h>
 
@@ -512,6 +513,73 @@ TEST(json_members_of_a_valid_object_are_walked_in_order)
     }
     CHECK(!json_next_member(object, &at, &key, &value));
     CHECK(!json_next_member(object, &at, &key, &value));
+}
+
+TEST(json_keys_are_walked_through_objects_within_objects)
+{
+    struct str key, text = STR("[{ \"a\" : {\"b\\\"\":1 , \"c\":{} } ,\"d\":[\"}\"]}, 2]");
+    size_t at = 1;
+
+    CHECK(json_next_key(text, &at, &key));
+    CHECK_STR(key, "a");
+    CHECK(json_next_key(text, &at, &key));
+    CHECK_STR(key, "b\\\"");
+    CHECK_STR(json_take_value(text, &at), "1");
+    CHECK(json_next_key(text, &at, &key));
+    CHECK_STR(key, "c");
+    CHECK(!json_next_key(text, &at, &key)); /* of {} */
+    CHECK(!json_next_key(text, &at, &key)); /* of a's value */
+    CHECK(json_next_key(text, &at, &key));
+    CHECK_STR(key, "d");
+    CHECK_STR(json_take_value(text, &at), "[\"}\"]");
+    CHECK(!json_next_key(text, &at, &key));
+    CHECK_STR(str_slice(text, at, text.n), ", 2]");
+}
+
+TEST(json_strings_of_a_value_are_walked_up_to_its_end)
+{
+    static const struct {
+        const char *text;
+        bool is_key;
+    } want[] = {{"a", true}, {"x \\\" y", false}, {"b", true}, {"}", false}, {"", false}};
+    static const char *const others[] = {"12 ,\"z\"", "null}", "\"s\"", "[]", "{ }"};
+    static const size_t behind[] = {2, 4, 3, 2, 3};
+    struct str text, doc = STR(",[{\"a\": \"x \\\" y\", \"b\" :[1,\"}\"]}, \"\"] ,\"z\"");
+    struct json_strings w = {.at = 1};
+    bool is_key;
+
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        CHECK(json_next_string(doc, &w, &text, &is_key));
+        CHECK_STR(text, want[i].text);
+        CHECK_EQ(is_key, want[i].is_key);
+    }
+    CHECK(!json_next_string(doc, &w, &text, &is_key));
+    CHECK_STR(str_slice(doc, w.at, doc.n), " ,\"z\"");
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        w = (struct json_strings){.at = 0};
+        while (json_next_string(str_from_c(others[i]), &w, &text, &is_key))
+            CHECK_STR(text, "s");
+        CHECK_EQ(w.at, behind[i]);
+    }
+}
+
+TEST(json_string_ends_at_the_first_quote_that_is_not_escaped)
+{
+    static const char letters[] = {'a', '"', '\\', '\\'};
+    struct prng p;
+
+    prng_seed(&p, 5);
+    for (unsigned round = 0; round < 5000; round++) {
+        char text[40] = {'"', '"'};
+        size_t at = prng_below(&p, 2), n = at + 1 + prng_below(&p, sizeof text - 2), want = at + 1;
+        for (size_t i = at + 1; i < n; i++)
+            text[i] = letters[prng_below(&p, ARRAY_LEN(letters))];
+        while (want < n && text[want] != '"')
+            want += text[want] == '\\' ? 2 : 1;
+        char *copy = mem_dup(text, n);
+        CHECK_EQ(json_string_end(str_of(copy, n), at), want < n ? want + 1 : n);
+        mem_free(copy);
+    }
 }
 
 TEST(json_members_of_what_is_no_object_are_none_and_nothing_is_read_out_of_bounds)

@@ -100,12 +100,27 @@ TEST(needs_tokens_are_those_of_strings_and_tools_with_a_frame_per_turn)
             "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"\xe4\xbd\xa0\xe5\xa5\xbd\"}]}]}"),
         &n);
     CHECK_EQ(n.input, 4 + 1 + 2 + 4 + 3 + 1 + 3); /* role, user, text; role, assistant, text's type, text */
+    needs_look(STR("{ \"messages\" : [ {\"content\" : \"12345678\"} ] , \"max_tokens\" : 7 }"), &n);
+    CHECK_EQ(n.input, 2);
+    CHECK_EQ(n.output, 7);
     needs_look(STR("{\"prompt\":\"12345678\",\"max_tokens\":7}"), &n);
     CHECK_EQ(n.input, 2);
     CHECK_EQ(n.output, 7);
     struct str tools = STR("[{\"name\":\"f\",\"parameters\":{}}]");
     needs_look(STR("{\"tools\":[{\"name\":\"f\",\"parameters\":{}}]}"), &n);
     CHECK_EQ(n.input, estimate_text(tools));
+}
+
+TEST(needs_of_a_body_that_is_no_object_are_none)
+{
+    static const char *const bodies[] = {"", "[{\"tools\":[{}]}]", "\"tools\":[{}]", "null"};
+    struct needs n;
+
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        needs_look(str_from_c(bodies[i]), &n);
+        CHECK_EQ(n.bits, 0);
+        CHECK_EQ(n.input, 0);
+    }
 }
 
 TEST(needs_several_prompts_are_told_from_one)
