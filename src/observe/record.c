@@ -17,7 +17,7 @@ enum { HEAD = 5, VARINT_MAX = 10, LIST_MAX = 4096 };
 
 static inline char *write_varint(char *at, uint64_t v)
 {
-    for (; v >= 0x80; v >>= 7)
+    for (; UNLIKELY(v >= 0x80); v >>= 7)
         *at++ = (char)(v | 0x80);
     *at++ = (char)v;
     return at;
@@ -111,7 +111,7 @@ static bool is_signed(enum record_kind kind)
 }
 
 /* A text or a word. */
-static struct str text_of(const struct record_field *f, const char *facts)
+static inline struct str text_of(const struct record_field *f, const char *facts)
 {
     struct str text;
     const char *word;
@@ -124,43 +124,76 @@ static struct str text_of(const struct record_field *f, const char *facts)
     return word ? str_from_c(word) : STR_NONE;
 }
 
-static void put_text(struct str text, struct buf *to)
-{
-    if (text.n > RECORD_TEXT_MAX)
-        text = utf8_prefix(text, RECORD_TEXT_MAX);
-    put_varint(to, text.n);
-    (void)buf_add(to, text);
-}
-
-static bool is_number(enum record_kind kind)
+static inline bool is_number(enum record_kind kind)
 {
     return kind != RECORD_STR && kind != RECORD_WORD && kind != RECORD_LIST;
 }
 
-static uint64_t bits_of(const struct record_field *f, const char *facts)
+/* A number as it is written. Each kind has a case of its own, so that it is looked at once. */
+static inline uint64_t bits_of(const struct record_field *f, const char *facts)
 {
     double real;
 
-    if (f->kind == RECORD_FLOAT) {
+    switch (f->kind) {
+    case RECORD_U64:
+        return (uint64_t)number_of(f, facts);
+    case RECORD_I64:
+        return zigzag(number_of(f, facts));
+    case RECORD_UINT:
+        return (uint64_t)number_of(f, facts);
+    case RECORD_INT:
+        return zigzag(number_of(f, facts));
+    case RECORD_BOOL:
+        return (uint64_t)number_of(f, facts);
+    case RECORD_ENUM:
+        return zigzag(number_of(f, facts));
+    case RECORD_FLOAT:
         memcpy(&real, facts + f->offset, sizeof real);
         return real_bits(real);
+    case RECORD_STR:
+    case RECORD_WORD:
+    case RECORD_LIST:
+        break;
     }
-    int64_t n = number_of(f, facts);
-    return is_signed(f->kind) ? zigzag(n) : (uint64_t)n;
+    return 0;
 }
 
-/* The numbers from f on, up to a text, a list or the end; returns what comes behind them. A request's records have some hundred numbers, so the buf is
- * asked for room once for a row of them. */
-static const struct record_field *put_numbers(const struct record_field *f, const struct record_field *end,
+/* Where `fields` go on that are numbers, or texts that are empty: nearly all, so the buf is asked for room once for all of them. NULL: it is full, and
+ * remembers. */
+static char *room_for(size_t fields, struct buf *to)
+{
+    return buf_reserve(to, fields * VARINT_MAX);
+}
+
+/* A text at `at`, and room behind it for all of the fields up to `end`. */
+static char *put_text(char *at, struct str text, size_t left, struct buf *to)
+{
+    if (text.n > RECORD_TEXT_MAX)
+        text = utf8_prefix(text, RECORD_TEXT_MAX);
+    at = write_varint(at, text.n);
+    if (!text.n)
+        return at;
+    to->n = (size_t)(at - to->p);
+    (void)buf_add(to, text);
+    return room_for(left, to);
+}
+
+/* Fields from f on, up to a list or the end; returns what comes behind them. */
+static const struct record_field *put_scalars(const struct record_field *f, const struct record_field *end,
                                               const char *facts, struct buf *to)
 {
-    char *from = buf_reserve(to, (size_t)(end - f) * VARINT_MAX), *at = from;
+    char *at = room_for((size_t)(end - f), to);
 
-    if (!from)
-        return end; /* the buf remembers */
-    for (; f < end && is_number(f->kind); f++)
-        at = write_varint(at, bits_of(f, facts));
-    to->n += (size_t)(at - from);
+    for (; at; f++) {
+        for (; f < end && is_number(f->kind); f++)
+            at = write_varint(at, bits_of(f, facts));
+        if (f == end || f->kind == RECORD_LIST)
+            break;
+        at = put_text(at, text_of(f, facts), (size_t)(end - f), to);
+    }
+    if (!at)
+        return end;
+    to->n = (size_t)(at - to->p);
     return f;
 }
 
@@ -170,15 +203,9 @@ static void put_fields(const struct record_type *t, const char *facts, struct bu
 
     put_varint(to, t->field_count);
     while (f < end) {
-        if (is_number(f->kind)) {
-            f = put_numbers(f, end, facts, to);
-            continue;
-        }
-        if (f->kind == RECORD_LIST)
-            put_list(f, facts, to);
-        else
-            put_text(text_of(f, facts), to);
-        f++;
+        f = put_scalars(f, end, facts, to);
+        if (f < end)
+            put_list(f++, facts, to);
     }
 }
 

@@ -21,10 +21,10 @@ enum record_kind {
     RECORD_UINT, /* unsigned                                             */
     RECORD_INT,
     RECORD_BOOL,
+    RECORD_ENUM,  /* an int that is told as a word                       */
     RECORD_FLOAT, /* double; exact                                       */
     RECORD_STR,   /* struct str; at most RECORD_TEXT_MAX bytes of it are kept */
     RECORD_WORD,  /* const char *, as a text; NULL is an empty one       */
-    RECORD_ENUM,  /* an int that is told as a word                       */
     RECORD_LIST,  /* a pointer to structs; their number is a size_t      */
 };
 
