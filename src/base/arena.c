@@ -12,12 +12,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { FIRST_BLOCK = 6 * 1024 - 64, LARGEST_BLOCK = 64 * 1024, ALIGN = 16 };
+enum { FIRST_BLOCK = 8 * 1024 - 64, LARGEST_BLOCK = 64 * 1024 };
 
 struct arena_block {
     struct arena_block *older;
     size_t size; /* usable bytes behind the header */
-    char bytes[] __attribute__((aligned(16)));
+    char bytes[] __attribute__((aligned(ARENA_ALIGN)));
 };
 
 struct arena_hold {
@@ -85,17 +85,15 @@ static void add_block(struct arena *a, size_t need)
     a->used += size;
 }
 
-void *arena_alloc(struct arena *a, size_t n)
+void *arena_more(struct arena *a, size_t n)
 {
     if (n > SIZE_MAX / 2)
         die("arena: %zu bytes", n);
-    n = n ? (n + ALIGN - 1) & ~(size_t)(ALIGN - 1) : ALIGN; /* never NULL, not even for nothing */
-    if ((size_t)(a->end - a->at) < n)
-        add_block(a, n);
-    void *p = a->at;
-    a->at += n;
-    a->count++;
-    return p;
+    size_t need =
+        n ? (n + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1) : ARENA_ALIGN; /* never NULL, not even for nothing */
+    if ((size_t)(a->end - a->at) < need)
+        add_block(a, need);
+    return arena_alloc(a, need);
 }
 
 void *arena_zalloc(struct arena *a, size_t n)
