@@ -23,49 +23,57 @@ void map_set_hash_key(const unsigned char key[16])
     memcpy(&hash_k1, key + 8, 8);
 }
 
-static uint64_t rotate(uint64_t x, int by)
+struct sip {
+    uint64_t a, b, c, d;
+};
+
+static inline uint64_t rotate(uint64_t x, int by)
 {
     return (x << by) | (x >> (64 - by));
 }
 
-static void sip_round(uint64_t v[4])
+/* By value, so that the state stays in registers. */
+static inline struct sip sip_round(struct sip v)
 {
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1] = rotate(v[1], 13) ^ v[0];
-    v[3] = rotate(v[3], 16) ^ v[2];
-    v[0] = rotate(v[0], 32);
-    v[2] += v[1];
-    v[0] += v[3];
-    v[1] = rotate(v[1], 17) ^ v[2];
-    v[3] = rotate(v[3], 21) ^ v[0];
-    v[2] = rotate(v[2], 32);
+    v.a += v.b;
+    v.c += v.d;
+    v.b = rotate(v.b, 13) ^ v.a;
+    v.d = rotate(v.d, 16) ^ v.c;
+    v.a = rotate(v.a, 32);
+    v.c += v.b;
+    v.a += v.d;
+    v.b = rotate(v.b, 17) ^ v.c;
+    v.d = rotate(v.d, 21) ^ v.a;
+    v.c = rotate(v.c, 32);
+    return v;
+}
+
+static inline struct sip sip_word(struct sip v, uint64_t word)
+{
+    v.d ^= word;
+    v = sip_round(v);
+    v.a ^= word;
+    return v;
 }
 
 uint64_t map_hash(struct str s)
 {
-    uint64_t v[4] = {hash_k0 ^ 0x736f6d6570736575U, hash_k1 ^ 0x646f72616e646f6dU, hash_k0 ^ 0x6c7967656e657261U,
-                     hash_k1 ^ 0x7465646279746573U};
+    struct sip v = {hash_k0 ^ 0x736f6d6570736575U, hash_k1 ^ 0x646f72616e646f6dU, hash_k0 ^ 0x6c7967656e657261U,
+                    hash_k1 ^ 0x7465646279746573U};
     uint64_t word;
     size_t i = 0;
 
     for (; i + 8 <= s.n; i += 8) {
         memcpy(&word, s.p + i, 8);
-        v[3] ^= word;
-        sip_round(v);
-        v[0] ^= word;
+        v = sip_word(v, word);
     }
     word = (uint64_t)s.n << 56;
     for (size_t k = 0; i + k < s.n; k++)
         word |= (uint64_t)(unsigned char)s.p[i + k] << (8 * k);
-    v[3] ^= word;
-    sip_round(v);
-    v[0] ^= word;
-    v[2] ^= 0xff;
-    sip_round(v);
-    sip_round(v);
-    sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    v = sip_word(v, word);
+    v.c ^= 0xff;
+    v = sip_round(sip_round(sip_round(v)));
+    return v.a ^ v.b ^ v.c ^ v.d;
 }
 
 void map_release(struct map *m)
