@@ -215,6 +215,8 @@ int http1_is_h2_preface(struct str in) PURE;
 err_t http1_write_request_line(struct buf *b, struct str method, struct str target);
 /* "HTTP/1.1 200 OK\r\n". `status` 100-999. */
 err_t http1_write_status_line(struct buf *b, int status);
+/* May it be the value of a header: no control byte but tab? An empty one may. */
+bool http1_is_value(struct str s) PURE;
 /* "name: value\r\n". Refuses a name that is not printable or holds a blank or colon, and control bytes but tab in the value. */
 err_t http1_write_header(struct buf *b, struct str name, struct str value);
 /* The same for a value that is a number. */

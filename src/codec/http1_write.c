@@ -128,7 +128,7 @@ static bool name_half(const char *p)
 }
 #endif
 
-static bool is_value(struct str s)
+bool http1_is_value(struct str s)
 {
     if (s.n >= 16) {
         for (size_t i = 0; i + 16 < s.n; i += 16)
@@ -220,7 +220,7 @@ err_t http1_write_status_line(struct buf *b, int status)
 
 err_t http1_write_header(struct buf *b, struct str name, struct str value)
 {
-    if (UNLIKELY(!is_name(name) || !is_value(value)))
+    if (UNLIKELY(!is_name(name) || !http1_is_value(value)))
         return fail(E_PARSE, "a header cannot hold this name or value");
     char *to = buf_reserve(b, name.n + value.n + 4);
     if (!to)

@@ -58,10 +58,13 @@ static const struct str stop_to_client[] = {STR_INIT("set-cookie"),
                                             STR_INIT("content-location"),
                                             STR_INIT("refresh")};
 
+/* Nearly all names differ in their first letter already. */
 static bool has_prefix(struct str name, const struct str *list, size_t n)
 {
+    char first = name.n ? ascii_lower(name.p[0]) : '\0';
+
     for (size_t i = 0; i < n; i++)
-        if (str_starts_nocase(name, list[i]))
+        if (list[i].p[0] == first && str_starts_nocase(name, list[i]))
             return true;
     return false;
 }

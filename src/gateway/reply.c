@@ -9,21 +9,19 @@
 
 enum { ERROR_BODY_MAX = 64 * 1024, LOSSES_SHOWN = 1024 };
 
-/* A client may ask for a model by a name that no header can hold, or that none should. */
-static bool fits_header(struct str value)
+/* A word of our own. */
+static void add_header(struct http_header *to, size_t *n, struct str name, struct str value)
+{
+    to[(*n)++] = (struct http_header){name, value};
+}
+
+/* A client may ask for a model by a name that no header can hold, or that none should; and a configuration may have any names. */
+static void add_told(struct http_header *to, size_t *n, struct str name, struct str value)
 {
     enum { VALUE_MAX = LOSSES_SHOWN };
 
-    for (size_t i = 0; i < value.n; i++)
-        if ((unsigned char)value.p[i] < ' ' || value.p[i] == 0x7f)
-            return false;
-    return value.n > 0 && value.n <= VALUE_MAX;
-}
-
-static void add_header(struct http_header *to, size_t *n, struct str name, struct str value)
-{
-    if (fits_header(value))
-        to[(*n)++] = (struct http_header){name, value};
+    if (value.n > 0 && value.n <= VALUE_MAX && http1_is_value(value))
+        add_header(to, n, name, value);
 }
 
 /* Decimal text of `v` in the arena. */
@@ -45,7 +43,7 @@ static void add_attempts(struct exchange *x, struct http_header *to, size_t *n)
     struct arena *a = x->r->arena;
 
     add_header(to, n, STR("x-crossdock-attempts"), number_text(a, x->facts.attempts));
-    add_header(to, n, STR("x-crossdock-reason"), story_reason(&x->facts, a));
+    add_told(to, n, STR("x-crossdock-reason"), story_reason(&x->facts, a));
 }
 
 /* Where the request went and why; for some, the names of deployments are nothing for their clients. */
@@ -53,8 +51,8 @@ static void add_explanation(struct exchange *x, struct http_header *to, size_t *
 {
     if (!x->snapshot->catalog->explain_headers)
         return;
-    add_header(to, n, STR("x-crossdock-route"), x->facts.model_label);
-    add_header(to, n, STR("x-crossdock-deployment"), x->chosen->name);
+    add_told(to, n, STR("x-crossdock-route"), x->facts.model_label);
+    add_told(to, n, STR("x-crossdock-deployment"), x->chosen->name);
     add_attempts(x, to, n);
 }
 
@@ -76,7 +74,7 @@ err_t reply_finish_stream(struct exchange *x, const struct str *parts, size_t co
     if (x->attempt)
         attempt_note(x, x->attempt);
     add_attempts(x, late, &n);
-    add_header(late, &n, STR("x-crossdock-continued"), x->continued_at);
+    add_told(late, &n, STR("x-crossdock-continued"), x->continued_at);
     TRY(http_reply_trailers(x->r, late, n));
     return http_reply_finish(x->r, parts, count);
 }
@@ -93,7 +91,7 @@ size_t own_headers(struct exchange *x, struct http_header *to)
     if (id_header.n)
         add_header(to, &n, id_header, x->facts.id);
     if (x->facts.attempts) {
-        add_header(to, &n, STR("x-crossdock-model"), x->facts.model);
+        add_told(to, &n, STR("x-crossdock-model"), x->facts.model);
         add_explanation(x, to, &n);
         add_header(to, &n, STR("x-crossdock-overhead-us"), number_text(a, (uint64_t)x->facts.overhead / 1000));
     }
@@ -103,9 +101,9 @@ size_t own_headers(struct exchange *x, struct http_header *to)
         add_header(to, &n, STR("x-crossdock-estimated"), STR("true"));
     if (is_translated(x)) { /* else what was lost was lost on the way to another provider */
         const struct losses *l = translation_of(x)->losses;
-        add_header(to, &n, STR("x-crossdock-dropped"), losses_list(l, LOSS_DROPPED, LOSSES_SHOWN));
-        add_header(to, &n, STR("x-crossdock-emulated"), losses_list(l, LOSS_EMULATED, LOSSES_SHOWN));
-        add_header(to, &n, STR("x-crossdock-changed"), losses_list(l, LOSS_CHANGED, LOSSES_SHOWN));
+        add_told(to, &n, STR("x-crossdock-dropped"), losses_list(l, LOSS_DROPPED, LOSSES_SHOWN));
+        add_told(to, &n, STR("x-crossdock-emulated"), losses_list(l, LOSS_EMULATED, LOSSES_SHOWN));
+        add_told(to, &n, STR("x-crossdock-changed"), losses_list(l, LOSS_CHANGED, LOSSES_SHOWN));
     }
     return n;
 }

@@ -404,6 +404,8 @@ void rate_reading_header(struct rate_reading *r, struct str name, struct str val
 {
     const struct word *figure;
 
+    if (!name.n || !memchr("arx", ascii_lower(name.p[0]), 3)) /* as all of them begin */
+        return;
     value = str_trim(value);
     if (read_retry(r, name, value, now, wall))
         return;
