@@ -124,9 +124,10 @@ static void find_name(struct exchange *x, struct str name, struct resolved *ret)
 
 static bool may_use(const struct exchange *x, struct str name)
 {
+    if (!x->key || api_key_allows(x->key, name))
+        return true;
     const struct model *m = catalog_find_model(x->snapshot->catalog, name);
-
-    return !x->key || api_key_allows(x->key, name) || (m && api_key_allows(x->key, m->name));
+    return m && api_key_allows(x->key, m->name);
 }
 
 static err_t not_found(struct exchange *x, struct str name)
