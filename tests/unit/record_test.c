@@ -95,6 +95,20 @@ TEST(record_gives_back_every_kind_of_field)
               "-2}],\"name\":\"n\",\"fruit\":\"pear\"}");
 }
 
+TEST(record_that_does_not_fit_is_refused_wherever_it_ends)
+{
+    struct buf whole CLEANUP(buf_release) = BUF_INIT(4096);
+    struct whole given = sample;
+
+    given.name = STR("a text that takes more than the room for the few numbers behind it would be enough for");
+    CHECK_OK(record_write(&whole_type, &given, &whole));
+    for (size_t max = 0; max < whole.n; max++) {
+        struct buf b CLEANUP(buf_release) = BUF_INIT(max);
+        CHECK_ERR(record_write(&whole_type, &given, &b), E_TOO_LARGE);
+        CHECK_LE(b.n, max);
+    }
+}
+
 TEST(record_keeps_doubles_exactly_and_floats_short)
 {
     static const double values[] = {0.1, 1.0 / 3, 1e300, -1e-300, 0x1p200, 5e-324 * 0x1p33, -0.0, 0.25, 3};
