@@ -239,13 +239,47 @@ static bool is_stream(struct exchange *x, const struct http_head *head)
     return wanted && str_starts_nocase(type, framing_type(framing));
 }
 
+static SUSPENDS err_t hold_error(struct exchange *x, struct attempt *a)
+{
+    WITHIN(total_by(x));
+    err_t e = http_call_all(a->call, x->timeouts.between_bytes, ERROR_ANSWER_MAX, &a->body);
+
+    a->has_body = e == OK;
+    return e == E_CANCELLED ? e : OK; /* its status says enough */
+}
+
+/* It is answered with an error: its status, and, where that is ambiguous, its words. */
+static SUSPENDS err_t judge_error(struct exchange *x, struct attempt *a)
+{
+    a->status = http_call_head(a->call)->status;
+    a->outcome = outcome_of_status(a->status);
+    TRY(hold_error(x, a));
+    judge_words(x, a);
+    return OK;
+}
+
+/* What was to be added to the answer was refused: so is all of it. */
+static SUSPENDS err_t take_refusal(struct exchange *x, struct attempt *a)
+{
+    http_call_close(a->call);
+    a->call = x->refused_call;
+    x->refused_call = NULL;
+    return judge_error(x, a);
+}
+
+static SUSPENDS err_t complete_translated(struct exchange *x, struct attempt *a)
+{
+    if (x->endpoint.row->operation == OP_EMBED)
+        return batches_complete(x, a);
+    return x->calls > 1 ? choices_complete(x, a) : OK;
+}
+
 /* Read the whole answer, and get what is to be added to it. */
 static SUSPENDS err_t hold_translated(struct exchange *x, struct attempt *a)
 {
     TRY(translate_answer(x, a));
-    if (x->endpoint.row->operation == OP_EMBED)
-        return batches_complete(x, a);
-    return x->calls > 1 ? choices_complete(x, a) : OK;
+    err_t e = complete_translated(x, a);
+    return x->refused_call ? take_refusal(x, a) : e;
 }
 
 /* Hold a plain answer until it is whole and valid. One that is too large is handed on as it comes. */
@@ -270,15 +304,6 @@ static SUSPENDS err_t hold_plain(struct exchange *x, struct attempt *a)
     return valid ? OK : fail(E_PROTOCOL, "the provider's answer is not valid JSON");
 }
 
-static SUSPENDS err_t hold_error(struct exchange *x, struct attempt *a)
-{
-    WITHIN(total_by(x));
-    err_t e = http_call_all(a->call, x->timeouts.between_bytes, ERROR_ANSWER_MAX, &a->body);
-
-    a->has_body = e == OK;
-    return e == E_CANCELLED ? e : OK; /* its status says enough */
-}
-
 /* Answers that nobody here reads. */
 static bool relays_anything(const struct exchange *x)
 {
@@ -296,12 +321,8 @@ static SUSPENDS err_t judge_answer(struct exchange *x, struct attempt *a)
         credentials_answered(x, a, CAUSE_OK);
     if (a->status == 401 || a->status == 403)
         authorize_rejected(x);
-    if (a->status < 200 || a->status > 299) {
-        a->outcome = outcome_of_status(a->status);
-        TRY(hold_error(x, a));
-        judge_words(x, a);
-        return OK;
-    }
+    if (a->status < 200 || a->status > 299)
+        return judge_error(x, a);
     if (relays_anything(x))
         return OK; /* of any kind and size: on it goes as it comes */
     a->is_stream = is_stream(x, head);

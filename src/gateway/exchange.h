@@ -75,6 +75,7 @@ struct exchange {
     struct stream_relay *relay;      /* the same where its dialect has its own relay */
     struct resume *resume;           /* with which a broken stream can go on elsewhere (resume.h); NULL: it cannot */
     struct str continued_at;         /* labels of those where it did, in order: "a/m, b/m"; empty: none */
+    struct http_call *refused_call;  /* beside the attempt under way, answered with a status that is no 2xx; NULL: none */
     struct event_stream *events;     /* the stream that the attempt under way is answered with; NULL: none */
     const struct dialect *speaks;    /* what the attempt under way speaks to its provider */
     struct credential *credential;   /* that it was signed with or carries; NULL: a key, or none */
@@ -433,8 +434,8 @@ err_t fetch_media(struct exchange *x, struct chat_request *q) SUSPENDS MUST_CHEC
 /* --- side_call.c: calls beside the attempt's own, to x->chosen --- */
 
 /* Send `said`, which is borrowed until this returns, and wait for its answer's whole body, in the arena. `need`: tokens besides those that the attempt is counted
- * with. Errors of http_call_open(), http_call_all() and authorize_call(); E_UPSTREAM: a status other than 2xx, or no credential may be used; E_TOO_LARGE:
- * more than an answer may have that is held. */
+ * with. Errors of http_call_open(), http_call_all() and authorize_call(); E_UPSTREAM: a status other than 2xx, with the first such answer in x->refused_call,
+ * which the caller closes; E_OVERLOAD: no credential may be used; E_TOO_LARGE: more than an answer may have that is held. */
 err_t side_call(struct exchange *x, const struct provider_call *said, const struct rate_need *need,
                 struct str *ret_body) SUSPENDS MUST_CHECK;
 

@@ -4,10 +4,17 @@
  * The attempt's own call is judged, held and failed over; of what is sent beside it only an answer counts, and everything else fails the whole.
  * Nothing here is told to the client.
  *
+ * One that is refused refuses the whole: the attempt is answered with it, so that a rate limit is told from ill health.
+ *
  * Each is a request like any other to the credential that it carries: one is chosen for it, it is counted in and out, and what its answer tells of limits is
  * learned. Where no credential may be used, nothing is sent.
  */
 #include "gateway/exchange.h"
+
+static bool is_refused(const struct attempt *a)
+{
+    return a->status && (a->status < 200 || a->status > 299);
+}
 
 static SUSPENDS err_t open_call(struct exchange *y, const struct provider_call *said, struct attempt *a)
 {
@@ -21,7 +28,7 @@ static SUSPENDS err_t open_call(struct exchange *y, const struct provider_call *
     credentials_hear(a);
     if (a->status == 401 || a->status == 403)
         authorize_rejected(y);
-    if (a->status < 200 || a->status > 299)
+    if (is_refused(a))
         return fail(E_UPSTREAM, "one of the calls that this request was split into was answered with status %d",
                     a->status);
     return OK;
@@ -46,13 +53,16 @@ err_t side_call(struct exchange *x, const struct provider_call *said, const stru
     y.output_tokens = need->output_tokens;
 
     if (credentials_send(&y, &a, false) != EXCLUDED_NOT)
-        return fail(E_UPSTREAM, "no credential may be used now for one of the calls that this request was split into");
+        return fail(E_OVERLOAD, "no credential may be used now for one of the calls that this request was split into");
     err_t e = open_call(&y, said, &a);
     credentials_answered(&y, &a, cause_of(&a, e));
     if (e == OK)
         e = http_call_all(a.call, x->timeouts.between_bytes, x->snapshot->catalog->limits.held_answer, &body);
     if (e == OK)
         *ret_body = arena_str(x->r->arena, body);
-    http_call_close(a.call);
+    if (e != OK && is_refused(&a) && !x->refused_call)
+        x->refused_call = a.call;
+    else
+        http_call_close(a.call);
     return e;
 }
