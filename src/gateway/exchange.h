@@ -75,19 +75,20 @@ struct exchange {
     struct stream_relay *relay;      /* the same where its dialect has its own relay */
     struct resume *resume;           /* with which a broken stream can go on elsewhere (resume.h); NULL: it cannot */
     struct str continued_at;         /* labels of those where it did, in order: "a/m, b/m"; empty: none */
-    struct http_call *refused_call;  /* beside the attempt under way, answered with a status that is no 2xx; NULL: none */
-    struct event_stream *events;     /* the stream that the attempt under way is answered with; NULL: none */
-    const struct dialect *speaks;    /* what the attempt under way speaks to its provider */
-    struct credential *credential;   /* that it was signed with or carries; NULL: a key, or none */
-    size_t key_index;                /* which of its provider's keys it carries                  */
-    bool translates;                 /* and whether it does so by the canonical form      */
-    const struct api_key *key;       /* NULL: anonymous                    */
-    const struct sigv4_claim *claim; /* of a signed request, until it is verified; NULL: none */
-    const struct model *model;       /* configured; NULL: reached by its provider's name */
-    struct timeouts timeouts;        /* of the attempt under way           */
-    const struct route_rules *rules; /* by which deployments are chosen    */
-    struct live_route *route;        /* its accounts                       */
-    struct pool pool;                /* that the next one is chosen from   */
+    struct http_call
+        *refused_call;             /* beside the attempt under way, answered with a status that is no 2xx; NULL: none */
+    struct event_stream *events;   /* the stream that the attempt under way is answered with; NULL: none */
+    const struct dialect *speaks;  /* what the attempt under way speaks to its provider */
+    struct credential *credential; /* that it was signed with or carries; NULL: a key, or none */
+    size_t key_index;              /* which of its provider's keys it carries                  */
+    bool translates;               /* and whether it does so by the canonical form      */
+    const struct api_key *key;     /* NULL: anonymous                    */
+    const struct sigv4_claim *claim;           /* of a signed request, until it is verified; NULL: none */
+    const struct model *model;                 /* configured; NULL: reached by its provider's name */
+    struct timeouts timeouts;                  /* of the attempt under way           */
+    const struct route_rules *rules;           /* by which deployments are chosen    */
+    struct live_route *route;                  /* its accounts                       */
+    struct pool pool;                          /* that the next one is chosen from   */
     const struct deployment *tried[MAX_TRIED]; /* and are not chosen again           */
     size_t tried_count;
     unsigned at_targets;            /* attempts there: not at fallbacks                      */

@@ -57,6 +57,7 @@ struct crowd {
     unsigned foreseen;  /* refused because their turn would come too late */
     ns_t foreseen_took; /* the longest that one of them had to wait for that */
     double worst_share; /* most requests at a server, over the mean, while a burst comes in */
+    double peak;        /* requests at all servers, at most                                 */
     bool ended, over;   /* a client has; all have                                             */
 };
 
@@ -281,7 +282,9 @@ static err_t watch_servers(void *arg)
             most = r.in_flight > most ? r.in_flight : most;
             all += r.in_flight;
         }
-        if (!c->ended && all >= c->plan->clients / 3.0 && most * c->plan->servers / all > c->worst_share)
+        c->peak = all > c->peak ? all : c->peak;
+        if (!c->ended && all == c->peak && all >= c->plan->clients / 3.0 &&
+            most * c->plan->servers / all > c->worst_share)
             c->worst_share = most * c->plan->servers / all;
         world_log("%.0f in flight, %.0f at the busiest", all, most);
         TRY(fiber_sleep_until(rt_now() + 10 * NS_MS));
