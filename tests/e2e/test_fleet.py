@@ -36,8 +36,8 @@ def other_provider(folder):
 class Fleet(Gateway):
     """Two providers, and a model for each way to fail."""
 
-    def __init__(self):
-        super().__init__(scenario=SCENARIO, config={"admin": ADMIN})
+    def __init__(self, workers):
+        super().__init__(scenario=SCENARIO, config={"admin": ADMIN, "workers": workers})
 
     def default_config(self):
         self.other = other_provider(self.folder.name)
@@ -63,9 +63,9 @@ class Fleet(Gateway):
         return super().stop()
 
 
-@pytest.fixture
-def fleet():
-    f = Fleet()
+@pytest.fixture(params=[1, 2, 4], ids="workers-{}".format)
+def fleet(request):
+    f = Fleet(request.param)
     yield f
     f.stop()
 
