@@ -18,6 +18,8 @@
 #include "rt/loop.h"
 #include "rt/scope.h"
 
+#include <assert.h>
+
 #define TICK NS_SEC
 #define BREATH (10 * NS_MS) /* between the end of probes and the next look */
 
@@ -184,6 +186,7 @@ static size_t key_in_turn(const struct ward_group *g)
     static const struct rate_need nothing = {.input_tokens = 0};
     size_t count = g->provider->key_count;
 
+    assert(count > 0); /* see struct provider */
     for (size_t i = 0; i < count; i++) {
         size_t key = (g->next_key + i) % count;
         struct rate_option o = {.weight = 1};
