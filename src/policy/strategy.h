@@ -58,7 +58,7 @@ struct strategy_candidate {
     uint64_t in_flight, in_flight_tokens; /* NEEDS_LOAD: requests, and their tokens in and out       */
     double time_per_unit;                 /* NEEDS_LATENCY: ns to first token per latency_units(1); 0: unknown */
     double time_per_token;                /* NEEDS_LATENCY: ns per output token; 0: unknown          */
-    double waited_per_unit; /* NEEDS_LATENCY: as time_per_unit, of those who wait there now; 0: nobody */
+    double waited_per_unit;               /* NEEDS_LATENCY: as time_per_unit, of those who wait there now; 0: nobody */
     uint64_t
         cost; /* NEEDS_COST: expected of this request, nano-US-dollars; UINT64_MAX: not known, and so the dearest */
     double headroom; /* NEEDS_HEADROOM: free share of its limits; <= 0: none    */
