@@ -23,7 +23,7 @@ static SUSPENDS err_t open_call(struct exchange *y, const struct provider_call *
 
     TRY(upstreams_get(gateway_upstreams(y->gateway), y->snapshot, y->chosen->provider, &upstream));
     TRY(translated_options(y, said, &o));
-    TRY(http_call_open(upstream, y->r->arena, &o, &a->times, &a->call));
+    TRY(http_call_open(upstream, y->r->arena, &o, NULL, &a->call)); /* it may outlive *a */
     a->status = http_call_head(a->call)->status;
     credentials_hear(a);
     if (a->status == 401 || a->status == 403)
