@@ -276,7 +276,7 @@ ubsan: ## the same under UndefinedBehaviorSanitizer
 	+@scripts/test --quick --variant ubsan $(SANITIZED)
 
 .PHONY: tsan
-tsan: ## the same under ThreadSanitizer
+tsan: ## the same under ThreadSanitizer; of the simulation the worlds of the runtime
 	+@scripts/test --quick --variant tsan $(SANITIZED)
 
 .PHONY: valgrind
