@@ -535,6 +535,13 @@ SERVER_TEST(what_cannot_be_a_trailer_field_is_refused_over_http_2)
     hang_up(h->c);
 }
 
+/* Room for so many bytes more, on the connection and on the stream. */
+static void widen(struct h2 *h, const struct h2_stream *st, int bytes)
+{
+    (void)nghttp2_submit_window_update(h->ng, NGHTTP2_FLAG_NONE, 0, bytes);
+    (void)nghttp2_submit_window_update(h->ng, NGHTTP2_FLAG_NONE, st->id, bytes);
+}
+
 SERVER_TEST(trailer_fields_wait_for_the_window_of_the_body)
 {
     struct h2 *h = h2_new(dial_with(w, w->tls_client2), true);
@@ -543,8 +550,7 @@ SERVER_TEST(trailer_fields_wait_for_the_window_of_the_body)
     talk_a_while(h);
     CHECK_EQ(st->body.n, 65535);
     CHECK(!st->closed);
-    (void)nghttp2_submit_window_update(h->ng, NGHTTP2_FLAG_NONE, 0, 1000);
-    (void)nghttp2_submit_window_update(h->ng, NGHTTP2_FLAG_NONE, st->id, 1000);
+    widen(h, st, 1000);
     talk(h, 1);
     CHECK_EQ(st->code, 0);
     CHECK(has_trailers(st));
@@ -619,8 +625,7 @@ SERVER_TEST(the_end_of_an_answer_waits_for_the_window_too)
     talk_a_while(h);
     CHECK_EQ(st->body.n, 65535);
     CHECK(!st->closed);
-    (void)nghttp2_submit_window_update(h->ng, NGHTTP2_FLAG_NONE, 0, 1000);
-    (void)nghttp2_submit_window_update(h->ng, NGHTTP2_FLAG_NONE, st->id, 1000);
+    widen(h, st, 1000);
     talk(h, 1);
     CHECK_EQ(st->code, 0);
     CHECK(await_change(&w->ended, 0));
