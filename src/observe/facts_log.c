@@ -48,158 +48,137 @@ static const char *error_word(int e)
 
 /* --- tables --- */
 
-#define ENUM_FIELD(type, member, name_of, json_name)                                                                   \
-    {.name = (json_name), .kind = RECORD_ENUM, .offset = offsetof(type, member), .word = (name_of)}
+#define USAGE_FIELDS(F, T)                                                                                             \
+    F(T, usage.known, BOOL, "usage_known")                                                                             \
+    F(T, usage.input, U64, "input")                                                                                    \
+    F(T, usage.output, U64, "output")                                                                                  \
+    F(T, usage.cached_input, U64, "cached_input")                                                                      \
+    F(T, usage.cache_write, U64, "cache_write")                                                                        \
+    F(T, usage.cache_write_1h, U64, "cache_write_1h")                                                                  \
+    F(T, usage.reasoning, U64, "reasoning")                                                                            \
+    F(T, usage.audio_input, U64, "audio_input")                                                                        \
+    F(T, usage.audio_output, U64, "audio_output")                                                                      \
+    F(T, price, U64, "price_nanodollars")                                                                              \
+    F(T, is_priced, BOOL, "priced")
 
-#define USAGE_FIELDS(type)                                                                                             \
-    RECORD_FIELD(type, usage.known, RECORD_BOOL, "usage_known"), RECORD_FIELD(type, usage.input, RECORD_U64, "input"), \
-        RECORD_FIELD(type, usage.output, RECORD_U64, "output"),                                                        \
-        RECORD_FIELD(type, usage.cached_input, RECORD_U64, "cached_input"),                                            \
-        RECORD_FIELD(type, usage.cache_write, RECORD_U64, "cache_write"),                                              \
-        RECORD_FIELD(type, usage.cache_write_1h, RECORD_U64, "cache_write_1h"),                                        \
-        RECORD_FIELD(type, usage.reasoning, RECORD_U64, "reasoning"),                                                  \
-        RECORD_FIELD(type, usage.audio_input, RECORD_U64, "audio_input"),                                              \
-        RECORD_FIELD(type, usage.audio_output, RECORD_U64, "audio_output"),                                            \
-        RECORD_FIELD(type, price, RECORD_U64, "price_nanodollars"),                                                    \
-        RECORD_FIELD(type, is_priced, RECORD_BOOL, "priced")
+#define REQUEST_FIELDS(F, T)                                                                                           \
+    F(T, id, STR, "request")                                                                                           \
+    F(T, wall, I64, "wall")                                                                                            \
+    F(T, revision, U64, "revision")                                                                                    \
+    F(T, key, STR, "key")                                                                                              \
+    F(T, endpoint, WORD, "endpoint")                                                                                   \
+    F(T, method, STR, "method")                                                                                        \
+    F(T, path, STR, "path")                                                                                            \
+    F(T, dialect, WORD, "dialect")                                                                                     \
+    F(T, translated_to, WORD, "translated_to")                                                                         \
+    F(T, dropped, U64, "dropped")                                                                                      \
+    F(T, emulated, U64, "emulated")                                                                                    \
+    F(T, changed, U64, "changed")                                                                                      \
+    F(T, model, STR, "model")                                                                                          \
+    F(T, model_label, STR, "route")                                                                                    \
+    F(T, rule, STR, "rule")                                                                                            \
+    F(T, deployment, STR, "deployment")                                                                                \
+    F(T, provider, STR, "provider")                                                                                    \
+    F(T, attempts, UINT, "attempts")                                                                                   \
+    F(T, status, INT, "status")                                                                                        \
+    F(T, error, ENUM, "error", error_word)                                                                             \
+    F(T, error_text, STR, "error_text")                                                                                \
+    F(T, stream, BOOL, "stream")                                                                                       \
+    F(T, continued, BOOL, "continued")                                                                                 \
+    F(T, total, I64, "total")                                                                                          \
+    F(T, first_token, I64, "first_token")                                                                              \
+    F(T, overhead, I64, "overhead")                                                                                    \
+    F(T, queued, I64, "queued")                                                                                        \
+    F(T, bytes_in, U64, "bytes_in")                                                                                    \
+    F(T, bytes_out, U64, "bytes_out")                                                                                  \
+    USAGE_FIELDS(F, T)                                                                                                 \
+    F(T, is_estimated, BOOL, "estimated")                                                                              \
+    F(T, decisions_left_out, U64, "decisions_left_out")
+RECORD_TABLE(request, struct facts, REQUEST_FIELDS)
 
-static const struct record_field request_fields[] = {
-    RECORD_FIELD(struct facts, id, RECORD_STR, "request"),
-    RECORD_FIELD(struct facts, wall, RECORD_I64, "wall"),
-    RECORD_FIELD(struct facts, revision, RECORD_U64, "revision"),
-    RECORD_FIELD(struct facts, key, RECORD_STR, "key"),
-    RECORD_FIELD(struct facts, endpoint, RECORD_WORD, "endpoint"),
-    RECORD_FIELD(struct facts, method, RECORD_STR, "method"),
-    RECORD_FIELD(struct facts, path, RECORD_STR, "path"),
-    RECORD_FIELD(struct facts, dialect, RECORD_WORD, "dialect"),
-    RECORD_FIELD(struct facts, translated_to, RECORD_WORD, "translated_to"),
-    RECORD_FIELD(struct facts, dropped, RECORD_U64, "dropped"),
-    RECORD_FIELD(struct facts, emulated, RECORD_U64, "emulated"),
-    RECORD_FIELD(struct facts, changed, RECORD_U64, "changed"),
-    RECORD_FIELD(struct facts, model, RECORD_STR, "model"),
-    RECORD_FIELD(struct facts, model_label, RECORD_STR, "route"),
-    RECORD_FIELD(struct facts, rule, RECORD_STR, "rule"),
-    RECORD_FIELD(struct facts, deployment, RECORD_STR, "deployment"),
-    RECORD_FIELD(struct facts, provider, RECORD_STR, "provider"),
-    RECORD_FIELD(struct facts, attempts, RECORD_UINT, "attempts"),
-    RECORD_FIELD(struct facts, status, RECORD_INT, "status"),
-    ENUM_FIELD(struct facts, error, error_word, "error"),
-    RECORD_FIELD(struct facts, error_text, RECORD_STR, "error_text"),
-    RECORD_FIELD(struct facts, stream, RECORD_BOOL, "stream"),
-    RECORD_FIELD(struct facts, continued, RECORD_BOOL, "continued"),
-    RECORD_FIELD(struct facts, total, RECORD_I64, "total"),
-    RECORD_FIELD(struct facts, first_token, RECORD_I64, "first_token"),
-    RECORD_FIELD(struct facts, overhead, RECORD_I64, "overhead"),
-    RECORD_FIELD(struct facts, queued, RECORD_I64, "queued"),
-    RECORD_FIELD(struct facts, bytes_in, RECORD_U64, "bytes_in"),
-    RECORD_FIELD(struct facts, bytes_out, RECORD_U64, "bytes_out"),
-    USAGE_FIELDS(struct facts),
-    RECORD_FIELD(struct facts, is_estimated, RECORD_BOOL, "estimated"),
-    RECORD_FIELD(struct facts, decisions_left_out, RECORD_U64, "decisions_left_out"),
-};
+#define ATTEMPT_FIELDS(F, T)                                                                                           \
+    F(T, request, STR, "request")                                                                                      \
+    F(T, wall, I64, "wall")                                                                                            \
+    F(T, revision, U64, "revision")                                                                                    \
+    F(T, number, UINT, "attempt")                                                                                      \
+    F(T, role, ENUM, "role", role_word)                                                                                \
+    F(T, route, STR, "route")                                                                                          \
+    F(T, deployment, STR, "deployment")                                                                                \
+    F(T, label, STR, "label")                                                                                          \
+    F(T, provider, STR, "provider")                                                                                    \
+    F(T, credential, STR, "credential")                                                                                \
+    F(T, cause, ENUM, "cause", cause_word)                                                                             \
+    F(T, status, INT, "status")                                                                                        \
+    F(T, error_text, STR, "error_text")                                                                                \
+    F(T, sent, I64, "sent")                                                                                            \
+    F(T, first, I64, "first")                                                                                          \
+    F(T, last, I64, "last")                                                                                            \
+    F(T, ended, I64, "ended")                                                                                          \
+    F(T, seq_sent, U64, "seq_sent")                                                                                    \
+    F(T, seq_first, U64, "seq_first")                                                                                  \
+    F(T, seq_ended, U64, "seq_ended")                                                                                  \
+    F(T, input_estimate, U64, "input_estimate")                                                                        \
+    F(T, output_estimate, U64, "output_estimate")                                                                      \
+    F(T, stream, BOOL, "stream")                                                                                       \
+    F(T, reused, BOOL, "reused")                                                                                       \
+    USAGE_FIELDS(F, T)                                                                                                 \
+    F(T, is_final, BOOL, "final")                                                                                      \
+    F(T, verb, ENUM, "then", verb_word)                                                                                \
+    F(T, why, ENUM, "why", reason_word)                                                                                \
+    F(T, pause, I64, "pause")                                                                                          \
+    F(T, is_estimated, BOOL, "estimated")
+RECORD_TABLE(attempt, struct attempt_facts, ATTEMPT_FIELDS)
 
-static const struct record_field attempt_fields[] = {
-    RECORD_FIELD(struct attempt_facts, request, RECORD_STR, "request"),
-    RECORD_FIELD(struct attempt_facts, wall, RECORD_I64, "wall"),
-    RECORD_FIELD(struct attempt_facts, revision, RECORD_U64, "revision"),
-    RECORD_FIELD(struct attempt_facts, number, RECORD_UINT, "attempt"),
-    ENUM_FIELD(struct attempt_facts, role, role_word, "role"),
-    RECORD_FIELD(struct attempt_facts, route, RECORD_STR, "route"),
-    RECORD_FIELD(struct attempt_facts, deployment, RECORD_STR, "deployment"),
-    RECORD_FIELD(struct attempt_facts, label, RECORD_STR, "label"),
-    RECORD_FIELD(struct attempt_facts, provider, RECORD_STR, "provider"),
-    RECORD_FIELD(struct attempt_facts, credential, RECORD_STR, "credential"),
-    ENUM_FIELD(struct attempt_facts, cause, cause_word, "cause"),
-    RECORD_FIELD(struct attempt_facts, status, RECORD_INT, "status"),
-    RECORD_FIELD(struct attempt_facts, error_text, RECORD_STR, "error_text"),
-    RECORD_FIELD(struct attempt_facts, sent, RECORD_I64, "sent"),
-    RECORD_FIELD(struct attempt_facts, first, RECORD_I64, "first"),
-    RECORD_FIELD(struct attempt_facts, last, RECORD_I64, "last"),
-    RECORD_FIELD(struct attempt_facts, ended, RECORD_I64, "ended"),
-    RECORD_FIELD(struct attempt_facts, seq_sent, RECORD_U64, "seq_sent"),
-    RECORD_FIELD(struct attempt_facts, seq_first, RECORD_U64, "seq_first"),
-    RECORD_FIELD(struct attempt_facts, seq_ended, RECORD_U64, "seq_ended"),
-    RECORD_FIELD(struct attempt_facts, input_estimate, RECORD_U64, "input_estimate"),
-    RECORD_FIELD(struct attempt_facts, output_estimate, RECORD_U64, "output_estimate"),
-    RECORD_FIELD(struct attempt_facts, stream, RECORD_BOOL, "stream"),
-    RECORD_FIELD(struct attempt_facts, reused, RECORD_BOOL, "reused"),
-    USAGE_FIELDS(struct attempt_facts),
-    RECORD_FIELD(struct attempt_facts, is_final, RECORD_BOOL, "final"),
-    ENUM_FIELD(struct attempt_facts, verb, verb_word, "then"),
-    ENUM_FIELD(struct attempt_facts, why, reason_word, "why"),
-    RECORD_FIELD(struct attempt_facts, pause, RECORD_I64, "pause"),
-    RECORD_FIELD(struct attempt_facts, is_estimated, RECORD_BOOL, "estimated"),
-};
+#define CANDIDATE_FIELDS(F, T)                                                                                         \
+    F(T, deployment, STR, "deployment")                                                                                \
+    F(T, excluded, ENUM, "excluded", exclusion_word)                                                                   \
+    F(T, score, FLOAT, "score")                                                                                        \
+    F(T, weight, UINT, "weight")                                                                                       \
+    F(T, tier, UINT, "tier")                                                                                           \
+    F(T, slow_start, FLOAT, "slow_start")                                                                              \
+    F(T, time_per_unit, FLOAT, "time_per_unit")                                                                        \
+    F(T, time_per_token, FLOAT, "time_per_token")                                                                      \
+    F(T, headroom, FLOAT, "headroom")                                                                                  \
+    F(T, in_flight, U64, "in_flight")                                                                                  \
+    F(T, in_flight_tokens, U64, "in_flight_tokens")                                                                    \
+    F(T, cost, U64, "cost_nanodollars")                                                                                \
+    F(T, waited_per_unit, FLOAT, "waited_per_unit")
+RECORD_TABLE(candidate, struct decision_candidate, CANDIDATE_FIELDS)
+static const struct record_type candidate_type = {.name = "candidate", RECORD_OF(candidate, struct decision_candidate)};
 
-static const struct record_field candidate_fields[] = {
-    RECORD_FIELD(struct decision_candidate, deployment, RECORD_STR, "deployment"),
-    ENUM_FIELD(struct decision_candidate, excluded, exclusion_word, "excluded"),
-    RECORD_FIELD(struct decision_candidate, score, RECORD_FLOAT, "score"),
-    RECORD_FIELD(struct decision_candidate, weight, RECORD_UINT, "weight"),
-    RECORD_FIELD(struct decision_candidate, tier, RECORD_UINT, "tier"),
-    RECORD_FIELD(struct decision_candidate, slow_start, RECORD_FLOAT, "slow_start"),
-    RECORD_FIELD(struct decision_candidate, time_per_unit, RECORD_FLOAT, "time_per_unit"),
-    RECORD_FIELD(struct decision_candidate, time_per_token, RECORD_FLOAT, "time_per_token"),
-    RECORD_FIELD(struct decision_candidate, headroom, RECORD_FLOAT, "headroom"),
-    RECORD_FIELD(struct decision_candidate, in_flight, RECORD_U64, "in_flight"),
-    RECORD_FIELD(struct decision_candidate, in_flight_tokens, RECORD_U64, "in_flight_tokens"),
-    RECORD_FIELD(struct decision_candidate, cost, RECORD_U64, "cost_nanodollars"),
-    RECORD_FIELD(struct decision_candidate, waited_per_unit, RECORD_FLOAT, "waited_per_unit"),
-};
-static const struct record_type candidate_type = {.name = "candidate",
-                                                  .fields = candidate_fields,
-                                                  .field_count = ARRAY_LEN(candidate_fields),
-                                                  .size = sizeof(struct decision_candidate)};
-
-static const struct record_field decision_fields[] = {
-    RECORD_FIELD(struct decision_facts, request, RECORD_STR, "request"),
-    RECORD_FIELD(struct decision_facts, attempt, RECORD_UINT, "attempt"),
-    RECORD_FIELD(struct decision_facts, revision, RECORD_U64, "revision"),
-    RECORD_FIELD(struct decision_facts, seq, RECORD_U64, "seq"),
-    RECORD_FIELD(struct decision_facts, at, RECORD_I64, "at"),
-    RECORD_FIELD(struct decision_facts, route, RECORD_STR, "route"),
-    RECORD_FIELD(struct decision_facts, rule, RECORD_STR, "rule"),
-    RECORD_FIELD(struct decision_facts, pool, RECORD_STR, "pool"),
-    RECORD_FIELD(struct decision_facts, strategy, RECORD_WORD, "strategy"),
-    RECORD_FIELD(struct decision_facts, unit, RECORD_WORD, "unit"),
-    RECORD_FIELD(struct decision_facts, why, RECORD_WORD, "why"),
-    RECORD_FIELD(struct decision_facts, chosen, RECORD_STR, "chosen"),
-    RECORD_FIELD(struct decision_facts, score, RECORD_FLOAT, "score"),
-    RECORD_FIELD(struct decision_facts, probability, RECORD_FLOAT, "probability"),
-    RECORD_FIELD(struct decision_facts, draw, RECORD_U64, "draw"),
-    RECORD_FIELD(struct decision_facts, turn, RECORD_U64, "turn"),
-    RECORD_FIELD(struct decision_facts, input_tokens, RECORD_U64, "input_tokens"),
-    RECORD_FIELD(struct decision_facts, output_tokens, RECORD_U64, "output_tokens"),
-    RECORD_FIELD(struct decision_facts, count, RECORD_U64, "count"),
-    RECORD_FIELD(struct decision_facts, examined, RECORD_U64, "examined"),
-    {.name = "candidates",
-     .kind = RECORD_LIST,
-     .offset = offsetof(struct decision_facts, candidates),
-     .items = &candidate_type,
-     .count_offset = offsetof(struct decision_facts, candidate_count)},
-    RECORD_FIELD(struct decision_facts, sticky, RECORD_U64, "sticky"),
-    RECORD_FIELD(struct decision_facts, home, RECORD_STR, "home"),
-    RECORD_FIELD(struct decision_facts, home_cached, RECORD_U64, "home_cached"),
-    RECORD_FIELD(struct decision_facts, ill_too, RECORD_BOOL, "ill_too"),
-    RECORD_FIELD(struct decision_facts, ns_per_nanodollar, RECORD_FLOAT, "ns_per_nanodollar"),
-};
+#define DECISION_FIELDS(F, T)                                                                                          \
+    F(T, request, STR, "request")                                                                                      \
+    F(T, attempt, UINT, "attempt")                                                                                     \
+    F(T, revision, U64, "revision")                                                                                    \
+    F(T, seq, U64, "seq")                                                                                              \
+    F(T, at, I64, "at")                                                                                                \
+    F(T, route, STR, "route")                                                                                          \
+    F(T, rule, STR, "rule")                                                                                            \
+    F(T, pool, STR, "pool")                                                                                            \
+    F(T, strategy, WORD, "strategy")                                                                                   \
+    F(T, unit, WORD, "unit")                                                                                           \
+    F(T, why, WORD, "why")                                                                                             \
+    F(T, chosen, STR, "chosen")                                                                                        \
+    F(T, score, FLOAT, "score")                                                                                        \
+    F(T, probability, FLOAT, "probability")                                                                            \
+    F(T, draw, U64, "draw")                                                                                            \
+    F(T, turn, U64, "turn")                                                                                            \
+    F(T, input_tokens, U64, "input_tokens")                                                                            \
+    F(T, output_tokens, U64, "output_tokens")                                                                          \
+    F(T, count, U64, "count")                                                                                          \
+    F(T, examined, U64, "examined")                                                                                    \
+    F(T, candidates, LIST, "candidates", &candidate_type, candidate_count)                                             \
+    F(T, sticky, U64, "sticky")                                                                                        \
+    F(T, home, STR, "home")                                                                                            \
+    F(T, home_cached, U64, "home_cached")                                                                              \
+    F(T, ill_too, BOOL, "ill_too")                                                                                     \
+    F(T, ns_per_nanodollar, FLOAT, "ns_per_nanodollar")
+RECORD_TABLE(decision, struct decision_facts, DECISION_FIELDS)
 
 static const struct record_type types[] = {
-    {.id = FACTS_REQUEST,
-     .name = "request",
-     .fields = request_fields,
-     .field_count = ARRAY_LEN(request_fields),
-     .size = sizeof(struct facts)},
-    {.id = FACTS_ATTEMPT,
-     .name = "attempt",
-     .fields = attempt_fields,
-     .field_count = ARRAY_LEN(attempt_fields),
-     .size = sizeof(struct attempt_facts)},
-    {.id = FACTS_DECISION,
-     .name = "decision",
-     .fields = decision_fields,
-     .field_count = ARRAY_LEN(decision_fields),
-     .size = sizeof(struct decision_facts)},
+    {.id = FACTS_REQUEST, .name = "request", RECORD_OF(request, struct facts)},
+    {.id = FACTS_ATTEMPT, .name = "attempt", RECORD_OF(attempt, struct attempt_facts)},
+    {.id = FACTS_DECISION, .name = "decision", RECORD_OF(decision, struct decision_facts)},
 };
 
 const struct record_type *facts_type(int id)

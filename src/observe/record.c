@@ -1,6 +1,9 @@
 /*
  * record.c - structs to bytes and back, to JSON, by a table.
  *
+ * Writing is what each request pays for: each table has a function of its own for it (RECORD_TABLE()), which asks for room once, and once more where a
+ * text might take it. The rest goes by the table.
+ *
  * Not here: which structs there are (facts_log.c), where records are kept (store/segments).
  */
 #include "observe/record.h"
@@ -11,216 +14,75 @@
 
 #include <string.h>
 
-enum { HEAD = 5, VARINT_MAX = 10, LIST_MAX = 4096 };
+enum { HEAD = 5, ITEM_HEAD = 2, LIST_MAX = 4096 };
 
 /* --- writing --- */
 
-static inline char *write_varint(char *at, uint64_t v)
+char *record_put_long(char *at, uint64_t v)
 {
-    for (; UNLIKELY(v >= 0x80); v >>= 7)
+    for (; v >= 0x80; v >>= 7)
         *at++ = (char)(v | 0x80);
     *at++ = (char)v;
     return at;
 }
 
-static void put_varint(struct buf *to, uint64_t v)
+/* The buf's bytes end at `at`: make room for the fields that follow, and for `more`. */
+static char *room_at(char *at, size_t more, struct buf *to)
 {
-    char *p = buf_reserve(to, VARINT_MAX);
-
-    if (p)
-        to->n += (size_t)(write_varint(p, v) - p);
+    to->n = (size_t)(at - to->p);
+    return buf_reserve(to, more + RECORD_ROOM);
 }
 
-static uint64_t zigzag(int64_t v)
-{
-    return (uint64_t)v << 1 ^ (uint64_t)(v >> 63);
-}
-
-/* As a float if it is one, which most figures of people are; else as it is. The bits of a double are larger than those of any float, but for those below the
- * least normal one, which become zero. */
-static uint64_t real_bits(double d)
-{
-    float f = (float)d;
-    uint32_t narrow;
-    uint64_t wide;
-
-    memcpy(&narrow, &f, sizeof narrow);
-    memcpy(&wide, &d, sizeof wide);
-    return (double)f == d || wide <= UINT32_MAX ? narrow : wide;
-}
-
-static void put_fields(const struct record_type *t, const char *facts, struct buf *to);
-
-static void put_list(const struct record_field *f, const char *facts, struct buf *to)
-{
-    const char *items;
-    size_t count;
-
-    memcpy(&items, facts + f->offset, sizeof items);
-    memcpy(&count, facts + f->count_offset, sizeof count);
-    count = count < LIST_MAX ? count : LIST_MAX;
-    put_varint(to, count);
-    for (size_t i = 0; i < count; i++) {
-        char *room = buf_reserve(to, 2);
-        size_t at = to->n;
-        to->n += room ? 2 : 0;
-        put_fields(f->items, items + i * f->items->size, to);
-        if (!to->overflow && to->n - at - 2 <= UINT16_MAX)
-            be16_put(to->p + at, (uint16_t)(to->n - at - 2));
-        else
-            to->overflow = true; /* an item is too long */
-    }
-}
-
-/* Any whole number or truth as 64 bits. */
-static inline int64_t number_of(const struct record_field *f, const char *facts)
-{
-    const char *at = facts + f->offset;
-    int64_t wide;
-    int narrow;
-    unsigned natural;
-    bool truth;
-
-    switch (f->kind) {
-    case RECORD_U64:
-    case RECORD_I64:
-        memcpy(&wide, at, sizeof wide);
-        return wide;
-    case RECORD_UINT:
-        memcpy(&natural, at, sizeof natural);
-        return natural;
-    case RECORD_INT:
-    case RECORD_ENUM:
-        memcpy(&narrow, at, sizeof narrow);
-        return narrow;
-    case RECORD_BOOL:
-        memcpy(&truth, at, sizeof truth);
-        return truth;
-    case RECORD_FLOAT:
-    case RECORD_STR:
-    case RECORD_WORD:
-    case RECORD_LIST:
-        break;
-    }
-    return 0;
-}
-
-static bool is_signed(enum record_kind kind)
-{
-    return kind == RECORD_I64 || kind == RECORD_INT || kind == RECORD_ENUM;
-}
-
-/* A text or a word. */
-static inline struct str text_of(const struct record_field *f, const char *facts)
-{
-    struct str text;
-    const char *word;
-
-    if (f->kind == RECORD_STR) {
-        memcpy(&text, facts + f->offset, sizeof text);
-        return text;
-    }
-    memcpy(&word, facts + f->offset, sizeof word);
-    return word ? str_from_c(word) : STR_NONE;
-}
-
-static inline bool is_number(enum record_kind kind)
-{
-    return kind != RECORD_STR && kind != RECORD_WORD && kind != RECORD_LIST;
-}
-
-/* A number as it is written. Each kind has a case of its own, so that it is looked at once. */
-static inline uint64_t bits_of(const struct record_field *f, const char *facts)
-{
-    double real;
-
-    switch (f->kind) {
-    case RECORD_U64:
-        return (uint64_t)number_of(f, facts);
-    case RECORD_I64:
-        return zigzag(number_of(f, facts));
-    case RECORD_UINT:
-        return (uint64_t)number_of(f, facts);
-    case RECORD_INT:
-        return zigzag(number_of(f, facts));
-    case RECORD_BOOL:
-        return (uint64_t)number_of(f, facts);
-    case RECORD_ENUM:
-        return zigzag(number_of(f, facts));
-    case RECORD_FLOAT:
-        memcpy(&real, facts + f->offset, sizeof real);
-        return real_bits(real);
-    case RECORD_STR:
-    case RECORD_WORD:
-    case RECORD_LIST:
-        break;
-    }
-    return 0;
-}
-
-/* Where `fields` go on that are numbers, or texts that are empty: nearly all, so the buf is asked for room once for all of them. NULL: it is full, and
- * remembers. */
-static char *room_for(size_t fields, struct buf *to)
-{
-    return buf_reserve(to, fields * VARINT_MAX);
-}
-
-/* A text at `at`, and room behind it for all of the fields up to `end`. */
-static char *put_text(char *at, struct str text, size_t left, struct buf *to)
+char *record_put_chars(char *at, struct str text, struct buf *to)
 {
     if (text.n > RECORD_TEXT_MAX)
         text = utf8_prefix(text, RECORD_TEXT_MAX);
-    at = write_varint(at, text.n);
-    if (!text.n)
-        return at;
-    to->n = (size_t)(at - to->p);
-    (void)buf_add(to, text);
-    return room_for(left, to);
+    at = record_put_number(at, text.n);
+    if (UNLIKELY((size_t)(to->p + to->cap - at) < text.n + RECORD_ROOM) && !(at = room_at(at, text.n, to)))
+        return NULL;
+    memcpy(at, text.p, text.n);
+    return at + text.n;
 }
 
-/* Fields from f on, up to a list or the end; returns what comes behind them. */
-static const struct record_field *put_scalars(const struct record_field *f, const struct record_field *end,
-                                              const char *facts, struct buf *to)
+/* The struct with the number of its fields in front. */
+static char *put_struct(const struct record_type *t, const void *facts, char *at, struct buf *to)
 {
-    char *at = room_for((size_t)(end - f), to);
-
-    for (; at; f++) {
-        for (; f < end && is_number(f->kind); f++)
-            at = write_varint(at, bits_of(f, facts));
-        if (f == end || f->kind == RECORD_LIST)
-            break;
-        at = put_text(at, text_of(f, facts), (size_t)(end - f), to);
-    }
-    if (!at)
-        return end;
-    to->n = (size_t)(at - to->p);
-    return f;
+    return t->put(facts, record_put_number(at, t->field_count), to);
 }
 
-static void put_fields(const struct record_type *t, const char *facts, struct buf *to)
+char *record_put_list(char *at, const struct record_type *item_type, const void *items, size_t count, struct buf *to)
 {
-    const struct record_field *f = t->fields, *end = f + t->field_count;
-
-    put_varint(to, t->field_count);
-    while (f < end) {
-        f = put_scalars(f, end, facts, to);
-        if (f < end)
-            put_list(f++, facts, to);
+    count = count < LIST_MAX ? count : LIST_MAX;
+    at = record_put_number(at, count);
+    for (size_t i = 0; i < count; i++) {
+        if (!(at = room_at(at, ITEM_HEAD, to)))
+            return NULL;
+        size_t from = to->n;
+        at = put_struct(item_type, (const char *)items + i * item_type->size, at + ITEM_HEAD, to);
+        if (!at)
+            return NULL;
+        size_t n = (size_t)(at - to->p) - from - ITEM_HEAD;
+        if (n > UINT16_MAX) {
+            to->overflow = true; /* an item is too long */
+            return NULL;
+        }
+        be16_put(to->p + from, (uint16_t)n);
     }
+    return room_at(at, 0, to);
 }
 
 err_t record_write(const struct record_type *t, const void *facts, struct buf *to)
 {
-    size_t at = to->n;
-    char *head = buf_reserve(to, HEAD);
+    size_t from = to->n;
+    char *at = buf_reserve(to, HEAD + RECORD_ROOM);
 
-    if (!head)
+    if (at)
+        at = put_struct(t, facts, at + HEAD, to);
+    if (!at)
         return buf_status(to);
-    head[4] = (char)t->id;
-    to->n += HEAD;
-    put_fields(t, facts, to);
-    TRY(buf_status(to));
-    be32_put(to->p + at, (uint32_t)(to->n - at));
+    to->n = (size_t)(at - to->p);
+    be32_put(to->p + from, (uint32_t)(to->n - from));
+    to->p[from + 4] = (char)t->id;
     return OK;
 }
 
@@ -236,7 +98,7 @@ static uint64_t take_varint(struct reading *r)
 {
     uint64_t v = 0;
 
-    for (unsigned i = 0; i < r->rest.n && i < VARINT_MAX; i++) {
+    for (unsigned i = 0; i < r->rest.n && i < RECORD_NUMBER_MAX; i++) {
         unsigned char c = (unsigned char)r->rest.p[i];
         v |= (uint64_t)(c & 0x7f) << (7 * i);
         if (c < 0x80) {
@@ -305,6 +167,11 @@ static void take_list(const struct record_field *f, struct reading *r, char *ret
         take_item(f->items, r, items + i * f->items->size);
     memcpy(ret + f->offset, &items, sizeof items);
     memcpy(ret + f->count_offset, &n, sizeof n);
+}
+
+static bool is_signed(enum record_kind kind)
+{
+    return kind == RECORD_I64 || kind == RECORD_INT || kind == RECORD_ENUM;
 }
 
 static void set_number(const struct record_field *f, uint64_t bits, char *ret)
@@ -389,6 +256,53 @@ err_t record_read(const struct record_type *t, struct str record, struct arena *
 }
 
 /* --- JSON --- */
+
+/* Any whole number or truth as 64 bits. */
+static int64_t number_of(const struct record_field *f, const char *facts)
+{
+    const char *at = facts + f->offset;
+    int64_t wide;
+    int narrow;
+    unsigned natural;
+    bool truth;
+
+    switch (f->kind) {
+    case RECORD_U64:
+    case RECORD_I64:
+        memcpy(&wide, at, sizeof wide);
+        return wide;
+    case RECORD_UINT:
+        memcpy(&natural, at, sizeof natural);
+        return natural;
+    case RECORD_INT:
+    case RECORD_ENUM:
+        memcpy(&narrow, at, sizeof narrow);
+        return narrow;
+    case RECORD_BOOL:
+        memcpy(&truth, at, sizeof truth);
+        return truth;
+    case RECORD_FLOAT:
+    case RECORD_STR:
+    case RECORD_WORD:
+    case RECORD_LIST:
+        break;
+    }
+    return 0;
+}
+
+/* A text or a word. */
+static struct str text_of(const struct record_field *f, const char *facts)
+{
+    struct str text;
+    const char *word;
+
+    if (f->kind == RECORD_STR) {
+        memcpy(&text, facts + f->offset, sizeof text);
+        return text;
+    }
+    memcpy(&word, facts + f->offset, sizeof word);
+    return word ? str_from_c(word) : STR_NONE;
+}
 
 static void tell_fields(const struct record_type *t, const char *facts, struct json_out *o);
 

@@ -29,37 +29,28 @@ static const char *fruit_name(int fruit)
     return fruit == 1 ? "pear" : "apple";
 }
 
-static const struct record_field part_fields[] = {
-    RECORD_FIELD(struct part, name, RECORD_STR, "name"),
-    RECORD_FIELD(struct part, score, RECORD_FLOAT, "score"),
-};
-static const struct record_type part_type = {
-    .name = "part", .fields = part_fields, .field_count = 2, .size = sizeof(struct part)};
-static const struct record_type short_part_type = {
-    .name = "part", .fields = part_fields, .field_count = 1, .size = sizeof(struct part)};
+#define SHORT_PART_FIELDS(F, T) F(T, name, STR, "name")
+#define PART_FIELDS(F, T) SHORT_PART_FIELDS(F, T) F(T, score, FLOAT, "score")
+RECORD_TABLE(part, struct part, PART_FIELDS)
+RECORD_TABLE(short_part, struct part, SHORT_PART_FIELDS)
+static const struct record_type part_type = {.name = "part", RECORD_OF(part, struct part)};
+static const struct record_type short_part_type = {.name = "part", RECORD_OF(short_part, struct part)};
 
-#define FIELDS(parts_type)                                                                                             \
-    {                                                                                                                  \
-        RECORD_FIELD(struct whole, big, RECORD_U64, "big"),                                                            \
-        RECORD_FIELD(struct whole, span, RECORD_I64, "span"),                                                          \
-        RECORD_FIELD(struct whole, count, RECORD_UINT, "count"),                                                       \
-        RECORD_FIELD(struct whole, code, RECORD_INT, "code"),                                                          \
-        RECORD_FIELD(struct whole, yes, RECORD_BOOL, "yes"),                                                           \
-        RECORD_FIELD(struct whole, share, RECORD_FLOAT, "share"),                                                      \
-        {.name = "parts",                                                                                              \
-         .kind = RECORD_LIST,                                                                                          \
-         .offset = offsetof(struct whole, parts),                                                                      \
-         .items = &(parts_type),                                                                                       \
-         .count_offset = offsetof(struct whole, part_count)},                                                          \
-        RECORD_FIELD(struct whole, name, RECORD_STR, "name"),                                                          \
-        {.name = "fruit", .kind = RECORD_ENUM, .offset = offsetof(struct whole, fruit), .word = fruit_name},           \
-    }
-static const struct record_field whole_fields[] = FIELDS(part_type), old_fields[] = FIELDS(short_part_type);
-enum { FIELD_COUNT = 9 };
-static const struct record_type whole_type = {
-    .id = 7, .name = "whole", .fields = whole_fields, .field_count = FIELD_COUNT, .size = sizeof(struct whole)};
-static const struct record_type old_type = {
-    .id = 7, .name = "whole", .fields = old_fields, .field_count = FIELD_COUNT - 1, .size = sizeof(struct whole)};
+#define ALL_BUT_FRUIT(F, T, part)                                                                                      \
+    F(T, big, U64, "big")                                                                                              \
+    F(T, span, I64, "span")                                                                                            \
+    F(T, count, UINT, "count")                                                                                         \
+    F(T, code, INT, "code")                                                                                            \
+    F(T, yes, BOOL, "yes")                                                                                             \
+    F(T, share, FLOAT, "share")                                                                                        \
+    F(T, parts, LIST, "parts", &(part), part_count)                                                                    \
+    F(T, name, STR, "name")
+#define OLD_FIELDS(F, T) ALL_BUT_FRUIT(F, T, short_part_type)
+#define WHOLE_FIELDS(F, T) ALL_BUT_FRUIT(F, T, part_type) F(T, fruit, ENUM, "fruit", fruit_name)
+RECORD_TABLE(old, struct whole, OLD_FIELDS)
+RECORD_TABLE(whole, struct whole, WHOLE_FIELDS)
+static const struct record_type whole_type = {.id = 7, .name = "whole", RECORD_OF(whole, struct whole)};
+static const struct record_type old_type = {.id = 7, .name = "whole", RECORD_OF(old, struct whole)};
 
 static struct part parts[] = {{STR_INIT("a"), 0.5}, {STR_INIT("b\"c"), -2}};
 static const struct whole sample = {.big = UINT64_MAX,
