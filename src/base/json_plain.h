@@ -18,6 +18,32 @@ enum {
     JSON_PLAIN_PRINTABLE = 2, /* those and DEL; includes JSON_PLAIN_ASCII       */
 };
 
+enum { JSON_PLAIN_BLOCK = 16 };
+
+/* How many of the first JSON_PLAIN_BLOCK bytes at p are plain, as below with no flags; that many too if fewer are there than a block. */
+static inline unsigned json_plain_prefix(const char *p, const char *end)
+{
+    if (end - p < JSON_PLAIN_BLOCK)
+        return JSON_PLAIN_BLOCK;
+#if defined(__SSE2__)
+    __m128i x = _mm_loadu_si128((const void *)p);
+    __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+    hit = _mm_or_si128(hit, _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x));
+    return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(hit) | 1U << JSON_PLAIN_BLOCK);
+#elif defined(__aarch64__)
+    uint8x16_t x = vld1q_u8((const uint8_t *)p);
+    uint8x16_t hit = vorrq_u8(vceqq_u8(x, vdupq_n_u8('"')), vceqq_u8(x, vdupq_n_u8('\\')));
+    hit = vorrq_u8(hit, vcltq_u8(x, vdupq_n_u8(0x20)));
+    uint64_t mask = vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(hit), 4)), 0);
+    return mask ? (unsigned)__builtin_ctzll(mask) / 4 : JSON_PLAIN_BLOCK;
+#else
+    unsigned n = 0;
+    while (n < JSON_PLAIN_BLOCK && p[n] != '"' && p[n] != '\\' && (unsigned char)p[n] >= 0x20)
+        n++;
+    return n;
+#endif
+}
+
 /* First byte at or after p that is not plain: '"', '\\', a control byte below U+0020, and what `flags` (a constant) say. `end` if none. */
 static inline const char *json_skip_plain(const char *p, const char *end, unsigned flags)
 {

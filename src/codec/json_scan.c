@@ -644,6 +644,207 @@ static inline const char *step(struct json_scan *s, const char *p, const char *e
     }
 }
 
+/* --- inside the members of the top-level object --- */
+
+/* Behind the string whose quote is at p. NULL: it is not all there, or something in it is unusual. */
+static NOINLINE const char *long_string(const struct json_scan *s, const char *p, const char *end)
+{
+    for (p++;;) {
+        p = skip_plain(s, p, end);
+        if (p == end)
+            return NULL;
+        if (LIKELY(*p == '"'))
+            return p + 1;
+        size_t n = 0;
+        if ((unsigned char)*p >= 0x80)
+            n = utf8_valid_char(p, (size_t)(end - p));
+        else if (*p == '\\' && end - p > 1 && json_is_simple_escape((unsigned char)p[1]))
+            n = 2;
+        else if (*p == '\\' && is_whole_hex(p, end))
+            n = 6;
+        if (!n)
+            return NULL;
+        p += n;
+    }
+}
+
+/* The same, for which most are short: keys. */
+static inline const char *whole_string(const struct json_scan *s, const char *p, const char *end)
+{
+    unsigned n = s->flags & JSON_CHECK_UTF8 ? JSON_PLAIN_BLOCK : json_plain_prefix(p + 1, end);
+
+    return LIKELY(n < JSON_PLAIN_BLOCK && p[1 + n] == '"') ? p + 2 + n : long_string(s, p, end);
+}
+
+/* Behind the literal or the plain whole number at p. NULL: it is something else, or the input ends with it. */
+static inline const char *whole_scalar(const char *p, const char *end)
+{
+    if (*p >= '1' && *p <= '9') {
+        p = digits(p, end);
+        return p < end && *p != '.' && (*p | 0x20) != 'e' ? p : NULL;
+    }
+    if (end - p <= 5)
+        return NULL;
+    if (*p == '0')
+        return p[1] == ',' || p[1] == '}' || p[1] == ']' ? p + 1 : NULL;
+    if (memcmp(p, "null", 4) == 0 || memcmp(p, "true", 4) == 0)
+        return p + 4;
+    return memcmp(p, "false", 5) == 0 ? p + 5 : NULL;
+}
+
+/* Where the scan is, in registers. */
+struct place {
+    const char *p;
+    unsigned depth;
+    bool in_object;
+    bool is_passed; /* the top-level member that it is in is of no interest, and was begun here */
+};
+
+/* Is there a byte at at->p that is no blank? It moves behind those that are. */
+static inline bool is_more(struct place *at, const char *end)
+{
+    if (UNLIKELY(at->p < end && (unsigned char)*at->p <= ' '))
+        at->p = skip_blanks(at->p, end);
+    return LIKELY(at->p < end);
+}
+
+static inline bool enter(struct json_scan *s, struct place *at, bool object)
+{
+    if (at->depth == JSON_DEPTH_MAX)
+        return false;
+    uint64_t bit = 1ULL << (at->depth & 63), *word = &s->nest[at->depth >> 6];
+    *word = object ? *word | bit : *word & ~bit;
+    at->depth++;
+    at->in_object = object;
+    at->p++;
+    return true;
+}
+
+/* False: it is the end of a value that somebody waits for, or of the document: not for pass(). */
+static inline bool leave(const struct json_scan *s, struct place *at)
+{
+    if (at->depth == 1 || (at->depth == 2 && !at->is_passed))
+        return false;
+    at->depth--;
+    unsigned level = at->depth - 1U;
+    at->in_object = s->nest[level >> 6] >> (level & 63) & 1;
+    at->p++;
+    return true;
+}
+
+/* Behind a key and its colon. NULL: there is none, it is unusual, or somebody waits for its value. */
+static inline const char *pass_key(const struct json_scan *s, struct place *at, const char *end)
+{
+    const char *next = *at->p == '"' ? whole_string(s, at->p, end) : NULL;
+
+    if (!next || end - next < 2 || *next != ':')
+        return NULL;
+    if (at->depth == 1) {
+        struct str key = str_of(at->p + 1, (size_t)(next - at->p - 2));
+        if (find_watch(s, key) >= 0 || memchr(key.p, '\\', key.n))
+            return NULL;
+        at->is_passed = true;
+    }
+    return next + 1;
+}
+
+/*
+ * Go on from p < end, in one of the states up to AFTER, within the members of the top-level object, and over those that nobody waits for: what step() does, but
+ * with the state in registers and without a look at what it need not tell. It stops before all that is unusual, cut off or wrong, before a key that is
+ * watched and before the bracket that ends a watched value: that is step()'s affair, which finds all as if it had come there by itself.
+ */
+static const char *pass(struct json_scan *s, const char *p, const char *end)
+{
+    struct place at = {p, s->depth, s->in_object, false};
+    enum state state = (enum state)s->state;
+    const char *next;
+
+    switch (state) {
+    case K_FIRST:
+        goto first_key;
+    case K_NEXT:
+        goto key;
+    case V_FIRST:
+        goto first_element;
+    case V_ELEMENT:
+        goto element;
+    case AFTER:
+        goto after;
+    default:
+        return p;
+    }
+first_key:
+    state = K_FIRST;
+    if (!is_more(&at, end))
+        goto out;
+    if (*at.p == '}')
+        goto close;
+    goto member;
+key:
+    state = K_NEXT;
+    if (!is_more(&at, end))
+        goto out;
+member:
+    if (!(next = pass_key(s, &at, end)))
+        goto out;
+    at.p = next;
+    state = V_MEMBER;
+    if (!is_more(&at, end))
+        goto out;
+    goto value;
+first_element:
+    state = V_FIRST;
+    if (!is_more(&at, end))
+        goto out;
+    if (*at.p == ']')
+        goto close;
+    goto value;
+element:
+    state = V_ELEMENT;
+    if (!is_more(&at, end))
+        goto out;
+value:
+    if (*at.p == '{') {
+        if (enter(s, &at, true))
+            goto first_key;
+        goto out;
+    }
+    if (*at.p == '[') {
+        if (enter(s, &at, false))
+            goto first_element;
+        goto out;
+    }
+    if (!(next = *at.p == '"' ? whole_string(s, at.p, end) : whole_scalar(at.p, end)))
+        goto out;
+    at.p = next;
+after:
+    state = AFTER;
+    if (at.depth == 1 && at.is_passed) {
+        s->top.members++;
+        at.is_passed = false;
+    }
+    if (!is_more(&at, end))
+        goto out;
+    if (*at.p == ',') {
+        at.p++;
+        if (at.in_object)
+            goto key;
+        goto element;
+    }
+    if (*at.p != (at.in_object ? '}' : ']'))
+        goto out;
+close:
+    if (leave(s, &at))
+        goto after;
+out:
+    s->state = (uint8_t)state;
+    s->depth = (uint16_t)at.depth;
+    s->in_object = at.in_object;
+    if (at.is_passed)
+        s->member = (struct json_member){.watch = -1};
+    return at.p;
+}
+
 /* --- the interface --- */
 
 void json_scan_init(struct json_scan *s, const struct str *watch, size_t watch_n, size_t capture_max, unsigned flags)
@@ -661,6 +862,12 @@ void json_scan_init(struct json_scan *s, const struct str *watch, size_t watch_n
 void json_scan_release(struct json_scan *s)
 {
     buf_release(&s->capture);
+}
+
+/* Within members always; over them, if only watched ones are reported. */
+static inline bool may_pass(const struct json_scan *s)
+{
+    return s->state <= AFTER && (s->nest[0] & 1) && (s->depth > 1 || (s->depth == 1 && s->flags & JSON_WATCHED_ONLY));
 }
 
 /* The input ends at `end`, within a member: keep what is needed of it. */
@@ -691,8 +898,11 @@ enum json_scan_result json_scan_next(struct json_scan *s, struct str *in, struct
     s->complete = false;
     if (!s->member_open)
         buf_clear(&s->capture);
-    while (p && p < end && !s->complete)
+    while (p && p < end && !s->complete) {
+        if (may_pass(s) && (p = pass(s, p, end)) == end)
+            break;
         p = step(s, p, end);
+    }
     if (!p)
         return JSON_ERROR;
     if (s->complete) {

@@ -257,6 +257,10 @@ static size_t behind_escapes(struct str s, size_t at, const char *quote)
 size_t json_string_end(struct str s, size_t at)
 {
     const char *from = s.p + at + 1;
+    unsigned n = json_plain_prefix(from, s.p + s.n);
+
+    if (LIKELY(n < JSON_PLAIN_BLOCK && from[n] == '"')) /* a key, mostly */
+        return at + n + 2;
     const char *quote = memchr(from, '"', s.n - at - 1);
 
     return LIKELY(quote && quote[-1] != '\\') ? (size_t)(quote + 1 - s.p) : behind_escapes(s, at, quote);
@@ -309,6 +313,8 @@ static size_t behind_value(struct str s, size_t at)
 /* Index of the first byte at or behind `at` that is neither blank nor `extra`. */
 static inline size_t behind_blanks(struct str s, size_t at, char extra)
 {
+    if (LIKELY(at + 1 < s.n && s.p[at] == extra && (unsigned char)s.p[at + 1] > ' ' && s.p[at + 1] != extra))
+        return at + 1;
     while (at < s.n &&
            (s.p[at] == extra || ((unsigned char)s.p[at] <= ' ' && outside[(unsigned char)s.p[at]] == BETWEEN)))
         at++;

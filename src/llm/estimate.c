@@ -20,6 +20,10 @@ static size_t count_ascii(struct str s)
         for (size_t k = 0; k < RUN; k++)
             others += ((words[k] & high) >> 7) * ones >> 56;
     }
+    for (; i + sizeof *words <= s.n; i += sizeof *words) {
+        memcpy(words, s.p + i, sizeof *words);
+        others += ((words[0] & high) >> 7) * ones >> 56;
+    }
     for (; i < s.n; i++)
         others += (unsigned char)s.p[i] >> 7;
     return s.n - others;
