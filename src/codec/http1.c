@@ -399,11 +399,13 @@ static void take_connection(struct wishes *w, struct str value)
 /* Look at each header once: index it, and act on those that frame the message. */
 static int take_headers(struct http1 *h, struct http_head *head, struct wishes *w)
 {
+    head->ids = arena_alloc(h->arena, head->count);
     for (size_t i = 0; i < head->count; i++) {
         struct str value = head->headers[i].value;
         enum http_known id = http_known_of(head->headers[i].name);
         int bad = 0;
 
+        head->ids[i] = (uint8_t)id;
         if (id == HDR_OTHER)
             continue;
         if (id == HDR_CONTENT_LENGTH)

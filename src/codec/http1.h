@@ -97,6 +97,7 @@ struct http_head {
     struct str reason;
     int minor; /* of HTTP/1.x; 0 or 1                                                                           */
     struct http_header *headers;
+    uint8_t *ids; /* their numbers (enum http_known), which are looked up once; NULL: nobody has */
     size_t count;
     int64_t content_length; /* -1: none was sent                                                                */
     bool chunked;

@@ -1,7 +1,7 @@
 /*
  * http1_write.c - heads to bytes, chunk heads, dates.
  *
- * Every name and value is checked while it is written, sixteen bytes at a time: a line end that came in through a
+ * Every name and value is checked where it was written, sixteen bytes at a time: a line end that came in through a
  * configuration, a provider's answer or a client's header must not become a second header or a second message.
  * Nothing here decides which headers a message needs.
  */
@@ -27,7 +27,9 @@ static bool is_name_byte(unsigned char c)
     return c > 0x20 && c < 0x7f && c != ':';
 }
 
-/* A block is sixteen bytes, half of one eight: of a text that is longer, the last ones are looked at twice. */
+enum { BLOCK = 16 };
+
+/* Half of a block is eight bytes: of a text that is longer, the last ones are looked at twice. */
 #if defined(__SSE2__)
 static inline int bad_in_value(__m128i x)
 {
@@ -56,14 +58,19 @@ static bool value_half(const char *p)
     return (bad_in_value(_mm_loadl_epi64((const void *)p)) & 0xff) == 0;
 }
 
-static bool name_block(const char *p)
+/* Of the first n bytes of the sixteen at p: is there one that cannot stand there? */
+static inline bool is_bad_line(const char *p, size_t n)
 {
-    return good_in_name(_mm_loadu_si128((const void *)p)) == 0xffff;
+    unsigned first = n < 16 ? (1U << n) - 1 : 0xffff;
+
+    return (unsigned)bad_in_value(_mm_loadu_si128((const void *)p)) & first;
 }
 
-static bool name_half(const char *p)
+static inline bool is_bad_name(const char *p, size_t n)
 {
-    return (good_in_name(_mm_loadl_epi64((const void *)p)) & 0xff) == 0xff;
+    unsigned first = n < 16 ? (1U << n) - 1 : 0xffff;
+
+    return ~(unsigned)good_in_name(_mm_loadu_si128((const void *)p)) & first;
 }
 #elif defined(__aarch64__)
 static bool value_block(const char *p)
@@ -74,14 +81,6 @@ static bool value_block(const char *p)
     return vmaxvq_u8(vorrq_u8(control, vceqq_u8(x, vdupq_n_u8(0x7f)))) == 0;
 }
 
-static bool name_block(const char *p)
-{
-    uint8x16_t x = vld1q_u8((const uint8_t *)p);
-    uint8x16_t bad = vorrq_u8(vcleq_u8(x, vdupq_n_u8(0x20)), vcgeq_u8(x, vdupq_n_u8(0x7f)));
-
-    return vmaxvq_u8(vorrq_u8(bad, vceqq_u8(x, vdupq_n_u8(':')))) == 0;
-}
-
 static bool value_half(const char *p)
 {
     uint8x8_t x = vld1_u8((const uint8_t *)p);
@@ -90,12 +89,28 @@ static bool value_half(const char *p)
     return vmaxv_u8(vorr_u8(control, vceq_u8(x, vdup_n_u8(0x7f)))) == 0;
 }
 
-static bool name_half(const char *p)
+/* The first n of sixteen bytes. */
+static inline uint8x16_t first_bytes(size_t n)
 {
-    uint8x8_t x = vld1_u8((const uint8_t *)p);
-    uint8x8_t bad = vorr_u8(vcle_u8(x, vdup_n_u8(0x20)), vcge_u8(x, vdup_n_u8(0x7f)));
+    static const uint8_t order[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
-    return vmaxv_u8(vorr_u8(bad, vceq_u8(x, vdup_n_u8(':')))) == 0;
+    return vcltq_u8(vld1q_u8(order), vdupq_n_u8(n < 16 ? (uint8_t)n : 16));
+}
+
+static inline bool is_bad_line(const char *p, size_t n)
+{
+    uint8x16_t x = vld1q_u8((const uint8_t *)p);
+    uint8x16_t control = vbicq_u8(vcltq_u8(x, vdupq_n_u8(0x20)), vceqq_u8(x, vdupq_n_u8('\t')));
+
+    return vmaxvq_u8(vandq_u8(vorrq_u8(control, vceqq_u8(x, vdupq_n_u8(0x7f))), first_bytes(n))) != 0;
+}
+
+static inline bool is_bad_name(const char *p, size_t n)
+{
+    uint8x16_t x = vld1q_u8((const uint8_t *)p);
+    uint8x16_t bad = vorrq_u8(vcleq_u8(x, vdupq_n_u8(0x20)), vcgeq_u8(x, vdupq_n_u8(0x7f)));
+
+    return vmaxvq_u8(vandq_u8(vorrq_u8(bad, vceqq_u8(x, vdupq_n_u8(':'))), first_bytes(n))) != 0;
 }
 #else
 static bool all_are(bool (*fits)(unsigned char), const char *p, int n)
@@ -117,14 +132,14 @@ static bool value_half(const char *p)
     return all_are(is_value_byte, p, 8);
 }
 
-static bool name_block(const char *p)
+static bool is_bad_line(const char *p, size_t n)
 {
-    return all_are(is_name_byte, p, 16);
+    return !all_are(is_value_byte, p, n < 16 ? (int)n : 16);
 }
 
-static bool name_half(const char *p)
+static bool is_bad_name(const char *p, size_t n)
 {
-    return all_are(is_name_byte, p, 8);
+    return !all_are(is_name_byte, p, n < 16 ? (int)n : 16);
 }
 #endif
 
@@ -146,14 +161,6 @@ bool http1_is_value(struct str s)
 
 static bool is_name(struct str s)
 {
-    if (s.n >= 16) {
-        for (size_t i = 0; i + 16 < s.n; i += 16)
-            if (!name_block(s.p + i))
-                return false;
-        return name_block(s.p + s.n - 16);
-    }
-    if (s.n >= 8)
-        return name_half(s.p) && name_half(s.p + s.n - 8);
     for (size_t i = 0; i < s.n; i++)
         if (!is_name_byte((unsigned char)s.p[i]))
             return false;
@@ -218,17 +225,29 @@ err_t http1_write_status_line(struct buf *b, int status)
     return OK;
 }
 
+/* Of a header as it was written, with BLOCK bytes behind it that can be read. */
+static inline bool is_header(const char *line, size_t name_n, size_t n)
+{
+    bool bad = name_n == 0;
+
+    for (size_t i = 0; i < name_n; i += BLOCK)
+        bad |= is_bad_name(line + i, name_n - i);
+    for (size_t i = 0; i < n; i += BLOCK)
+        bad |= is_bad_line(line + i, n - i);
+    return !bad;
+}
+
 err_t http1_write_header(struct buf *b, struct str name, struct str value)
 {
-    if (UNLIKELY(!is_name(name) || !http1_is_value(value)))
-        return fail(E_PARSE, "a header cannot hold this name or value");
-    char *to = buf_reserve(b, name.n + value.n + 4);
-    if (!to)
+    char *line = buf_reserve(b, name.n + value.n + 4 + BLOCK);
+    if (!line)
         return no_room(b);
-    to = put(to, name);
+    char *to = put(line, name);
     *to++ = ':';
     *to++ = ' ';
     to = put(to, value);
+    if (UNLIKELY(!is_header(line, name.n, (size_t)(to - line))))
+        return fail(E_PARSE, "a header cannot hold this name or value");
     *to++ = '\r';
     *to++ = '\n';
     b->n = (size_t)(to - b->p);

@@ -208,10 +208,22 @@ static uint64_t roomy(const uint64_t left[RATE_WHATS])
     return least;
 }
 
+/* Is what is published of one that is open and knows no limits, and will be for a while? Then there is nothing to be published. */
+static bool is_published(const struct counted *c, ns_t now)
+{
+    return c->rate.state == RATE_OPEN && c->rate.account_count == 0 &&
+           atomic_load_explicit(&c->published.roomy, memory_order_relaxed) == UINT64_MAX &&
+           atomic_load_explicit(&c->published.headroom, memory_order_relaxed) >= 1 &&
+           ns_add(now, FRESH_MAX / 2) < atomic_load_explicit(&c->published.fresh_until, memory_order_relaxed);
+}
+
 /* Under the lock, if others know of it. */
 static void publish(struct counted *c, ns_t now)
 {
     struct published *p = &c->published;
+
+    if (is_published(c, now))
+        return;
     ns_t closed = closed_until(&c->rate, now);
     bool is_open = c->rate.state == RATE_OPEN && closed <= now;
     uint64_t left[RATE_WHATS];

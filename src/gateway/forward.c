@@ -69,9 +69,16 @@ static bool has_prefix(struct str name, const struct str *list, size_t n)
     return false;
 }
 
-static bool is_stopped(const struct http_head *head, struct str name, unsigned direction)
+/* The number of the head's header. */
+static enum http_known known_at(const struct http_head *head, size_t i)
 {
-    enum http_known known = http_known_of(name);
+    return head->ids ? (enum http_known)head->ids[i] : http_known_of(head->headers[i].name);
+}
+
+static bool is_stopped(const struct http_head *head, size_t i, unsigned direction)
+{
+    enum http_known known = known_at(head, i);
+    struct str name = head->headers[i].name;
 
     if (known != HDR_OTHER)
         return stops[known] & direction;
@@ -111,7 +118,7 @@ void forward_request_headers(struct exchange *x, struct http_header **ret_header
     size_t n = 0;
 
     for (size_t i = 0; i < head->count; i++)
-        if (!is_stopped(head, head->headers[i].name, TO_PROVIDER) && !is_configured(p, head->headers[i].name))
+        if (!is_stopped(head, i, TO_PROVIDER) && !is_configured(p, head->headers[i].name))
             to[n++] = head->headers[i];
     add_own(x, to, &n);
     *ret_headers = to;
@@ -134,7 +141,7 @@ void forward_answer_headers(struct exchange *x, const struct http_call *call, st
             upstream_id = head->headers[i].value;
             continue;
         }
-        if (!is_stopped(head, name, TO_CLIENT) && !(decoded && http_known_of(name) == HDR_CONTENT_ENCODING))
+        if (!is_stopped(head, i, TO_CLIENT) && !(decoded && known_at(head, i) == HDR_CONTENT_ENCODING))
             to[n++] = head->headers[i];
     }
     if (upstream_id.n)
