@@ -12,6 +12,8 @@
 #define PRINTF_LIKE(f, v) __attribute__((format(printf, f, v)))
 
 #define NOINLINE __attribute__((noinline))
+/* Nearly never called: what leads to such a call is laid out aside, so that what does not lies close together. */
+#define COLD __attribute__((cold))
 #define NORETURN __attribute__((noreturn))
 #define UNUSED __attribute__((unused))
 #define PURE __attribute__((pure))

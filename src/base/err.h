@@ -46,7 +46,7 @@ struct err_record *err_current(void);
 const char *err_detail(err_t e);
 
 /* Start the record anew with `code` and a formatted text; returns `code`. Use the macro. */
-err_t fail_(err_t code, const char *file, int line, const char *fmt, ...) PRINTF_LIKE(4, 5);
+err_t fail_(err_t code, const char *file, int line, const char *fmt, ...) PRINTF_LIKE(4, 5) COLD;
 /* An expression whose value is `code` itself, so that compilers and analysers see that it is no OK. */
 #define fail(code, ...)                                                                                                \
     ({                                                                                                                 \
@@ -73,7 +73,7 @@ typedef struct err_record *err_locate_fn(void);
 void err_set_locator(err_locate_fn *locate);
 
 /* Print a message to stderr and abort: for our own bugs and for memory that the system refuses. */
-void die_(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4) NORETURN;
+void die_(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4) NORETURN COLD;
 #define die(...) die_(__FILE__, __LINE__, __VA_ARGS__)
 
 #endif

@@ -32,7 +32,7 @@ bool log_level_parse(struct str word, enum log_level *ret) MUST_CHECK;
 const char *log_level_name(enum log_level level);
 
 /* Log one event. `id`: of the request it belongs to, or STR_NONE. */
-void log_write(enum log_level level, struct str id, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void log_write(enum log_level level, struct str id, const char *fmt, ...) PRINTF_LIKE(3, 4) COLD;
 
 #define log_debug(id, ...)                                                                                             \
     do {                                                                                                               \

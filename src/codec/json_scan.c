@@ -84,7 +84,7 @@ static uint64_t offset_of(const struct json_scan *s, const char *p)
 }
 
 /* Refuse the document because of the byte at p. Returns NULL. */
-static NOINLINE const char *refuse(struct json_scan *s, const char *p, const char *why)
+static COLD NOINLINE const char *refuse(struct json_scan *s, const char *p, const char *why)
 {
     s->error = why;
     s->error_at = offset_of(s, p);
