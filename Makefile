@@ -103,6 +103,10 @@ LINK := -pthread -Wl,-z,relro,-z,now,--as-needed
 LTO := $(if $(findstring clang,$(CC)),,-flto=auto)
 FLAGS_release := $(OPT) $(HARDEN) $(if $(LTO),-flto -ffat-lto-objects) -Wframe-larger-than=4096
 FLAGS_clang := $(FLAGS_release)
+# As the release, laid out by what a training counted (GCC): what a request runs lies together, what it does not lies aside. It has the release's
+# warnings; what a profile makes the compiler suspect besides is not so.
+FLAGS_shipped := $(FLAGS_release) $(if $(TRAINING),-fprofile-generate -fprofile-update=prefer-atomic,-fprofile-use -fprofile-correction \
+	-w)
 FLAGS_debug := -O0 -g3 -DCROSSDOCK_DEBUG=1 -fstack-clash-protection
 FLAGS_asan := -O1 -DCROSSDOCK_DEBUG=1 -fsanitize=address
 FLAGS_ubsan := -O1 -DCROSSDOCK_DEBUG=1 -fsanitize=undefined -fno-sanitize-recover=all
@@ -114,6 +118,7 @@ LINK_asan := -fsanitize=address
 LINK_ubsan := -fsanitize=undefined
 LINK_tsan := -fsanitize=thread
 LINK_cover := --coverage
+LINK_shipped := $(if $(TRAINING),-fprofile-generate)
 LINK_fuzz := -fsanitize=fuzzer,address,undefined
 ifeq ($(origin FLAGS_$(VARIANT)),undefined)
 $(error There is no variant '$(VARIANT)')
@@ -183,7 +188,7 @@ $(B)/bench/%.o: bench/%.c $(B)/flags
 $(LIBRARY): $(OBJECTS) $(B)/sources
 	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJECTS)
 
-WHOLE := $(if $(filter release,$(VARIANT)),$(LTO))
+WHOLE := $(if $(filter release shipped,$(VARIANT)),$(LTO))
 $(PROGRAM): $(B)/src/main.o $(LIBRARY)
 	$(call link,$^,$(RPATH_BUILD),$(WHOLE))
 
@@ -226,6 +231,17 @@ run: ## install what is missing, build, and serve examples/quickstart.yaml (CONF
 	+@scripts/deps run
 	+@$(MAKE) --no-print-directory all
 	+@exec build/crossdock serve --config $(CONFIG)
+
+# A training is as old as the sources that it ran.
+build/shipped/trained: $(SOURCES) $(ASSEMBLY) $(wildcard src/*/*.h src/*/*/*.h) src/main.c bench/train
+	+@$(MAKE) --no-print-directory VARIANT=shipped TRAINING=1 all
+	@find build/shipped -name '*.gcda' -delete
+	@CROSSDOCK=build/shipped/crossdock bench/train
+	@touch $@
+
+.PHONY: shipped
+shipped: build/shipped/trained ## build/shipped/crossdock, optimised by the profile of a training (GCC; some minutes); `make install VARIANT=shipped`
+	+@$(MAKE) --no-print-directory VARIANT=shipped all
 
 .PHONY: debug
 debug: ## the program without optimisation, build/debug/crossdock
@@ -302,7 +318,8 @@ fuzz-smoke: ## every fuzz target on its corpus and for a few seconds more
 bench: ## measure against nginx and against ourselves; see bench/run
 	+@scripts/deps bench
 	+@$(MAKE) --no-print-directory all benches
-	@PATH="$(CURDIR)/build/deps/bin:$$PATH" bench/run $(ARGS)
+	+@$(MAKE) --no-print-directory shipped
+	@CROSSDOCK=build/shipped/crossdock PATH="$(CURDIR)/build/deps/bin:$$PATH" bench/run $(ARGS)
 
 .PHONY: soak
 soak: ## ten minutes of mixed load with faults, watching memory and errors; see bench/soak

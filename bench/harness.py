@@ -18,7 +18,7 @@ import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BENCH_BUILD", os.path.join(ROOT, "build"))
-CROSSDOCK = os.path.join(BUILD, "crossdock")
+CROSSDOCK = os.environ.get("CROSSDOCK") or os.path.join(BUILD, "crossdock")
 KEY = "bench-key-0123456789abcdef"
 
 folder = tempfile.mkdtemp(prefix="crossdock-bench-")
@@ -148,9 +148,10 @@ def write(name, text):
 class Sim(Process):
     """The simulated provider, as upstream of plain requests."""
 
-    def __init__(self, cpu, answer_tokens=1):
+    def __init__(self, cpu, answer_tokens=1, models=None):
         self.port = free_port()
-        scenario = write("scenario.yaml", f'models: {{"*": {{answer_tokens: {answer_tokens}}}}}\n')
+        models = models or f'"*": {{answer_tokens: {answer_tokens}}}'
+        scenario = write("scenario.yaml", f"models: {{{models}}}\n")
         super().__init__(
             [CROSSDOCK, "sim", "--listen", f"127.0.0.1:{self.port}", "--scenario", scenario], cpu
         )
