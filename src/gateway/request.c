@@ -154,11 +154,11 @@ err_t read_wish(struct exchange *x, struct str body)
 /* The whole body, of a client that may ask. *ret_go_on: false if it has been refused. */
 static SUSPENDS err_t take_body(struct exchange *x, struct str *ret_body, bool *ret_go_on)
 {
-    ns_t turn = rt_now(), before = rt_now_exact();
+    ns_t turn = rt_now();
     err_t e = http_body_all(x->r, x->snapshot->catalog->limits.body_bytes, ret_body);
 
     if (rt_now() != turn) /* else it was there */
-        x->waited += rt_now_exact() - before;
+        x->waited += rt_now_exact() - x->started;
     *ret_go_on = false;
     if (e == E_CANCELLED)
         return e;

@@ -79,8 +79,14 @@ ns_t rt_now_exact(void)
 
 int64_t rt_wall(void)
 {
+    struct loop *l = loop_here();
     const struct seams *s = loop_seams();
-    return s->clock->wall(s->ctx);
+
+    if (!l)
+        return s->clock->wall(s->ctx);
+    if (!l->wall)
+        l->wall = s->clock->wall(s->ctx);
+    return l->wall;
 }
 
 void rt_random_bytes(void *to, size_t n)
@@ -193,6 +199,7 @@ static int poll_events(struct loop *l)
     int n = l->net->poll(l->net_ctx, l->poller, l->events, EVENTS_PER_POLL, until);
     atomic_store_explicit(&l->asleep, false, memory_order_relaxed);
     l->now = loop_exact_now(l);
+    l->wall = 0;
     for (int i = 0; i < n; i++)
         sock_deliver(l, &l->events[i]);
     return n > 0 || until != NS_NEVER || atomic_load_explicit(&l->posted, memory_order_relaxed) ? 1 : n;
@@ -280,6 +287,7 @@ static err_t loop_init(struct loop *l, const struct loop_options *o)
     l->seams->rand->fill(l->seams->ctx, &l->random, sizeof l->random);
     l->random.s[0] |= 1; /* all zero is the one bad state */
     l->now = loop_exact_now(l);
+    l->wall = 0;
     TRY(stack_pool_init(&l->stacks, o->max_fibers, o->mprotect_guards));
     l->poller = l->net->poller_open(l->net_ctx);
     return l->poller ? OK : fail(E_IO, "cannot open a poller for loop %u", l->index);

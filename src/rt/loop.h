@@ -40,7 +40,7 @@ const struct seams *loop_seams(void);
 ns_t rt_now(void);
 /* Monotonic time read now, for measuring. */
 ns_t rt_now_exact(void);
-/* Nanoseconds since 1970 now. */
+/* Nanoseconds since 1970, of this turn of the loop. Outside a loop: now. */
 int64_t rt_wall(void);
 /* 64 random bits from the loop's own generator (xoshiro256++), seeded from the rand seam. Not for keys. */
 uint64_t rt_random(void);

@@ -26,6 +26,7 @@ struct loop {
     int budget;                 /* switches left before the loop looks around */
     int tick_left;              /* fiber_tick()s left before the clock is read */
     ns_t now;                   /* of this turn */
+    int64_t wall;               /* likewise; 0: nobody has asked */
     fiber_park_hook *park_hook; /* for tests, else NULL */
     _Atomic uint64_t switches;  /* written by this thread only */
     _Atomic uint64_t turns;     /* likewise */
