@@ -52,14 +52,9 @@ err_t buf_too_large(const struct buf *b)
 
 err_t buf_add_u64(struct buf *b, uint64_t v)
 {
-    char digits[20];
-    size_t at = sizeof digits;
+    char digits[DECIMAL_MAX];
 
-    do {
-        digits[--at] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v);
-    return buf_add(b, str_of(digits + at, sizeof digits - at));
+    return buf_add(b, str_of(digits, (size_t)(decimal_put(digits, v) - digits)));
 }
 
 err_t buf_add_i64(struct buf *b, int64_t v)

@@ -18,6 +18,21 @@ enum {
     JSON_PLAIN_PRINTABLE = 2, /* those and DEL; includes JSON_PLAIN_ASCII       */
 };
 
+#if defined(__SSE2__)
+/* A bit for each byte of `x` that is not plain. */
+static inline unsigned json_not_plain(__m128i x, unsigned flags)
+{
+    __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+
+    hit = _mm_or_si128(hit, _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x));
+    if (flags) /* the sign bit is bit 7 */
+        hit = _mm_or_si128(hit, x);
+    if (flags & JSON_PLAIN_PRINTABLE)
+        hit = _mm_or_si128(hit, _mm_cmpeq_epi8(x, _mm_set1_epi8(0x7f)));
+    return (unsigned)_mm_movemask_epi8(hit);
+}
+#endif
+
 enum { JSON_PLAIN_BLOCK = 16 };
 
 /* How many of the first JSON_PLAIN_BLOCK bytes at p are plain, as below with no flags; that many too if fewer are there than a block. */
@@ -26,10 +41,8 @@ static inline unsigned json_plain_prefix(const char *p, const char *end)
     if (end - p < JSON_PLAIN_BLOCK)
         return JSON_PLAIN_BLOCK;
 #if defined(__SSE2__)
-    __m128i x = _mm_loadu_si128((const void *)p);
-    __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
-    hit = _mm_or_si128(hit, _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x));
-    return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(hit) | 1U << JSON_PLAIN_BLOCK);
+    unsigned mask = json_not_plain(_mm_loadu_si128((const void *)p), 0);
+    return (unsigned)__builtin_ctz(mask | 1U << JSON_PLAIN_BLOCK);
 #elif defined(__aarch64__)
     uint8x16_t x = vld1q_u8((const uint8_t *)p);
     uint8x16_t hit = vorrq_u8(vceqq_u8(x, vdupq_n_u8('"')), vceqq_u8(x, vdupq_n_u8('\\')));
@@ -48,18 +61,16 @@ static inline unsigned json_plain_prefix(const char *p, const char *end)
 static inline const char *json_skip_plain(const char *p, const char *end, unsigned flags)
 {
 #if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), control = _mm_set1_epi8(0x1f);
     for (; end - p >= 16; p += 16) {
-        __m128i x = _mm_loadu_si128((const void *)p);
-        __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, slash));
-        hit = _mm_or_si128(hit, _mm_cmpeq_epi8(_mm_min_epu8(x, control), x));
-        if (flags) /* the sign bit is bit 7 */
-            hit = _mm_or_si128(hit, x);
-        if (flags & JSON_PLAIN_PRINTABLE)
-            hit = _mm_or_si128(hit, _mm_cmpeq_epi8(x, _mm_set1_epi8(0x7f)));
-        unsigned mask = (unsigned)_mm_movemask_epi8(hit);
+        unsigned mask = json_not_plain(_mm_loadu_si128((const void *)p), flags);
         if (mask)
             return p + __builtin_ctz(mask);
+    }
+    if (end - p >= 8) { /* half a block */
+        unsigned mask = json_not_plain(_mm_loadl_epi64((const void *)p), flags) & 0xff;
+        if (mask)
+            return p + __builtin_ctz(mask);
+        p += 8;
     }
 #elif defined(__aarch64__)
     for (; end - p >= 16; p += 16) {

@@ -183,3 +183,23 @@ uint64_t str_hash(struct str s)
     h = (h ^ h >> 33) * 0xff51afd7ed558ccd;
     return h ^ h >> 33;
 }
+
+char *decimal_put_long(char *to, uint64_t v)
+{
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+        "4950515253545556575859606162636465666768697071727374757677787980818283848586878889909192939495969798"
+        "99";
+    unsigned digits = 2;
+
+    for (uint64_t rest = v / 100; rest; rest /= 10)
+        digits++;
+    char *end = to + digits, *at = end;
+    for (; v >= 100; v /= 100)
+        memcpy(at -= 2, pairs + v % 100 * 2, 2);
+    if (v >= 10)
+        memcpy(to, pairs + v * 2, 2);
+    else
+        *to = (char)('0' + v);
+    return end;
+}

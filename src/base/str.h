@@ -88,4 +88,20 @@ static inline char ascii_lower(char c)
  * processes. A peer can choose collisions: tables use map.h. */
 uint64_t str_hash(struct str s) PURE;
 
+/* --- numbers --- */
+
+enum { DECIMAL_MAX = 20 }; /* digits of a uint64_t */
+
+/* What decimal_put() does with more than one digit. */
+char *decimal_put_long(char *to, uint64_t v);
+
+/* Write `v` in decimal, at most DECIMAL_MAX bytes. Returns the end. */
+static inline char *decimal_put(char *to, uint64_t v)
+{
+    if (v >= 10)
+        return decimal_put_long(to, v);
+    *to = (char)('0' + v);
+    return to + 1;
+}
+
 #endif

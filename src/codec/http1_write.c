@@ -256,14 +256,9 @@ err_t http1_write_header(struct buf *b, struct str name, struct str value)
 
 err_t http1_write_header_u64(struct buf *b, struct str name, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof digits;
+    char digits[DECIMAL_MAX];
 
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    return http1_write_header(b, name, str_of(digits + at, sizeof digits - at));
+    return http1_write_header(b, name, str_of(digits, (size_t)(decimal_put(digits, value) - digits)));
 }
 
 /* --- heads --- */

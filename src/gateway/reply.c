@@ -27,14 +27,9 @@ static void add_told(struct http_header *to, size_t *n, struct str name, struct 
 /* Decimal text of `v` in the arena. */
 static struct str number_text(struct arena *a, uint64_t v)
 {
-    char digits[20];
-    size_t at = sizeof digits;
+    char digits[DECIMAL_MAX];
 
-    do {
-        digits[--at] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v);
-    return arena_str(a, str_of(digits + at, sizeof digits - at));
+    return arena_str(a, str_of(digits, (size_t)(decimal_put(digits, v) - digits)));
 }
 
 /* How many it took, and what the last was for: as it stands now, which may not be for good. */

@@ -126,14 +126,9 @@ static err_t add_fields(struct http2_stream *st, const struct http_reply *reply,
 
 static struct str decimal(struct arena *a, uint64_t v)
 {
-    enum { DIGITS = 20 };
-    char *end = (char *)arena_alloc(a, DIGITS) + DIGITS, *p = end;
+    char *digits = arena_alloc(a, DECIMAL_MAX);
 
-    do {
-        *--p = (char)('0' + v % 10);
-        v /= 10;
-    } while (v);
-    return str_of(p, (size_t)(end - p));
+    return str_of(digits, (size_t)(decimal_put(digits, v) - digits));
 }
 
 static err_t submit(struct http2_stream *st, const struct http_reply *reply)

@@ -98,14 +98,6 @@ err_t addr_parse(struct str text, struct addr *ret)
     return OK;
 }
 
-static char *put_decimal(char *to, unsigned value)
-{
-    if (value >= 10)
-        to = put_decimal(to, value / 10);
-    *to++ = (char)('0' + value % 10);
-    return to;
-}
-
 /* By hand, because the access log has one in each line. */
 static size_t format_v4(const struct addr *a, char text[ADDR_TEXT_MAX])
 {
@@ -113,10 +105,10 @@ static size_t format_v4(const struct addr *a, char text[ADDR_TEXT_MAX])
     char *to = text;
 
     for (int i = 0; i < 4; i++) {
-        to = put_decimal(to, octets[i]);
+        to = decimal_put(to, octets[i]);
         *to++ = i < 3 ? '.' : ':';
     }
-    to = put_decimal(to, addr_port(a));
+    to = decimal_put(to, addr_port(a));
     *to = '\0';
     return (size_t)(to - text);
 }

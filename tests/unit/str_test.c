@@ -3,6 +3,8 @@
 
 #include "base/str.h"
 
+#include <stdio.h>
+
 TEST(str_equality_is_of_bytes_and_length)
 {
     CHECK(str_eq(STR("ab"), STR("ab")));
@@ -161,4 +163,21 @@ TEST(str_from_c_takes_null)
     CHECK_EQ(ascii_lower('Z'), 'z');
     CHECK_EQ(ascii_lower('['), '[');
     CHECK_EQ(ascii_lower('@'), '@');
+}
+
+TEST(decimal_numbers_have_all_their_digits_and_no_more)
+{
+    char text[DECIMAL_MAX + 1], want[32];
+
+    for (uint64_t v = 1, i = 0; i < 20; i++, v *= 10)
+        for (int d = -1; d <= 1; d++) {
+            uint64_t n = v + (uint64_t)(int64_t)d;
+            text[DECIMAL_MAX] = '#';
+            char *end = decimal_put(text, n);
+            (void)snprintf(want, sizeof want, "%llu", (unsigned long long)n);
+            CHECK_STR(str_of(text, (size_t)(end - text)), want);
+            CHECK_EQ(text[DECIMAL_MAX], '#');
+        }
+    CHECK_EQ(decimal_put(text, UINT64_MAX) - text, DECIMAL_MAX);
+    CHECK_STR(str_of(text, DECIMAL_MAX), "18446744073709551615");
 }
