@@ -12,7 +12,6 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
 enum { BLOCK = 64 };
@@ -43,45 +42,23 @@ static void need(int ok)
         die("libcrypto cannot hash");
 }
 
-/* --- contexts: a thread keeps one, because making one takes longer than hashing a key --- */
-
-static pthread_key_t kept;
-static pthread_once_t kept_once = PTHREAD_ONCE_INIT;
-
-static void free_kept(void *ctx)
+static void begin(EVP_MD_CTX *ctx)
 {
-    EVP_MD_CTX_free(ctx);
-}
-
-static void make_kept(void)
-{
-    if (pthread_key_create(&kept, free_kept) != 0)
-        die("no thread-specific storage is left");
+    need(EVP_DigestInit_ex2(ctx, algorithm(), NULL));
 }
 
 static EVP_MD_CTX *start(void)
 {
-    (void)pthread_once(&kept_once, make_kept);
-    EVP_MD_CTX *ctx = pthread_getspecific(kept);
-    if (ctx)
-        (void)pthread_setspecific(kept, NULL); /* another may be begun before this one is finished */
-    else
-        ctx = EVP_MD_CTX_new();
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     need(ctx != NULL);
-    need(EVP_DigestInit_ex2(ctx, algorithm(), NULL));
+    begin(ctx);
     return ctx;
-}
-
-static void give_back(EVP_MD_CTX *ctx)
-{
-    if (pthread_getspecific(kept) || pthread_setspecific(kept, ctx) != 0)
-        EVP_MD_CTX_free(ctx);
 }
 
 static void finish(EVP_MD_CTX *ctx, unsigned char ret_hash[SHA256_BYTES])
 {
     need(EVP_DigestFinal_ex(ctx, ret_hash, NULL));
-    give_back(ctx);
+    EVP_MD_CTX_free(ctx);
 }
 
 static void add_parts(EVP_MD_CTX *ctx, const struct str *parts, size_t n)
@@ -134,6 +111,13 @@ struct sha256 *sha256_new(void)
 void sha256_add(struct sha256 *h, struct str s)
 {
     add_parts(h->ctx, &s, 1);
+}
+
+void sha256_whole(struct sha256 *h, struct str s, unsigned char ret_hash[SHA256_BYTES])
+{
+    begin(h->ctx);
+    add_parts(h->ctx, &s, 1);
+    need(EVP_DigestFinal_ex(h->ctx, ret_hash, NULL));
 }
 
 void sha256_end(struct sha256 *h, unsigned char ret_hash[SHA256_BYTES])

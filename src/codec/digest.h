@@ -29,6 +29,8 @@ struct sha256 *sha256_new(void);
 void sha256_add(struct sha256 *h, struct str s);
 void sha256_end(struct sha256 *h, unsigned char ret_hash[SHA256_BYTES]);
 void sha256_free(struct sha256 *h);
+/* Hash one text after the other with the same state, which sha256_free() frees in the end: making one takes longer than hashing a key. */
+void sha256_whole(struct sha256 *h, struct str s, unsigned char ret_hash[SHA256_BYTES]);
 
 /* Lower-case hex of `n` bytes: 2n characters, no NUL. */
 void hex_encode(char *out, const void *bytes, size_t n);

@@ -60,7 +60,7 @@ err_t authenticate(struct exchange *x)
     if (!key.n)
         return fail(E_AUTH, "You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'; keys are made "
                             "with 'crossdock key new'.");
-    sha256(key, hash);
+    gateway_hash_key(x->gateway, key, hash);
     x->key = catalog_find_key(c, hash);
     if (!x->key)
         return fail(E_AUTH,

@@ -6,6 +6,7 @@
 #ifndef GATEWAY_EXCHANGE_H
 #define GATEWAY_EXCHANGE_H
 
+#include "codec/digest.h"
 #include "gateway/authorize.h"
 #include "gateway/endpoint.h"
 #include "gateway/gateway.h"
@@ -495,6 +496,8 @@ void made_answer_headers(struct exchange *x, struct str type, struct http_header
 /* --- gateway.c --- */
 
 struct upstreams *gateway_upstreams(struct gateway *g);
+/* SHA-256 of a key that a client presents. */
+void gateway_hash_key(struct gateway *g, struct str key, unsigned char ret_hash[SHA256_BYTES]);
 struct metrics *gateway_metrics_mutable(struct gateway *g);
 struct authorities *gateway_authorities(struct gateway *g);
 /* What requests leave for later ones; NULL: nothing is kept. */

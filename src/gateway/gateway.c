@@ -8,6 +8,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "codec/digest.h"
 #include "gateway/exchange.h"
 #include "rt/fiber.h"
 
@@ -26,6 +27,7 @@ struct gateway {
     unsigned in_flight;
     struct fiber *watcher; /* is woken when a snapshot is installed; NULL: nobody */
     struct shadows shadows;
+    struct sha256 *key_digest; /* of all keys that clients present */
 };
 
 static struct held *current(const struct gateway *g)
@@ -74,6 +76,7 @@ struct gateway *gateway_new(const struct gateway_options *options)
     g->upstreams = upstreams_new(options->simulated, options->simulated_ctx);
     g->authorities = authorities_new(options->scope);
     g->metrics = metrics_new();
+    g->key_digest = sha256_new();
     gateway_install(g, options->snapshot);
     return g;
 }
@@ -85,12 +88,18 @@ void gateway_free(struct gateway *g)
     LIST_EACH(node, next, &g->held)
         drop(CONTAINER_OF(node, struct held, link));
     metrics_free(g->metrics);
+    sha256_free(g->key_digest);
     mem_free(g);
 }
 
 const struct snapshot *gateway_snapshot(const struct gateway *g)
 {
     return current(g)->snapshot;
+}
+
+void gateway_hash_key(struct gateway *g, struct str key, unsigned char ret_hash[SHA256_BYTES])
+{
+    sha256_whole(g->key_digest, key, ret_hash);
 }
 
 struct upstreams *gateway_upstreams(struct gateway *g)

@@ -41,6 +41,14 @@ TEST(sha256_of_pieces_is_that_of_the_whole)
     sha256_end(s, h);
     CHECK_MEM(h, whole, sizeof h);
     s = sha256_new();
+    for (int i = 0; i < 3; i++) { /* whatever was hashed before */
+        sha256_whole(s, STR("abc"), h);
+        CHECK_MEM(h, whole, sizeof h);
+        sha256_whole(s, STR("another"), h);
+        CHECK(memcmp(h, whole, sizeof h) != 0);
+    }
+    sha256_free(s);
+    s = sha256_new();
     sha256_add(s, parts[0]);
     sha256_free(s);
     sha256_free(NULL);
