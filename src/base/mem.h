@@ -42,4 +42,11 @@ extern void (*mem_call_hook)(void);
 /* Zeroed object of a type. */
 #define NEW(type) ((type *)mem_zalloc(1, sizeof(type)))
 
+/* Have the `n` bytes from `p` on at hand when they will be written soon: memory that is used in turn never is. They may lie beyond what is ours. */
+static inline void mem_prefetch(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i += 64)
+        __builtin_prefetch(p + i, 1);
+}
+
 #endif

@@ -113,6 +113,7 @@ bool facts_ring_put(struct facts_ring *r, struct str id, struct str records)
         memcpy(text + id.n, records.p, records.n);
     *slot = r->head + 1;
     r->head += size;
+    mem_prefetch((const char *)entry_at(r, r->head), size); /* the next is likely to be as long */
     return true;
 }
 

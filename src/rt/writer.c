@@ -189,6 +189,7 @@ static bool ring_put(struct ring *r, struct str line)
     memcpy(r->bytes + at, line.p, first);
     memcpy(r->bytes, line.p + first, line.n - first);
     atomic_store(&r->head, head + line.n);
+    mem_prefetch(r->bytes + (head + line.n) % RING_BYTES, line.n); /* the next is likely to be as long */
     return true;
 }
 
