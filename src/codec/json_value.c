@@ -321,8 +321,32 @@ static inline size_t behind_blanks(struct str s, size_t at, char extra)
     return at;
 }
 
+/* json_next_key() where all is as usual: a plain key, its colon and its value stand close together. False: look more closely. */
+static inline bool next_plain_key(struct str text, size_t *at, struct str *ret_key)
+{
+    enum { AROUND = 4 }; /* the quotes, the colon, a byte of the value */
+    const char *p = text.p + *at, *end = text.p + text.n;
+
+    if (end - p < 2 * JSON_PLAIN_BLOCK + AROUND)
+        return false;
+    p += *p == '{' || *p == ',';
+    if (*p++ != '"')
+        return false;
+    unsigned n = json_plain_prefix(p, end);
+    if (n == JSON_PLAIN_BLOCK)
+        n += json_plain_prefix(p + n, end);
+    if (n == 2 * JSON_PLAIN_BLOCK || p[n] != '"' || end - p < n + AROUND || p[n + 1] != ':' ||
+        (unsigned char)p[n + 2] <= ' ')
+        return false;
+    *ret_key = str_of(p, n);
+    *at = (size_t)(p + n + 2 - text.p);
+    return true;
+}
+
 bool json_next_key(struct str text, size_t *at, struct str *ret_key)
 {
+    if (LIKELY(next_plain_key(text, at, ret_key)))
+        return true;
     bool begins = *at < text.n && text.p[*at] == '{';
     size_t key = behind_blanks(text, *at + begins, ',');
 

@@ -6,8 +6,16 @@
 /* The count at *at, which moves behind it; 0 if it is none. */
 static uint64_t take_number(struct str json, size_t *at)
 {
-    uint64_t n;
+    enum { SHORT = 10 }; /* digits that need no look at the range */
+    uint64_t n = 0;
+    size_t i = *at, most = json.n - *at < SHORT ? json.n : *at + SHORT;
 
+    for (; i < most && json.p[i] >= '0' && json.p[i] <= '9'; i++)
+        n = 10 * n + (uint64_t)(json.p[i] - '0');
+    if (LIKELY(i > *at && i < most && (json.p[i] == ',' || json.p[i] == '}'))) {
+        *at = i;
+        return n;
+    }
     return json_to_u64(json_take_value(json, at), &n) ? n : 0;
 }
 
