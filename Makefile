@@ -105,7 +105,7 @@ FLAGS_release := $(OPT) $(HARDEN) $(if $(LTO),-flto -ffat-lto-objects) -Wframe-l
 FLAGS_clang := $(FLAGS_release)
 # As the release, laid out by what a training counted (GCC): what a request runs lies together, what it does not lies aside. It has the release's
 # warnings; what a profile makes the compiler suspect besides is not so.
-FLAGS_shipped := $(FLAGS_release) $(if $(TRAINING),-fprofile-generate -fprofile-update=prefer-atomic,-fprofile-use -fprofile-correction \
+FLAGS_shipped := $(FLAGS_release) $(if $(TRAINING),-fprofile-generate -fprofile-update=prefer-atomic,-fprofile-use -fprofile-correction -fprofile-partial-training \
 	-w) -fno-plt -fomit-frame-pointer
 FLAGS_debug := -O0 -g3 -DCROSSDOCK_DEBUG=1 -fstack-clash-protection
 FLAGS_asan := -O1 -DCROSSDOCK_DEBUG=1 -fsanitize=address
