@@ -249,6 +249,8 @@ bool writer_put(struct writer *w, struct str line)
 
 void writer_reopen(struct writer *w)
 {
+    if (!w)
+        return;
     atomic_store(&w->reopen, true);
 }
 

@@ -37,7 +37,7 @@ void writer_close(struct writer *w);
 /* Queue one line (copied; bring your own '\n'). Never blocks on the disk, from any thread; from loops it takes no lock and rarely
  * a system call. False if it was dropped: the ring is full, or the line longer than it. Lines are written within a few milliseconds. */
 bool writer_put(struct writer *w, struct str line);
-/* Open the file anew at the next line, after it was rotated away. If that fails, the old file stays. From any thread. */
+/* Open the file anew at the next line, after it was rotated away. If that fails, the old file stays. From any thread. NULL is allowed. */
 void writer_reopen(struct writer *w);
 /* Lines lost so far, to full rings and to failing disks. */
 uint64_t writer_dropped(const struct writer *w);

@@ -181,6 +181,11 @@ TEST(writer_path_that_cannot_be_opened_is_named)
 
 /* ---- reopening ---- */
 
+TEST(writer_reopen_of_a_log_that_is_off_does_nothing)
+{
+    writer_reopen(NULL);
+}
+
 TEST(writer_reopen_sends_the_next_line_to_the_new_file)
 {
     char rotated[140];
