@@ -105,8 +105,8 @@ FLAGS_release := $(OPT) $(HARDEN) $(if $(LTO),-flto -ffat-lto-objects) -Wframe-l
 FLAGS_clang := $(FLAGS_release)
 # As the release, laid out by what a training counted (GCC): what a request runs lies together, what it does not lies aside. It has the release's
 # warnings; what a profile makes the compiler suspect besides is not so.
-FLAGS_shipped := $(FLAGS_release) $(if $(TRAINING),-fprofile-generate -fprofile-update=prefer-atomic,-fprofile-use -fprofile-correction -fprofile-partial-training \
-	-w) -fno-plt -fomit-frame-pointer
+FLAGS_shipped := $(FLAGS_release) -w -fno-plt -fomit-frame-pointer $(if $(TRAINING),-fprofile-generate -fprofile-update=prefer-atomic,\
+	-fprofile-use -fprofile-correction -fprofile-partial-training)
 FLAGS_debug := -O0 -g3 -DCROSSDOCK_DEBUG=1 -fstack-clash-protection
 FLAGS_asan := -O1 -DCROSSDOCK_DEBUG=1 -fsanitize=address
 FLAGS_ubsan := -O1 -DCROSSDOCK_DEBUG=1 -fsanitize=undefined -fno-sanitize-recover=all
@@ -292,7 +292,7 @@ ubsan: ## the same under UndefinedBehaviorSanitizer
 	+@scripts/test --quick --variant ubsan $(SANITIZED)
 
 .PHONY: tsan
-tsan: ## the same under ThreadSanitizer; of the simulation the worlds of the runtime
+tsan: ## the same under ThreadSanitizer; of the simulation no world with hours of traffic
 	+@scripts/test --quick --variant tsan $(SANITIZED)
 
 .PHONY: valgrind
