@@ -31,7 +31,7 @@ endif
 endif
 
 # Goals that hand over to makes of their own take turns: two of those would write the same objects and the same library at once.
-HANDING_OVER := check clang asan ubsan tsan cover unit golden conformance sim fault fuzz e2e test
+HANDING_OVER := check clang asan ubsan tsan cover unit golden conformance sim fault fuzz brokers crash crash-quick e2e test
 ifneq ($(filter $(HANDING_OVER),$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
@@ -43,7 +43,8 @@ ASSEMBLY := $(sort $(wildcard src/rt/*.S))
 
 # Registries: kind:folder below src/:header. scripts/gen-catalog finds the entries in the folder.
 CATALOGS := dialect:llm/dialect:llm/dialect.h sim_surface:sim/surface:sim/surface.h credential_kind:credential/kind:credential/kind.h \
-	strategy:policy/strategy:policy/strategy.h
+	strategy:policy/strategy:policy/strategy.h journal_kind:store/journal:store/journal_int.h source_kind:pipeline/source:pipeline/kind.h \
+	node_kind:pipeline/node:pipeline/kind.h sink_kind:pipeline/sink:pipeline/kind.h
 LIVE_CATALOGS := $(foreach c,$(CATALOGS),$(if $(wildcard src/$(word 2,$(subst :, ,$c))/*.c),$c))
 CATALOG_SOURCES := $(foreach c,$(LIVE_CATALOGS),build/gen/$(word 1,$(subst :, ,$c))_catalog.c)
 # What is known of vendors' models: a table that scripts/gen-model-book makes of these.
@@ -55,21 +56,23 @@ GOLDEN_TESTS := $(sort $(wildcard tests/golden/*.c))
 SIM_TESTS := $(sort $(wildcard tests/sim/*.c))
 FAULT_TESTS := $(sort $(wildcard tests/fault/*.c))
 CONFORMANCE_TESTS := $(sort $(wildcard tests/conformance/*.c))
+BROKER_TESTS := $(sort $(wildcard tests/brokers/*.c))
+CRASH_TESTS := $(sort $(wildcard tests/crash/*.c))
 BENCHES := $(sort $(wildcard bench/*.c))
 FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard tests/fuzz/*.c))))
 
 # What make test runs: a folder under tests/ makes a suite, and a suite without a test is a failure.
-SUITES := $(foreach s,check unit golden conformance sim fault fuzz e2e,$(if $(wildcard tests/$s/.),$s))
+SUITES := $(foreach s,check unit golden conformance sim fault fuzz brokers crash e2e,$(if $(wildcard tests/$s/.),$s))
 
 # Goals that work before anything is installed: those whose recipes begin with scripts/deps, and those that compile nothing.
-INSTALLING := run test e2e bench soak
+INSTALLING := run example test brokers crash crash-quick e2e bench bench-pipeline soak
 NO_BUILD := $(INSTALLING) clean help fmt docs uninstall
 BUILDING := $(filter-out $(NO_BUILD),$(or $(MAKECMDGOALS),all))
 
 # ---- libraries ----------------------------------------------------------------------------------------------------
 
 comma := ,
-PACKAGES := openssl libnghttp2 zlib libzstd libbrotlienc libbrotlidec libfyaml
+PACKAGES := openssl libnghttp2 zlib libzstd libbrotlienc libbrotlidec libfyaml sqlite3 rdkafka libpq
 # Young libraries come from build/deps where the distribution has none (scripts/deps).
 DEPS := build/deps
 PRIVATE := $(wildcard $(DEPS)/have-yyjson $(DEPS)/have-libllhttp)
@@ -160,7 +163,7 @@ OBJECTS := $(SOURCES:%.c=$(B)/%.o) $(ASSEMBLY:%.S=$(B)/%.S.o) $(CATALOG_SOURCES:
 LIBRARY := $(B)/libcrossdock.a
 PROGRAM := $(if $(filter release,$(VARIANT)),build/crossdock,$(B)/crossdock)
 TEST_PROGRAMS := $(if $(UNIT_TESTS),$(B)/unit) $(if $(GOLDEN_TESTS),$(B)/golden) $(if $(SIM_TESTS),$(B)/simtest) \
-	$(if $(FAULT_TESTS),$(B)/fault) $(if $(CONFORMANCE_TESTS),$(B)/conformance)
+	$(if $(FAULT_TESTS),$(B)/fault) $(if $(CONFORMANCE_TESTS),$(B)/conformance) $(if $(BROKER_TESTS),$(B)/brokers) $(if $(CRASH_TESTS),$(B)/crash)
 
 .PHONY: all
 all: $(PROGRAM) ## the release program, build/crossdock
@@ -204,10 +207,15 @@ $(B)/fault: $(FAULT_TESTS:%.c=$(B)/%.o) $(RUNNER) $(LIBRARY)
 	$(call link,$^,$(RPATH_BUILD))
 $(B)/conformance: $(CONFORMANCE_TESTS:%.c=$(B)/%.o) $(RUNNER) $(LIBRARY)
 	$(call link,$^,$(RPATH_BUILD))
+$(B)/brokers: $(BROKER_TESTS:%.c=$(B)/%.o) $(RUNNER) $(LIBRARY)
+	$(call link,$^,$(RPATH_BUILD))
+$(B)/crash: $(CRASH_TESTS:%.c=$(B)/%.o) $(RUNNER) $(LIBRARY)
+	$(call link,$^,$(RPATH_BUILD))
 $(B)/fuzz-%: $(B)/tests/fuzz/%.o $(LIBRARY)
 	$(call link,$^,$(RPATH_BUILD))
 
-# bench/x.c becomes build/<variant>/x.
+# bench/x.c becomes build/<variant>/x. Only map_bench compares with libjq, where that is installed.
+$(B)/map_bench: LIBS += $(if $(wildcard /usr/include/jq.h),-ljq)
 BENCH_PROGRAMS := $(BENCHES:bench/%.c=$(B)/%)
 $(BENCH_PROGRAMS): $(B)/%: $(B)/bench/%.o $(LIBRARY)
 	$(call link,$^,$(RPATH_BUILD))
@@ -231,6 +239,14 @@ run: ## install what is missing, build, and serve examples/quickstart.yaml (CONF
 	+@scripts/deps run
 	+@$(MAKE) --no-print-directory all
 	+@exec build/crossdock serve --config $(CONFIG)
+
+NAME ?=
+KILLS ?= 0
+.PHONY: example
+example: ## run an example of examples/pipelines against real servers: NAME=triage (KILLS=3: the gateway is killed on the way)
+	+@scripts/deps test
+	+@$(MAKE) --no-print-directory all
+	@scripts/example $(NAME) --kills $(KILLS)
 
 # A training is as old as the sources that it ran.
 build/shipped/trained: $(SOURCES) $(ASSEMBLY) $(wildcard src/*/*.h src/*/*/*.h) src/main.c bench/train
@@ -272,6 +288,22 @@ sim: ## simulate SEEDS=2000 worlds, or with SEED= just that one
 fault: ## fail every allocation and every call to the kernel in turn, without leaving any out
 	+@$(MAKE) --no-print-directory $(B)/fault
 	@$(B)/fault $(T)
+
+.PHONY: brokers
+brokers: ## clients of other systems against real servers of those (VARIANT=asan; T= as for unit)
+	+@scripts/deps test
+	+@$(MAKE) --no-print-directory $(B)/brokers
+	@tests/brokers/run $(B)/brokers $(if $(SEED),--seed $(SEED)) $(T)
+
+.PHONY: crash crash-quick
+crash: ## pipelines killed at every boundary, each sink and source held to what it promises (T= as for unit)
+	+@scripts/deps test
+	+@$(MAKE) --no-print-directory $(B)/crash
+	@tests/brokers/run $(B)/crash $(T)
+crash-quick: ## the same, thinned out: the first and the last moment of each boundary, and some between
+	+@scripts/deps test
+	+@$(MAKE) --no-print-directory $(B)/crash
+	@tests/brokers/run $(B)/crash --step 40 $(T)
 
 .PHONY: e2e
 e2e: ## real SDK clients against the program (VARIANT=asan for that one)
@@ -320,6 +352,12 @@ bench: ## measure against nginx and against ourselves; see bench/run
 	+@$(MAKE) --no-print-directory all benches
 	+@$(MAKE) --no-print-directory shipped
 	@CROSSDOCK=build/shipped/crossdock PATH="$(CURDIR)/build/deps/bin:$$PATH" bench/run $(ARGS)
+
+.PHONY: bench-pipeline
+bench-pipeline: ## measure pipelines: beside a plain loop of librdkafka, SQLite, libjq; figures 14 to 19 of bench/run
+	+@scripts/deps bench
+	+@$(MAKE) --no-print-directory all benches
+	@bench/run $(ARGS) 14 15 16 17 18 19
 
 .PHONY: soak
 soak: ## ten minutes of mixed load with faults, watching memory and errors; see bench/soak

@@ -54,6 +54,26 @@ def test_docs_check_only_links_of_the_past():
     finds(docs("x\n", **{"docs/adr/0001.md": "[a](0002.md)\n"}), r"docs/adr/0001\.md:1: link to 0002\.md")
 
 
+def test_docs_find_two_records_with_one_number():
+    one, other = {"docs/adr/0007-one.md": "# 7. One\n"}, {"docs/adr/0008-other.md": "# 8. Other\n"}
+    passes(docs("x\n", **one, **other))
+    finds(
+        docs("x\n", **one, **{"docs/adr/0007-other.md": "# 7. Other\n"}),
+        r"docs/adr/0007-other\.md:1: record 7 is 0007-one\.md: take the next number",
+    )
+    # However the number is padded, and whatever folder its documents are in.
+    finds(docs("x\n", **one, **{"docs/adr/007-other.md": "# 7. Other\n"}), r"007-other\.md:1: record 7 is")
+    passes(docs("x\n", **one, **{"tools/adr/0007-theirs.md": "# 7. Theirs\n", "docs/steps/0007-x.md": "# x\n"}))
+
+
+def test_docs_find_a_record_whose_heading_has_another_number():
+    words = r"docs/adr/0007-one\.md:1: the heading of record 7 begins with another number, or none"
+    finds(docs("x\n", **{"docs/adr/0007-one.md": "# 8. One\n"}), words)
+    finds(docs("x\n", **{"docs/adr/0007-one.md": "# One\n"}), words)
+    finds(docs("x\n", **{"docs/adr/0007-one.md": "# 70. One\n"}), words)
+    passes(docs("x\n", **{"docs/adr/0007-one.md": "# 7: One\n", "docs/adr/README.md": "# Records\n"}))
+
+
 def shell(text):
     with Sample({"scripts/x": text}) as tree:
         tree.copy("scripts/check-shell")

@@ -22,7 +22,7 @@ def make_in_fresh_clone(goal):
 def installing_goals():
     """Targets of the real Makefile whose recipes call scripts/deps, with what they ask it for."""
     with open(os.path.join(TOP, "Makefile"), encoding="utf-8") as f:
-        found = re.findall(r"^([a-z0-9]+):[^\n]*\n\t[-+@]*scripts/deps (\w+)", f.read(), re.MULTILINE)
+        found = re.findall(r"^([a-z0-9-]+):[^\n]*\n\t[-+@]*scripts/deps (\w+)", f.read(), re.MULTILINE)
     assert len(found) >= 5, f"too few targets install what they need: {found}"
     return found
 
