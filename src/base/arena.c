@@ -31,6 +31,11 @@ void arena_init(struct arena *a, size_t max)
     *a = (struct arena){.max = max};
 }
 
+void arena_init_small(struct arena *a, size_t max, unsigned first)
+{
+    *a = (struct arena){.max = max, .first = first};
+}
+
 static void give_back_all(struct arena *a)
 {
     while (a->holds) {
@@ -68,14 +73,18 @@ void arena_release(struct arena *a)
     free_blocks(a, false);
 }
 
+static size_t aligned(size_t n)
+{
+    return (n + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+}
+
 static void add_block(struct arena *a, size_t need)
 {
-    size_t size = a->blocks ? a->blocks->size * 2 : FIRST_BLOCK;
+    size_t size = a->blocks ? a->blocks->size * 2 : a->first ? a->first : FIRST_BLOCK;
 
     if (size > LARGEST_BLOCK)
         size = LARGEST_BLOCK;
-    if (size < need)
-        size = need;
+    size = aligned(size < need ? need : size); /* `first` may be any number */
     struct arena_block *b = mem_alloc(sizeof *b + size);
     b->older = a->blocks;
     b->size = size;
@@ -89,8 +98,7 @@ void *arena_more(struct arena *a, size_t n)
 {
     if (n > SIZE_MAX / 2)
         die("arena: %zu bytes", n);
-    size_t need =
-        n ? (n + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1) : ARENA_ALIGN; /* never NULL, not even for nothing */
+    size_t need = n ? aligned(n) : ARENA_ALIGN; /* never NULL, not even for nothing */
     if ((size_t)(a->end - a->at) < need)
         add_block(a, need);
     return arena_alloc(a, need);

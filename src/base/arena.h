@@ -23,10 +23,13 @@ struct arena {
     size_t used;                /* bytes in all blocks, for the limit         */
     size_t max;
     unsigned count; /* allocations since it was cleared, so that tests can pin it */
+    unsigned first; /* bytes of the first block; 0: the usual                     */
 };
 
 /* An empty arena that takes at most `max` bytes from arena_try(). Allocates nothing yet. */
 void arena_init(struct arena *a, size_t max);
+/* The same for what there is a lot of, and whose size is known about: the first block has `first` bytes, and each further one twice as many. */
+void arena_init_small(struct arena *a, size_t max, unsigned first);
 /* Give back what it holds and free all memory but one small block, kept for reuse. */
 void arena_clear(struct arena *a);
 /* Give back what it holds and free everything. Takes a zeroed arena. Fit for CLEANUP. */

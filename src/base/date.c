@@ -6,6 +6,10 @@
  */
 #include "base/date.h"
 
+#include "base/time.h"
+
+#include <stdio.h>
+
 enum { ERA_DAYS = 146097, ERA_YEARS = 400, TO_1970 = 719468 /* days from 0000-03-01 */ };
 
 struct date date_of_day(int64_t day)
@@ -32,4 +36,16 @@ int64_t date_to_day(struct date date)
     int64_t of_year = (153 * month + 2) / 5 + date.day - 1;
 
     return era * ERA_DAYS + of_era * 365 + of_era / 4 - of_era / 100 + of_year - TO_1970;
+}
+
+const char *date_print_instant(int64_t instant, char to[DATE_INSTANT_MAX])
+{
+    static const int64_t day_length = 24 * 3600 * NS_SEC;
+    int64_t day = instant / day_length - (instant % day_length < 0), rest = instant - day * day_length;
+    int seconds = (int)(rest / NS_SEC);
+    struct date d = date_of_day(day);
+
+    (void)snprintf(to, DATE_INSTANT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", d.year, d.month, d.day, seconds / 3600,
+                   seconds / 60 % 60, seconds % 60, (int)(rest % NS_SEC / NS_MS));
+    return to;
 }

@@ -7,27 +7,24 @@
  */
 #include "observe/metrics.h"
 
+#include "base/histogram.h"
 #include "base/map.h"
 #include "base/mem.h"
 
-enum { MAX_SERIES = 5000, MAX_STATUS = 12, KEY_MAX = 512 };
+enum { MAX_SERIES = 5000, MAX_STATUS = 12, KEY_MAX = 512, LABELS_MAX = 4 * KEY_MAX };
 
-static const ns_t answer_bounds[] = {
+static const ns_t answer_spans[] = {
     NS_MS,       5 * NS_MS / 2, 5 * NS_MS,    10 * NS_MS,     25 * NS_MS,   50 * NS_MS,  100 * NS_MS,
     250 * NS_MS, 500 * NS_MS,   NS_SEC,       5 * NS_SEC / 2, 5 * NS_SEC,   10 * NS_SEC, 20 * NS_SEC,
     30 * NS_SEC, 60 * NS_SEC,   120 * NS_SEC, 300 * NS_SEC,   600 * NS_SEC,
 };
-static const ns_t overhead_bounds[] = {
+static const ns_t overhead_spans[] = {
     5 * NS_US,   10 * NS_US,  20 * NS_US, 35 * NS_US,    50 * NS_US, 75 * NS_US, 100 * NS_US, 150 * NS_US,
     250 * NS_US, 500 * NS_US, NS_MS,      5 * NS_MS / 2, 5 * NS_MS,  10 * NS_MS, 25 * NS_MS,  100 * NS_MS,
 };
 
-enum { MAX_BUCKETS = ARRAY_LEN(answer_bounds) + 1 };
-
-struct histogram {
-    uint64_t count[MAX_BUCKETS]; /* the last one: over all bounds */
-    uint64_t sum;                /* nanoseconds                   */
-};
+static const struct histogram_bounds answer_bounds = {answer_spans, ARRAY_LEN(answer_spans)},
+                                     overhead_bounds = {overhead_spans, ARRAY_LEN(overhead_spans)};
 
 struct status_count {
     int status;
@@ -234,16 +231,6 @@ static struct translations *find_translations(struct metrics *m, const struct pa
                find_pair(&m->translations, m->last_translations, of, of->first, sizeof *m->last_translations);
 }
 
-static void observe(struct histogram *h, const ns_t *bounds, size_t count, ns_t value)
-{
-    size_t i = 0;
-
-    while (i < count && value > bounds[i])
-        i++;
-    h->count[i]++;
-    h->sum += (uint64_t)value;
-}
-
 static void count_status(struct series *s, int status, uint64_t n)
 {
     struct status_count *c = s->statuses;
@@ -293,11 +280,11 @@ void metrics_request(struct metrics *m, const struct facts *f)
     struct series *s = find_series(m, str_from_c(f->endpoint), f->model_label, f->deployment);
 
     count_status(s, f->status, 1);
-    observe(&s->total, answer_bounds, ARRAY_LEN(answer_bounds), f->total);
+    histogram_add(&s->total, &answer_bounds, f->total);
     if (f->first_token)
-        observe(&s->first_token, answer_bounds, ARRAY_LEN(answer_bounds), f->first_token);
+        histogram_add(&s->first_token, &answer_bounds, f->first_token);
     if (f->attempts)
-        observe(&s->overhead, overhead_bounds, ARRAY_LEN(overhead_bounds), f->overhead);
+        histogram_add(&s->overhead, &overhead_bounds, f->overhead);
     if (f->usage.known) {
         s->input += f->usage.input;
         s->output += f->usage.output;
@@ -311,7 +298,7 @@ void metrics_request(struct metrics *m, const struct facts *f)
     s->bytes_out += f->bytes_out;
     s->continued += f->continued;
     if (f->queued > 0)
-        observe(&s->queued, answer_bounds, ARRAY_LEN(answer_bounds), f->queued);
+        histogram_add(&s->queued, &answer_bounds, f->queued);
     if (f->translated_to)
         count_translation(m, f);
     for (size_t i = 0; i < f->tried_count; i++)
@@ -350,21 +337,14 @@ void metrics_beside(struct metrics *m, const struct attempt_facts *f)
     p->price += f->price;
 }
 
-static void merge_histogram(struct histogram *into, const struct histogram *from)
-{
-    for (size_t i = 0; i < MAX_BUCKETS; i++)
-        into->count[i] += from->count[i];
-    into->sum += from->sum;
-}
-
 static void merge_series(struct series *into, const struct series *from)
 {
     for (size_t i = 0; i < MAX_STATUS; i++)
         if (from->statuses[i].count)
             count_status(into, from->statuses[i].status, from->statuses[i].count);
-    merge_histogram(&into->total, &from->total);
-    merge_histogram(&into->first_token, &from->first_token);
-    merge_histogram(&into->overhead, &from->overhead);
+    histogram_merge(&into->total, &from->total);
+    histogram_merge(&into->first_token, &from->first_token);
+    histogram_merge(&into->overhead, &from->overhead);
     into->input += from->input;
     into->output += from->output;
     into->cached_input += from->cached_input;
@@ -373,7 +353,7 @@ static void merge_series(struct series *into, const struct series *from)
     into->streams += from->streams;
     into->bytes_in += from->bytes_in;
     into->bytes_out += from->bytes_out;
-    merge_histogram(&into->queued, &from->queued);
+    histogram_merge(&into->queued, &from->queued);
     into->continued += from->continued;
 }
 
@@ -504,29 +484,12 @@ static void add_labels(struct buf *b, const struct series *s)
 }
 
 static void add_histogram(struct buf *b, const char *name, const struct series *s, const struct histogram *h,
-                          const ns_t *bounds, size_t count)
+                          const struct histogram_bounds *bounds)
 {
-    uint64_t below = 0;
+    struct buf labels CLEANUP(buf_release) = BUF_INIT(LABELS_MAX);
 
-    for (size_t i = 0; i <= count; i++)
-        below += h->count[i];
-    if (!below)
-        return;
-    below = 0;
-    for (size_t i = 0; i <= count; i++) {
-        below += h->count[i];
-        buf_addf(b, "crossdock_%s_bucket{", name);
-        add_labels(b, s);
-        if (i < count)
-            buf_addf(b, ",le=\"%g\"} %llu\n", (double)bounds[i] / 1e9, (unsigned long long)below);
-        else
-            buf_addf(b, ",le=\"+Inf\"} %llu\n", (unsigned long long)below);
-    }
-    buf_addf(b, "crossdock_%s_sum{", name);
-    add_labels(b, s);
-    buf_addf(b, "} %.9f\ncrossdock_%s_count{", (double)h->sum / 1e9, name);
-    add_labels(b, s);
-    buf_addf(b, "} %llu\n", (unsigned long long)below);
+    add_labels(&labels, s);
+    histogram_print(h, bounds, name, buf_str(&labels), b);
 }
 
 typedef void series_fn(struct buf *b, const struct series *s);
@@ -553,17 +516,17 @@ static void add_requests(struct buf *b, const struct series *s)
 
 static void add_total(struct buf *b, const struct series *s)
 {
-    add_histogram(b, "request_duration_seconds", s, &s->total, answer_bounds, ARRAY_LEN(answer_bounds));
+    add_histogram(b, "request_duration_seconds", s, &s->total, &answer_bounds);
 }
 
 static void add_first_token(struct buf *b, const struct series *s)
 {
-    add_histogram(b, "time_to_first_token_seconds", s, &s->first_token, answer_bounds, ARRAY_LEN(answer_bounds));
+    add_histogram(b, "time_to_first_token_seconds", s, &s->first_token, &answer_bounds);
 }
 
 static void add_overhead(struct buf *b, const struct series *s)
 {
-    add_histogram(b, "gateway_overhead_seconds", s, &s->overhead, overhead_bounds, ARRAY_LEN(overhead_bounds));
+    add_histogram(b, "gateway_overhead_seconds", s, &s->overhead, &overhead_bounds);
 }
 
 static void add_counter(struct buf *b, const char *name, const struct series *s, const char *extra, uint64_t value)
@@ -595,7 +558,7 @@ static void add_streams(struct buf *b, const struct series *s)
 
 static void add_queued(struct buf *b, const struct series *s)
 {
-    add_histogram(b, "queue_seconds", s, &s->queued, answer_bounds, ARRAY_LEN(answer_bounds));
+    add_histogram(b, "queue_seconds", s, &s->queued, &answer_bounds);
 }
 
 static void add_continued(struct buf *b, const struct series *s)

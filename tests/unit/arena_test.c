@@ -24,6 +24,19 @@ TEST(arena_memory_is_aligned_and_apart)
                 FAIL("allocation %zu was overwritten at %zu", i, k);
 }
 
+TEST(arena_small_blocks_of_any_size_are_not_overrun)
+{
+    for (unsigned first = 1; first < 100; first++) {
+        struct arena a CLEANUP(arena_release);
+        arena_init_small(&a, 1 << 20, first);
+        for (size_t i = 0; i < 50; i++) {
+            const char *p = arena_alloc(&a, i % 9 + 1);
+            const char *end = p + i % 9 + 1;
+            CHECK(end <= a.end && a.at <= a.end);
+        }
+    }
+}
+
 TEST(arena_zalloc_gives_zeroes_also_in_used_memory)
 {
     struct arena a CLEANUP(arena_release);

@@ -34,6 +34,16 @@ TEST(date_counts_as_the_calendar_does)
     check_years(-719528 - 146097, -400, 0);
 }
 
+TEST(date_prints_instants_as_rfc_3339_has_them)
+{
+    char to[DATE_INSTANT_MAX];
+
+    CHECK_STR(str_from_c(date_print_instant(0, to)), "1970-01-01T00:00:00.000Z");
+    CHECK_STR(str_from_c(date_print_instant(951825599999999999, to)), "2000-02-29T11:59:59.999Z");
+    CHECK_STR(str_from_c(date_print_instant(-1, to)), "1969-12-31T23:59:59.999Z");
+    CHECK_STR(str_from_c(date_print_instant(INT64_MIN, to)), "1677-09-21T00:12:43.145Z");
+}
+
 TEST(date_of_a_day_beyond_its_month_counts_on)
 {
     CHECK_EQ(date_to_day((struct date){2023, 2, 29}), date_to_day((struct date){2023, 3, 1}));
