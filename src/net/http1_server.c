@@ -357,6 +357,7 @@ static void request_begin(struct http1_stream *q)
     q->r.bytes_in = q->r.bytes_out = 0;
     q->r.status = q->r.refusal = 0;
     q->r.takes_trailers = false;
+    q->r.tap = NULL;
     q->last = STR_NONE;
     q->waited = 0;
     q->slow_mark = 0;

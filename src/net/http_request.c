@@ -35,14 +35,61 @@ err_t http_reply_begin(struct http_request *r, const struct http_reply *reply)
     return r->ops->begin(r, reply);
 }
 
+/* --- who listens --- */
+
+void http_tap(struct http_request *r, struct http_tap *tap)
+{
+    buf_init(&tap->last, SIZE_MAX); /* what it takes was written by a handler, which had its limits */
+    r->tap = tap;
+}
+
+void http_tap_free(void *tap)
+{
+    struct http_tap *t = tap;
+
+    buf_release(&t->body);
+    buf_release(&t->last);
+}
+
+err_t http_tap_release(struct http_request *r)
+{
+    struct str last = buf_str(&r->tap->last);
+
+    if (!r->tap->is_held)
+        return OK;
+    r->tap->is_held = false;
+    return r->ops->write(r, &last, 1, true);
+}
+
+static void overhear(struct http_tap *t, const struct str *parts, size_t count, bool end)
+{
+    for (size_t i = 0; i < count && !t->is_too_large; i++)
+        t->is_too_large = buf_add(&t->body, parts[i]) != OK;
+    t->is_whole = end;
+    t->is_held = end && t->holds;
+    for (size_t i = 0; i < count && t->is_held; i++)
+        (void)buf_add(&t->last, parts[i]);
+}
+
+/* All that is written of an answer goes through here. */
+static SUSPENDS err_t put(struct http_request *r, const struct str *parts, size_t count, bool end)
+{
+    if (UNLIKELY(r->tap != NULL)) {
+        overhear(r->tap, parts, count, end);
+        if (r->tap->is_held)
+            return OK;
+    }
+    return r->ops->write(r, parts, count, end);
+}
+
 err_t http_reply_write(struct http_request *r, const struct str *parts, size_t count)
 {
-    return r->ops->write(r, parts, count, false);
+    return put(r, parts, count, false);
 }
 
 err_t http_reply_finish(struct http_request *r, const struct str *parts, size_t count)
 {
-    return r->ops->write(r, parts, count, true);
+    return put(r, parts, count, true);
 }
 
 bool server_allows_trailers(const struct http_request *r, const struct http_reply *reply)
@@ -91,7 +138,7 @@ err_t http_reply_whole(struct http_request *r, const struct http_reply *reply, s
 
     whole.length = (int64_t)body.n;
     TRY(r->ops->begin(r, &whole));
-    return r->ops->write(r, &body, 1, true);
+    return put(r, &body, 1, true);
 }
 
 static struct str plain_words(const struct http_refusal *refusal, struct arena *arena, struct str *ret_type)

@@ -39,6 +39,20 @@ struct http_limits {
 /* All defaults. */
 struct http_limits http_limits_default(void);
 
+/*
+ * Hears what a request is answered with, beside its client. `body` is the bytes of the answer's body, up to its maximum; what is longer is not kept.
+ *
+ * `holds`: the end of the answer does not go out before http_tap_release(), so that something can come about before the client has it all.
+ */
+struct http_tap {
+    struct buf body;
+    bool holds;
+    bool is_whole;     /* the answer has ended as it should */
+    bool is_too_large; /* and is not in `body`              */
+    bool is_held;      /* private */
+    struct buf last;   /* private: what is held */
+};
+
 struct http_request {
     struct http_head head; /* method, path, query, headers: valid until the handler returns */
     struct arena *arena;   /* for everything that lives as long as the request               */
@@ -49,7 +63,8 @@ struct http_request {
     int refusal;                  /* after a failure of http_body_*: the status that says why (400, 408, 413), else 0 */
     bool secure;                  /* came over TLS                                                  */
     bool http2;
-    bool takes_trailers; /* the answer that has begun may end in trailer fields: see http_reply_trailers() */
+    bool takes_trailers;  /* the answer that has begun may end in trailer fields: see http_reply_trailers() */
+    struct http_tap *tap; /* private: http_tap() */
     const struct http_stream_ops *ops; /* private */
 };
 
@@ -129,6 +144,12 @@ err_t http_reply_whole(struct http_request *r, const struct http_reply *reply, s
 err_t http_reply_begin(struct http_request *r, const struct http_reply *reply) MUST_CHECK;
 /* Write one piece of the body, `count` parts joined; one write. Waits while the client is slow. */
 err_t http_reply_write(struct http_request *r, const struct str *parts, size_t count) SUSPENDS MUST_CHECK;
+/* Let `tap` hear the answer, from its beginning; zeroed by the caller but for `holds` and the maximum of `body`. It lives as long as the request. */
+void http_tap(struct http_request *r, struct http_tap *tap);
+/* Send what it holds, if anything. As http_reply_finish(). */
+err_t http_tap_release(struct http_request *r) SUSPENDS MUST_CHECK;
+/* Fit for arena_hold(): give back its memory. */
+void http_tap_free(void *tap);
 /* Send the head now if it has not left. */
 err_t http_reply_flush(struct http_request *r) SUSPENDS MUST_CHECK;
 /*

@@ -85,8 +85,8 @@ enum disk_flags {
 
 struct disk_stat {
     uint64_t size;
-    int64_t mtime; /* nanoseconds since 1970 */
-    uint64_t inode;
+    int64_t mtime;          /* nanoseconds since 1970 */
+    uint64_t inode, device; /* device: 0 in simulation */
     bool is_dir;
 };
 
@@ -94,7 +94,17 @@ struct disk_ops {
     int (*open)(void *ctx, const char *path, int flags); /* files are made with mode 0640, but see DISK_PRIVATE */
     ssize_t (*pread)(void *ctx, int h, void *to, size_t n, uint64_t at);
     ssize_t (*pwrite)(void *ctx, int h, const void *from, size_t n, uint64_t at); /* `at` is ignored with DISK_APPEND */
+    /* Everything written through any handle of the file is on the disk when this returns 0. After a failure nobody knows: what was
+     * written since the last success must be written again before a later sync can vouch for it. */
     int (*sync)(void *ctx, int h);
+    int (*sync_data)(void *ctx, int h); /* likewise, but for times and the like, which no reader needs */
+    /* Names that were made, replaced or removed in the directory `path` are on the disk. */
+    int (*sync_dir)(void *ctx, const char *path);
+    int (*truncate)(void *ctx, int h, uint64_t size); /* cut off, or extend by zeros */
+    int64_t (*size)(void *ctx, int h);
+    /* Take the file for this handle alone until it is closed or the process ends: -EAGAIN if another handle, of whatever process, has
+     * it. Does not wait. */
+    int (*lock)(void *ctx, int h);
     int (*stat)(void *ctx, const char *path, struct disk_stat *ret);
     int (*rename)(void *ctx, const char *from, const char *to);
     int (*remove)(void *ctx, const char *path);

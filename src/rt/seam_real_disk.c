@@ -62,6 +62,50 @@ static int real_sync(void *ctx UNUSED, int h)
     return fsync(h) == 0 ? 0 : -errno;
 }
 
+static int real_sync_data(void *ctx UNUSED, int h)
+{
+    return fdatasync(h) == 0 ? 0 : -errno;
+}
+
+static int real_sync_dir(void *ctx UNUSED, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    int e = fsync(fd) == 0 ? 0 : -errno;
+    (void)close(fd);
+    return e;
+}
+
+static int real_truncate(void *ctx UNUSED, int h, uint64_t size)
+{
+    int e;
+
+    do
+        e = ftruncate(h, (off_t)size);
+    while (e < 0 && errno == EINTR);
+    return e < 0 ? -errno : 0;
+}
+
+static int64_t real_size(void *ctx UNUSED, int h)
+{
+    struct stat st;
+
+    return fstat(h, &st) == 0 ? (int64_t)st.st_size : -errno;
+}
+
+/* A lock of the open file, not of the process: two handles of one process exclude each other as well, and closing another handle of
+ * the file does not give it up. It also excludes those who take the older kind, as SQLite's own shell does. */
+static int real_lock(void *ctx UNUSED, int h)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    if (fcntl(h, F_OFD_SETLK, &whole) == 0)
+        return 0;
+    return errno == EACCES ? -EAGAIN : -errno;
+}
+
 static int real_stat(void *ctx UNUSED, const char *path, struct disk_stat *ret)
 {
     struct stat st;
@@ -72,6 +116,7 @@ static int real_stat(void *ctx UNUSED, const char *path, struct disk_stat *ret)
         .size = (uint64_t)st.st_size,
         .mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
         .inode = (uint64_t)st.st_ino,
+        .device = (uint64_t)st.st_dev,
         .is_dir = S_ISDIR(st.st_mode),
     };
     return 0;
@@ -132,6 +177,11 @@ const struct disk_ops disk_real = {
     .pread = real_pread,
     .pwrite = real_pwrite,
     .sync = real_sync,
+    .sync_data = real_sync_data,
+    .sync_dir = real_sync_dir,
+    .truncate = real_truncate,
+    .size = real_size,
+    .lock = real_lock,
     .stat = real_stat,
     .rename = real_rename,
     .remove = real_remove,

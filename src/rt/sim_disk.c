@@ -5,23 +5,14 @@
  * is open, though removed or replaced, as under Unix. Faults strike before a call does anything, except that a write may also come out
  * short. The order of names in a listing is drawn, because a real directory promises none.
  *
- * What it does not do: permissions, links, loss of what was not synced, making directories (a file's path makes them), "." and "..":
- * a path names a file by its very characters.
+ * What it does not do: permissions, links, making directories (a file's path makes them), "." and "..": a path names a file by its
+ * very characters. What a crash leaves is in sim_disk_crash.c.
  */
 #include "rt/sim_int.h"
 
 #include "base/mem.h"
 
 #include <errno.h>
-
-struct sim_file {
-    char *path; /* NULL: removed, lives while open */
-    char *bytes;
-    size_t n, cap;
-    int64_t mtime;
-    uint64_t inode;
-    unsigned refs; /* the directory's, and one per open handle */
-};
 
 struct sim_open {
     struct sim_file *file; /* NULL: free slot */
@@ -30,10 +21,12 @@ struct sim_open {
 
 enum { FILE_MAX_BYTES = 1 << 30 };
 
-static void file_unref(struct sim_file *f)
+void sim_file_unref(struct sim_disk *d, struct sim_file *f)
 {
     if (--f->refs > 0)
         return;
+    d->used -= f->n;
+    sim_file_forget(f);
     mem_free(f->path);
     mem_free(f->bytes);
     mem_free(f);
@@ -66,7 +59,7 @@ static int64_t wall(struct sim_world *w)
     return w->seams.clock->wall(w);
 }
 
-static void insert(struct sim_disk *d, struct sim_file *f)
+void sim_disk_insert(struct sim_disk *d, struct sim_file *f)
 {
     size_t i = lower_bound(d, str_from_c(f->path));
 
@@ -87,7 +80,7 @@ static struct sim_file *file_new(struct sim_world *w, const char *path)
     f->refs = 1;
     f->inode = ++w->disk.last_inode;
     f->mtime = wall(w);
-    insert(&w->disk, f);
+    sim_disk_insert(&w->disk, f);
     return f;
 }
 
@@ -120,6 +113,8 @@ static size_t first_below(const struct sim_disk *d, struct str path)
 /* 0, or a negated errno value if a fault strikes here. */
 static int struck(struct sim_world *w, bool writes)
 {
+    if (sim_disk_fails(&w->disk))
+        return -EIO;
     if (!sim_chance(w, FAULT_DISK_ERROR))
         return 0;
     return writes && prng_below(&w->prng, 2) ? -ENOSPC : -EIO;
@@ -169,7 +164,8 @@ static int disk_open(void *ctx, const char *path, int flags)
     if (!f)
         f = file_new(w, path);
     if ((flags & DISK_TRUNCATE) && (flags & (DISK_WRITE | DISK_APPEND))) {
-        f->n = 0;
+        sim_file_resize(&w->disk, f, 0);
+        sim_file_changed(&w->disk, f, 0, 0);
         f->mtime = wall(w);
     }
     return open_new(&w->disk, f, flags);
@@ -194,20 +190,36 @@ static ssize_t disk_pread(void *ctx, int h, void *to, size_t n, uint64_t at)
     return (ssize_t)some;
 }
 
-static void file_write(struct sim_world *w, struct sim_file *f, const void *from, size_t n, uint64_t at)
+void sim_file_resize(struct sim_disk *d, struct sim_file *f, size_t n)
 {
-    size_t end = (size_t)at + n;
-
-    if (end > f->cap) {
-        f->cap = end + f->cap / 2 + 256;
+    if (n > f->cap) {
+        f->cap = n + f->cap / 2 + 256;
         f->bytes = mem_realloc(f->bytes, f->cap);
     }
-    if (at > f->n)
-        memset(f->bytes + f->n, 0, (size_t)at - f->n);
+    if (n > f->n)
+        memset(f->bytes + f->n, 0, n - f->n);
+    d->used = d->used - f->n + n;
+    f->n = n;
+}
+
+static void file_write(struct sim_world *w, struct sim_file *f, const void *from, size_t n, uint64_t at)
+{
+    if (at + n > f->n)
+        sim_file_resize(&w->disk, f, (size_t)at + n);
     memcpy(f->bytes + at, from, n);
-    if (end > f->n)
-        f->n = end;
+    sim_file_changed(&w->disk, f, at, n);
     f->mtime = wall(w);
+}
+
+/* How many of these bytes the disk has room for. */
+static size_t fitting(const struct sim_disk *d, const struct sim_file *f, size_t n, uint64_t at)
+{
+    uint64_t room = d->limit > d->used ? d->limit - d->used : 0;
+    uint64_t end = f->n + room;
+
+    if (at + n <= end)
+        return n;
+    return at < end ? (size_t)(end - at) : 0;
 }
 
 static ssize_t disk_pwrite(void *ctx, int h, const void *from, size_t n, uint64_t at)
@@ -216,7 +228,7 @@ static ssize_t disk_pwrite(void *ctx, int h, const void *from, size_t n, uint64_
     struct sim_open *o = open_of(w, h);
     int error = struck(w, true);
 
-    if (error && (n < 2 || prng_below(&w->prng, 2)))
+    if (error && (w->disk.is_dead || n < 2 || prng_below(&w->prng, 2)))
         return error;
     if (error)
         n = 1 + prng_below(&w->prng, n - 1); /* a short write instead */
@@ -227,17 +239,75 @@ static ssize_t disk_pwrite(void *ctx, int h, const void *from, size_t n, uint64_
     if (at > FILE_MAX_BYTES || n > FILE_MAX_BYTES - at)
         return -EFBIG;
     sim_note(w, 'W', (uint64_t)h, n);
-    if (n > 0)
+    if (n > 0) {
+        n = fitting(&w->disk, o->file, n, at);
+        if (n == 0)
+            return -ENOSPC;
         file_write(w, o->file, from, n, at);
+    }
     return (ssize_t)n;
 }
 
 static int disk_sync(void *ctx, int h)
 {
     struct sim_world *w = ctx;
+    struct sim_file *f = open_of(w, h)->file;
+    int error = struck(w, true);
 
-    (void)open_of(w, h);
-    return struck(w, true);
+    if (!w->disk.is_dead)
+        sim_file_synced(w, f, error == 0);
+    return error;
+}
+
+static int disk_sync_dir(void *ctx, const char *path)
+{
+    struct sim_world *w = ctx;
+    int error = struck(w, true);
+
+    if (!error)
+        sim_disk_synced_dir(&w->disk, str_from_c(path));
+    return error;
+}
+
+static int disk_truncate(void *ctx, int h, uint64_t size)
+{
+    struct sim_world *w = ctx;
+    struct sim_open *o = open_of(w, h);
+    int error = struck(w, true);
+
+    if (error)
+        return error;
+    if (!(o->flags & (DISK_WRITE | DISK_APPEND)))
+        return -EINVAL;
+    if (size > FILE_MAX_BYTES)
+        return -EFBIG;
+    sim_note(w, 't', (uint64_t)h, size);
+    sim_file_resize(&w->disk, o->file, (size_t)size);
+    sim_file_changed(&w->disk, o->file, size, 0);
+    return 0;
+}
+
+static int64_t disk_size(void *ctx, int h)
+{
+    struct sim_world *w = ctx;
+    const struct sim_open *o = open_of(w, h);
+    int error = struck(w, false);
+
+    return error ? error : (int64_t)o->file->n;
+}
+
+static int disk_lock(void *ctx, int h)
+{
+    struct sim_world *w = ctx;
+    struct sim_file *f = open_of(w, h)->file;
+    int error = struck(w, false);
+
+    if (error)
+        return error;
+    if (f->locker && f->locker != h)
+        return -EAGAIN;
+    f->locker = h;
+    return 0;
 }
 
 static int disk_stat(void *ctx, const char *path, struct disk_stat *ret)
@@ -273,12 +343,12 @@ static int disk_rename(void *ctx, const char *from, const char *to)
     sim_note(w, 'm', f->inode, target ? target->inode : 0);
     if (target) {
         unlink_file(&w->disk, target);
-        file_unref(target);
+        sim_file_unref(&w->disk, target);
     }
     char *path = mem_dup(to, strlen(to));
     unlink_file(&w->disk, f);
     f->path = path;
-    insert(&w->disk, f);
+    sim_disk_insert(&w->disk, f);
     return 0;
 }
 
@@ -294,7 +364,7 @@ static int disk_remove(void *ctx, const char *path)
         return -ENOENT;
     sim_note(w, 'u', f->inode, 0);
     unlink_file(&w->disk, f);
-    file_unref(f);
+    sim_file_unref(&w->disk, f);
     return 0;
 }
 
@@ -308,7 +378,9 @@ static void disk_close(void *ctx, int h)
     struct sim_world *w = ctx;
     struct sim_open *o = open_of(w, h);
 
-    file_unref(o->file);
+    if (o->file->locker == h)
+        o->file->locker = 0;
+    sim_file_unref(&w->disk, o->file);
     *o = (struct sim_open){0};
     w->disk.open_files--;
 }
@@ -378,6 +450,11 @@ const struct disk_ops sim_disk_ops = {
     .pread = disk_pread,
     .pwrite = disk_pwrite,
     .sync = disk_sync,
+    .sync_data = disk_sync,
+    .sync_dir = disk_sync_dir,
+    .truncate = disk_truncate,
+    .size = disk_size,
+    .lock = disk_lock,
     .stat = disk_stat,
     .rename = disk_rename,
     .remove = disk_remove,
@@ -392,7 +469,8 @@ void sim_world_put_file(struct sim_world *w, const char *path, const void *bytes
 
     if (!f)
         f = file_new(w, path);
-    f->n = 0;
+    sim_file_resize(&w->disk, f, 0);
+    sim_file_changed(&w->disk, f, 0, 0);
     if (n > 0)
         file_write(w, f, bytes, n, 0);
 }
@@ -406,13 +484,23 @@ bool sim_world_look_file(const struct sim_world *w, const char *path, struct str
     return f != NULL;
 }
 
+void sim_world_limit_disk(struct sim_world *w, uint64_t bytes)
+{
+    w->disk.limit = bytes;
+}
+
 void sim_disk_release(struct sim_disk *d)
 {
+    for (size_t i = 0; i < d->synced_count; i++) {
+        sim_file_unref(d, d->synced[i].file);
+        mem_free(d->synced[i].path);
+    }
+    mem_free(d->synced);
     for (size_t i = 0; i < d->open_slots; i++)
         if (d->opens[i].file)
-            file_unref(d->opens[i].file);
+            sim_file_unref(d, d->opens[i].file);
     for (size_t i = 0; i < d->file_count; i++)
-        file_unref(d->files[i]);
+        sim_file_unref(d, d->files[i]);
     mem_free(d->opens);
     mem_free(d->files);
     *d = (struct sim_disk){0};

@@ -6,6 +6,7 @@
  *   sim_conn.c   connections between two ends: bytes under way, end of stream, resets, back-pressure
  *   sim_net.c    handles, listeners, pollers: the net seam
  *   sim_disk.c   files in memory: the disk seam
+ *   sim_disk_crash.c  what of it outlives a crash
  */
 #ifndef RT_SIM_INT_H
 #define RT_SIM_INT_H
@@ -165,7 +166,32 @@ void sim_net_changed(struct sim_world *w, int handle);
 
 /* ---- sim_disk.c ---- */
 
-struct sim_file;
+/* A change of a file's bytes that is not synced yet. */
+struct sim_change {
+    uint64_t at;
+    size_t n;
+    char *bytes; /* NULL: the file was cut off, or extended, to `at` */
+};
+
+struct sim_file {
+    char *path; /* NULL: removed, lives while open */
+    char *bytes;
+    size_t n, cap;
+    int64_t mtime;
+    uint64_t inode;
+    unsigned refs; /* the directory's, one per open handle, one per synced name */
+    int locker;    /* the handle that has locked it; 0: none                    */
+    /* With options.disk_cache: the bytes as they were last synced, and what has changed since. */
+    char *synced;
+    size_t synced_n, change_count, change_cap;
+    struct sim_change *changes;
+};
+
+/* A name on the disk itself: there after a power cut. */
+struct sim_name {
+    char *path;
+    struct sim_file *file;
+};
 
 struct sim_disk {
     struct sim_file **files; /* by path, sorted                       */
@@ -174,6 +200,13 @@ struct sim_disk {
     size_t open_slots;
     unsigned open_files;
     uint64_t last_inode;
+    uint64_t used, limit;    /* bytes of all files; they may be so many   */
+    bool keeps_unsynced;     /* options.disk_cache                        */
+    bool is_dead;            /* power is cut                              */
+    uint64_t calls;          /* made so far                               */
+    uint64_t cut_at;         /* the call that finds the power cut         */
+    struct sim_name *synced; /* names as directories were last synced     */
+    size_t synced_count;
 };
 
 /* Disk handles are no net handles: mixing them up is noticed. */
@@ -182,6 +215,24 @@ enum { SIM_DISK_HANDLE_BASE = 1000000 };
 extern const struct disk_ops sim_disk_ops;
 
 void sim_disk_release(struct sim_disk *d);
+void sim_file_unref(struct sim_disk *d, struct sim_file *f);
+/* Give the file `n` bytes, new ones being zeros. */
+void sim_file_resize(struct sim_disk *d, struct sim_file *f, size_t n);
+/* Put the file, whose path is set, into the directory. */
+void sim_disk_insert(struct sim_disk *d, struct sim_file *f);
+
+/* ---- sim_disk_crash.c ---- */
+
+/* Does this call find the disk dead? Counts it. */
+bool sim_disk_fails(struct sim_disk *d);
+/* `n` bytes at `at` were written; or with no bytes, the file has been cut off or extended. */
+void sim_file_changed(struct sim_disk *d, struct sim_file *f, uint64_t at, size_t n);
+/* A sync went well, or failed: then some of what was written will never reach the disk, unless it is written again. */
+void sim_file_synced(struct sim_world *w, struct sim_file *f, bool well);
+/* The directory's names are on the disk. */
+void sim_disk_synced_dir(struct sim_disk *d, struct str dir);
+/* Forget what the file remembers for crashes; when it goes, or when the disk starts anew. */
+void sim_file_forget(struct sim_file *f);
 
 /* ---- sim_world.c ---- */
 
@@ -203,6 +254,7 @@ struct sim_world {
     struct sim_options options;
     unsigned chances[SIM_FAULT_KINDS];
     ns_t now;
+    int64_t wall_shift;      /* what the wall clock was put forward by */
     struct prng prng;        /* the world's own choices                  */
     struct prng rand_prng;   /* what the rand seam hands out             */
     struct prng script_prng; /* sim_world_draw()                         */

@@ -8,7 +8,7 @@
  * Three generators, forked from the seed: the world's own, one behind the rand seam, one for test scripts; so a script that draws
  * once more does not change the network.
  *
- * What it does not do: more than one loop; processor time (computing takes no virtual time); jumps of the wall clock.
+ * What it does not do: more than one loop; processor time (computing takes no virtual time).
  */
 #include "rt/sim_world.h"
 
@@ -92,7 +92,14 @@ static ns_t world_now(void *ctx)
 
 static int64_t world_wall(void *ctx)
 {
-    return WALL_START + (((struct sim_world *)ctx)->now - CLOCK_START);
+    const struct sim_world *w = ctx;
+
+    return WALL_START + (w->now - CLOCK_START) + w->wall_shift;
+}
+
+void sim_world_leap(struct sim_world *w, int64_t by)
+{
+    w->wall_shift += by;
 }
 
 static ns_t world_cpu(void *ctx)
@@ -211,6 +218,8 @@ struct sim_world *sim_world_new(const struct sim_options *options)
 
     w->options = *options;
     set_defaults(&w->options);
+    w->disk.keeps_unsynced = options->disk_cache;
+    w->disk.limit = w->disk.cut_at = UINT64_MAX;
     prng_seed(&w->prng, options->seed);
     w->rand_prng = prng_fork(&w->prng);
     w->script_prng = prng_fork(&w->prng);

@@ -47,6 +47,7 @@ struct sim_options {
     ns_t latency_min, latency_max; /* one way, per segment; defaults 50 us .. 2 ms        */
     size_t socket_buffer;          /* bytes in flight per direction; default 64 KiB       */
     ns_t job_delay_max;            /* worker jobs take 0 .. this; default 5 ms            */
+    bool disk_cache;               /* the disk remembers what is not synced, for power cuts */
     struct sim_faults faults;
 };
 
@@ -59,6 +60,8 @@ const struct seams *sim_world_seams(struct sim_world *w);
 
 /* Change the faults from here on, at any virtual time. */
 void sim_world_set_faults(struct sim_world *w, const struct sim_faults *faults);
+/* Somebody puts the wall clock forward by so many nanoseconds, or back; the monotonic one goes on as it was. Seen from the loop's next turn on. */
+void sim_world_leap(struct sim_world *w, int64_t by);
 /* Make `host` resolve to `a`; a further call adds a further address. `a` == NULL: no such name. A name without entries resolves to
  * 127.0.0.1, a numeric one to itself. */
 void sim_world_add_host(struct sim_world *w, const char *host, const struct addr *a);
@@ -66,6 +69,22 @@ void sim_world_add_host(struct sim_world *w, const char *host, const struct addr
 void sim_world_put_file(struct sim_world *w, const char *path, const void *bytes, size_t n);
 /* Look at a file on the simulated disk; false if there is none. The bytes are borrowed until it changes. */
 bool sim_world_look_file(const struct sim_world *w, const char *path, struct str *ret_bytes) MUST_CHECK;
+/* The files may have `bytes` together from here on; what would pass that is -ENOSPC, or a short write. UINT64_MAX: no limit. */
+void sim_world_limit_disk(struct sim_world *w, uint64_t bytes);
+
+/* What ends a process in the middle of its work, as far as its files are concerned. */
+enum sim_crash {
+    SIM_KILLED,     /* what was written stays                                                                       */
+    SIM_POWER_LOST, /* what was not synced is there, or not, or torn at sectors of 512 bytes: of each write it is drawn;
+                     * names of directories that were not synced are all there or none. Needs options.disk_cache    */
+};
+/* After `calls` more calls every call to the disk fails with -EIO and does nothing, as for a process that is no more; closing works. */
+void sim_world_crash_disk(struct sim_world *w, uint64_t calls);
+/* The disk works again, with what this kind of crash has left on it. All its files must be closed. */
+void sim_world_restart_disk(struct sim_world *w, enum sim_crash crash);
+/* Calls to the disk so far. */
+uint64_t sim_world_disk_calls(const struct sim_world *w);
+
 /* The next draw of the world's script generator: 0 .. bound-1. For test scripts inside the world. */
 uint64_t sim_world_draw(struct sim_world *w, uint64_t bound);
 

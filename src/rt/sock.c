@@ -23,6 +23,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 
 enum {
@@ -561,4 +563,35 @@ err_t sock_adopt(int h, struct sock **ret)
 {
     int e = sock_new(loop_here(), h, NULL, ret);
     return e < 0 ? fail(E_IO, "cannot watch a descriptor: %s", strerrordesc_np(-e)) : OK;
+}
+
+/* ---- descriptors of libraries ---- */
+
+err_t sock_watch(int fd, struct sock **ret)
+{
+    if (loop_seams()->simulated)
+        return fail(E_UNSUPPORTED, "descriptors of libraries are not part of the simulation");
+    /* A number of our own for the same stream: epoll would forget it, and we would not know, when the library closes its own. */
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return own < 0 ? fail(E_IO, "cannot watch a descriptor: %s", strerrordesc_np(errno)) : sock_adopt(own, ret);
+}
+
+/* Events come at changes only, and the library may have left something unread. So the state is asked for; a change after that is an event. */
+static bool is_ready(const struct sock *s, bool or_writable)
+{
+    struct pollfd p = {.fd = s->h, .events = (short)(POLLIN | (or_writable ? POLLOUT : 0))};
+
+    return poll(&p, 1, 0) != 0;
+}
+
+err_t sock_wait_watched(struct sock *s, bool or_writable, ns_t until)
+{
+    TRY(begin("a library's connection"));
+    while (!is_ready(s, or_writable)) {
+        s->writer = or_writable ? loop_here()->current : NULL;
+        err_t e = sock_park(s, &s->reader, "a library's connection", until);
+        s->writer = NULL;
+        TRY(e);
+    }
+    return OK;
 }

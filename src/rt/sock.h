@@ -65,4 +65,12 @@ bool sock_peer_closed(const struct sock *s);
 void sock_on_event(struct sock *s, sock_event_fn *fn, void *ctx);
 err_t sock_local_addr(struct sock *s, struct addr *ret) MUST_CHECK;
 
+/*
+ * Watch a descriptor that a library reads and writes by itself; it stays the library's. Only sock_wait_watched() and sock_close() are for such a
+ * sock, which is closed after the library has closed its own. Not in simulation: E_UNSUPPORTED. E_IO.
+ */
+err_t sock_watch(int fd, struct sock **ret) MUST_CHECK;
+/* Wait until the kernel says that it is readable or, with `or_writable`, writable: as poll(2) says it, so what the library left unread counts. */
+err_t sock_wait_watched(struct sock *s, bool or_writable, ns_t until) SUSPENDS MUST_CHECK;
+
 #endif

@@ -36,6 +36,10 @@ enum kind {
     DISK_PREAD,
     DISK_PWRITE,
     DISK_SYNC,
+    DISK_SYNC_DIR,
+    DISK_CUT,
+    DISK_SIZE,
+    DISK_LOCK,
     DISK_STAT,
     DISK_RENAME,
     DISK_REMOVE,
@@ -64,6 +68,10 @@ static const struct sweep sweeps[] = {
     {"disk read EIO", DISK_PREAD, EIO},
     {"disk write ENOSPC", DISK_PWRITE, ENOSPC},
     {"disk sync EIO", DISK_SYNC, EIO},
+    {"disk sync of a directory EIO", DISK_SYNC_DIR, EIO},
+    {"disk truncate EIO", DISK_CUT, EIO},
+    {"disk size EIO", DISK_SIZE, EIO},
+    {"disk lock EAGAIN", DISK_LOCK, EAGAIN},
     {"disk stat EIO", DISK_STAT, EIO},
     {"disk rename EIO", DISK_RENAME, EIO},
     {"disk remove EIO", DISK_REMOVE, EIO},
@@ -218,6 +226,36 @@ static int f_sync(void *ctx, int h)
     return DISK->sync(ctx, h);
 }
 
+static int f_sync_data(void *ctx, int h)
+{
+    STRIKE(DISK_SYNC);
+    return DISK->sync_data(ctx, h);
+}
+
+static int f_sync_dir(void *ctx, const char *path)
+{
+    STRIKE(DISK_SYNC_DIR);
+    return DISK->sync_dir(ctx, path);
+}
+
+static int f_truncate(void *ctx, int h, uint64_t size)
+{
+    STRIKE(DISK_CUT);
+    return DISK->truncate(ctx, h, size);
+}
+
+static int64_t f_size(void *ctx, int h)
+{
+    STRIKE(DISK_SIZE);
+    return DISK->size(ctx, h);
+}
+
+static int f_lock(void *ctx, int h)
+{
+    STRIKE(DISK_LOCK);
+    return DISK->lock(ctx, h);
+}
+
 static int f_stat(void *ctx, const char *path, struct disk_stat *ret)
 {
     STRIKE(DISK_STAT);
@@ -264,6 +302,11 @@ static const struct seams *wrap(const struct seams *inner)
                              .pread = f_pread,
                              .pwrite = f_pwrite,
                              .sync = f_sync,
+                             .sync_data = f_sync_data,
+                             .sync_dir = f_sync_dir,
+                             .truncate = f_truncate,
+                             .size = f_size,
+                             .lock = f_lock,
                              .stat = f_stat,
                              .rename = f_rename,
                              .remove = f_remove,
