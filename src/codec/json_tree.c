@@ -372,6 +372,28 @@ struct json_node json_node_get(struct json_node object, struct str key)
     return JSON_ABSENT;
 }
 
+struct json_node json_node_get_last(struct json_node object, struct str key, uint32_t *ret_seen)
+{
+    struct json_node found = JSON_ABSENT;
+
+    *ret_seen = 0;
+    if (!json_node_is(object, JSON_OBJECT))
+        return found;
+    const struct json_cell *cells = object.tree->cells;
+    const char *text = object.tree->text.p;
+    uint32_t end = cells[object.cell].next, seen = 0;
+    for (uint32_t i = object.cell + 1; i < end; i = cells[i + 1].next, seen++) {
+        const struct json_cell *k = &cells[i];
+        /* Lengths and first bytes tell nearly all keys apart. */
+        if (UNLIKELY(k->escaped) ? cell_is(object.tree, k, key)
+                                 : k->n == key.n + 2 && (!key.n || text[k->at + 1] == key.p[0]) &&
+                                       memcmp(text + k->at + 1, key.p, key.n) == 0)
+            found = (struct json_node){object.tree, i + 1};
+    }
+    *ret_seen = seen;
+    return found;
+}
+
 struct json_node json_node_at(struct json_node array, size_t index)
 {
     if (!json_node_is(array, JSON_ARRAY))

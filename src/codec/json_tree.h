@@ -67,6 +67,8 @@ static inline bool json_node_is(struct json_node v, enum json_kind kind)
 struct str json_node_raw(struct json_node v) PURE;
 /* First member `key` of an object; absent if it is no object or has none. Costs a step per member. */
 struct json_node json_node_get(struct json_node object, struct str key);
+/* The last of that name instead, as parsers that build maps have it; *ret_seen, members that were looked at, counts them all. */
+struct json_node json_node_get_last(struct json_node object, struct str key, uint32_t *ret_seen);
 /* Element of an array from 0; absent if it is no array or shorter. Costs a step per element. */
 struct json_node json_node_at(struct json_node array, size_t index);
 /* Members of an object or elements of an array; 0 for anything else. */

@@ -186,10 +186,44 @@ bool json_to_i64(struct str value, int64_t *ret_number)
     return true;
 }
 
+/*
+ * Numbers of at most 15 digits and no exponent, which is nearly all: digits and power of ten are both exact as doubles, so their quotient
+ * is the nearest one (Clinger, "How to read floating point numbers accurately", 1990). False: it is no such number, or none at all.
+ */
+static bool short_to_double(struct str value, double *ret_number)
+{
+    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    enum { DIGITS_MAX = 15 };
+    bool negative = value.n && value.p[0] == '-';
+    size_t first = negative, at = first, point = value.n;
+    uint64_t digits = 0;
+
+    for (; at < value.n; at++) {
+        unsigned digit = (unsigned)(unsigned char)value.p[at] - '0';
+        if (digit <= 9)
+            digits = digits * 10 + digit;
+        else if (value.p[at] == '.' && point == value.n && at > first)
+            point = at;
+        else
+            return false;
+        if (at - first > DIGITS_MAX)
+            return false;
+    }
+    size_t behind = point < value.n ? value.n - point - 1 : 0, count = value.n - first - (point < value.n);
+    bool leading_zero = count > 1 && value.p[first] == '0' && point != first + 1;
+    if (count == 0 || count > DIGITS_MAX || leading_zero || (point < value.n && behind == 0))
+        return false;
+    double number = (double)digits / powers[behind];
+    *ret_number = negative ? -number : number;
+    return true;
+}
+
 bool json_to_double(struct str value, double *ret_number)
 {
     char text[NUMBER_MAX];
 
+    if (short_to_double(value, ret_number))
+        return true;
     if (json_kind_of(value) != JSON_NUMBER || value.n >= sizeof text || !json_valid(value, 0))
         return false;
     memcpy(text, value.p, value.n);

@@ -209,6 +209,12 @@ err_t schema_print_json(const struct schema_object *o, const struct schema_about
 /* Append the reference: a section with a table per object. */
 err_t schema_print_markdown(const struct schema_object *o, const struct schema_about *about, struct buf *to) MUST_CHECK;
 
+/*
+ * Append a struct that schema_bind() filled as YAML, a field a line, `indent` times two blanks in front: defaults included, secrets as "***",
+ * what is not set left out. Whether the buf could hold it, buf_status() tells.
+ */
+void schema_show(const struct schema_field *fields, const void *from, unsigned indent, struct buf *to);
+
 /* Among `names` (any number), keep in *best the one nearest to `name` so far; start with an empty *best and
  * *distance = 0. */
 void schema_nearest(struct str name, struct str candidate, struct str *best, unsigned *distance);

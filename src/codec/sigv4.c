@@ -5,8 +5,8 @@
  * goes with time and scope into the string to sign, which is signed with a key that is derived from the secret for one day, region and
  * service. Signing and verifying share all of this; they differ in where the names of the signed headers come from.
  *
- * The path is percent-coded once more than on the wire, as all services but S3 have it, after empty and dot segments were
- * resolved. The query is decoded and coded again, so that both sides agree on what need not have been coded.
+ * The path is percent-coded once more than on the wire, after empty and dot segments were resolved; but for S3, whose objects may be called anything, it is
+ * taken as it is on the wire. The query is decoded and coded again, so that both sides agree on what need not have been coded.
  *
  * Does not: presigned URLs (X-Amz-Signature in the query), bodies signed in chunks, UNSIGNED-PAYLOAD, the Date header in place
  * of x-amz-date, replay within the window.
@@ -164,7 +164,7 @@ static void add_hex(struct buf *b, const unsigned char hash[SHA256_BYTES])
 }
 
 /* Hash of the canonical request. `names`: the signed headers, sorted. */
-static err_t canonical_hash(struct arena *a, const struct sigv4_request *r, struct str names,
+static err_t canonical_hash(struct arena *a, const struct sigv4_request *r, struct str service, struct str names,
                             unsigned char ret_hash[SHA256_BYTES])
 {
     struct buf b CLEANUP(buf_release) = BUF_INIT(SIGV4_CANONICAL_MAX);
@@ -172,7 +172,10 @@ static err_t canonical_hash(struct arena *a, const struct sigv4_request *r, stru
 
     (void)buf_add(&b, r->method);
     (void)buf_add_char(&b, '\n');
-    add_normal_path(&b, r->path);
+    if (str_eq(service, STR("s3")) && r->path.n)
+        (void)buf_add(&b, r->path);
+    else
+        add_normal_path(&b, r->path);
     (void)buf_add_char(&b, '\n');
     TRY(add_query(a, &b, r->query));
     (void)buf_add_char(&b, '\n');
@@ -221,7 +224,7 @@ static err_t make_signature(struct arena *a, const struct sigv4_request *r, stru
     unsigned char hash[SHA256_BYTES], key[SHA256_BYTES], mac[SHA256_BYTES];
     char canonical[SHA256_HEX];
 
-    TRY(canonical_hash(a, r, names, hash));
+    TRY(canonical_hash(a, r, scope->service, names, hash));
     hex_encode(canonical, hash, sizeof hash);
     signing_key(secret, scope, key);
     const struct str parts[] = {

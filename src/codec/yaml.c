@@ -104,6 +104,20 @@ void problems_sort(struct problems *p)
         qsort(p->items, p->count, sizeof *p->items, by_place);
 }
 
+void problems_hand_over(struct problems *from, struct problems *to)
+{
+    size_t errors = to->errors + from->errors;
+
+    problems_sort(from);
+    for (size_t i = 0; i < from->count; i++) {
+        struct problem p = from->items[i];
+        p.file = arena_str(to->arena, p.file);
+        p.text = arena_str(to->arena, p.text);
+        problems_add(to, p);
+    }
+    to->errors = errors;
+}
+
 void problems_print(const struct problems *p, struct buf *to)
 {
     for (size_t i = 0; i < p->count; i++) {
@@ -595,4 +609,55 @@ static bool is_number(struct str s)
 bool yaml_is_number(const struct yaml_node *n)
 {
     return n->kind == YAML_SCALAR && !n->quoted && is_number(n->text);
+}
+
+/* ---- copying ---- */
+
+/* The copy of a node's file; trees of one text share one, which `last` remembers. */
+struct copy {
+    struct arena *arena;
+    const struct str *last, *last_copy;
+};
+
+static const struct str *copy_file(struct copy *c, const struct str *file)
+{
+    if (file && file != c->last) {
+        struct str *own = arena_new(c->arena, struct str);
+        *own = arena_str(c->arena, *file);
+        c->last = file;
+        c->last_copy = own;
+    }
+    return file ? c->last_copy : NULL;
+}
+
+/* As deep as the tree, which yaml_parse() limits. */
+static struct yaml_node *copy_node(struct copy *c, const struct yaml_node *n)
+{
+    struct yaml_node *copy = arena_new(c->arena, struct yaml_node);
+
+    *copy = *n;
+    copy->file = copy_file(c, n->file);
+    switch (n->kind) {
+    case YAML_SCALAR:
+        copy->text = arena_str(c->arena, n->text);
+        break;
+    case YAML_LIST:
+        copy->items = arena_alloc(c->arena, (n->count + 1) * sizeof(struct yaml_node *));
+        for (size_t i = 0; i < n->count; i++)
+            copy->items[i] = copy_node(c, n->items[i]);
+        break;
+    case YAML_MAP:
+        copy->pairs = arena_alloc(c->arena, (n->count + 1) * sizeof *copy->pairs);
+        for (size_t i = 0; i < n->count; i++)
+            copy->pairs[i] = (struct yaml_pair){copy_node(c, n->pairs[i].key), copy_node(c, n->pairs[i].value)};
+        break;
+    }
+    return copy;
+}
+
+struct yaml_node *yaml_copy(struct arena *a, const struct yaml_node *n)
+{
+    struct copy c = {.arena = a};
+
+    return copy_node(&c, n);
 }

@@ -80,6 +80,8 @@ void problems_warn(struct problems *p, const struct yaml_node *at, const char *f
 void problems_add(struct problems *p, struct problem item);
 /* Order by file, line and column. */
 void problems_sort(struct problems *p);
+/* Give what `from` found to `to`, copied into its arena, in order of place; those that were only counted count there as well. */
+void problems_hand_over(struct problems *from, struct problems *to);
 /* Print one a line: "file:line:column: error: text". */
 void problems_print(const struct problems *p, struct buf *to);
 
@@ -95,6 +97,8 @@ void problems_print(const struct problems *p, struct buf *to);
 err_t yaml_parse(struct str text, struct str file, const struct yaml_limits *limits, struct arena *a,
                  struct problems *problems, struct yaml_node **ret) MUST_CHECK;
 
+/* A copy of the tree in `a` that refers to nothing of the first. Branches that are shared there are not here: bounded by its weight. */
+struct yaml_node *yaml_copy(struct arena *a, const struct yaml_node *n);
 /* Value of `key` in a map; NULL if it is not there, or `n` is NULL or no map. Linear in the number of keys. */
 struct yaml_node *yaml_get(const struct yaml_node *n, struct str key) PURE;
 /* A scalar that means "nothing": empty, ~ or null, not quoted (YAML 1.2 core schema). */

@@ -89,6 +89,8 @@ struct ast {
     const struct builtin *builtin;
     /* inference: what it yields */
     const struct expr_type *type;
+    const struct origin *origin; /* where its value comes from; NULL: it is computed */
+    uint32_t log_from, log_to;   /* what was looked at in it: of the log of inference */
     bool may_be_none, may_be_many;
 };
 

@@ -87,6 +87,12 @@ static bool replace_can_refuse(struct arena *arena, const struct expr_type *cons
     return type_items(types[2])->kinds & (uint8_t)~EXPR_IS_STRING;
 }
 
+static bool mktime_can_refuse(struct arena *arena, const struct expr_type *const *types)
+{
+    (void)arena;
+    return type_items(types[0])->kinds & (uint8_t)~EXPR_IS_NUMBER;
+}
+
 /* --- the table --- */
 
 static const struct builtin table[] = {
@@ -128,6 +134,7 @@ static const struct builtin table[] = {
     D("limit", 2, "$n;g",
       "if $n > 0 then label $out | foreach g as $x (0; . + 1; $x, if . >= $n then break $out else empty end) "
       "elif $n == 0 then empty else g end"),
+    D("skip", 2, "$n;g", "foreach g as $x ($n + 1; . - 1; if . < 1 then $x else empty end)"),
     D("in", 1, "o", ". as $x | o | has($x)"),
     D("inside", 1, "o", ". as $x | o | contains($x)"),
     D("IN", 1, "g", ". as $x | any(g; . == $x)"),
@@ -135,6 +142,13 @@ static const struct builtin table[] = {
     D("recurse", 0, "", "_recurse[]"),
     C("_recurse", 0, ".()[.]", fn_recurse),
     D("with_entries", 1, "f", "to_entries | map(f) | from_entries"),
+    D("walk", 1, "f", "(reduce (_paths | reverse | .[]) as $q (.; setpath($q; _at($q) | f))) | f"),
+    D("combinations", 0, "", "reduce .[] as $all ([[]]; [.[] as $begun | $all[] | $begun + [.]]) | .[]"),
+    D("combinations", 1, "$n", "[range($n) as $i | .] | combinations"),
+    D("JOIN", 2, "$index;f", "[.[] | [., $index[f]]]"),
+    D("JOIN", 3, "$index;g;f", "g | [., $index[f]]"),
+    D("INDEX", 1, "f", "INDEX(.[]; f)"),
+    D("INDEX", 2, "g;f", "reduce g as $x ({}; setpath([$x | f | tostring]; $x))"),
 
     /* arrays and objects */
     C("length", 0, "n#sao()#", fn_length),
@@ -162,6 +176,7 @@ static const struct builtin table[] = {
     C("_max_by", 1, "a(a)nI", fn_max_by),
     D("max_by", 1, "f", "_max_by(map([f]))"),
     C("reverse", 0, "na()T", fn_reverse),
+    C("bsearch", 1, "a(.)#", fn_bsearch),
     C("_flatten", 1, "ao(#)[U]", fn_flatten),
     D("flatten", 0, "", "_flatten(1e9)"),
     D("flatten", 1, "$depth", "_flatten($depth)"),
@@ -171,6 +186,7 @@ static const struct builtin table[] = {
 
     /* paths */
     C("_paths", 0, ".()[[#s]]", fn_paths),
+    C("_at", 1, ".(a)U", fn_at),
     D("paths", 0, "", "_paths[]"),
     D("paths", 1, "f", ". as $all | paths | . as $p | select($all | getpath($p)? | f)"),
     D("leaf_paths", 0, "", "paths(scalars)"),
@@ -192,6 +208,7 @@ static const struct builtin table[] = {
     C("endswith", 1, "s(s)b", fn_endswith),
     C("ltrimstr", 1, ".(.)T", fn_ltrimstr),
     C("rtrimstr", 1, ".(.)T", fn_rtrimstr),
+    D("trimstr", 1, "$part", "ltrimstr($part) | rtrimstr($part)"),
     C("trim", 0, "s()s", fn_trim),
     C("ltrim", 0, "s()s", fn_ltrim),
     C("rtrim", 0, "s()s", fn_rtrim),
@@ -232,6 +249,7 @@ static const struct builtin table[] = {
     C("not", 0, ".()b", fn_not),
     C("tostring", 0, ".()s", fn_tostring),
     C("tonumber", 0, "#!s()#", fn_tonumber),
+    C("toboolean", 0, "b!s()b", fn_toboolean),
     C("tojson", 0, ".()s", fn_tojson),
     C("fromjson", 0, "!s()U", fn_fromjson),
     C("format", 1, ".(!s)s", fn_format),
@@ -239,21 +257,55 @@ static const struct builtin table[] = {
     C("error", 1, ".(!.)", fn_error_value),
 
     /* numbers */
+    D("have_literal_numbers", 0, "", "true"),
+    D("abs", 0, "", "if . < 0 then -. else . end"),
     C("floor", 0, "#()#", fn_floor),
     C("ceil", 0, "#()#", fn_ceil),
     C("round", 0, "#()#", fn_round),
     C("trunc", 0, "#()#", fn_trunc),
     C("fabs", 0, "#()#", fn_fabs),
+    C("rint", 0, "#()#", fn_rint),
+    C("nearbyint", 0, "#()#", fn_rint),
     C("sqrt", 0, "!#()#", fn_sqrt),
+    C("cbrt", 0, "#()#", fn_cbrt),
     C("pow", 2, ".(!#;!#)#", fn_pow),
+    C("fmod", 2, ".(!#;!#)#", fn_fmod),
+    C("fmin", 2, ".(#;#)#", fn_fmin),
+    C("fmax", 2, ".(#;#)#", fn_fmax),
     C("log", 0, "!#()#", fn_log),
-    C("exp", 0, "!#()#", fn_exp),
+    C("log2", 0, "!#()#", fn_log2),
+    C("log10", 0, "!#()#", fn_log10),
+    C("log1p", 0, "!#()#", fn_log1p),
+    C("exp", 0, "#()#", fn_exp),
+    C("exp2", 0, "#()#", fn_exp2),
+    C("exp10", 0, "#()#", fn_exp10),
+    C("expm1", 0, "#()#", fn_expm1),
+    C("hypot", 2, ".(#;#)#", fn_hypot),
+    C("copysign", 2, ".(#;#)#", fn_copysign),
+    C("fdim", 2, ".(#;#)#", fn_fdim),
+    C("sin", 0, "#()#", fn_sin),
+    C("cos", 0, "#()#", fn_cos),
+    C("tan", 0, "#()#", fn_tan),
+    C("asin", 0, "!#()#", fn_asin),
+    C("acos", 0, "!#()#", fn_acos),
+    C("atan", 0, "#()#", fn_atan),
+    C("atan2", 2, ".(#;#)#", fn_atan2),
+    C("sinh", 0, "#()#", fn_sinh),
+    C("cosh", 0, "#()#", fn_cosh),
+    C("tanh", 0, "#()#", fn_tanh),
+    C("asinh", 0, "#()#", fn_asinh),
+    C("acosh", 0, "!#()#", fn_acosh),
+    C("atanh", 0, "!#()#", fn_atanh),
 
     /* dates */
     C("fromdateiso8601", 0, "!s()#", fn_fromdate),
-    C("todateiso8601", 0, "!#()s", fn_todate),
+    C("todateiso8601", 0, "!#!a()s", fn_todate),
     D("fromdate", 0, "", "fromdateiso8601"),
     D("todate", 0, "", "todateiso8601"),
+    C("gmtime", 0, "!#()[#]", fn_gmtime),
+    R("mktime", 0, "a()#", fn_mktime, mktime_can_refuse),
+    C("strftime", 1, "!#!a(s)s", fn_strftime),
+    C("strptime", 1, "!s(s)[#]", fn_strptime),
 };
 
 const struct builtin *builtin_find(struct str name, unsigned arity, const struct builtin **ret_nearest)
@@ -293,18 +345,28 @@ const char *builtin_refused(struct str name)
         {"while", "it need not end: use 'range' or 'limit' with 'foreach'"},
         {"until", "it need not end: use 'reduce range(…)'"},
         {"repeat", "it need not end: use 'range'"},
-        {"walk", "it would need recursion: '..' and 'paths' give every value"},
-        {"combinations", "it yields too much too easily: nest 'as' over '.[]'"},
         {"infinite", "numbers are finite here"},
         {"nan", "numbers are numbers here"},
         {"isinfinite", "numbers are finite here"},
         {"isnan", "numbers are numbers here"},
         {"isnormal", "numbers are finite here"},
         {"builtins", "docs/expressions.md has the list"},
-        {"strptime", "only dates in the form of RFC 3339 are: fromdate"},
-        {"strftime", "only dates in the form of RFC 3339 are: todate"},
-        {"mktime", "only dates in the form of RFC 3339 are: fromdate"},
-        {"gmtime", "only dates in the form of RFC 3339 are: todate"},
+        {"localtime", "it would depend on where the process runs: gmtime"},
+        {"strflocaltime", "it would depend on where the process runs: strftime"},
+        {"tostream", "streams are for documents that do not fit into memory: paths and getpath"},
+        {"fromstream", "streams are for documents that do not fit into memory: reduce and setpath"},
+        {"truncate_stream", "streams are for documents that do not fit into memory: paths and getpath"},
+        {"toarray", "it is not in every jq: if type == \"array\" then . else [.] end"},
+        {"ascii", "it is not in every jq: [.] | implode"},
+        {"have_decnum", "numbers keep their text, and are doubles once computed on"},
+        {"get_search_list", "there are no modules"},
+        {"modulemeta", "there are no modules"},
+        {"significand", "only common mathematics is: log2 and exp2 do most of it"},
+        {"gamma", "only common mathematics is"},
+        {"lgamma", "only common mathematics is"},
+        {"tgamma", "only common mathematics is"},
+        {"frexp", "only common mathematics is: log2 and floor"},
+        {"ldexp", "only common mathematics is: . * ($n | exp2)"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)

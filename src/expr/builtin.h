@@ -84,7 +84,13 @@ bool format_exists(struct str format);
 
 /* fn_basic.c */
 builtin_fn fn_length, fn_utf8bytelength, fn_not, fn_type, fn_error, fn_error_value, fn_tostring, fn_tonumber, fn_tojson,
-    fn_fromjson, fn_format, fn_floor, fn_ceil, fn_round, fn_trunc, fn_sqrt, fn_fabs, fn_pow, fn_log, fn_exp;
+    fn_fromjson, fn_toboolean;
+/* fn_number.c */
+builtin_fn fn_floor, fn_ceil, fn_round, fn_trunc, fn_rint, fn_sqrt, fn_cbrt, fn_fabs, fn_pow, fn_fmod, fn_fmin, fn_fmax,
+    fn_log, fn_log2, fn_log10, fn_log1p, fn_exp, fn_exp2, fn_exp10, fn_expm1, fn_sin, fn_cos, fn_tan, fn_asin, fn_acos,
+    fn_atan, fn_atan2, fn_sinh, fn_cosh, fn_tanh, fn_asinh, fn_acosh, fn_atanh, fn_hypot, fn_copysign, fn_fdim;
+/* fn_format.c: op_format() and its formats */
+builtin_fn fn_format;
 /* fn_text.c */
 builtin_fn fn_startswith, fn_endswith, fn_ltrimstr, fn_rtrimstr, fn_trim, fn_ltrim, fn_rtrim, fn_ascii_downcase,
     fn_ascii_upcase, fn_explode, fn_implode, fn_split, fn_join;
@@ -93,10 +99,10 @@ builtin_fn fn_test, fn_match, fn_match_all, fn_captured, fn_split_at, fn_replace
 /* fn_array.c */
 builtin_fn fn_add, fn_keys, fn_keys_unsorted, fn_has, fn_contains, fn_indices, fn_sort, fn_sort_by, fn_group_by,
     fn_unique, fn_unique_by, fn_min, fn_max, fn_min_by, fn_max_by, fn_reverse, fn_flatten, fn_to_entries,
-    fn_from_entries, fn_transpose, fn_recurse;
+    fn_from_entries, fn_transpose, fn_recurse, fn_bsearch;
 /* fn_path.c */
-builtin_fn fn_paths, fn_setpath, fn_delpaths;
+builtin_fn fn_paths, fn_at, fn_setpath, fn_delpaths;
 /* fn_date.c */
-builtin_fn fn_fromdate, fn_todate;
+builtin_fn fn_fromdate, fn_todate, fn_gmtime, fn_mktime, fn_strftime, fn_strptime;
 
 #endif

@@ -26,8 +26,14 @@ err_t expr_compile(struct arena *arena, struct str text, const struct expr_env *
         return e;
     }
     struct expr *expr = arena_new(arena, struct expr);
-    *expr =
-        (struct expr){.text = shared.text, .type = types.type, .reads = types.reads, .read_count = types.read_count};
+    *expr = (struct expr){
+        .text = shared.text,
+        .type = types.type,
+        .reads = types.reads,
+        .read_count = types.read_count,
+        .writes = types.writes,
+        .write_count = types.write_count,
+    };
     e = expr_generate(&shared, root, expr);
     if (e && !shared.problem->text.p)
         shared.problem->text = arena_str(arena, str_from_c(err_detail(e)));
@@ -45,6 +51,12 @@ const struct str *expr_reads(const struct expr *expr, size_t *ret_count)
 {
     *ret_count = expr->read_count;
     return expr->reads;
+}
+
+const struct expr_write *expr_writes(const struct expr *expr, size_t *ret_count)
+{
+    *ret_count = expr->write_count;
+    return expr->writes;
 }
 
 void expr_problem_print(const struct expr_problem *problem, struct str text, struct buf *b)

@@ -153,6 +153,8 @@ extern const struct expr_type expr_type_null, expr_type_bool, expr_type_number, 
 
 /* Write the type for people: "string | null", "{model: string, tags: [string]}". */
 void expr_type_print(const struct expr_type *type, struct buf *b);
+/* Write the type as JSON Schema (draft 2020-12), which accepts every value of the type. E_TOO_LARGE past the buf's maximum. */
+err_t expr_type_schema(const struct expr_type *type, struct buf *b) MUST_CHECK;
 
 /* --- compiling --- */
 
@@ -206,6 +208,20 @@ const struct expr_type *expr_output_type(const struct expr *expr);
  * below such a path is read as well. Sorted, none is below another. Lives as long as the program. */
 const struct str *expr_reads(const struct expr *expr, size_t *ret_count);
 
+/* A path of the result, and what of the inputs it is made from. */
+struct expr_write {
+    struct str path; /* ".customer.id", ".reasons[].code"; "." if nothing is known of the inside */
+    const struct str *from;
+    size_t from_count; /* 0: it is always the same */
+    bool is_copy;      /* the one thing it is from, as it is */
+};
+
+/*
+ * Paths that the program writes, in the order of its text, as deep as objects and arrays are built in plain sight. `from` may name more
+ * than a path is made of, never less: conditions on the way count as well. Lives as long as the program.
+ */
+const struct expr_write *expr_writes(const struct expr *expr, size_t *ret_count);
+
 /* --- evaluating --- */
 
 struct expr_input {
@@ -235,5 +251,17 @@ err_t expr_eval(const struct expr *expr, struct arena *arena, const struct expr_
 /* The same, for a condition: is the result neither false nor null? */
 err_t expr_is_true(const struct expr *expr, struct arena *arena, const struct expr_input *input,
                    const struct expr_limits *limits, bool *ret_truth) MUST_CHECK;
+/*
+ * Evaluate a program on a document's text and write the result behind what is in `b`: parsing, evaluating and printing in one. Does not
+ * suspend. Parts that go through untouched are copied as they were written.
+ *
+ * arena  of the caller; takes what parsing and evaluating need, parsing on top of limits->memory
+ * text   one JSON document, borrowed
+ * named  as in struct expr_input
+ *
+ * Errors: E_PARSE (no document, or the program failed on it), E_TOO_LARGE (a limit; the buf's maximum). Then `b` is as it was.
+ */
+err_t expr_map(const struct expr *expr, struct arena *arena, struct str text, const struct expr_value *named,
+               const struct expr_limits *limits, struct buf *b) MUST_CHECK;
 
 #endif

@@ -402,6 +402,31 @@ err_t fn_reverse(struct expr_run *run, const struct expr_value *v, struct expr_v
     return OK;
 }
 
+/* Place of a value in a sorted array, or -1 - where it would be. */
+err_t fn_bsearch(struct expr_run *run, const struct expr_value *v, struct expr_value *ret)
+{
+    struct expr_value array = v[0];
+    uint32_t from = 0, to;
+
+    TRY(value_settle(&run->budget, &array));
+    to = array.n;
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+        int order;
+        TRY(value_compare(&run->budget, array.list->at[middle], v[1], &order));
+        if (order == 0) {
+            *ret = expr_number(middle);
+            return OK;
+        }
+        if (order < 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    *ret = expr_number(-1 - (double)from);
+    return OK;
+}
+
 /* --- shape --- */
 
 static err_t flatten_into(struct expr_run *run, struct expr_value of, double depth, struct expr_value *to)

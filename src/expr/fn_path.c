@@ -158,6 +158,18 @@ err_t fn_setpath(struct expr_run *run, const struct expr_value *v, struct expr_v
     return set_at(run, v[0], path, 0, v[2], ret);
 }
 
+/* What stands at a path that _paths told of the value. */
+err_t fn_at(struct expr_run *run, const struct expr_value *v, struct expr_value *ret)
+{
+    struct expr_value path = v[1], at = v[0];
+
+    TRY(check_path(run, &path));
+    for (uint32_t i = 0; i < path.n; i++)
+        TRY(follow(run, at, path.list->at[i], &at));
+    *ret = at;
+    return OK;
+}
+
 /* --- deleting --- */
 
 static err_t delete_member(struct expr_run *run, struct expr_value v, struct str name, struct expr_value *ret)

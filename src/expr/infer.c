@@ -11,17 +11,16 @@
 #include "expr/infer.h"
 
 #include "expr/builtin.h"
+#include "expr/origin.h"
 #include "expr/type.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum {
     WORK_MAX = 400000, /* visits of nodes, and types made */
     ROUNDS_MAX = 4,    /* of a fold, before its type is widened */
     READS_MAX = 256,   /* paths; a program with more is said to read everything */
-    ORIGIN_DEPTH_MAX = 16,
 };
 
 struct flow {
@@ -33,11 +32,13 @@ struct infer {
     struct parse_shared *shared;
     struct arena *arena;
     unsigned work;
+    bool has_schema;  /* of the input: without one, only what always fails is refused */
     unsigned handled; /* `try`s and `?`s around        */
     unsigned quiet;   /* rounds of folds that are not the last around */
     bool can_fail;    /* something since this was cleared can */
-    struct str reads[READS_MAX];
-    size_t read_count;
+    /* What was looked at, in the order of visits; of a node that is visited again only the last one counts. */
+    const struct origin **log;
+    uint32_t log_count, log_cap;
     bool reads_too_much;
 };
 
@@ -47,51 +48,20 @@ static err_t visit(struct infer *in, struct ast *node, struct flow input, struct
 
 static void read_origin(struct infer *in, const struct origin *origin)
 {
-    char path[512];
-    struct str steps[ORIGIN_DEPTH_MAX + 1];
-    size_t n = 0, length = 0;
-
     if (!origin || in->quiet)
         return;
-    for (; origin; origin = origin->base)
-        steps[n++] = origin->step;
-    while (n-- && length + steps[n].n < sizeof path) {
-        if (length == 1 && path[0] == '.' && steps[n].n && steps[n].p[0] == '.')
-            length = 0;
-        memcpy(path + length, steps[n].p, steps[n].n);
-        length += steps[n].n;
-    }
-    struct str found = str_of(path, length);
-    for (size_t i = 0; i < in->read_count; i++)
-        if (str_eq(in->reads[i], found))
-            return;
-    if (in->read_count == READS_MAX)
+    if (in->log_count == ORIGIN_LOG_MAX) {
         in->reads_too_much = true;
-    else
-        in->reads[in->read_count++] = arena_str(in->arena, found);
-}
-
-static const struct origin *step_into(struct infer *in, const struct origin *from, struct str step)
-{
-    if (!from || from->depth == ORIGIN_DEPTH_MAX)
-        return from;
-    struct origin *to = arena_new(in->arena, struct origin);
-    *to = (struct origin){from, step, from->depth + 1};
-    return to;
-}
-
-static struct str step_of_key(struct infer *in, struct str key)
-{
-    bool plain = key.n > 0 && !(key.p[0] >= '0' && key.p[0] <= '9');
-
-    for (size_t i = 0; i < key.n; i++)
-        plain &= key.p[i] == '_' || (key.p[i] >= '0' && key.p[i] <= '9') ||
-                 (ascii_lower(key.p[i]) >= 'a' && ascii_lower(key.p[i]) <= 'z');
-    if (plain)
-        return arena_printf(in->arena, ".%.*s", STR_ARG(key));
-    struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 20);
-    (void)buf_add_json(&b, key);
-    return arena_printf(in->arena, "[\"%.*s\"]", STR_ARG(buf_str(&b)));
+        return;
+    }
+    if (in->log_count == in->log_cap) {
+        in->log_cap = in->log_cap ? 2 * in->log_cap : 32;
+        const struct origin **larger = arena_alloc(in->arena, in->log_cap * sizeof *larger);
+        if (in->log_count)
+            memcpy(larger, in->log, in->log_count * sizeof *larger);
+        in->log = larger;
+    }
+    in->log[in->log_count++] = origin;
 }
 
 /* --- what can fail --- */
@@ -122,7 +92,7 @@ static err_t want(struct infer *in, const struct ast *at, const char *what, cons
         return OK;
     in->can_fail = true;
     bool always = !(type->kinds & accepted);
-    if (in->handled || in->quiet || (type->unchecked && !always))
+    if (in->handled || in->quiet || ((type->unchecked || !in->has_schema) && !always))
         return OK;
     kinds_text(wrong, gets, sizeof gets);
     kinds_text(accepted, wants, sizeof wants);
@@ -137,7 +107,7 @@ static err_t want(struct infer *in, const struct ast *at, const char *what, cons
 static err_t may_fail(struct infer *in, const struct ast *at, bool unchecked, const char *what)
 {
     in->can_fail = true;
-    if (in->handled || in->quiet || unchecked)
+    if (in->handled || in->quiet || unchecked || !in->has_schema)
         return OK;
     return expr_refuse(in->shared, at->from, at->to, "%s: handle that with '?' or 'try'", what);
 }
@@ -214,7 +184,7 @@ static err_t into_member(struct infer *in, struct ast *node, struct flow base, s
         return in->quiet ? OK : no_such_field(in, node, base.type, name);
     if (base.type->kinds & EXPR_IS_NULL)
         member = type_union(in->arena, member, &expr_type_null);
-    *ret = (struct flow){member, step_into(in, base.origin, step_of_key(in, name))};
+    *ret = (struct flow){member, origin_step(in->arena, base.origin, origin_member(in->arena, name))};
     return OK;
 }
 
@@ -241,7 +211,7 @@ static err_t into_any(struct infer *in, struct ast *node, struct flow base, cons
     if ((key->kinds & (key->kinds - 1)) && !key->unchecked && !base.type->unchecked)
         TRY(may_fail(in, node, false, "an index of this type may not fit the value"));
     TRY(want(in, node, key->kinds == EXPR_IS_STRING ? "a string as index" : "this index", base.type, accepted));
-    *ret = (struct flow){inside, step_into(in, base.origin, STR("[]"))};
+    *ret = (struct flow){inside, origin_step(in->arena, base.origin, STR("[]"))};
     return OK;
 }
 
@@ -311,7 +281,7 @@ static err_t visit_each(struct infer *in, struct ast *node, struct flow input, s
     if (node->is_optional)
         in->can_fail = outside;
     node->may_be_none = node->may_be_many = true;
-    *ret = (struct flow){type_inside(in->arena, base.type), step_into(in, base.origin, STR("[]"))};
+    *ret = (struct flow){type_inside(in->arena, base.type), origin_step(in->arena, base.origin, STR("[]"))};
     return OK;
 }
 
@@ -372,7 +342,7 @@ static err_t check_operands(struct infer *in, const struct ast *node, const stru
 {
     static const char *const names[] = {"+", "-", "*", "/", "%"};
     char left[96], right[96];
-    bool always = !result_of(node->op, x->kinds, y->kinds), unchecked = x->unchecked || y->unchecked;
+    bool always = !result_of(node->op, x->kinds, y->kinds), unchecked = x->unchecked || y->unchecked || !in->has_schema;
 
     if (node->op >= OP_EQ || !x->kinds || !y->kinds)
         return OK;
@@ -524,6 +494,8 @@ static err_t check_format(struct infer *in, const struct ast *at, struct str for
         return may_fail(in, at, cells->unchecked, "this format refuses arrays and objects in a row");
     if (str_eq(format, STR("@base64d")))
         return may_fail(in, at, type->unchecked, "@base64d fails for what is not base64");
+    if (str_eq(format, STR("@urid")))
+        return may_fail(in, at, type->unchecked, "@urid fails for what is not percent-encoded UTF-8");
     return OK;
 }
 
@@ -937,10 +909,39 @@ static bool is_path(const struct ast *node)
     die("no such node: %d", (int)node->kind);
 }
 
+/* `..` in a path: the paths of everything, which are those of the value and so never fail. */
+static void spell_recursion(struct infer *in, struct ast *node)
+{
+    const struct builtin *nearest;
+    struct ast *all, *parts[3];
+
+    for (int i = 0; i < AST_KIDS; i++)
+        if (node->kid[i] && node->kind != AST_CALL)
+            spell_recursion(in, node->kid[i]);
+    if (node->kind != AST_EACH || node->kid[0]->kind != AST_CALL || node->kid[0]->builtin->call != fn_recurse)
+        return;
+    all = node->kid[0];
+    all->builtin = builtin_find(STR("_paths"), 0, &nearest);
+    for (int i = 0; i < 3; i++) {
+        parts[i] = arena_new(in->arena, struct ast);
+        *parts[i] = (struct ast){.from = node->from, .to = node->to, .depth = node->depth};
+    }
+    parts[0]->kind = AST_COMMA;
+    parts[0]->kid[0] = parts[1];
+    parts[0]->kid[1] = parts[2];
+    parts[1]->kind = AST_ARRAY;
+    parts[2]->kind = AST_EACH;
+    parts[2]->kid[0] = all;
+    node->kind = AST_GETPATH;
+    node->kid[0] = parts[0];
+    node->is_optional = true;
+}
+
 static err_t visit_path(struct infer *in, struct ast *node, struct flow input, struct flow *ret)
 {
     struct flow target;
 
+    spell_recursion(in, node->kid[0]);
     if (!is_path(node->kid[0]))
         return expr_refuse(
             in->shared, node->kid[0]->from, node->kid[0]->to,
@@ -958,8 +959,9 @@ static err_t visit_getpath(struct infer *in, struct ast *node, struct flow input
 
     TRY(use(in, node->kid[0], input, &path));
     TRY(want(in, node->kid[0], "getpath", path, EXPR_IS_ARRAY));
-    TRY(may_fail(in, node, input.type->unchecked || path->unchecked,
-                 "getpath fails where the path does not fit the value"));
+    if (!node->is_optional)
+        TRY(may_fail(in, node, input.type->unchecked || path->unchecked,
+                     "getpath fails where the path does not fit the value"));
     repeat(node, node->kid[0]);
     read_origin(in, input.origin);
     *ret = computed(input.type->unchecked ? &expr_type_unchecked : &expr_type_any);
@@ -998,9 +1000,8 @@ static err_t visit_comma(struct infer *in, struct ast *node, struct flow input, 
 static err_t visit_named(struct infer *in, const struct ast *node, struct flow *ret)
 {
     const struct expr_named *named = &in->shared->env->named[node->index];
-    struct origin *origin = arena_new(in->arena, struct origin);
+    const struct origin *origin = origin_of_input(in->arena, arena_printf(in->arena, "$%.*s", STR_ARG(named->name)));
 
-    origin->step = arena_printf(in->arena, "$%.*s", STR_ARG(named->name));
     *ret = (struct flow){named->type ? named->type : &expr_type_unchecked, origin};
     return OK;
 }
@@ -1093,45 +1094,33 @@ static err_t visit(struct infer *in, struct ast *node, struct flow input, struct
         return fail(E_TOO_LARGE, "the expression is too complicated");
     node->may_be_none = node->may_be_many = false;
     *ret = computed(&expr_type_none);
+    node->log_from = in->log_count;
     TRY(visit_inside(in, node, input, ret));
+    node->log_to = in->log_count;
     node->type = ret->type;
+    node->origin = ret->origin;
     return OK;
 }
 
 /* --- the whole --- */
 
-static int compare_reads(const void *x, const void *y)
+/* Paths of everything that was looked at, and what the result is made of. */
+static void settle(struct infer *in, const struct ast *root, struct infer_result *ret)
 {
-    return str_cmp(*(const struct str *)x, *(const struct str *)y);
-}
+    uint32_t count = in->log_count;
+    struct str *looks = arena_alloc(in->arena, (count + 1) * sizeof *looks);
+    struct str *reads = arena_alloc(in->arena, (count + 1) * sizeof *reads);
 
-static bool is_below(struct str path, struct str other)
-{
-    bool root = str_eq(other, STR("."));
-
-    if (root)
-        return path.n > 1 && path.p[0] != '$';
-    return path.n > other.n && str_starts(path, other) && (path.p[other.n] == '.' || path.p[other.n] == '[');
-}
-
-/* Sorted, and without what is below another. */
-static void settle_reads(struct infer *in, struct infer_result *ret)
-{
-    struct str *reads = arena_alloc(in->arena, (in->read_count + 1) * sizeof *reads);
-    size_t n = 0;
-
-    if (in->reads_too_much)
-        in->reads[READS_MAX - 1] = STR(".");
-    for (size_t i = 0; i < in->read_count; i++) {
-        bool covered = false;
-        for (size_t k = 0; k < in->read_count; k++)
-            covered |= is_below(in->reads[i], in->reads[k]);
-        if (!covered)
-            reads[n++] = in->reads[i];
+    for (uint32_t i = 0; i < count; i++)
+        reads[i] = looks[i] = origin_path(in->arena, in->log[i]);
+    size_t n = origin_settle(reads, count);
+    if (n > READS_MAX || in->reads_too_much) {
+        reads[n < count ? n : count] = STR(".");
+        n = origin_settle(reads, (n < count ? n : count) + 1);
     }
-    qsort(reads, n, sizeof *reads, compare_reads);
     ret->reads = reads;
     ret->read_count = n;
+    expr_find_writes(in->arena, root, looks, ret);
 }
 
 /* The innermost part that makes the whole yield none or several. */
@@ -1152,10 +1141,9 @@ static const struct ast *culprit(const struct ast *node, bool many)
 err_t expr_infer(struct parse_shared *shared, struct ast *root, struct infer_result *ret)
 {
     struct infer *in = arena_new(shared->arena, struct infer);
-    struct origin *origin = arena_new(shared->arena, struct origin);
+    const struct origin *origin = origin_of_input(shared->arena, STR("."));
 
-    *in = (struct infer){.shared = shared, .arena = shared->arena};
-    origin->step = STR(".");
+    *in = (struct infer){.shared = shared, .arena = shared->arena, .has_schema = shared->env->input != NULL};
     struct flow input = {shared->env->input ? shared->env->input : &expr_type_unchecked, origin};
     TRY(use(in, root, input, &ret->type));
     if (root->may_be_many) {
@@ -1169,6 +1157,6 @@ err_t expr_infer(struct parse_shared *shared, struct ast *root, struct infer_res
         return expr_refuse(shared, at->from, at->to,
                            "this may yield no value: say what then with '//', or collect with '[…]'");
     }
-    settle_reads(in, ret);
+    settle(in, root, ret);
     return OK;
 }

@@ -8,6 +8,8 @@ struct infer_result {
     const struct expr_type *type;
     const struct str *reads;
     size_t read_count;
+    const struct expr_write *writes;
+    size_t write_count;
 };
 
 /*
@@ -17,5 +19,8 @@ struct infer_result {
  * Errors: E_PARSE with *shared->problem, E_TOO_LARGE (too complicated).
  */
 err_t expr_infer(struct parse_shared *shared, struct ast *root, struct infer_result *ret) MUST_CHECK;
+/* The write set of a tree that has its types, into *ret, which has the read set already. `looks`: paths of what inference noted, by the
+ * places that its nodes have. In writes.c. */
+void expr_find_writes(struct arena *arena, const struct ast *root, const struct str *looks, struct infer_result *ret);
 
 #endif

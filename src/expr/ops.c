@@ -175,21 +175,21 @@ static err_t merge_deep(struct expr_run *run, struct expr_value x, struct expr_v
     return OK;
 }
 
-/* A string times a number: null below or at 0, else as many times, a fraction counting as one. */
+/* A string times a number: null below 0, else as many whole times. */
 static err_t repeat(struct expr_run *run, struct expr_value text, double times, struct expr_value *ret)
 {
     struct str once;
     void *p;
 
     TRY(value_text(&run->budget, text, &once));
-    if (times <= 0) {
+    if (times < 0) {
         *ret = expr_null();
         return OK;
     }
-    double count = times < 1 ? 1 : floor(times);
+    double count = floor(times);
     if (count * (double)once.n > REPEAT_MAX)
         return fail(E_TOO_LARGE, "the expression builds too long a string");
-    size_t n = (size_t)count * once.n;
+    size_t n = once.n ? (size_t)count * once.n : 0;
     TRY(budget_steps(&run->budget, n / 16));
     TRY(budget_take(&run->budget, n, &p));
     for (size_t at = 0; at < n; at += once.n)

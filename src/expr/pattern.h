@@ -2,7 +2,7 @@
 #ifndef EXPR_PATTERN_H
 #define EXPR_PATTERN_H
 
-#include "expr/regex.h"
+#include "codec/regex.h"
 #include "expr/value.h"
 
 struct expr_pattern {

@@ -95,6 +95,8 @@ struct expr {
     const struct expr_type *type;
     const struct str *reads;
     size_t read_count;
+    const struct expr_write *writes;
+    size_t write_count;
 };
 
 /* Code for a tree that has its types. *to has text, type and reads already. */

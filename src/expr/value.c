@@ -380,15 +380,11 @@ err_t value_count(struct expr_budget *b, struct expr_value v, uint32_t *ret_coun
 static err_t get_from_document(struct expr_budget *b, struct expr_value object, struct str key,
                                struct expr_value *ret_value, bool *ret_found)
 {
-    uint64_t seen = 0;
+    uint32_t seen;
+    struct json_node member = json_node_get_last(node_of(object), key, &seen);
 
-    JSON_EACH(w, node_of(object)) {
-        seen++;
-        if (json_walk_key_is(&w, key)) {
-            *ret_value = expr_json(w.value);
-            *ret_found = true;
-        }
-    }
+    *ret_found = !json_is_absent(member);
+    *ret_value = expr_json(member);
     return budget_steps(b, seen);
 }
 

@@ -1,7 +1,8 @@
 /*
  * Fuzz target: expr/. The input is a program, a NUL, and a JSON document. Whatever they are: compiling ends and tells what is wrong at a place
  * of the text; evaluating stays within its steps and its memory; the result is valid JSON and of the type that was inferred, with a
- * schema and without; a program compiled twice gives the same.
+ * schema and without; that type is told as a valid schema, and what is written is told with what it is made of, all of which is read; a
+ * program compiled twice gives the same, and from bytes to bytes the same as in steps.
  */
 #include "expr/expr.h"
 
@@ -51,13 +52,41 @@ static void check_result(const struct expr *expr, struct expr_value value, struc
 {
     const struct json_tree *tree;
 
+    size_t before = out->n; /* what the compiler tells of the program is there already */
     err_t e = expr_value_print(value, out);
     REQUIRE(e == OK || e == E_TOO_LARGE);
     if (e)
         return;
-    REQUIRE(json_valid(buf_str(out), JSON_LONE_SURROGATES));
-    if (json_tree_parse(arena, buf_str(out), &tree) == OK)
+    struct str text = str_slice(buf_str(out), before, out->n);
+    REQUIRE(json_valid(text, JSON_LONE_SURROGATES));
+    if (json_tree_parse(arena, text, &tree) == OK)
         REQUIRE(fits(json_tree_root(tree), expr_output_type(expr), 5));
+}
+
+static bool is_read(struct str path, const struct str *reads, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_starts(path, reads[i]) || str_eq(reads[i], STR(".")))
+            return true;
+    return false;
+}
+
+/* What the compiler tells of a program. */
+static void check_explained(const struct expr *expr, struct buf *out)
+{
+    struct buf schema CLEANUP(buf_release) = BUF_INIT(OUTPUT_MAX);
+    size_t read_count, count;
+    const struct str *reads = expr_reads(expr, &read_count);
+    const struct expr_write *writes = expr_writes(expr, &count);
+
+    if (expr_type_schema(expr_output_type(expr), &schema) == OK)
+        REQUIRE(json_valid(buf_str(&schema), 0));
+    for (size_t i = 0; i < count; i++) {
+        REQUIRE(writes[i].path.n && (!writes[i].is_copy || writes[i].from_count == 1));
+        for (size_t k = 0; k < writes[i].from_count; k++)
+            REQUIRE(is_read(writes[i].from[k], reads, read_count));
+        (void)buf_add(out, writes[i].path);
+    }
 }
 
 static void check(struct str program, struct json_node input, const struct expr_env *env, struct buf *out)
@@ -78,16 +107,22 @@ static void check(struct str program, struct json_node input, const struct expr_
         expr_problem_print(&problem, program, out);
         return;
     }
+    check_explained(expr, out);
     size_t used = arena.used;
     e = expr_eval(expr, &arena, &in, &limits, &value);
     REQUIRE(e == OK || e == E_PARSE || e == E_TOO_LARGE);
     REQUIRE(arena.used - used <= 2 * limits.memory + (1 << 18));
     err_t again = expr_is_true(expr, &arena, &in, &limits, &truth);
     REQUIRE(again == e);
-    if (e == OK) {
-        REQUIRE(truth == expr_value_is_true(value));
-        check_result(expr, value, out, &arena);
-    }
+    if (e != OK)
+        return;
+    REQUIRE(truth == expr_value_is_true(value));
+    size_t before = out->n;
+    check_result(expr, value, out, &arena);
+    struct buf mapped CLEANUP(buf_release) = BUF_INIT(OUTPUT_MAX);
+    struct str text = json_is_absent(input) ? STR("null") : json_node_raw(input);
+    if (buf_status(out) == OK && expr_map(expr, &arena, text, NULL, &limits, &mapped) == OK)
+        REQUIRE(str_eq(buf_str(&mapped), str_slice(buf_str(out), before, out->n)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

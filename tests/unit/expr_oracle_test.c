@@ -1,40 +1,117 @@
 /*
- * expr_oracle_test.c - expressions against jq itself: programs written by hand (tests/unit/expr/programs.txt) and programs made by a
- * grammar, on a set of inputs. Outputs are compared as JSON values, errors with errors.
+ * expr_oracle_test.c - expressions against jq itself, in several releases: programs written by hand (the .txt files of tests/unit/expr), programs made
+ * by a grammar, and patterns. Outputs are compared as JSON values, errors with errors.
  *
- * One run of jq takes many programs and all inputs: each program stands in a `try` that reports its output or that it failed, on a line
- * of its own. Where jq and the language differ on purpose, docs/expressions.md says so, and the programs here stay away from it.
+ * The system's own jq is one release; two others come as Python packages (scripts/deps test), which tests/unit/expr/run_jq.py makes look like
+ * jq. One run takes many programs and all of their inputs: each program stands in a `try` that reports its output or that it failed, on a
+ * line of its own. Where jq and the language differ on purpose, or releases of jq among themselves, tests/unit/expr/differences.list has
+ * the programs by release: they are asked one by one, and have to differ.
  */
 #include "expr/expr.h"
 
 #include "base/prng.h"
 #include "test.h"
 
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <yyjson.h>
 
-enum { TEXT_MAX = 64 * 1024 * 1024, PROGRAM_MAX = 2000, BATCH = 200 }; /* jq bounds the size of a program */
+enum {
+    TEXT_MAX = 64 * 1024 * 1024,
+    BATCH = 200, /* jq bounds the size of a program */
+    INPUTS_MAX = 16,
+    JOBS_MAX = 4000,
+    GROUPS_MAX = 400,
+    RELEASES_MAX = 3,
+    DIFFERENCES_MAX = 400,
+};
 
-static const char *const inputs[] = {
-    "null",
-    "{\"a\":1,\"b\":\"text\",\"c\":[1,2,3],\"d\":{\"e\":null,\"f\":true},\"n\":-2.5}",
-    "{\"a\":\"7\",\"b\":null,\"c\":[\"x\",\"y\",\"x\"],\"d\":{\"e\":[],\"f\":{\"g\":\"A b,C\"}},\"n\":0}",
-    "[3,1,null,\"b\",[2],{\"a\":1},true]",
-    "\"h\\u00e9llo w\\u00f6rld, hello\"",
-    "12",
+static const struct str usual_inputs[] = {
+    STR_INIT("null"),
+    STR_INIT("{\"a\":1,\"b\":\"text\",\"c\":[1,2,3],\"d\":{\"e\":null,\"f\":true},\"n\":-2.5}"),
+    STR_INIT("{\"a\":\"7\",\"b\":null,\"c\":[\"x\",\"y\",\"x\"],\"d\":{\"e\":[],\"f\":{\"g\":\"A b,C\"}},\"n\":0}"),
+    STR_INIT("[3,1,null,\"b\",[2],{\"a\":1},true]"),
+    STR_INIT("\"h\\u00e9llo w\\u00f6rld, hello\""),
+    STR_INIT("12"),
 };
 
 struct job {
     struct str program;
-    const struct expr *expr; /* NULL: it was refused */
+    const struct expr *expr;
 };
 
+/* Programs that are asked about in one run, on the same inputs. */
+struct group {
+    const struct job *jobs;
+    size_t count;
+    const struct str *inputs;
+    size_t input_count;
+};
+
+/* --- releases of jq --- */
+
+struct release {
+    char name[8];       /* "1.6" */
+    char command[1400]; /* takes a folder and how many questions are in it */
+};
+
+static struct release releases[RELEASES_MAX];
+static size_t release_count, release_missing;
+
+static void add_release(const char *ask_name, const char *command)
+{
+    struct release *r = &releases[release_count];
+    char version[64] = "";
+    FILE *jq = popen(ask_name, "r");
+
+    if (jq) {
+        (void)!fgets(version, sizeof version, jq);
+        (void)pclose(jq);
+    }
+    release_missing++;
+    if (sscanf(version, "jq-%7[0-9.]", r->name) != 1)
+        return;
+    release_missing--;
+    char *patch = strchr(r->name, '.') ? strchr(strchr(r->name, '.') + 1, '.') : NULL;
+    if (patch)
+        *patch = '\0';
+    for (size_t i = 0; i < release_count; i++)
+        if (strcmp(releases[i].name, r->name) == 0)
+            return;
+    (void)snprintf(r->command, sizeof r->command, "%s", command);
+    release_count++;
+}
+
+/* False, and the test is skipped (in CI it fails), unless all releases are here: the system's, and those of packages. */
 static bool have_jq(void)
 {
-    return system("command -v jq >/dev/null") == 0;
+    const char *ci = getenv("CI"), *const wheels[] = {"1.7", "1.8"};
+    char ask_name[700], command[1400];
+
+    if (release_count + release_missing == 0) {
+        add_release("jq --version 2>/dev/null",
+                    "i=0; while [ $i -lt $2 ]; do jq -c -f $1/$i.jq $1/$i.json >$1/$i.out 2>$1/$i.err; "
+                    "i=$((i+1)); done");
+        for (size_t i = 0; i < ARRAY_LEN(wheels); i++) {
+            (void)snprintf(command, sizeof command, "%s/build/venv-jq-%s/bin/python %s/tests/unit/expr/run_jq.py $1 $2",
+                           test_root(), wheels[i], test_root());
+            (void)snprintf(ask_name, sizeof ask_name, "test -x %s/build/venv-jq-%s/bin/python && echo jq-%s",
+                           test_root(), wheels[i], wheels[i]);
+            add_release(ask_name, command);
+        }
+    }
+    bool complete = release_missing == 0;
+    if (!complete && ci && strcmp(ci, "true") == 0)
+        test_fail_(__FILE__, __LINE__, "%zu releases of jq are not here: scripts/deps test installs them",
+                   release_missing);
+    else if (!complete)
+        test_skip("%zu releases of jq are not here: scripts/deps test installs them", release_missing);
+    return complete;
 }
+
+/* --- asking --- */
 
 static void write_file(const char *path, struct str text)
 {
@@ -45,25 +122,16 @@ static void write_file(const char *path, struct str text)
     CHECK_EQ(fclose(f), 0);
 }
 
-/* What jq prints for the programs: a line each, for one input after the other. */
-static void ask_jq(const char *folder, struct buf *program, struct buf *ret_lines)
+static void read_file(const char *path, struct buf *ret)
 {
-    char path[600], command[1500], piece[4096];
+    char piece[4096];
     size_t n;
+    FILE *f = fopen(path, "r");
 
-    (void)snprintf(path, sizeof path, "%s/program.jq", folder);
-    write_file(path, buf_str(program));
-    (void)snprintf(path, sizeof path, "%s/input.json", folder);
-    struct buf all CLEANUP(buf_release) = BUF_INIT(TEXT_MAX);
-    for (size_t i = 0; i < ARRAY_LEN(inputs); i++)
-        (void)buf_addf(&all, "%s\n", inputs[i]);
-    write_file(path, buf_str(&all));
-    (void)snprintf(command, sizeof command, "jq -c -f %s/program.jq %s/input.json 2>%s/errors", folder, folder, folder);
-    FILE *jq = popen(command, "r");
-    CHECK(jq);
-    while ((n = fread(piece, 1, sizeof piece, jq)) > 0)
-        (void)buf_add(ret_lines, str_of(piece, n));
-    CHECK_MSG(pclose(jq) == 0, "jq failed: see %s/errors", folder);
+    CHECK_MSG(f, "there is no %s", path);
+    while ((n = fread(piece, 1, sizeof piece, f)) > 0)
+        (void)buf_add(ret, str_of(piece, n));
+    CHECK_EQ(fclose(f), 0);
 }
 
 /* {"v":[…]} or {"e":1}, as jq's wrapper prints it. */
@@ -74,7 +142,7 @@ static void ask_expr(const struct job *job, const struct json_tree *tree, struct
     struct expr_value value;
 
     arena_init(&arena, 16 << 20);
-    err_t e = job->expr ? expr_eval(job->expr, &arena, &input, &expr_limits_default, &value) : E_PARSE;
+    err_t e = expr_eval(job->expr, &arena, &input, &expr_limits_default, &value);
     CHECK_MSG(!e || e == E_PARSE, "%.*s: %s", STR_ARG(job->program), err_detail(e));
     if (e) {
         (void)buf_add_lit(ret, "{\"e\":1}");
@@ -131,97 +199,302 @@ static bool texts_equal(struct str x, struct str y)
     return equal;
 }
 
-/* What jq printed for the jobs on one input, against ours. */
-static void compare(const struct job *jobs, size_t n, const char *input, struct str *lines, unsigned *ret_differences)
-{
-    struct arena arena CLEANUP(arena_release);
-    const struct json_tree *tree;
-
-    arena_init(&arena, 1 << 20);
-    CHECK_OK(json_tree_parse(&arena, str_from_c(input), &tree));
-    for (size_t i = 0; i < n && !test_failed(); i++) {
-        struct buf ours CLEANUP(buf_release) = BUF_INIT(TEXT_MAX);
-        struct str theirs = str_cut(lines, '\n');
-        ask_expr(&jobs[i], tree, &ours);
-        if (!texts_equal(buf_str(&ours), theirs) && ++*ret_differences <= 20)
-            (void)printf("# %.*s\n#   on   %s\n#   ours %.*s\n#   jq   %.*s\n", STR_ARG(jobs[i].program), input,
-                         STR_ARG(buf_str(&ours)), STR_ARG(theirs));
-    }
-}
-
-static void compare_batch(const struct job *jobs, size_t n, unsigned *ret_differences)
-{
-    struct buf program CLEANUP(buf_release) = BUF_INIT(TEXT_MAX), lines CLEANUP(buf_release) = BUF_INIT(TEXT_MAX);
-    char folder[] = "/tmp/expr-oracle-XXXXXX", command[100];
-
-    CHECK(mkdtemp(folder));
-    for (size_t i = 0; i < n; i++)
-        (void)buf_addf(&program, "%s(try {v: (%.*s)} catch {e: 1})\n", i ? "," : "", STR_ARG(jobs[i].program));
-    ask_jq(folder, &program, &lines);
-    if (test_failed())
-        return;
-    (void)snprintf(command, sizeof command, "rm -r %s", folder);
-    CHECK_EQ(system(command), 0);
-    struct str rest = buf_str(&lines);
-    for (size_t i = 0; i < ARRAY_LEN(inputs) && !test_failed(); i++)
-        compare(jobs, n, inputs[i], &rest, ret_differences);
-    CHECK_MSG(rest.n == 0, "jq printed more than one line for a program");
-}
-
-static void compare_all(const struct job *jobs, size_t n)
+/* Answers to one group: how many differ, the first few of them told. `lines`: what jq printed. */
+static unsigned compare(const struct group *group, const char *release, struct str lines, bool tell)
 {
     unsigned differences = 0;
+    struct arena arena CLEANUP(arena_release);
 
-    for (size_t from = 0; from < n && !test_failed(); from += BATCH)
-        compare_batch(jobs + from, n - from < BATCH ? n - from : BATCH, &differences);
-    CHECK_MSG(differences == 0, "%u of %zu results differ from jq's", differences, n * ARRAY_LEN(inputs));
+    arena_init(&arena, 16 << 20);
+    for (size_t i = 0; i < group->input_count && !test_failed(); i++) {
+        const struct json_tree *tree;
+        if (json_tree_parse(&arena, group->inputs[i], &tree) != OK)
+            die("an input is no JSON: %.*s", STR_ARG(group->inputs[i]));
+        for (size_t k = 0; k < group->count && !test_failed(); k++) {
+            struct buf ours CLEANUP(buf_release) = BUF_INIT(TEXT_MAX);
+            struct str theirs = str_cut(&lines, '\n');
+            ask_expr(&group->jobs[k], tree, &ours);
+            if (texts_equal(buf_str(&ours), theirs))
+                continue;
+            differences++;
+            if (tell)
+                (void)printf("# jq %s: %.*s\n#   on   %.*s\n#   ours %.*s\n#   jq   %.*s\n", release,
+                             STR_ARG(group->jobs[k].program), STR_ARG(group->inputs[i]), STR_ARG(buf_str(&ours)),
+                             STR_ARG(theirs));
+        }
+    }
+    return lines.n ? differences + 1 : differences;
+}
+
+/* Write one question: its programs as one, and its inputs. */
+static void write_question(const char *folder, size_t number, const struct group *group)
+{
+    struct buf program CLEANUP(buf_release) = BUF_INIT(TEXT_MAX), all CLEANUP(buf_release) = BUF_INIT(TEXT_MAX);
+    char path[600];
+
+    for (size_t i = 0; i < group->count; i++)
+        (void)buf_addf(&program, "%s(try {v: (%.*s\n)} catch {e: 1})\n", i ? "," : "", STR_ARG(group->jobs[i].program));
+    (void)snprintf(path, sizeof path, "%s/%zu.jq", folder, number);
+    write_file(path, buf_str(&program));
+    for (size_t i = 0; i < group->input_count; i++)
+        (void)buf_addf(&all, "%.*s\n", STR_ARG(group->inputs[i]));
+    (void)snprintf(path, sizeof path, "%s/%zu.json", folder, number);
+    write_file(path, buf_str(&all));
+}
+
+static void ask_release(const struct release *release, const struct group *groups, size_t n, bool tell,
+                        unsigned *ret_differences);
+
+/* One of them does not compile, and takes the others with it: which one? */
+static void tell_refused(const struct release *release, const struct group *group)
+{
+    struct group single[BATCH];
+    unsigned differences[BATCH];
+
+    for (size_t i = 0; i < group->count; i++) {
+        single[i] = *group;
+        single[i].jobs = &group->jobs[i];
+        single[i].count = 1;
+    }
+    ask_release(release, single, group->count, true, differences);
+}
+
+/* Ask one release about all groups; *ret_differences by group. */
+static void ask_release(const struct release *release, const struct group *groups, size_t n, bool tell,
+                        unsigned *ret_differences)
+{
+    char folder[] = "/tmp/expr-oracle-XXXXXX", command[1600], path[600];
+    FILE *script;
+
+    CHECK(mkdtemp(folder));
+    for (size_t i = 0; i < n && !test_failed(); i++)
+        write_question(folder, i, &groups[i]);
+    (void)snprintf(path, sizeof path, "%s/ask", folder);
+    script = fopen(path, "w");
+    CHECK(script);
+    CHECK_GT(fprintf(script, "%s\n", release->command), 0);
+    CHECK_EQ(fclose(script), 0);
+    (void)snprintf(command, sizeof command, "sh %s %s %zu", path, folder, n);
+    (void)!system(command); /* how it ended says nothing: a program that does not compile is one of the answers */
+    for (size_t i = 0; i < n && !test_failed(); i++) {
+        struct buf lines CLEANUP(buf_release) = BUF_INIT(TEXT_MAX);
+        (void)snprintf(path, sizeof path, "%s/%zu.out", folder, i);
+        read_file(path, &lines);
+        bool refused_all = lines.n == 0 && groups[i].count > 1;
+        ret_differences[i] = compare(&groups[i], release->name, buf_str(&lines), tell && !refused_all);
+        if (tell && refused_all)
+            tell_refused(release, &groups[i]);
+    }
+    (void)snprintf(command, sizeof command, "rm -r %s", folder);
+    CHECK_EQ(system(command), 0);
+}
+
+/* All releases have to agree about the jobs on the usual inputs; those beside the system's own are asked about the first of them. */
+static void compare_all(const struct job *jobs, size_t n)
+{
+    enum { OTHERS = 2 }; /* groups */
+    static struct group groups[GROUPS_MAX];
+    unsigned differences[GROUPS_MAX] = {0}, sum = 0;
+    size_t count = 0;
+
+    for (size_t from = 0; from < n; from += BATCH)
+        groups[count++] =
+            (struct group){jobs + from, n - from < BATCH ? n - from : BATCH, usual_inputs, ARRAY_LEN(usual_inputs)};
+    for (size_t r = 0; r < release_count && !test_failed(); r++) {
+        size_t asked = r > 0 && count > OTHERS ? OTHERS : count;
+        ask_release(&releases[r], groups, asked, true, differences);
+        for (size_t i = 0; i < asked; i++)
+            sum += differences[i];
+    }
+    CHECK_MSG(sum == 0, "%u of %zu results differ from jq's", sum, n * ARRAY_LEN(usual_inputs));
 }
 
 /* --- by hand --- */
 
-static struct str read_programs(struct arena *arena)
+/* A program that is known to differ, and from which releases. */
+struct difference {
+    struct str program;
+    bool from[RELEASES_MAX];
+    bool met;
+};
+
+static struct difference known[DIFFERENCES_MAX];
+static size_t known_count;
+
+/* Lines "1.6 1.7: why", and programs, indented, that it is about. */
+static void read_differences(struct arena *arena)
 {
     char path[600];
     struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);
-    char piece[4096];
-    size_t n;
+    bool from[RELEASES_MAX] = {false};
 
-    (void)snprintf(path, sizeof path, "%s/tests/unit/expr/programs.txt", test_root());
-    FILE *f = fopen(path, "r");
-    if (!f)
-        return STR_NONE;
-    while ((n = fread(piece, 1, sizeof piece, f)) > 0)
-        (void)buf_add(&text, str_of(piece, n));
-    (void)fclose(f);
-    return arena_str(arena, buf_str(&text));
+    known_count = 0;
+    (void)snprintf(path, sizeof path, "%s/tests/unit/expr/differences.list", test_root());
+    read_file(path, &text);
+    struct str rest = arena_str(arena, buf_str(&text));
+    while (rest.n && !test_failed()) {
+        struct str line = str_cut(&rest, '\n');
+        if (!line.n || line.p[0] == '#')
+            continue;
+        if (line.p[0] == ' ') {
+            CHECK_LT(known_count, DIFFERENCES_MAX);
+            struct difference *d = &known[known_count++];
+            *d = (struct difference){.program = str_trim(line)};
+            memcpy(d->from, from, sizeof from);
+            continue;
+        }
+        struct str names = str_slice(line, 0, str_find(line, STR(":")));
+        CHECK_MSG(names.n < line.n, "no releases: %.*s", STR_ARG(line));
+        for (size_t r = 0; r < RELEASES_MAX; r++)
+            from[r] = r < release_count && str_find(names, str_from_c(releases[r].name)) < names.n;
+    }
+}
+
+static struct difference *find_difference(struct str program)
+{
+    for (size_t i = 0; i < known_count; i++)
+        if (str_eq(known[i].program, program))
+            return &known[i];
+    return NULL;
+}
+
+/* The corpus: groups of programs with their inputs, in the order of the files. */
+static struct job jobs[JOBS_MAX];
+static struct group groups[GROUPS_MAX];
+static struct str inputs[GROUPS_MAX * 4];
+static size_t job_count, group_count, input_count, refused;
+
+static void add_program(struct arena *arena, struct str program)
+{
+    struct expr_problem problem;
+    struct job *job = &jobs[job_count++];
+
+    CHECK_LT(job_count, JOBS_MAX);
+    if (groups[group_count - 1].count == BATCH) {
+        groups[group_count] = groups[group_count - 1];
+        groups[group_count].jobs = job;
+        groups[group_count++].count = 0;
+        CHECK_LT(group_count, GROUPS_MAX);
+    }
+    job->program = program;
+    if (expr_compile(arena, program, &(struct expr_env){0}, &job->expr, &problem) != OK) {
+        (void)printf("# %.*s\n#   column %zu: %.*s\n", STR_ARG(program), problem.column, STR_ARG(problem.text));
+        job_count--;
+        refused++;
+        return;
+    }
+    groups[group_count - 1].count++;
+}
+
+/* Lines "< INPUT", as many as are wanted, and programs for these inputs behind them; a program goes on in lines that begin with blanks. */
+static void read_corpus(struct arena *arena, const char *path)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    bool in_inputs = false;
+
+    read_file(path, &text);
+    struct str rest = arena_str(arena, buf_str(&text));
+    while (rest.n && !test_failed()) {
+        struct str line = str_cut(&rest, '\n');
+        if (!line.n || line.p[0] == '#')
+            continue;
+        while (rest.n && rest.p[0] == ' ') { /* the lines are neighbours: the program is what they are together */
+            struct str more = str_cut(&rest, '\n');
+            line = str_of(line.p, (size_t)(more.p + more.n - line.p));
+        }
+        if (!str_starts(line, STR("< "))) {
+            CHECK_MSG(group_count, "%s: a program before any input", path);
+            in_inputs = false;
+            add_program(arena, str_trim(line));
+            continue;
+        }
+        if (!in_inputs) {
+            CHECK_LT(group_count, GROUPS_MAX);
+            groups[group_count++] = (struct group){.jobs = &jobs[job_count], .inputs = &inputs[input_count]};
+        }
+        in_inputs = true;
+        CHECK_LT(input_count, ARRAY_LEN(inputs));
+        inputs[input_count++] = str_trim(str_slice(line, 2, line.n));
+        groups[group_count - 1].input_count++;
+    }
+}
+
+static void read_all(struct arena *arena)
+{
+    char pattern[600];
+    glob_t found;
+
+    job_count = group_count = input_count = refused = 0;
+    (void)snprintf(pattern, sizeof pattern, "%s/tests/unit/expr/*.txt", test_root());
+    CHECK_EQ(glob(pattern, 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc && !test_failed(); i++)
+        read_corpus(arena, found.gl_pathv[i]);
+    globfree(&found);
+}
+
+/* For one release: what it is to agree about, and, each by itself, what it is known to differ about. */
+static void split_groups(size_t release, struct group *same, size_t *ret_same, struct job *kept, struct group *others,
+                         size_t *ret_others)
+{
+    size_t n = 0, same_count = 0, other_count = 0;
+
+    for (size_t g = 0; g < group_count; g++) {
+        same[same_count] = groups[g];
+        same[same_count].jobs = &kept[n];
+        same[same_count].count = 0;
+        for (size_t i = 0; i < groups[g].count; i++) {
+            const struct job *job = &groups[g].jobs[i];
+            struct difference *d = find_difference(job->program);
+            if (d)
+                d->met = true;
+            if (d && d->from[release]) {
+                CHECK_LT(other_count, DIFFERENCES_MAX);
+                others[other_count] = groups[g];
+                others[other_count].jobs = job;
+                others[other_count++].count = 1;
+                continue;
+            }
+            kept[n++] = *job;
+            same[same_count].count++;
+        }
+        same_count += same[same_count].count > 0;
+    }
+    *ret_same = same_count;
+    *ret_others = other_count;
 }
 
 TEST(expr_agrees_with_jq_on_programs_written_by_hand)
 {
+    static struct group same[GROUPS_MAX], others[DIFFERENCES_MAX];
+    static struct job kept[JOBS_MAX];
+    static unsigned differences[DIFFERENCES_MAX + GROUPS_MAX];
     struct arena arena CLEANUP(arena_release);
-    struct job jobs[PROGRAM_MAX];
-    size_t n = 0;
+    size_t same_count = 0, other_count = 0, pairs = 0, sum = 0;
 
-    if (!have_jq()) {
-        test_skip("jq is not installed: scripts/deps test installs it");
-        return;
-    }
     arena_init(&arena, SIZE_MAX / 4);
-    struct str rest = read_programs(&arena);
-    CHECK(rest.n);
-    while (rest.n) {
-        struct str line = str_trim(str_cut(&rest, '\n'));
-        struct expr_problem problem;
-        if (!line.n || line.p[0] == '#')
-            continue;
-        CHECK_LT(n, PROGRAM_MAX);
-        jobs[n].program = line;
-        CHECK_MSG(expr_compile(&arena, line, &(struct expr_env){0}, &jobs[n].expr, &problem) == OK,
-                  "%.*s: column %zu: %.*s", STR_ARG(line), problem.column, STR_ARG(problem.text));
-        n++;
+    if (!have_jq())
+        return;
+    read_differences(&arena);
+    read_all(&arena);
+    for (size_t g = 0; g < group_count; g++)
+        pairs += groups[g].count * groups[g].input_count;
+    CHECK_MSG(refused == 0, "%zu programs do not compile", refused);
+    CHECK_GE(job_count, 700);
+    CHECK_GE(pairs, 3000);
+    for (size_t r = 0; r < release_count && !test_failed(); r++) {
+        split_groups(r, same, &same_count, kept, others, &other_count);
+        ask_release(&releases[r], same, same_count, true, differences);
+        for (size_t i = 0; i < same_count; i++)
+            sum += differences[i];
+        ask_release(&releases[r], others, other_count, false, differences);
+        for (size_t i = 0; i < other_count; i++)
+            CHECK_MSG(differences[i], "jq %s does not differ: %.*s", releases[r].name,
+                      STR_ARG(others[i].jobs->program));
     }
-    CHECK_GE(n, 200);
-    compare_all(jobs, n);
+    for (size_t i = 0; i < known_count; i++)
+        CHECK_MSG(known[i].met, "differences.list: not in the corpus: %.*s", STR_ARG(known[i].program));
+    CHECK_MSG(sum == 0, "%zu of %zu results differ from jq's", sum, pairs * release_count);
+    (void)printf("# %zu programs on their inputs: %zu pairs, %zu releases of jq\n", job_count, pairs, release_count);
 }
 
 /* --- by a grammar --- */
@@ -287,9 +560,9 @@ static void make_many(struct maker *m, unsigned depth)
 
 static void make_binding(struct maker *m, unsigned depth)
 {
-    say(m, "(");
+    say(m, "(("); /* before 1.8, `-1 as $x | …` negates what is behind it */
     make_one(m, depth);
-    (void)buf_addf(&m->text, " as $v%u | ", m->vars++);
+    (void)buf_addf(&m->text, ") as $v%u | ", m->vars++);
     make_one(m, depth);
     say(m, ")");
     m->vars--;
@@ -312,7 +585,7 @@ static void make_call(struct maker *m, unsigned depth)
                    "(% | sort)", "(% | unique)", "(% | min)", "(% | max)", "([%, 1] | reverse)", "(% | to_entries)",
                    "(% | first)", "(% | last)", "(% | flatten)", "(% | ascii_downcase)", "(% | ascii_upcase)",
                    "(% | explode)", "(% | any)", "(% | all)", "(% | floor)", "(% | has(%))", "(% | contains(%))",
-                   "(% | inside(%))", "(% | startswith(%))", "(% | endswith(%))", "(% | ltrimstr(%))",
+                   "(% | inside(%))", "(% | startswith(%))", "(% | endswith(%))", "(% | tostring | ltrimstr(\"t\"))",
                    "(% | split(\",\"))", "(% | join(\"-\"))", "(% | map(%))", "(% | map(select(%)))",
                    "(% | sort_by(%))", "(% | group_by(%))", "(% | unique_by(%))", "(% | min_by(%))", "(% | max_by(%))",
                    "(% | map_values([%]))", "(% | objects | with_entries(.value |= %))", "(% | test(\"[a-l]+\"))",
@@ -368,14 +641,7 @@ static void make_one(struct maker *m, unsigned depth)
 /* Before 1.7, a `try` of jq also catches errors and breaks of what comes behind it. */
 static bool jq_is_old(void)
 {
-    char version[64] = "";
-    FILE *jq = popen("jq --version", "r");
-
-    if (jq) {
-        (void)!fgets(version, sizeof version, jq);
-        (void)pclose(jq);
-    }
-    return str_starts(str_from_c(version), STR("jq-1.5")) || str_starts(str_from_c(version), STR("jq-1.6"));
+    return strcmp(releases[0].name, "1.5") == 0 || strcmp(releases[0].name, "1.6") == 0;
 }
 
 /* jq looks at constants when it compiles; one division by a constant zero would take all other programs with it. */
@@ -391,28 +657,26 @@ TEST(expr_agrees_with_jq_on_programs_made_by_a_grammar)
 {
     enum { WANTED = 1500, TRIES = 20000 };
     struct arena arena CLEANUP(arena_release);
-    static struct job jobs[WANTED];
+    static struct job made[WANTED];
     size_t n = 0, tried = 0;
-    bool is_old = jq_is_old();
 
-    if (!have_jq()) {
-        test_skip("jq is not installed: scripts/deps test installs it");
-        return;
-    }
     arena_init(&arena, SIZE_MAX / 4);
+    if (!have_jq())
+        return;
+    bool is_old = jq_is_old();
     for (; n < test_rounds(WANTED) && n < WANTED && tried < TRIES; tried++) {
         struct maker m = {.text = BUF_INIT(1 << 20)};
         prng_seed(&m.prng, test_seed() + tried);
         make_one(&m, 1 + (unsigned)prng_below(&m.prng, 4));
-        jobs[n].program = arena_str(&arena, buf_str(&m.text));
+        made[n].program = arena_str(&arena, buf_str(&m.text));
         buf_release(&m.text);
         /* What types show to fail is not compiled: jq fails later, or not at all. */
-        if (jobs[n].program.n < 400 && jq_compiles(jobs[n].program, is_old) &&
-            expr_compile(&arena, jobs[n].program, &(struct expr_env){0}, &jobs[n].expr, NULL) == OK)
+        if (made[n].program.n < 400 && jq_compiles(made[n].program, is_old) &&
+            expr_compile(&arena, made[n].program, &(struct expr_env){0}, &made[n].expr, NULL) == OK)
             n++;
     }
     CHECK_MSG(n * 6 > tried, "only %zu of %zu programs compile", n, tried);
-    compare_all(jobs, n);
+    compare_all(made, n);
 }
 
 /* --- patterns --- */
@@ -451,14 +715,12 @@ TEST(expr_patterns_agree_with_jq)
 {
     enum { WANTED = 1000 };
     struct arena arena CLEANUP(arena_release);
-    static struct job jobs[WANTED];
+    static struct job made[WANTED];
     size_t n = 0, tried = 0;
 
-    if (!have_jq()) {
-        test_skip("jq is not installed: scripts/deps test installs it");
-        return;
-    }
     arena_init(&arena, SIZE_MAX / 4);
+    if (!have_jq())
+        return;
     for (; n < WANTED && tried < 4 * WANTED; tried++) {
         struct maker m = {.text = BUF_INIT(1 << 20)};
         prng_seed(&m.prng, test_seed() + tried);
@@ -467,10 +729,10 @@ TEST(expr_patterns_agree_with_jq)
         make_pattern(&m, 2);
         say(&m,
             "\") | [.offset, .string, (if .length > 0 then .captures | map([.offset, .length, .string]) else 0 end)]]");
-        jobs[n].program = arena_str(&arena, buf_str(&m.text));
+        made[n].program = arena_str(&arena, buf_str(&m.text));
         buf_release(&m.text);
-        n += expr_compile(&arena, jobs[n].program, &(struct expr_env){0}, &jobs[n].expr, NULL) == OK;
+        n += expr_compile(&arena, made[n].program, &(struct expr_env){0}, &made[n].expr, NULL) == OK;
     }
     CHECK_EQ(n, WANTED);
-    compare_all(jobs, n);
+    compare_all(made, n);
 }

@@ -5,6 +5,8 @@
 #include "test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
 
 enum { ARENA_MAX = 64 << 20, TEXT_MAX = 1 << 20 };
 
@@ -424,6 +426,168 @@ TEST(expr_infers_the_type_of_the_result_and_what_is_read)
     };
 
     CHECK_EXAMPLES(examples, explain);
+}
+
+/* --- what is written, from what --- */
+
+static struct str written(struct arena *arena, const char *program)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    const struct expr *expr;
+    size_t count;
+
+    err_t e = expr_compile(arena, str_from_c(program), &(struct expr_env){0}, &expr, NULL);
+    if (e)
+        return arena_printf(arena, "error: %s", err_detail(e));
+    const struct expr_write *writes = expr_writes(expr, &count);
+    for (size_t i = 0; i < count; i++) {
+        (void)buf_addf(&b, "%s%.*s%s", i ? ", " : "", STR_ARG(writes[i].path), writes[i].is_copy ? " =" : " <-");
+        for (size_t k = 0; k < writes[i].from_count; k++)
+            (void)buf_addf(&b, " %.*s", STR_ARG(writes[i].from[k]));
+    }
+    return arena_str(arena, buf_str(&b));
+}
+
+TEST(expr_tells_which_paths_it_writes_and_from_which_each_is_made)
+{
+    static const struct example examples[] = {
+        {".", ". = ."},
+        {".a.b", ". = .a.b"},
+        {"1", ". <-"},
+        {"{a: .x, b: 1, c: \"\\(.y)\"}", ".a = .x, .b <-, .c <- .y"},
+        {"{a: {b: .x.y}, \"c d\": .z}", ".a.b = .x.y, .[\"c d\"] = .z"},
+        {"[.l[] | {code, n: (.w + .v)}]", ".[].code = .l[].code, .[].n <- .l[].v .l[].w"},
+        {"{l: [.l[] | select(.ok) | .n]}", ".l[] <- .l[].n .l[].ok"},
+        {"{a: (.x // .y // 0)}", ".a <- .x .y"},
+        {"if .k then {a: .x} else {b: .y} end", ".a <- .k .x, .b <- .k .y"},
+        {"{a: 1} + {a: .x, b: .y}", ".a <- .x, .b = .y"},
+        {"{(.k): .v}", ".[] <- .k .v"},
+        {". as {id: $i, tags: [$t]} | {i: $i, t: $t}", ".i = .id, .t = .tags[]"},
+        {"(.a + .b) as $s | {s: $s, c: .c}", ".s <- .a .b, .c <- .a .b .c"},
+        {".a | to_entries", ". <- .a"},
+        {"{n: (reduce .l[] as $x (0; . + $x.v))}", ".n <- .l[].v"},
+        {"{t: (try (.x | tonumber) catch .msg)}", ".t <- .x"},
+        {"[]", ". <-"},
+        {"{}", ". <-"},
+        {"{a: empty} // 1", ". <-"},
+    };
+
+    CHECK_EXAMPLES(examples, written);
+}
+
+/* More paths than are kept apart are told as one, made of everything: never of less. */
+TEST(expr_that_writes_too_many_paths_writes_everything)
+{
+    struct buf program CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    struct arena arena CLEANUP(arena_release);
+
+    arena_init(&arena, ARENA_MAX);
+    for (int i = 0; i < 300; i++)
+        (void)buf_addf(&program, "%sm%d: .%s", i ? ", " : "{", i, i % 2 ? "a" : "b");
+    (void)buf_addf(&program, "}%c", 0);
+    CHECK_STR(written(&arena, program.p), ". <- .a .b");
+}
+
+static struct str schema_of(struct arena *arena, const char *program)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1 << 20);
+    const struct expr *expr;
+
+    err_t e = expr_compile(arena, str_from_c(program), &(struct expr_env){.input = &request_type}, &expr, NULL);
+    if (!e)
+        e = expr_type_schema(expr_output_type(expr), &b);
+    return e ? arena_printf(arena, "error: %s", err_detail(e)) : arena_str(arena, buf_str(&b));
+}
+
+TEST(expr_output_is_told_as_json_schema)
+{
+    static const struct example examples[] = {
+        {".model", "{\"type\":\"string\"}"},
+        {".team", "{\"type\":[\"null\",\"string\"]}"},
+        {".stream", "{\"type\":\"boolean\"}"},
+        {"true", "{\"type\":\"boolean\"}"},
+        {".tags", "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"},
+        {"{a: .model, b: [1]}", "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":"
+                                "\"array\",\"items\":{\"type\":\"number\"}}},"
+                                "\"required\":[\"a\",\"b\"],\"additionalProperties\":false}"},
+        {"[.tags[] | {(.): 1}] | add",
+         "{\"type\":[\"null\",\"object\"],\"additionalProperties\":{\"type\":\"number\"}}"},
+        {"{}", "{\"type\":\"object\",\"additionalProperties\":false}"},
+        {"[]", "{\"type\":\"array\",\"items\":false}"},
+        {".metadata.x", "true"},
+    };
+
+    CHECK_EXAMPLES(examples, schema_of);
+}
+
+TEST(expr_schema_requires_no_member_that_may_be_absent)
+{
+    static const struct expr_field fields[] = {{STR_INIT("a"), &expr_type_string, true},
+                                               {STR_INIT("b"), &expr_type_any, false}};
+    static const struct expr_type some = {
+        .kinds = EXPR_IS_OBJECT, .is_closed = true, .fields = fields, .field_count = 2};
+    static const struct expr_type none = {.kinds = EXPR_IS_OBJECT, .fields = fields, .field_count = 1};
+    struct buf b CLEANUP(buf_release) = BUF_INIT(1000);
+
+    CHECK_OK(expr_type_schema(&some, &b));
+    CHECK_STR(buf_str(&b),
+              "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"},\"b\":true},\"required\":[\"b\"],"
+              "\"additionalProperties\":false}");
+    buf_clear(&b);
+    CHECK_OK(expr_type_schema(&none, &b));
+    CHECK_STR(buf_str(&b), "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}}}");
+}
+
+/* --- dates --- */
+
+/* Where the process runs makes no difference. */
+TEST(expr_dates_are_in_utc_whatever_the_time_zone)
+{
+    static const struct example examples[] = {
+        {"1425599507 | strftime(\"%s %H:%M %Z\")", "\"1425599507 23:51 UTC\""},
+        {"\"2015-03-05 23:51\" | strptime(\"%Y-%m-%d %H:%M\") | mktime", "1425599460"},
+        {"(\"1425599507\" | strptime(\"%s\"))? // \"no\"", "\"no\""},
+        {"1425599507 | gmtime | todate", "\"2015-03-05T23:51:47Z\""},
+        {"-1.5 | gmtime | .[5]", "58.5"},
+        {"[1e15, -1e15] | map(try todate catch \"no\", try gmtime catch \"no\")", "[\"no\",\"no\",\"no\",\"no\"]"},
+    };
+    struct arena arena CLEANUP(arena_release);
+
+    CHECK_EQ(setenv("TZ", "America/New_York", 1), 0);
+    tzset();
+    arena_init(&arena, ARENA_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(examples); i++) {
+        struct str got = on_json(&arena, examples[i].program, "null");
+        CHECK_MSG(matches(got, examples[i].result), "%s gives %.*s", examples[i].program, STR_ARG(got));
+    }
+    CHECK_EQ(unsetenv("TZ"), 0);
+    tzset();
+}
+
+/* --- from bytes to bytes --- */
+
+TEST(expr_maps_a_document_to_the_bytes_of_the_result)
+{
+    struct buf b CLEANUP(buf_release) = BUF_INIT(64);
+    struct arena arena CLEANUP(arena_release);
+    const struct expr_named named = {.name = STR("n")};
+    const struct expr_value value = expr_number(2);
+    const struct expr *expr;
+
+    arena_init(&arena, ARENA_MAX);
+    CHECK_OK(expr_compile(&arena, STR("{a: .a, n: ($n * .b)}"), &(struct expr_env){.named = &named, .named_count = 1},
+                          &expr, NULL));
+    CHECK_OK(buf_add(&b, STR("-")));
+    CHECK_OK(expr_map(expr, &arena, STR("{\"a\":[1.50, 2],\"b\":3}"), &value, &expr_limits_default, &b));
+    CHECK_STR(buf_str(&b), "-{\"a\":[1.50, 2],\"n\":6}");
+    CHECK_EQ(expr_map(expr, &arena, STR("{\"a\":1"), &value, &expr_limits_default, &b), E_PARSE);
+    CHECK_EQ(expr_map(expr, &arena, STR("{\"b\":\"x\"}"), &value, &expr_limits_default, &b), OK);
+    CHECK_EQ(expr_map(expr, &arena, STR("{\"b\":[]}"), &value, &expr_limits_default, &b), E_PARSE);
+    struct str before = arena_str(&arena, buf_str(&b));
+    CHECK_EQ(expr_map(expr, &arena, STR("{\"a\":\"0123456789012345678901234567890123456789\",\"b\":1}"), &value,
+                      &expr_limits_default, &b),
+             E_TOO_LARGE);
+    CHECK(str_eq(buf_str(&b), before));
 }
 
 /* --- numbers --- */

@@ -7,6 +7,7 @@
 #include "base/prng.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct str watch[] = {STR_INIT("model"), STR_INIT("usage"), STR_INIT("")};
 
@@ -408,6 +409,50 @@ TEST(json_values_become_numbers_only_if_they_are)
     CHECK(!json_to_double(STR("-inf"), &d));
     CHECK(!json_to_double(STR("1 "), &d));
     CHECK(!json_to_double(STR("\"1\""), &d));
+}
+
+/* Short ones are read in a way of their own: they have to be what the C library says, to the bit. */
+TEST(json_short_numbers_are_the_nearest_doubles)
+{
+    static const char *const texts[] = {"0",
+                                        "-0",
+                                        "0.1",
+                                        "0.3",
+                                        "123456789012345",
+                                        "-999999999999999",
+                                        "0.000000000000001",
+                                        "1.5",
+                                        "4.35",
+                                        "0.7",
+                                        "2.675",
+                                        "1e1",
+                                        "100000000000000",
+                                        "8.41",
+                                        "1234.56789",
+                                        "9007199254740993",
+                                        "0.123456789012345",
+                                        "12345678901234.5"};
+    struct prng prng;
+    double got;
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        CHECK_MSG(json_to_double(str_from_c(texts[i]), &got), "%s", texts[i]);
+        double wanted = strtod(texts[i], NULL);
+        CHECK_MSG(memcmp(&got, &wanted, sizeof got) == 0, "%s", texts[i]);
+    }
+    prng_seed(&prng, test_seed());
+    for (int i = 0; i < 20000; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof text, "%s%llu.%0*llu", prng_below(&prng, 2) ? "-" : "",
+                       (unsigned long long)prng_below(&prng, 100000000), 1 + (int)prng_below(&prng, 8),
+                       (unsigned long long)prng_below(&prng, 10));
+        CHECK(json_to_double(str_from_c(text), &got));
+        CHECK_MSG(got == strtod(text, NULL), "%s", text);
+    }
+    static const char *const none[] = {"",   "-",    ".",     "1.",  ".5", "01",  "-01", "00",
+                                       "+1", "1..2", "1.2.3", "0x1", "1a", "- 1", "--1"};
+    for (size_t i = 0; i < ARRAY_LEN(none); i++)
+        CHECK_MSG(!json_to_double(str_from_c(none[i]), &got), "%s", none[i]);
 }
 
 TEST(json_values_become_truth)

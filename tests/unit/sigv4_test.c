@@ -558,3 +558,45 @@ TEST(sigv4_refuses_what_exceeds_its_limits)
     m.r.path = buf_str(&b);
     CHECK_ERR(sigv4_sign(&a, &m.r, &example, T2026, added, &n), E_TOO_LARGE);
 }
+
+/* Amazon S3's API reference, "Signature Calculations for the Authorization Header", examples: what is coded once on the wire is not coded again. */
+TEST(sigv4_agrees_on_requests_of_s3)
+{
+    struct arena a CLEANUP(arena_release);
+    struct sigv4_claim claim;
+    struct message m;
+
+    arena_init(&a, SIZE_MAX);
+    make(&m, "PUT", "examplebucket.s3.amazonaws.com", "/test%24file.text", NULL);
+    add_header(&m, STR("date"), STR("Fri, 24 May 2013 00:00:00 GMT"));
+    add_header(&m, STR("x-amz-date"), STR("20130524T000000Z"));
+    add_header(&m, STR("x-amz-storage-class"), STR("REDUCED_REDUNDANCY"));
+    add_header(&m, STR("x-amz-content-sha256"),
+               STR("44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072"));
+    set_body(&m, STR("Welcome to Amazon S3."));
+    CHECK_OK(sigv4_read(STR("AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"
+                            "SignedHeaders=date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class,"
+                            "Signature=98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd"),
+                        &claim));
+    CHECK_OK(sigv4_verify(&a, &m.r, &claim, STR("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), 1369353600));
+    m.r.path = STR("/test%2524file.text");
+    CHECK_ERR(sigv4_verify(&a, &m.r, &claim, STR("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), 1369353600), E_AUTH);
+}
+
+/* Objects may be called anything: their paths are not tidied. */
+TEST(sigv4_takes_paths_of_s3_as_they_are)
+{
+    struct arena a CLEANUP(arena_release);
+    struct sigv4_key key = example;
+    struct sigv4_claim claim;
+    struct message m;
+
+    arena_init(&a, SIZE_MAX);
+    key.service = STR("s3");
+    make(&m, "GET", "s3.example", "/bucket/a//b", NULL);
+    CHECK_OK(sign(&a, &m, &key, T2026));
+    CHECK_OK(sigv4_read(m.headers[m.r.header_count - 1].value, &claim));
+    CHECK_OK(sigv4_verify(&a, &m.r, &claim, key.secret, T2026));
+    m.r.path = STR("/bucket/a/b");
+    CHECK_ERR(sigv4_verify(&a, &m.r, &claim, key.secret, T2026), E_AUTH);
+}

@@ -6,38 +6,18 @@
  * and pattern, whatever the pattern, and the match is the one that backtracking finds. Repetitions with numbers are written out.
  */
 #include "base/utf8.h"
-#include "expr/regex_int.h"
-
-enum opcode { RE_CHARACTER, RE_ANY, RE_SET, RE_ASSERT, RE_SPLIT, RE_JUMP, RE_SAVE, RE_MATCH };
-
-struct instruction {
-    uint8_t code;
-    uint8_t assertion; /* enum regex_node_kind */
-    bool ignore_case, dot_all;
-    uint32_t x, y; /* character; set; targets, the first one preferred; slot */
-};
-
-struct regex {
-    struct instruction *code;
-    uint32_t count, cap;
-    struct regex_set *sets;
-    uint32_t set_count, set_cap;
-    unsigned groups;
-    const struct str *names;
-    bool at_begin;  /* every match begins at the start of the text      */
-    bool has_first; /* every match begins with this byte                */
-    char first;
-};
+#include "codec/regex_int.h"
+#include "codec/unicode.h"
 
 /* --- compiling --- */
 
-static err_t emit(struct arena *arena, struct regex *r, struct instruction instruction)
+static err_t emit(struct arena *arena, struct regex *r, struct regex_instruction instruction)
 {
     if (r->count == REGEX_CODE_MAX)
         return fail(E_TOO_LARGE, "the pattern is too complicated");
     if (r->count == r->cap) {
         r->cap = r->cap ? 2 * r->cap : 16;
-        struct instruction *larger = arena_alloc(arena, r->cap * sizeof *larger);
+        struct regex_instruction *larger = arena_alloc(arena, r->cap * sizeof *larger);
         if (r->count)
             memcpy(larger, r->code, r->count * sizeof *larger);
         r->code = larger;
@@ -56,7 +36,8 @@ static err_t emit_set(struct arena *arena, struct regex *r, const struct regex_n
         r->sets = larger;
     }
     r->sets[r->set_count] = node->set;
-    return emit(arena, r, (struct instruction){.code = RE_SET, .x = r->set_count++, .ignore_case = node->ignore_case});
+    return emit(arena, r,
+                (struct regex_instruction){.code = RE_SET, .x = r->set_count++, .ignore_case = node->ignore_case});
 }
 
 static err_t compile(struct arena *arena, struct regex *r, const struct regex_node *node);
@@ -68,11 +49,11 @@ static err_t compile_either(struct arena *arena, struct regex *r, const struct r
     for (const struct regex_node *kid = node->kid; kid; kid = kid->next) {
         uint32_t split = r->count;
         if (kid->next)
-            TRY(emit(arena, r, (struct instruction){.code = RE_SPLIT, .x = split + 1}));
+            TRY(emit(arena, r, (struct regex_instruction){.code = RE_SPLIT, .x = split + 1}));
         TRY(compile(arena, r, kid));
         if (!kid->next)
             break;
-        TRY(emit(arena, r, (struct instruction){.code = RE_JUMP, .x = jumps}));
+        TRY(emit(arena, r, (struct regex_instruction){.code = RE_JUMP, .x = jumps}));
         jumps = r->count - 1;
         r->code[split].y = r->count;
     }
@@ -100,15 +81,15 @@ static err_t compile_repeat(struct arena *arena, struct regex *r, const struct r
     if (node->max == REGEX_ENDLESS) {
         /* x* is (x+)?, so that a turn that reads nothing is still taken once, and captured. */
         split = r->count;
-        TRY(emit(arena, r, (struct instruction){.code = RE_SPLIT}));
+        TRY(emit(arena, r, (struct regex_instruction){.code = RE_SPLIT}));
         TRY(compile(arena, r, node->kid));
-        TRY(emit(arena, r, (struct instruction){.code = RE_SPLIT}));
+        TRY(emit(arena, r, (struct regex_instruction){.code = RE_SPLIT}));
         aim(r, split, node->lazy, split + 1, r->count);
         aim(r, r->count - 1, node->lazy, split + 1, r->count);
         return OK;
     }
     for (unsigned i = node->min; i < node->max; i++) {
-        TRY(emit(arena, r, (struct instruction){.code = RE_SPLIT, .x = splits}));
+        TRY(emit(arena, r, (struct regex_instruction){.code = RE_SPLIT, .x = splits}));
         splits = r->count - 1;
         TRY(compile(arena, r, node->kid));
     }
@@ -126,10 +107,11 @@ static err_t compile(struct arena *arena, struct regex *r, const struct regex_no
     case REGEX_EMPTY:
         return OK;
     case REGEX_CHARACTER:
-        return emit(arena, r,
-                    (struct instruction){.code = RE_CHARACTER, .x = node->character, .ignore_case = node->ignore_case});
+        return emit(
+            arena, r,
+            (struct regex_instruction){.code = RE_CHARACTER, .x = node->character, .ignore_case = node->ignore_case});
     case REGEX_ANY:
-        return emit(arena, r, (struct instruction){.code = RE_ANY, .dot_all = node->dot_all});
+        return emit(arena, r, (struct regex_instruction){.code = RE_ANY, .dot_all = node->dot_all, .ecma = node->ecma});
     case REGEX_SET:
         return emit_set(arena, r, node);
     case REGEX_BEGIN:
@@ -137,7 +119,7 @@ static err_t compile(struct arena *arena, struct regex *r, const struct regex_no
     case REGEX_LAST:
     case REGEX_WORD_EDGE:
     case REGEX_NO_WORD_EDGE:
-        return emit(arena, r, (struct instruction){.code = RE_ASSERT, .assertion = (uint8_t)node->kind});
+        return emit(arena, r, (struct regex_instruction){.code = RE_ASSERT, .assertion = (uint8_t)node->kind});
     case REGEX_SEQUENCE:
         for (const struct regex_node *kid = node->kid; kid; kid = kid->next)
             TRY(compile(arena, r, kid));
@@ -147,9 +129,9 @@ static err_t compile(struct arena *arena, struct regex *r, const struct regex_no
     case REGEX_REPEAT:
         return compile_repeat(arena, r, node);
     case REGEX_GROUP:
-        TRY(emit(arena, r, (struct instruction){.code = RE_SAVE, .x = 2 * node->group}));
+        TRY(emit(arena, r, (struct regex_instruction){.code = RE_SAVE, .x = 2 * node->group}));
         TRY(compile(arena, r, node->kid));
-        return emit(arena, r, (struct instruction){.code = RE_SAVE, .x = 2 * node->group + 1});
+        return emit(arena, r, (struct regex_instruction){.code = RE_SAVE, .x = 2 * node->group + 1});
     }
     die("no such node: %d", (int)node->kind);
 }
@@ -164,7 +146,7 @@ err_t regex_compile(struct arena *arena, struct str pattern, unsigned flags, con
     TRY(regex_parse(arena, pattern, flags, &tree, ret_why));
     *ret_why = "the pattern is too complicated";
     TRY(compile(arena, r, tree.root));
-    TRY(emit(arena, r, (struct instruction){.code = RE_MATCH}));
+    TRY(emit(arena, r, (struct regex_instruction){.code = RE_MATCH}));
     r->groups = tree.groups;
     r->names = tree.names;
     r->at_begin = r->code[0].code == RE_ASSERT && r->code[0].assertion == REGEX_BEGIN;
@@ -292,8 +274,8 @@ static void add(struct matcher *m, struct threads *t, uint32_t pc, size_t at)
         m->steps++;
         t->place[p.pc] = t->count;
         t->at[t->count++] = p.pc;
-        const struct instruction *i = &m->r->code[p.pc];
-        switch ((enum opcode)i->code) {
+        const struct regex_instruction *i = &m->r->code[p.pc];
+        switch ((enum regex_opcode)i->code) {
         case RE_JUMP:
             m->pending[depth++] = (struct pending){.pc = i->x};
             break;
@@ -338,20 +320,26 @@ static bool in_ranges(const struct regex_set *set, uint32_t c)
 
 static bool in_set(const struct regex_set *set, uint32_t c, bool ignore_case)
 {
-    bool found = in_ranges(set, c);
+    bool found = in_ranges(set, c) || (set->categories && (set->categories >> unicode_category(c) & 1));
 
     if (ignore_case && !found)
         found = in_ranges(set, lower(c)) || (c >= 'a' && c <= 'z' && in_ranges(set, c - ('a' - 'A')));
     return found != set->negated;
 }
 
-static bool reads(const struct regex *r, const struct instruction *i, uint32_t c)
+/* ECMA-262, 12.3: LF, CR, and Unicode's separators of lines and paragraphs. */
+static bool ends_line(const struct regex_instruction *i, uint32_t c)
 {
-    switch ((enum opcode)i->code) {
+    return c == '\n' || (i->ecma && (c == '\r' || c == 0x2028 || c == 0x2029));
+}
+
+bool regex_reads(const struct regex *r, const struct regex_instruction *i, uint32_t c)
+{
+    switch ((enum regex_opcode)i->code) {
     case RE_CHARACTER:
         return i->ignore_case ? lower(i->x) == lower(c) : i->x == c;
     case RE_ANY:
-        return c != '\n' || i->dot_all;
+        return i->dot_all || !ends_line(i, c);
     case RE_SET:
         return in_set(&r->sets[i->x], c, i->ignore_case);
     case RE_ASSERT:
@@ -373,7 +361,7 @@ static bool read(struct matcher *m, size_t at, bool not_empty, size_t *best)
     m->next.count = 0;
     for (uint32_t i = 0; i < m->now.count; i++) {
         uint32_t pc = m->now.at[i];
-        const struct instruction *in = &m->r->code[pc];
+        const struct regex_instruction *in = &m->r->code[pc];
         const size_t *slots = m->now.slots + (size_t)pc * m->slot_count;
         m->steps++;
         if (in->code == RE_MATCH && !(not_empty && slots[0] == at)) {
@@ -385,7 +373,7 @@ static bool read(struct matcher *m, size_t at, bool not_empty, size_t *best)
         }
         if (in->code == RE_SET)
             m->steps += m->r->sets[in->x].count / 8;
-        if (n && reads(m->r, in, c)) {
+        if (n && regex_reads(m->r, in, c)) {
             if (m->slot_count)
                 memcpy(m->slots, slots, m->slot_count * sizeof *slots);
             add(m, &m->next, pc + 1, at + n);

@@ -5,9 +5,12 @@
  * their opposites, \b \B, anchors, groups (plain, named, without capture, with flags), alternatives, greedy and lazy repetition. Back
  * references, looking around, possessive repetition and Unicode properties are refused by name. \d, \w, \s, \b, POSIX names and
  * matching without case are about ASCII.
+ *
+ * REGEX_ECMA reads the same part of ECMA-262's syntax (with flag "u"), as JSON Schema's patterns are written: \p{…} with general
+ * categories, \s with Unicode's blanks, `$` only at the very end. What that language has and this machine has not is E_UNSUPPORTED there.
  */
-#ifndef EXPR_REGEX_H
-#define EXPR_REGEX_H
+#ifndef CODEC_REGEX_H
+#define CODEC_REGEX_H
 
 #include "base/arena.h"
 #include "base/str.h"
@@ -19,6 +22,7 @@ enum {
     REGEX_IGNORE_CASE = 1,
     REGEX_EXTENDED = 2, /* blanks and #comments in the pattern are left out */
     REGEX_DOT_ALL = 4,  /* `.` is also a line end                            */
+    REGEX_ECMA = 8,     /* ECMA-262's syntax instead, with its flag "u"; not together with others */
 };
 
 enum {
@@ -29,7 +33,7 @@ enum {
 
 struct regex;
 
-/* Compile into the arena. E_PARSE with *ret_why (static text), E_TOO_LARGE. */
+/* Compile into the arena. E_PARSE or E_UNSUPPORTED with *ret_why (static text), E_TOO_LARGE. */
 err_t regex_compile(struct arena *arena, struct str pattern, unsigned flags, const struct regex **ret_regex,
                     const char **ret_why) MUST_CHECK;
 /* Groups with parentheses that capture. */

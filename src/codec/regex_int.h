@@ -1,8 +1,18 @@
 /* regex_int.h - between the parser of regular expressions and the machine. */
-#ifndef EXPR_REGEX_INT_H
-#define EXPR_REGEX_INT_H
+#ifndef CODEC_REGEX_INT_H
+#define CODEC_REGEX_INT_H
 
-#include "expr/regex.h"
+#include "codec/regex.h"
+
+/* What the machine runs, for regex_set.c as well. */
+enum regex_opcode { RE_CHARACTER, RE_ANY, RE_SET, RE_ASSERT, RE_SPLIT, RE_JUMP, RE_SAVE, RE_MATCH };
+
+struct regex_instruction {
+    uint8_t code;
+    uint8_t assertion; /* enum regex_node_kind */
+    bool ignore_case, dot_all, ecma;
+    uint32_t x, y; /* character; set; targets, the first one preferred; slot */
+};
 
 enum { REGEX_ENDLESS = UINT32_MAX };
 
@@ -29,6 +39,7 @@ struct regex_range {
 struct regex_set {
     struct regex_range *ranges;
     uint32_t count, cap;
+    uint32_t categories; /* bits of enum unicode_category, besides the ranges */
     bool negated;
 };
 
@@ -37,6 +48,7 @@ struct regex_node {
     struct regex_node *kid, *next;
     uint32_t character;
     bool ignore_case, dot_all, lazy;
+    bool ecma;         /* REGEX_ANY: all of ECMA-262's line ends are left out */
     unsigned min, max; /* REGEX_ENDLESS */
     unsigned group;
     struct regex_set set;
@@ -47,6 +59,21 @@ struct regex_tree {
     unsigned groups;
     struct str *names; /* by group; STR_NONE: none */
 };
+
+struct regex {
+    struct regex_instruction *code;
+    uint32_t count, cap;
+    struct regex_set *sets;
+    uint32_t set_count, set_cap;
+    unsigned groups;
+    const struct str *names;
+    bool at_begin;  /* every match begins at the start of the text      */
+    bool has_first; /* every match begins with this byte                */
+    char first;
+};
+
+/* Does the instruction, one of those that read, read this character? */
+bool regex_reads(const struct regex *r, const struct regex_instruction *i, uint32_t c);
 
 err_t regex_parse(struct arena *arena, struct str text, unsigned flags, struct regex_tree *ret, const char **ret_why)
     MUST_CHECK;

@@ -1,12 +1,14 @@
 /*
  * regex_parse.c - the text of a regular expression as a tree.
  *
- * The syntax is a part of Oniguruma's with Perl's rules, as jq uses it; what a machine without backtracking cannot do is refused by name
- * rather than read as something else. `^` and `$` are the ends of the text, `$` also stands before a line end that is the last character.
+ * The syntax is a part of Oniguruma's with Perl's rules, as jq uses it, or (REGEX_ECMA) of ECMA-262's with its flag "u", as JSON Schema
+ * does; what a machine without backtracking cannot do is refused by name rather than read as something else. `^` and `$` are the ends of
+ * the text, `$` of the first syntax also stands before a line end that is the last character.
  */
-#include "expr/regex_int.h"
+#include "codec/regex_int.h"
 
 #include "base/utf8.h"
+#include "codec/unicode.h"
 
 enum { NEST_MAX = 60, CHARACTER_MAX = 0x10ffff, RANGES_MAX = 400 };
 
@@ -26,6 +28,18 @@ static err_t refuse(struct parser *p, const char *why)
 {
     p->why = why;
     return fail(E_PARSE, "%s", why);
+}
+
+/* For what is right in the language, but not for this machine. */
+static err_t refuse_kind(struct parser *p, const char *why)
+{
+    p->why = why;
+    return fail(p->flags & REGEX_ECMA ? E_UNSUPPORTED : E_PARSE, "%s", why);
+}
+
+static bool is_ecma(const struct parser *p)
+{
+    return p->flags & REGEX_ECMA;
 }
 
 /* --- characters --- */
@@ -94,7 +108,7 @@ static err_t add_range(struct parser *p, struct regex_set *set, uint32_t from, u
 
 struct named_set {
     const char *name;
-    uint32_t ranges[10]; /* pairs, up to one that ends with 0 */
+    uint32_t ranges[24]; /* pairs, up to one that ends with 0 */
 };
 
 static const struct named_set posix_sets[] = {
@@ -113,6 +127,11 @@ static const struct named_set posix_sets[] = {
     {"xdigit", {'0', '9', 'A', 'F', 'a', 'f'}},
     {"word", {'0', '9', 'A', 'Z', '_', '_', 'a', 'z'}},
 };
+
+/* ECMA-262, 22.2.2.9: what it calls white space or a line terminator. */
+static const struct named_set ecma_space = {"space", {'\t',   '\r',   ' ',    ' ',    0xa0,   0xa0,   0x1680,
+                                                      0x1680, 0x2000, 0x200a, 0x2028, 0x2029, 0x202f, 0x202f,
+                                                      0x205f, 0x205f, 0x3000, 0x3000, 0xfeff, 0xfeff}};
 
 static const struct named_set *find_set(struct str name)
 {
@@ -139,12 +158,43 @@ static err_t add_named(struct parser *p, struct regex_set *set, const struct nam
 }
 
 /* \d and its like: their sets by letter; NULL: it is none. */
-static const struct named_set *set_of_letter(uint32_t c)
+static const struct named_set *set_of_letter(const struct parser *p, uint32_t c)
 {
     static const char letters[] = "dwsh", *const names[] = {"digit", "word", "space", "xdigit"};
     const char *found = c && c < 0x80 ? strchr(letters, (int)ascii_lower((char)c)) : NULL;
 
-    return found ? find_set(str_from_c(names[found - letters])) : NULL;
+    if (!found || (is_ecma(p) && *found == 'h'))
+        return NULL;
+    return is_ecma(p) && *found == 's' ? &ecma_space : find_set(str_from_c(names[found - letters]));
+}
+
+static struct str after_equals(struct str name)
+{
+    size_t at = str_find_char(name, '=');
+
+    return at < name.n ? str_slice(name, at + 1, name.n) : name;
+}
+
+/* \p{…} and \P{…} with a general category; `c` is the letter. */
+static err_t parse_property(struct parser *p, uint32_t c, struct regex_set *set)
+{
+    uint32_t categories;
+
+    if (!accept(p, "{"))
+        return refuse(p, "\\p in the pattern needs a property in braces");
+    size_t n = str_find_char(str_slice(p->text, p->at, p->text.n), '}');
+    struct str name = str_slice(p->text, p->at, p->at + n);
+    p->at += n;
+    if (!accept(p, "}"))
+        return refuse(p, "\\p in the pattern needs a property in braces");
+    if (!str_starts(name, STR("General_Category=")) && !str_starts(name, STR("gc=")) &&
+        str_find_char(name, '=') < name.n)
+        return refuse_kind(p, "of Unicode's properties only general categories are within this language");
+    categories = unicode_categories(after_equals(name));
+    if (!categories)
+        return refuse_kind(p, "of Unicode's properties only general categories are within this language");
+    set->categories |= c == 'p' ? categories : UNICODE_ALL & ~categories;
+    return OK;
 }
 
 /* --- escapes --- */
@@ -164,6 +214,25 @@ static err_t parse_hex(struct parser *p, size_t digits, uint32_t *ret)
         p->at += digits;
     }
     *ret = (uint32_t)value;
+    if (digits == 4 && value >= 0xd800 && value < 0xdc00 && accept(p, "\\u")) {
+        uint64_t low;
+        if (!str_hex_to_u64(str_slice(p->text, p->at, p->at + 4), 0xffff, &low) || low < 0xdc00 || low > 0xdfff)
+            return refuse(p, "the second half of a surrogate pair is missing in the pattern");
+        p->at += 4;
+        *ret = (uint32_t)(0x10000 + ((value - 0xd800) << 10) + (low - 0xdc00));
+    }
+    return OK;
+}
+
+/* \cA to \cZ. */
+static err_t parse_control(struct parser *p, uint32_t *ret)
+{
+    char lower = at_end(p) ? ' ' : ascii_lower(p->text.p[p->at]);
+
+    if (lower < 'a' || lower > 'z')
+        return refuse(p, "\\c in the pattern needs a letter");
+    p->at++;
+    *ret = (uint32_t)(lower - 'a' + 1);
     return OK;
 }
 
@@ -174,15 +243,17 @@ static err_t parse_escaped(struct parser *p, uint32_t c, uint32_t *ret)
     const char *found = c && c < 0x80 ? strchr(letters, (int)c) : NULL;
     char lower = c < 0x80 ? ascii_lower((char)c) : '\0';
 
-    if (found)
+    if (found && !(is_ecma(p) && (c == 'a' || c == 'e')))
         *ret = (unsigned char)meant[found - letters];
+    else if (c == 'c' && is_ecma(p))
+        return parse_control(p, ret);
     else if (c == 'x')
         return parse_hex(p, 2, ret);
     else if (c == 'u')
         return parse_hex(p, 4, ret);
     else if (c == 'k' || (c >= '1' && c <= '9'))
-        return refuse(p,
-                      "references back to a group are not within this language: they cannot be matched in linear time");
+        return refuse_kind(
+            p, "references back to a group are not within this language: they cannot be matched in linear time");
     else if (c == 'p' || c == 'P')
         return refuse(p, "Unicode properties (\\p) are not within this language: write a set out");
     else if (lower >= 'a' && lower <= 'z')
@@ -199,14 +270,14 @@ static err_t parse_escape(struct parser *p, struct regex_node **ret)
     if (at_end(p))
         return refuse(p, "the pattern ends with a backslash");
     uint32_t c = next_character(p), meant;
-    const struct named_set *named = set_of_letter(c);
+    const struct named_set *named = set_of_letter(p, c);
     static const struct {
         char letter;
         enum regex_node_kind kind;
     } asserts[] = {
         {'A', REGEX_BEGIN}, {'z', REGEX_END}, {'Z', REGEX_LAST}, {'b', REGEX_WORD_EDGE}, {'B', REGEX_NO_WORD_EDGE}};
 
-    for (size_t i = 0; i < ARRAY_LEN(asserts); i++)
+    for (size_t i = is_ecma(p) ? 3 : 0; i < ARRAY_LEN(asserts); i++)
         if (c == (unsigned char)asserts[i].letter) {
             *ret = new_node(p, asserts[i].kind);
             return OK;
@@ -214,6 +285,10 @@ static err_t parse_escape(struct parser *p, struct regex_node **ret)
     if (named) {
         *ret = new_node(p, REGEX_SET);
         return add_named(p, &(*ret)->set, named, c < 'a');
+    }
+    if (is_ecma(p) && (c == 'p' || c == 'P')) {
+        *ret = new_node(p, REGEX_SET);
+        return parse_property(p, c, &(*ret)->set);
     }
     TRY(parse_escaped(p, c, &meant));
     *ret = character_node(p, meant);
@@ -226,7 +301,7 @@ static err_t parse_escape(struct parser *p, struct regex_node **ret)
 static err_t parse_set_item(struct parser *p, struct regex_set *set, uint32_t *ret, bool *ret_is_set)
 {
     *ret_is_set = false;
-    if (accept(p, "[:")) {
+    if (!is_ecma(p) && accept(p, "[:")) {
         bool negated = accept(p, "^");
         size_t n = str_find(str_slice(p->text, p->at, p->text.n), STR(":]"));
         const struct named_set *named = find_set(str_slice(p->text, p->at, p->at + n));
@@ -236,9 +311,9 @@ static err_t parse_set_item(struct parser *p, struct regex_set *set, uint32_t *r
         *ret_is_set = true;
         return add_named(p, set, named, negated);
     }
-    if (looking_at(p, "["))
+    if (!is_ecma(p) && looking_at(p, "["))
         return refuse(p, "a set within a set is not within this language; write '\\[' for the bracket");
-    if (looking_at(p, "&&"))
+    if (!is_ecma(p) && looking_at(p, "&&"))
         return refuse(p, "intersections of sets are not within this language");
     uint32_t c = next_character(p);
     *ret = c;
@@ -247,7 +322,11 @@ static err_t parse_set_item(struct parser *p, struct regex_set *set, uint32_t *r
     if (at_end(p))
         return refuse(p, "the pattern ends with a backslash");
     c = next_character(p);
-    const struct named_set *named = set_of_letter(c);
+    const struct named_set *named = set_of_letter(p, c);
+    if (is_ecma(p) && (c == 'p' || c == 'P')) {
+        *ret_is_set = true;
+        return parse_property(p, c, set);
+    }
     if (named) {
         *ret_is_set = true;
         return add_named(p, set, named, c < 'a');
@@ -262,7 +341,7 @@ static err_t parse_set_item(struct parser *p, struct regex_set *set, uint32_t *r
 static err_t parse_set(struct parser *p, struct regex_node **ret)
 {
     struct regex_node *node = new_node(p, REGEX_SET);
-    bool first = true, is_set, ends_in_set;
+    bool first = !is_ecma(p), is_set, ends_in_set; /* ']' that comes first is text, but not for ECMA-262 */
 
     node->set.negated = accept(p, "^");
     node->ignore_case = p->flags & REGEX_IGNORE_CASE;
@@ -355,7 +434,10 @@ static err_t parse_group(struct parser *p, struct regex_node **ret)
         return OK;
     }
     if (looking_at(p, "=") || looking_at(p, "!") || looking_at(p, "<=") || looking_at(p, "<!"))
-        return refuse(p, "looking ahead or behind is not within this language: it cannot be matched in linear time");
+        return refuse_kind(p,
+                           "looking ahead or behind is not within this language: it cannot be matched in linear time");
+    if (is_ecma(p) && !looking_at(p, "<") && !looking_at(p, ":"))
+        return refuse(p, "there is no such kind of group in a pattern");
     if (looking_at(p, ">") || looking_at(p, "(") || looking_at(p, "P") || looking_at(p, "~"))
         return refuse(p, "groups of this kind are not within this language");
     if (accept(p, "#")) {
@@ -491,10 +573,11 @@ static err_t parse_atom(struct parser *p, struct regex_node **ret)
     if (accept(p, ".")) {
         *ret = new_node(p, REGEX_ANY);
         (*ret)->dot_all = p->flags & REGEX_DOT_ALL;
+        (*ret)->ecma = is_ecma(p);
     } else if (accept(p, "^")) {
         *ret = new_node(p, REGEX_BEGIN);
     } else if (accept(p, "$")) {
-        *ret = new_node(p, REGEX_LAST);
+        *ret = new_node(p, is_ecma(p) ? REGEX_END : REGEX_LAST);
     } else {
         *ret = character_node(p, next_character(p));
     }
