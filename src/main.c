@@ -10,8 +10,10 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_serve, &command_sim,  &command_check,  &command_import, &command_why, &command_fleet,
-    &command_facts, &command_expr, &command_schema, &command_prices, &command_key, &command_version,
+    &command_serve,  &command_sim,    &command_check,    &command_import,  &command_why,
+    &command_fleet,  &command_facts,  &command_pipeline, &command_dlq,     &command_gate,
+    &command_map,    &command_expr,   &command_validate, &command_compat,  &command_registry,
+    &command_schema, &command_prices, &command_key,      &command_version,
 };
 
 static void print_help(FILE *to)

@@ -4,6 +4,8 @@
 #include "codec/json_out.h"
 #include "codec/url.h"
 
+enum { BODY_MAX = 32 << 20 };
+
 static const struct str healthz = STR_INIT("/healthz"), readyz = STR_INIT("/readyz"), metrics = STR_INIT("/metrics");
 
 bool admin_wants(struct str path)
@@ -41,6 +43,33 @@ err_t admin_refuse(struct http_request *r, int status, struct str message)
     return admin_reply_json(r, status, &body);
 }
 
+err_t admin_read_object(struct http_request *r, struct json_node *ret)
+{
+    const struct json_tree *tree;
+    struct str body;
+
+    TRY(http_body_all(r, BODY_MAX, &body));
+    TRY(err_context(json_tree_parse(r->arena, body, &tree), "the body is no JSON"));
+    *ret = json_tree_root(tree);
+    return json_node_is(*ret, JSON_OBJECT) ? OK : fail(E_PARSE, "the body is to be an object");
+}
+
+bool admin_is_method(const struct http_request *r, struct str method)
+{
+    struct str asked = r->head.method;
+
+    return str_eq(str_eq(asked, STR("HEAD")) ? STR("GET") : asked, method);
+}
+
+err_t admin_refuse_error(struct http_request *r, err_t e)
+{
+    int status = err_http_status(e);
+
+    if (status >= 500 || e == E_CANCELLED)
+        return e;
+    return admin_refuse(r, status, arena_printf(r->arena, "%s", err_detail(e)));
+}
+
 static void sum_free(void *arg)
 {
     struct admin_sum *sum = arg;
@@ -61,6 +90,7 @@ static SUSPENDS err_t serve_metrics(const struct admin *a, struct http_request *
     metrics_render(sum->metrics, &sum->gauges, &process, &page);
     sum_free(sum);
     TRY(fleet_metrics(a, r->arena, &page));
+    TRY(pipelines_metrics(a, &page));
     TRY(buf_status(&page));
     return reply_text(r, 200, STR("text/plain; version=0.0.4; charset=utf-8"), buf_str(&page));
 }
@@ -69,7 +99,7 @@ err_t admin_handle(const struct admin *a, struct http_request *r)
 {
     struct str plain = STR("text/plain; charset=utf-8");
 
-    if (!str_eq(r->head.method, STR("GET")) && !str_eq(r->head.method, STR("HEAD")))
+    if (!admin_is_method(r, STR("GET")))
         return reply_text(r, 405, plain, STR("use GET\n"));
     if (str_eq(r->head.path, metrics))
         return serve_metrics(a, r);
@@ -95,17 +125,51 @@ static SUSPENDS err_t refuse_stranger(const struct admin *a, struct http_request
                             "or one of those in admin.keys; keys of clients do not work here."));
 }
 
+/* Is it that path, or one below it? *ret: what comes behind the slash. */
+static bool is_below(struct str path, struct str top, struct str *ret)
+{
+    if (!str_starts(path, top) || (path.n > top.n && path.p[top.n] != '/'))
+        return false;
+    *ret = str_slice(path, top.n + (path.n > top.n), path.n);
+    return true;
+}
+
+/* {name}, {name}/graph, {name}/trace, {name}/trace/{id} */
+static SUSPENDS err_t serve_below_pipelines(const struct admin *a, struct http_request *r, struct str rest)
+{
+    struct str name = str_cut(&rest, '/'), what = str_cut(&rest, '/');
+
+    if (!what.n)
+        return serve_pipelines(a, r, name);
+    if (str_eq(what, STR("trace")))
+        return serve_traces(a, r, name, rest);
+    if (str_eq(what, STR("graph")) && !rest.n)
+        return serve_pipeline_graph(a, r, name);
+    return admin_refuse(r, 404, STR("Of a pipeline there are /trace and /graph."));
+}
+
 static SUSPENDS err_t serve_operator(const struct admin *a, struct http_request *r, struct str path)
 {
-    static const struct str decisions = STR_INIT("/admin/decisions/"), fleet = STR_INIT("/admin/fleet");
+    struct str rest;
 
-    if (str_starts(path, decisions))
-        return serve_decisions(a, r, str_slice(path, decisions.n, path.n));
-    if (str_eq(path, fleet))
+    if (is_below(path, STR("/admin/dlq"), &rest))
+        return serve_letters(a, r, rest);
+    if (is_below(path, STR("/admin/gates"), &rest))
+        return serve_gates(a, r, rest);
+    if (!admin_is_method(r, STR("GET")))
+        return admin_refuse(r, 405, STR("Use GET."));
+    if (is_below(path, STR("/admin/decisions"), &rest) && path.n > sizeof "/admin/decisions" - 1)
+        return serve_decisions(a, r, rest);
+    if (str_eq(path, STR("/admin/fleet")))
         return serve_fleet(a, r);
-    return admin_refuse(r, 404,
-                        STR("There are /admin/decisions/{request id} and /admin/fleet, and without a key "
-                            "/healthz, /readyz and /metrics."));
+    if (is_below(path, STR("/admin/trace"), &rest))
+        return serve_traces(a, r, STR_NONE, rest);
+    if (is_below(path, STR("/admin/pipelines"), &rest))
+        return serve_below_pipelines(a, r, rest);
+    return admin_refuse(
+        r, 404,
+        STR("There are /admin/decisions/{request id}, /admin/fleet, /admin/pipelines, /admin/trace, /admin/dlq and "
+            "/admin/gates, and without a key /healthz, /readyz and /metrics."));
 }
 
 err_t admin_handle_operator(const struct admin *a, struct http_request *r)
@@ -116,8 +180,6 @@ err_t admin_handle_operator(const struct admin *a, struct http_request *r)
         return admin_handle(a, r);
     if (!operator_is_known(a, r))
         return refuse_stranger(a, r);
-    if (!str_eq(r->head.method, STR("GET")) && !str_eq(r->head.method, STR("HEAD")))
-        return admin_refuse(r, 405, STR("Use GET."));
     if (url_normal_path(r->head.path, true, r->arena, &path) != OK)
         return admin_refuse(r, 400, STR("The path is malformed."));
     return serve_operator(a, r, path);

@@ -8,7 +8,6 @@
 
 #include "base/map.h"
 #include "cli/admin_key.h"
-#include "codec/json_tree.h"
 #include "codec/url.h"
 #include "fleet/config.h"
 #include "net/http_client.h"
@@ -94,37 +93,48 @@ static err_t judge(struct http_call *call, struct str body, struct arena *arena,
     return fail(E_FORBIDDEN, "%.*s", STR_ARG(admin_client_message(body, arena)));
 }
 
-static SUSPENDS err_t ask(struct admin_client *client, struct str path, struct arena *arena, int *ret_status,
-                          struct buf *ret)
+static SUSPENDS err_t ask(struct admin_client *client, struct str method, struct str path, struct str body,
+                          struct arena *arena, int *ret_status, struct buf *ret)
 {
     struct upstream *upstream CLEANUP(upstream_free_p) = upstream_new(&client->at);
     struct http_call *call CLEANUP(http_call_close_p) = NULL;
-    struct str bearer = arena_join(arena, STR("Bearer "), buf_str(&client->key)), body;
-    const struct http_header headers[] = {{STR("authorization"), bearer}, {STR("user-agent"), STR("crossdock")}};
-    struct http_call_options o = {.method = STR("GET"),
+    struct str bearer = arena_join(arena, STR("Bearer "), buf_str(&client->key)), answer;
+    const struct http_header headers[] = {
+        {STR("authorization"), bearer},
+        {STR("user-agent"), STR("crossdock")},
+        {STR("content-type"), STR("application/json")}}; /* the last with a body only */
+    struct http_call_options o = {.method = method,
                                   .target = path,
                                   .headers = headers,
-                                  .count = ARRAY_LEN(headers),
+                                  .count = body.n ? ARRAY_LEN(headers) : ARRAY_LEN(headers) - 1,
+                                  .body = &body,
+                                  .body_parts = body.n > 0,
                                   .connect_by = rt_now() + CONNECT_TIME,
                                   .first_byte_by = rt_now() + ANSWER_TIME};
 
     TRY(http_call_open(upstream, arena, &o, NULL, &call));
-    TRY(http_call_all(call, ANSWER_TIME, ANSWER_MAX, &body));
-    TRY(judge(call, body, arena, ret_status));
+    TRY(http_call_all(call, ANSWER_TIME, ANSWER_MAX, &answer));
+    TRY(judge(call, answer, arena, ret_status));
     buf_clear(ret);
-    return buf_add(ret, body);
+    return buf_add(ret, answer);
 }
 
-err_t admin_client_get(struct admin_client *client, struct str path, int *ret_status, struct buf *ret)
+static SUSPENDS err_t ask_server(struct admin_client *client, struct str method, struct str path, struct str body,
+                                 int *ret_status, struct buf *ret)
 {
     struct arena arena CLEANUP(arena_release);
 
     arena_init(&arena, ARENA_MAX);
-    err_t e = ask(client, path, &arena, ret_status, ret);
+    err_t e = ask(client, method, path, body, &arena, ret_status, ret);
     if (e == E_REFUSED)
         return fail(e, "no server answers at %.*s: is it running, and is admin.listen there? (--admin URL)",
                     STR_ARG(client->url));
     return err_context(e, "%.*s", STR_ARG(client->url));
+}
+
+err_t admin_client_get(struct admin_client *client, struct str path, int *ret_status, struct buf *ret)
+{
+    return ask_server(client, STR("GET"), path, STR_NONE, ret_status, ret);
 }
 
 /* --- a command --- */
@@ -169,4 +179,20 @@ int admin_client_run(const struct command *c, const struct admin_options *o, adm
         explicit_bzero(client.key.p, client.key.cap);
     buf_release(&client.key);
     return e == OK ? EXIT_OK : EXIT_FAILED;
+}
+
+err_t admin_client_read(struct admin_client *client, const char *method, struct str path, struct str body,
+                        struct arena *arena, struct json_node *ret)
+{
+    struct buf answer CLEANUP(buf_release) = BUF_INIT(ANSWER_MAX);
+    const struct json_tree *tree;
+    int status;
+
+    TRY(ask_server(client, str_from_c(method), path, body, &status, &answer));
+    struct str text = arena_str(arena, buf_str(&answer));
+    if (status != 200)
+        return fail(status == 404 ? E_NOT_FOUND : E_UPSTREAM, "%.*s", STR_ARG(admin_client_message(text, arena)));
+    TRY(json_tree_parse(arena, text, &tree));
+    *ret = json_tree_root(tree);
+    return OK;
 }

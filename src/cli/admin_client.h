@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "cli/cli.h"
+#include "codec/json_tree.h"
 #include "rt/fiber.h"
 
 /* As given on the command line; NULL: not. */
@@ -36,5 +37,10 @@ err_t admin_client_get(struct admin_client *client, struct str path, int *ret_st
 MUST_CHECK;
 /* What an answer that is an error says; `body` itself if it is none of ours. In `arena`. */
 struct str admin_client_message(struct str body, struct arena *arena);
+
+/* Ask with `method` and a body that is JSON (empty: none), and read what is answered, in the arena. E_NOT_FOUND, else E_UPSTREAM, with what the
+ * server said; errors of admin_client_get(). */
+err_t admin_client_read(struct admin_client *client, const char *method, struct str path, struct str body,
+                        struct arena *arena, struct json_node *ret) SUSPENDS MUST_CHECK;
 
 #endif

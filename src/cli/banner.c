@@ -18,7 +18,7 @@ static void print_addresses(const struct server *s)
 static bool is_simulated(const struct model *m)
 {
     for (size_t i = 0; i < m->target_count; i++)
-        if (!m->targets[i].deployment->provider->simulated)
+        if (!m->targets[i].deployment->provider->simulated || m->targets[i].deployment->provider->pipelines)
             return false;
     return true;
 }
@@ -36,7 +36,7 @@ static void print_models(const struct catalog *c, const char *dim, const char *p
             (void)fprintf(stderr, " %.*s/*", STR_ARG(c->providers[i].name));
     (void)fputs("\n", stderr);
     for (size_t i = 0; i < c->provider_count; i++)
-        if (c->providers[i].simulated)
+        if (c->providers[i].simulated && !c->providers[i].pipelines)
             (void)fprintf(stderr,
                           "  note        provider '%.*s' is SIMULATED: its answers are made up, no model is asked\n",
                           STR_ARG(c->providers[i].name));

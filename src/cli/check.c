@@ -1,5 +1,6 @@
 /* check.c - crossdock check FILE...: say everything that is wrong with configurations, without serving them. */
 #include "cli/cli.h"
+#include "cli/pipelines.h"
 #include "fleet/config.h"
 #include "gateway/snapshot.h"
 
@@ -24,18 +25,56 @@ static void warn_unpriced(const char *path, const struct catalog *c)
         (void)fprintf(stderr, "%s: warning: nor are %zu other prices\n", path, count - UNPRICED_SHOWN);
 }
 
+static void report_problems(const struct problems *problems)
+{
+    struct buf report CLEANUP(buf_release) = BUF_INIT(REPORT_MAX);
+
+    problems_print(problems, &report);
+    (void)fwrite(report.p ? report.p : "", 1, report.n, stderr);
+}
+
+static int check_pipeline(const char *path)
+{
+    struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
+    struct problems problems = {.arena = &arena};
+    struct pipeline_set *set;
+
+    err_t e = load_pipelines(path, &problems, &set, NULL);
+    report_problems(&problems);
+    if (e)
+        return EXIT_CONFIG;
+    (void)printf("%s: ok: the pipeline %.*s, %u nodes\n", path, STR_ARG(set->items[0]->name),
+                 set->items[0]->node_count);
+    pipeline_set_free(set);
+    return EXIT_OK;
+}
+
+/* What `pipelines` of a configuration names. */
+static err_t check_pipelines(const struct catalog *catalog, size_t *ret_count)
+{
+    struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
+    struct problems problems = {.arena = &arena};
+    struct pipeline_set *set = NULL;
+
+    err_t e = pipelines_load(catalog, config_env_real(), &problems, &set);
+    report_problems(&problems);
+    if (!e)
+        *ret_count = set->count;
+    pipeline_set_free(set);
+    return e;
+}
+
 static int check_one(const char *path)
 {
     struct arena arena CLEANUP(arena_release);
-    struct buf report CLEANUP(buf_release) = BUF_INIT(REPORT_MAX);
     struct problems problems = {.arena = &arena};
     struct catalog *catalog = NULL;
     struct snapshot *snapshot = NULL;
+    size_t pipelines = 0;
 
     arena_init(&arena, SIZE_MAX / 2);
     err_t e = config_load(path, STR_NONE, config_env_real(), &problems, &catalog);
-    problems_print(&problems, &report);
-    (void)fwrite(report.p ? report.p : "", 1, report.n, stderr);
+    report_problems(&problems);
     if (e == OK) {
         size_t models = catalog->model_count, providers = catalog->provider_count;
         e = snapshot_make(catalog, NULL, &snapshot);
@@ -43,8 +82,12 @@ static int check_one(const char *path)
             (void)fprintf(stderr, "%s: error: %s\n", path, err_detail(e));
         } else {
             warn_unpriced(path, catalog);
-            (void)printf("%s: ok: %zu models, %zu providers\n", path, models, providers);
+            e = check_pipelines(catalog, &pipelines);
         }
+        if (e == OK && pipelines)
+            (void)printf("%s: ok: %zu models, %zu providers, %zu pipelines\n", path, models, providers, pipelines);
+        else if (e == OK)
+            (void)printf("%s: ok: %zu models, %zu providers\n", path, models, providers);
         snapshot_unref(snapshot);
     }
     return e == OK ? EXIT_OK : EXIT_CONFIG;
@@ -61,7 +104,7 @@ static int run(int argc, char **argv)
         return EXIT_USAGE;
     }
     for (int i = 1; i <= operands; i++) {
-        e = check_one(argv[i]);
+        e = is_pipeline_file(argv[i]) ? check_pipeline(argv[i]) : check_one(argv[i]);
         worst = e > worst ? e : worst;
     }
     return worst;
@@ -71,7 +114,8 @@ const struct command command_check = {
     .name = "check",
     .summary = "say what is wrong with a configuration",
     .help = "Usage: crossdock check FILE...\n\n"
-            "Reads configurations (files, or folders of *.yaml) as 'serve' would and prints every problem as\n"
+            "Reads configurations (files, or folders of *.yaml) with their pipelines, or single pipeline files, as\n"
+            "'serve' would and prints every problem as\n"
             "file:line:column: what is wrong, and warns of deployments whose price is not known. Exit code 3\n"
             "if there is any error; warnings alone are 0.\n",
     .run = run,

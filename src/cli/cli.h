@@ -23,7 +23,8 @@ struct command {
 };
 
 extern const struct command command_serve, command_sim, command_check, command_import, command_expr, command_schema,
-    command_prices, command_key, command_version, command_why, command_fleet, command_facts;
+    command_prices, command_key, command_version, command_why, command_fleet, command_facts, command_pipeline,
+    command_validate, command_compat, command_map, command_dlq, command_gate, command_registry;
 
 /* One option of a command: long name, does it take a value, what it is for. Values are given as "--name value" or "--name=value". */
 struct option_value {

@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "cli/server.h"
 #include "fleet/config.h"
+#include "pipeline/doors.h"
+#include "pipeline/runner.h"
 #include "rt/signals.h"
 #include "rt/worker.h"
 
@@ -39,7 +41,32 @@ static err_t add_scenario(struct server *s, struct str path, struct problems *pr
     return OK;
 }
 
-err_t server_load(struct server *s, struct snapshot **ret, struct buf *ret_report, struct config_watch **ret_watch)
+/* Pipelines are a part of the configuration: one that is wrong refuses it. *ret: those that run. */
+static err_t load_runnable(const struct catalog *catalog, const struct config_env *env, struct problems *problems,
+                           struct pipeline_set **ret)
+{
+    const struct pipeline_node *missing;
+    struct pipeline_set *set;
+
+    TRY(pipelines_load(catalog, env, problems, &set));
+    for (size_t i = 0; i < set->count; i++) {
+        const struct pipeline_spec *p = set->items[i];
+        if (!p->output && !pipeline_can_run(p, &missing))
+            problems_add(problems, (struct problem){
+                                       .file = arena_str(problems->arena, p->path),
+                                       .text = arena_printf(
+                                           problems->arena,
+                                           "the pipeline \"%.*s\" is valid, but this version cannot run it: \"%.*s\"",
+                                           STR_ARG(p->name), STR_ARG(missing->name)),
+                                       .warning = true});
+    }
+    *ret = server_runnable(set);
+    pipeline_set_free(set);
+    return OK;
+}
+
+err_t server_load(struct server *s, struct snapshot **ret, struct pipeline_set **ret_pipelines, struct buf *ret_report,
+                  struct config_watch **ret_watch)
 {
     struct arena arena CLEANUP(arena_release);
     struct problems problems = {.arena = &arena};
@@ -56,12 +83,20 @@ err_t server_load(struct server *s, struct snapshot **ret, struct buf *ret_repor
         for (size_t i = 0; e == OK && i < s->listen_count; i++)
             e = catalog_check_exposure(catalog, &s->listens[i]);
         for (size_t i = 0; e == OK && i < catalog->provider_count; i++)
-            if (catalog->providers[i].simulated)
+            if (catalog->providers[i].pipelines)
+                pipelines_set_key(s, &catalog->providers[i]);
+            else if (catalog->providers[i].simulated)
                 e = add_scenario(s, catalog->providers[i].scenario_path, &problems);
+        if (e == OK)
+            e = load_runnable(catalog, &env, &problems, ret_pipelines);
         if (e == OK)
             e = snapshot_make(catalog, s->live, ret);
         else
             catalog_unref(catalog);
+        if (e != OK) {
+            pipeline_set_free(*ret_pipelines);
+            *ret_pipelines = NULL;
+        }
     }
     problems_print(&problems, ret_report);
     if (e != OK && problems.errors == 0)
@@ -72,7 +107,8 @@ err_t server_load(struct server *s, struct snapshot **ret, struct buf *ret_repor
 struct load_job {
     struct job job;
     struct server *server;
-    struct snapshot *snapshot; /* result */
+    struct snapshot *snapshot;      /* result */
+    struct pipeline_set *pipelines; /* likewise */
     struct buf report;
     struct config_watch *watch; /* likewise */
     err_t error;
@@ -82,7 +118,7 @@ static void load_run(struct job *j)
 {
     struct load_job *l = CONTAINER_OF(j, struct load_job, job);
 
-    l->error = server_load(l->server, &l->snapshot, &l->report, &l->watch);
+    l->error = server_load(l->server, &l->snapshot, &l->pipelines, &l->report, &l->watch);
 }
 
 static void load_drop(struct job *j)
@@ -90,6 +126,7 @@ static void load_drop(struct job *j)
     struct load_job *l = CONTAINER_OF(j, struct load_job, job);
 
     snapshot_unref(l->snapshot);
+    pipeline_set_free(l->pipelines);
     config_watch_unref(l->watch);
     buf_release(&l->report);
     mem_free(l);
@@ -106,21 +143,33 @@ static void log_report(struct buf *report, bool failed)
     }
 }
 
-static void install(void *loop, void *snapshot)
+/* What goes round the loops. */
+struct installing {
+    struct snapshot *snapshot;
+    struct pipeline_set *pipelines;
+};
+
+static void install(void *loop, void *arg)
 {
     struct server_loop *sl = loop;
-    struct snapshot *s = snapshot;
+    const struct installing *i = arg;
+    struct snapshot *s = i->snapshot;
 
     gateway_install(sl->gateway, s);
+    runner_install(sl->runner, i->pipelines);
     if (s->server_tls)
         http_server_set_tls(sl->http, s->server_tls);
     if (s->server_tls && sl->admin_http)
         http_server_set_tls(sl->admin_http, s->server_tls);
 }
 
-static void drop_snapshot(void *snapshot)
+static void drop_installing(void *arg)
 {
-    snapshot_unref(snapshot);
+    struct installing *i = arg;
+
+    snapshot_unref(i->snapshot);
+    pipeline_set_free(i->pipelines);
+    mem_free(i);
 }
 
 static bool same_limits(const struct catalog *a, const struct catalog *b)
@@ -135,7 +184,9 @@ static bool same_facts(const struct catalog *a, const struct catalog *b)
 {
     return a->facts.recent == b->facts.recent && a->facts.size == b->facts.size && a->facts.age == b->facts.age &&
            str_eq(a->facts.dir, b->facts.dir) && a->admin.on == b->admin.on &&
-           str_eq(a->admin.listen.text, b->admin.listen.text) && str_eq(a->admin.key_file, b->admin.key_file);
+           str_eq(a->journal.path, b->journal.path) && a->journal.traces == b->journal.traces &&
+           a->journal.age == b->journal.age && str_eq(a->admin.listen.text, b->admin.listen.text) &&
+           str_eq(a->admin.key_file, b->admin.key_file);
 }
 
 /* Some things are fixed at start; say so instead of ignoring a change of them. */
@@ -149,7 +200,7 @@ static void warn_about_fixed(const struct catalog *old, const struct catalog *ne
     for (size_t i = 0; same && i < old->listen_count; i++)
         same = str_eq(old->listens[i].text, new->listens[i].text) && old->listens[i].tls == new->listens[i].tls;
     if (!same)
-        log_warn(STR_NONE, "changes of 'listen', 'workers', 'limits', 'log', 'facts', 'admin.listen' and "
+        log_warn(STR_NONE, "changes of 'listen', 'workers', 'limits', 'log', 'facts', 'journal', 'admin.listen' and "
                            "'admin.key_file' take effect at the "
                            "next start");
 }
@@ -176,15 +227,18 @@ static SUSPENDS err_t reload(struct server_loop *sl)
         load_drop(&l->job);
         return OK;
     }
-    struct snapshot *fresh = snapshot_ref(l->snapshot);
+    struct installing *fresh = NEW(struct installing);
+    *fresh = (struct installing){snapshot_ref(l->snapshot), l->pipelines};
+    l->pipelines = NULL;
     load_drop(&l->job);
-    warn_about_fixed(gateway_snapshot(sl->gateway)->catalog, fresh->catalog);
-    __atomic_store_n(&s->revision, fresh->catalog->revision, __ATOMIC_RELAXED);
+    const struct catalog *catalog = fresh->snapshot->catalog;
+    warn_about_fixed(gateway_snapshot(sl->gateway)->catalog, catalog);
+    __atomic_store_n(&s->revision, catalog->revision, __ATOMIC_RELAXED);
     __atomic_fetch_add(&s->reloads, 1, __ATOMIC_RELAXED);
-    log_info(STR_NONE, "configuration installed revision=%llu digest=%s", (unsigned long long)fresh->catalog->revision,
-             fresh->catalog->digest);
-    TRY(loops_visit(s->group, install, fresh, drop_snapshot));
-    snapshot_unref(fresh);
+    log_info(STR_NONE, "configuration installed revision=%llu digest=%s pipelines=%zu",
+             (unsigned long long)catalog->revision, catalog->digest, fresh->pipelines->count);
+    TRY(loops_visit(s->group, install, fresh, drop_installing));
+    drop_installing(fresh);
     return OK;
 }
 
@@ -248,6 +302,7 @@ static void start_drain(void *loop, void *unused)
 
     (void)unused;
     http_server_drain(sl->http);
+    runner_drain(sl->runner);
 }
 
 static void cancel_serving(void *loop, void *unused)
@@ -257,6 +312,8 @@ static void cancel_serving(void *loop, void *unused)
     (void)unused;
     if (sl->serving)
         fiber_cancel(sl->serving);
+    if (sl->running)
+        fiber_cancel(sl->running);
 }
 
 static void drop_nothing(void *unused)
@@ -272,6 +329,7 @@ static SUSPENDS err_t drain(struct server_loop *sl)
 
     __atomic_store_n(&sl->server->draining, true, __ATOMIC_RELAXED);
     log_info(STR_NONE, "draining: no new connections; requests under way have %lld s", (long long)(patience / NS_SEC));
+    doors_shut(sl->server->doors);
     TRY(loops_visit(sl->server->group, start_drain, NULL, drop_nothing));
     {
         SCOPE(wait, until);

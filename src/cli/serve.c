@@ -73,7 +73,9 @@ static err_t override_listen(struct catalog *c, const char *text)
 static int prepare(struct server *s, const char *listen, unsigned workers)
 {
     struct buf report CLEANUP(buf_release) = BUF_INIT(REPORT_MAX);
-    err_t e = server_load(s, &s->first, &report, &s->watch);
+
+    pipelines_make_key(s);
+    err_t e = server_load(s, &s->first, &s->pipelines, &report, &s->watch);
 
     (void)fwrite(report.p ? report.p : "", 1, report.n, stderr);
     if (e == OK && listen) {
@@ -85,6 +87,10 @@ static int prepare(struct server *s, const char *listen, unsigned workers)
         e = open_logs(s);
         if (e == OK)
             e = server_open_facts(s);
+        if (e == OK)
+            e = server_open_registry(s);
+        if (e == OK)
+            e = server_open_pipelines(s);
         if (e != OK)
             (void)fprintf(stderr, "crossdock serve: %s\n", err_detail(e));
     }
@@ -116,6 +122,8 @@ static int serve(const char *config, const char *listen, unsigned workers)
         watchdog_stop();
         workers_stop();
     }
+    server_close_pipelines(s);
+    server_close_registry(s);
     segments_close(s->facts);
     close_logs(s);
     server_release(s);

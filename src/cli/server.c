@@ -13,6 +13,9 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "gateway/health.h"
+#include "pipeline/doors.h"
+#include "pipeline/ears.h"
+#include "pipeline/runner.h"
 #include "rt/process.h"
 #include "rt/threads.h"
 #include "rt/watchdog.h"
@@ -30,6 +33,10 @@ static bool simulated_addr(void *ctx, const struct provider *p, struct addr *ret
 {
     struct server_loop *sl = ctx;
 
+    if (p->pipelines) {
+        *ret = sl->models_at;
+        return sl->models_http != NULL;
+    }
     for (unsigned i = 0; i < sl->simulator_count; i++)
         if (str_eq(sl->simulators[i].scenario_path, p->scenario_path)) {
             *ret = sl->simulators[i].at;
@@ -61,6 +68,20 @@ static void collect(void *loop, void *arg)
                        .lag_max = stats.lag_max,
                        .busy = stats.busy};
     gauges_merge(&sum->gauges, &g);
+}
+
+static void tell_pipelines(void *loop, void *survey)
+{
+    const struct server_loop *sl = loop;
+
+    admin_tell_pipelines(sl->runner, survey);
+}
+
+static void begin_replays(void *loop, void *replays)
+{
+    const struct server_loop *sl = loop;
+
+    admin_replay(sl->runner, replays);
 }
 
 static void process_numbers(void *ctx, struct process_numbers *ret)
@@ -111,8 +132,13 @@ static SUSPENDS err_t handle(struct http_request *r, void *ctx)
 {
     struct server_loop *sl = ctx;
 
+    bool is_served;
+
     if (admin_wants(r->head.path))
         return admin_handle(&sl->admin, r);
+    TRY(doors_serve(sl->server->doors, sl->gateway, r, &is_served));
+    if (is_served)
+        return OK;
     return gateway_handle(r, sl->gateway);
 }
 
@@ -160,6 +186,7 @@ static void open_parts(struct server_loop *sl, struct scope *background)
     struct gateway_options g = {.snapshot = s->first,
                                 .scope = background,
                                 .kept = s->kept,
+                                .hearer = ears_hearer(s->ears),
                                 .simulated = simulated_addr,
                                 .simulated_ctx = sl,
                                 .on_facts = record_facts,
@@ -169,6 +196,9 @@ static void open_parts(struct server_loop *sl, struct scope *background)
     sl->admin = (struct admin){.loops = s->group,
                                .collect = collect,
                                .recent = find_recent,
+                               .pipelines = tell_pipelines,
+                               .replays = begin_replays,
+                               .journal = s->journal,
                                .process = process_numbers,
                                .not_ready = not_ready,
                                .snapshot = snapshot_in_use,
@@ -178,8 +208,12 @@ static void open_parts(struct server_loop *sl, struct scope *background)
     open_recent(sl);
     sl->http = http_server_new(&o);
     sl->gateway = gateway_new(&g);
+    open_runner(sl);
+    open_models(sl);
     for (unsigned i = 0; i < s->scenario_count; i++)
         open_simulator(sl, &s->scenarios[i]);
+    if (sl->index == 0)
+        open_schemas(s);
     if (sl->index || !s->first->catalog->admin.on)
         return;
     o.handler = handle_operator;
@@ -191,6 +225,10 @@ static void close_parts(struct server_loop *sl)
 {
     http_server_free(sl->http);
     http_server_free(sl->admin_http);
+    if (sl->index == 0)
+        http_server_free(sl->server->schemas_http);
+    close_models(sl);
+    runner_free(sl->runner);
     gateway_free(sl->gateway);
     for (unsigned i = 0; i < sl->simulator_count; i++) {
         http_server_free(sl->simulators[i].http);
@@ -212,6 +250,8 @@ static err_t listen_all(struct server_loop *sl)
     TRY(addr_parse(STR("127.0.0.1:0"), &any));
     for (unsigned i = 0; i < sl->simulator_count; i++)
         TRY(http_server_listen(sl->simulators[i].http, &any, LISTEN_ALONE, NULL, &sl->simulators[i].at));
+    if (sl->models_http)
+        TRY(http_server_listen(sl->models_http, &any, LISTEN_ALONE, NULL, &sl->models_at));
     for (size_t i = 0; i < c->listen_count; i++) {
         struct tls_ctx *tls = c->listens[i].tls ? s->first->server_tls : NULL;
         const struct addr *at = sl->index ? &s->listens[i] : &c->listens[i].addr;
@@ -227,6 +267,8 @@ static err_t listen_all(struct server_loop *sl)
             s->listen_count = i + 1;
         }
     }
+    if (sl->index == 0)
+        TRY(listen_schemas(s));
     return sl->admin_http ? open_admin(sl) : OK;
 }
 
@@ -275,8 +317,11 @@ static SUSPENDS err_t open_listeners(struct server *s)
 static SUSPENDS err_t serve_clients(void *arg)
 {
     struct server_loop *sl = arg;
+    err_t e = http_server_run(sl->http);
 
-    return http_server_run(sl->http);
+    if (e != OK && sl->running) /* nobody will come any more, and nobody drains it */
+        fiber_cancel(sl->running);
+    return e;
 }
 
 static SUSPENDS err_t serve_simulator(void *arg)
@@ -305,8 +350,9 @@ static SUSPENDS err_t serve_until_drained(struct server_loop *sl)
     SCOPE(clients, NS_NEVER);
 
     sl->serving = scope_spawn(&clients, "clients", serve_clients, sl);
+    sl->running = scope_spawn(&clients, "pipelines", run_pipelines, sl);
     err_t e = scope_wait_all(&clients);
-    sl->serving = NULL;
+    sl->serving = sl->running = NULL;
     return e;
 }
 
@@ -326,6 +372,10 @@ static void log_addresses(const struct server *s)
     for (size_t i = 0; !s->banner && i < s->listen_count; i++) {
         addr_format(&s->listens[i], text);
         log_info(STR_NONE, "listening url=%s://%s", s->listen_tls[i] ? "https" : "http", text);
+    }
+    if (s->schemas_http) {
+        addr_format(&s->schemas_at, text);
+        log_info(STR_NONE, "schemas registry=%s://%s", s->first->catalog->registry.listen.tls ? "https" : "http", text);
     }
     if (!s->admin_listens)
         return;
@@ -352,6 +402,7 @@ static SUSPENDS err_t start(struct server_loop *sl)
         banner_print(s);
     log_addresses(s);
     warn_about_insecure(s->first->catalog);
+    warn_about_forgetting(s);
     log_info(STR_NONE, "serving loops=%u revision=%llu", s->loop_count,
              (unsigned long long)s->first->catalog->revision);
     return OK;
@@ -377,11 +428,15 @@ static SUSPENDS err_t serve_to_the_end(struct server_loop *sl)
     if (sl->go == GO_SERVE) {
         for (unsigned i = 0; i < sl->simulator_count; i++)
             scope_spawn(&helpers, "simulator", serve_simulator, &sl->simulators[i]);
+        if (sl->models_http)
+            scope_spawn(&helpers, "pipelines as models", run_pipeline_models, sl);
         scope_spawn(&helpers, "shadows", shadows_run, sl->gateway);
         if (sl->index == 0) {
             scope_spawn(&helpers, "signals", control_signals, sl);
             scope_spawn(&helpers, "configuration files", control_files, sl);
             scope_spawn(&helpers, "health", look_after_health, sl);
+            if (sl->server->schemas_http)
+                scope_spawn(&helpers, "schema registry", serve_schemas, sl->server);
             if (sl->server->admin_listens)
                 scope_spawn(&helpers, "operators", serve_operators, sl);
         }

@@ -21,6 +21,14 @@
 enum { MAX_LISTENS = 16, MAX_SIMULATORS = 32, ADMIN_KEY_MAX = 64 };
 
 struct server;
+struct journal;
+struct leases;
+struct doors;
+struct ears;
+struct registry_http;
+struct pipeline_models;
+struct runner;
+struct pipeline_set;
 
 /* A simulated provider's server on one loop: requests of a loop stay on it. */
 struct simulator {
@@ -37,10 +45,15 @@ struct server_loop {
     struct http_server *http;
     struct admin admin;
     struct fiber *serving;                 /* runs http; NULL before and after      */
+    struct runner *runner;                 /* of this loop's pipelines              */
+    struct fiber *running;                 /* runs them; NULL before and after      */
     struct fiber *main;                    /* waits for `go`                        */
     enum { GO_WAIT, GO_SERVE, GO_END } go; /* loop 0's word: every loop listens, or one could not */
     struct simulator simulators[MAX_SIMULATORS];
     unsigned simulator_count;
+    struct http_server *models_http; /* of pipelines that are models; NULL: there are none */
+    struct addr models_at;
+    struct pipeline_models *models;
     struct buf line;                /* access log line being built           */
     struct buf records;             /* facts of a request, likewise          */
     struct facts_ring *recent;      /* of this loop's latest; NULL: not kept */
@@ -61,9 +74,18 @@ struct server {
     unsigned loop_count;
     struct server_loop *loops;
     struct loops *group;
-    struct snapshot *first; /* configuration at start                */
-    struct live *live;      /* how deployments fare                  */
-    struct blobs *kept;     /* what requests leave for later ones    */
+    struct snapshot *first;        /* configuration at start                */
+    struct live *live;             /* how deployments fare                  */
+    struct registry_http *schemas; /* the schema registry; NULL: there is none */
+    struct addr schemas_at;
+    struct http_server *schemas_http;  /* loop 0's */
+    struct blobs *kept;                /* what requests leave for later ones    */
+    struct journal *journal;           /* of pipelines                         */
+    struct leases *leases;             /* on their shards; NULL: nobody else has the journal */
+    struct doors *doors;               /* where clients send to them           */
+    struct ears *ears;                 /* where they hear what clients are answered */
+    struct pipeline_set *pipelines;    /* those that run; loop 0's once it runs */
+    char pipelines_key[ADMIN_KEY_MAX]; /* what our own gateways show at the door of pipelines that are models */
     struct scenario_file scenarios[MAX_SIMULATORS];
     unsigned scenario_count;
     struct sim_provider **simulated; /* of scenario i on loop k: [i * loop_count + k]; for adding up their counts */
@@ -92,10 +114,10 @@ int server_run(struct server *s);
 
 /* --- reload.c --- */
 
-/* Read configuration and scenarios; what is wrong with them goes to *ret_report, the state of the files before they were read to *ret_watch, also
+/* Read configuration, pipelines that can run, and scenarios; what is wrong with them goes to *ret_report, the state of the files before they were read to *ret_watch, also
  * on failure; the caller lets it go. E_CONFIG. Blocks: before loops run, or on a worker. */
-err_t server_load(struct server *s, struct snapshot **ret, struct buf *ret_report, struct config_watch **ret_watch)
-    MUST_CHECK;
+err_t server_load(struct server *s, struct snapshot **ret, struct pipeline_set **ret_pipelines, struct buf *ret_report,
+                  struct config_watch **ret_watch) MUST_CHECK;
 /* Fibers of loop 0: what signals ask for, and watching the files. */
 err_t control_signals(void *loop) SUSPENDS;
 err_t control_files(void *loop) SUSPENDS;
@@ -115,6 +137,40 @@ void close_recent(struct server_loop *sl);
 void find_recent(void *loop, void *recent);
 /* Records that were lost so far. */
 uint64_t server_facts_lost(const struct server *s);
+
+/* --- serve_pipelines.c --- */
+
+/* Open the journal. Blocks, as the other does. E_CONFIG, E_IO. */
+err_t server_open_pipelines(struct server *s) MUST_CHECK;
+void server_close_pipelines(struct server *s);
+/* Of all pipelines of a configuration those that run by themselves, and can; the caller frees. */
+struct pipeline_set *server_runnable(const struct pipeline_set *all);
+/* Make the loop's runner, with what is to run at the start. */
+void open_runner(struct server_loop *sl);
+/* Loop 0: say so, if what pipelines must not forget is only in memory. */
+void warn_about_forgetting(const struct server *s);
+/* Before the configuration is read: the key by which pipelines that are models know their gateways. A port of loopback is everybody's on this machine. */
+void pipelines_make_key(struct server *s);
+/* The provider is asked with it. */
+void pipelines_set_key(const struct server *s, struct provider *p);
+/* The loop's server of pipelines that are models, if there are any at the start; listening is the caller's. */
+void open_models(struct server_loop *sl);
+void close_models(struct server_loop *sl);
+/* A fiber of each loop. */
+err_t run_pipeline_models(void *loop) SUSPENDS;
+/* A fiber of each loop: until drained. */
+err_t run_pipelines(void *loop) SUSPENDS;
+
+/* --- serve_registry.c: the schema registry --- */
+
+/* Open it, if the configuration has one. Blocks. E_CONFIG, E_IO. */
+err_t server_open_registry(struct server *s) MUST_CHECK;
+void server_close_registry(struct server *s);
+/* Loop 0: its server, and its address. */
+void open_schemas(struct server *s);
+err_t listen_schemas(struct server *s) MUST_CHECK;
+/* A fiber of loop 0. */
+err_t serve_schemas(void *server) SUSPENDS;
 
 /* --- operators.c: the admin address --- */
 

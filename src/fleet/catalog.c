@@ -43,6 +43,7 @@ static void catalog_free(struct catalog *c)
     }
     for (size_t i = 0; i < c->key_count; i++)
         secret_release(&c->keys[i].aws_secret_access_key);
+    secret_release(&c->registry.password);
     wipe(c->tls_key_pem);
     map_release(&c->model_by_name);
     prefixes_release(&c->model_by_prefix);
@@ -54,6 +55,7 @@ static void catalog_free(struct catalog *c)
     map_release(&c->served_by_name);
     map_release(&c->key_by_hash);
     map_release(&c->key_by_aws_id);
+    map_release(&c->key_by_name);
     arena_release(c->arena_);
     mem_free(c->arena_);
     mem_free(c);
@@ -71,6 +73,11 @@ const struct api_key *catalog_find_key(const struct catalog *c, const unsigned c
     const struct api_key *k = map_get(&c->key_by_hash, wanted);
 
     return k && str_eq_secret(str_of((const char *)k->hash, sizeof k->hash), wanted) ? k : NULL;
+}
+
+const struct api_key *catalog_find_key_named(const struct catalog *c, struct str name)
+{
+    return map_get(&c->key_by_name, name);
 }
 
 const struct api_key *catalog_find_signer(const struct catalog *c, struct str access_key_id)

@@ -71,9 +71,10 @@ struct provider {
     const struct dialect *dialect; /* the vendor's main one */
     unsigned index;                /* position in catalog.providers */
     bool simulated;                /* answered by the simulator in this process, at an address set at start */
-    struct str scenario_path;      /* of a simulated one: its scenario file; empty: the built-in scenario */
-    bool secure;                   /* https */
-    struct str host;               /* IPv6 without brackets */
+    bool pipelines;           /* simulated, but answered by pipelines in this process: its models are sources `chat` */
+    struct str scenario_path; /* of a simulated one: its scenario file; empty: the built-in scenario */
+    bool secure;              /* https */
+    struct str host;          /* IPv6 without brackets */
     uint16_t port;
     struct str unix_path;                    /* base_url "unix:/path": a local server */
     struct str region, project, api_version; /* of vendors that have such; empty: none */
@@ -287,11 +288,23 @@ struct catalog {
     } log;
 
     struct {
-        uint64_t recent;  /* bytes in memory; 0: none     */
-        struct str dir;   /* of the log on disk; empty: none */
-        uint64_t size;    /* of that log, at most         */
-        ns_t age;         /* of its records; NS_NEVER: any */
-    } facts;              /* what is kept of requests      */
+        uint64_t recent; /* bytes in memory; 0: none     */
+        struct str dir;  /* of the log on disk; empty: none */
+        uint64_t size;   /* of that log, at most         */
+        ns_t age;        /* of its records; NS_NEVER: any */
+    } facts;             /* what is kept of requests      */
+    struct {
+        struct str path; /* of a file, or the URL of a database; empty: in memory */
+        uint64_t traces; /* kept, at most                */
+        ns_t age;        /* of them; NS_NEVER: any       */
+        ns_t lease;      /* of a database: how long a process may be silent */
+    } journal;           /* of pipelines                 */
+    struct {
+        struct str path; /* empty: there is none                        */
+        struct listen_config listen;
+        struct str user; /* who may ask, with the password; empty: anybody who reaches it */
+        struct secret password;
+    } registry;           /* of schemas                   */
     bool explain_headers; /* tell clients where their request went */
     struct {
         bool on, is_usual; /* is_usual: nobody asked for this address, so it may be taken already */
@@ -300,6 +313,13 @@ struct catalog {
         size_t key_count;    /* 0: a key is made at the start                                    */
         struct str key_file; /* where that is written; empty: in the usual place, if there are no keys */
     } admin;
+
+    struct {
+        const struct yaml_node **items; /* as written: paths, or pipelines; what they say is for src/pipeline to read */
+        size_t count;
+        const struct yaml_node *connections; /* likewise; NULL: none                                                  */
+        struct str folder;                   /* that paths start from: "" or with a slash at its end                  */
+    } pipelines;
 
     struct provider *providers;
     size_t provider_count;
@@ -326,6 +346,7 @@ struct catalog {
     struct map served_by_name;       /* struct deployment *: "<provider>/<model>" of lists under `serves` */
     struct map key_by_hash;          /* struct api_key *, by the 32 bytes */
     struct map key_by_aws_id;        /* struct api_key * */
+    struct map key_by_name;          /* struct api_key * */
     struct arena *arena_;            /* private: all of the above lives here */
 };
 
@@ -334,6 +355,8 @@ struct catalog *catalog_ref(struct catalog *c);
 void catalog_unref(struct catalog *c);
 /* The key whose SHA-256 is `hash`; NULL if there is none. Compares in constant time after the table look-up. */
 const struct api_key *catalog_find_key(const struct catalog *c, const unsigned char hash[32]);
+/* The key of that name; NULL if there is none. */
+const struct api_key *catalog_find_key_named(const struct catalog *c, struct str name);
 /* Without keys anyone who reaches an address is served: E_CONFIG, with the remedy, unless `at` is a loopback address (or a local socket)
  * or the configuration says that this is meant. */
 err_t catalog_check_exposure(const struct catalog *c, const struct addr *at) MUST_CHECK;

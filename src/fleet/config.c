@@ -5,8 +5,8 @@
  * person sees everything wrong at once. Everything of a run lives in one arena. Texts that may be secret are wiped
  * before it is freed; problems are copied to the caller's arena, in the order of the file.
  *
- * In a folder, maps under `providers` and `models` and the list `keys` may be spread over files; every other field
- * stands in one.
+ * In a folder, maps under `providers`, `models` and `connections` and the lists `keys`, `routes` and `pipelines` may be spread over files;
+ * every other field stands in one.
  */
 #include "fleet/config.h"
 
@@ -81,7 +81,7 @@ static void check_doubles(struct config_run *run, const struct yaml_node *map)
 static bool is_spread(struct str name)
 {
     return str_eq(name, STR("providers")) || str_eq(name, STR("models")) || str_eq(name, STR("keys")) ||
-           str_eq(name, STR("routes"));
+           str_eq(name, STR("routes")) || str_eq(name, STR("pipelines")) || str_eq(name, STR("connections"));
 }
 
 static void merge_pair(struct config_run *run, struct yaml_node *root, struct yaml_pair pair)
@@ -225,26 +225,11 @@ static void wipe_tree(struct yaml_node *n)
         explicit_bzero((char *)(uintptr_t)n->text.p, n->text.n);
 }
 
-/* Give the caller what was found, in its arena and in the order of the file. */
-static void hand_over(struct config_run *run, struct problems *to)
-{
-    struct problems *found = &run->problems;
-    size_t errors = to->errors + found->errors; /* those too that are counted but not kept */
-
-    problems_sort(found);
-    for (size_t i = 0; i < found->count; i++) {
-        struct problem p = found->items[i];
-        p.file = arena_str(to->arena, p.file);
-        p.text = arena_str(to->arena, p.text);
-        problems_add(to, p);
-    }
-    to->errors = errors;
-}
-
 static struct catalog *make_catalog(struct config_run *run, struct yaml_node *root)
 {
     check_doubles(run, yaml_get(root, STR("providers")));
     check_doubles(run, yaml_get(root, STR("models")));
+    check_doubles(run, yaml_get(root, STR("connections")));
     config_expand(run, root);
     err_t e = schema_bind(&config_object, root, run->arena, &run->problems, run, &run->file);
     if (e && root->kind != YAML_MAP)
@@ -288,7 +273,7 @@ err_t config_load(const char *path, struct str text, const struct config_env *en
         catalog_unref(c);
         c = NULL;
     }
-    hand_over(&run, problems);
+    problems_hand_over(&run.problems, problems);
     map_release(&run.left_out);
     if (!c)
         return fail(E_CONFIG, "%s: %zu error%s in the configuration", path, run.problems.errors,

@@ -41,6 +41,12 @@ const struct config_env *config_env_real(void);
  */
 err_t config_load(const char *path, struct str text, const struct config_env *env, struct problems *problems,
                   struct catalog **ret) MUST_CHECK;
+/*
+ * Put variables (${NAME}, ${NAME:-default}) into every scalar value below `root`, as config_load() does in a configuration: for files that
+ * a configuration names. What is wrong is added to *problems, at its place.
+ */
+void config_expand_tree(const struct config_env *env, struct arena *a, struct problems *problems,
+                        struct yaml_node *root);
 /* The JSON Schema (draft 2020-12) of the file, indented. */
 err_t config_schema(struct buf *to) MUST_CHECK;
 /* The reference of all fields as Markdown. */

@@ -399,6 +399,7 @@ static void add_key(struct config_build *b, const struct file_key *f, struct map
     set_patterns(b, k, f);
     set_signing(b, k, f);
     config_build_key_rules(b->run, c, k, f);
+    map_put(&c->key_by_name, k->name, k);
     struct api_key *same = map_put(&c->key_by_hash, str_of((const char *)k->hash, sizeof k->hash), k);
     if (same)
         problems_error(&b->run->problems, f->hash.node, "the key of \"%.*s\" has the same hash", STR_ARG(same->name));
@@ -436,7 +437,7 @@ static const struct provider *default_pass_through(const struct catalog *c)
         const struct provider *p = &c->providers[i];
         if (!p->simulated && p->vendor && strcmp(p->vendor->name, "openai") == 0)
             return p;
-        if (p->simulated && !simulated)
+        if (p->simulated && !p->pipelines && !simulated)
             simulated = p;
     }
     return simulated;
@@ -495,6 +496,9 @@ struct catalog *config_build(struct config_run *run)
     set_pass_through(&b);
     config_build_facts(run, c);
     config_build_admin(run, c);
+    config_build_pipelines(run, c);
+    config_build_journal(run, c);
+    config_build_registry(run, c);
     check_access(run);
     if (run->file.provider_count && !c->provider_count)
         problems_warn(&run->problems, NULL, "no provider is left: each is optional and lacks a variable");

@@ -11,7 +11,9 @@
 enum { EXPANDED_MAX = 1 << 20, VARIABLE_MAX = 256, SECRET_FILE_MAX = 1 << 20, SHOWN_PATH_MAX = 200 };
 
 struct expansion {
-    struct config_run *run;
+    const struct config_env *env;
+    struct arena *arena;
+    struct problems *problems;
     const struct yaml_node *optional; /* the optional provider that we are in; NULL: none */
     bool lacks;                       /* a variable is missing for it */
 };
@@ -36,7 +38,7 @@ static struct str look_up(const struct expansion *x, struct str name)
 
     memcpy(text, name.p, name.n);
     text[name.n] = '\0';
-    return str_from_c(x->run->env->getenv(text));
+    return str_from_c(x->env->getenv(text));
 }
 
 /* The value of what stands between "${" and "}". False if it is missing or malformed. */
@@ -48,7 +50,7 @@ static bool expand_one(struct expansion *x, const struct yaml_node *n, struct st
 
     if (!is_variable_name(name)) {
         problems_error(
-            &x->run->problems, n,
+            x->problems, n,
             "${...} must hold the name of an environment variable, as ${NAME} or ${NAME:-default}; for the text "
             "itself write $${");
         return false;
@@ -63,9 +65,8 @@ static bool expand_one(struct expansion *x, const struct yaml_node *n, struct st
         return false;
     }
     if (!value.p) {
-        problems_error(&x->run->problems, n,
-                       "the environment variable %.*s is not set; to do without it write ${%.*s:-}", STR_ARG(name),
-                       STR_ARG(name));
+        problems_error(x->problems, n, "the environment variable %.*s is not set; to do without it write ${%.*s:-}",
+                       STR_ARG(name), STR_ARG(name));
         return false;
     }
     *ret = value;
@@ -90,7 +91,7 @@ static bool expand_text(struct expansion *x, const struct yaml_node *n, struct b
         }
         size_t end = str_find_char(rest, '}');
         if (end == rest.n) {
-            problems_error(&x->run->problems, n, "\"${\" without \"}\"; for the text itself write $${");
+            problems_error(x->problems, n, "\"${\" without \"}\"; for the text itself write $${");
             return false;
         }
         if (!expand_one(x, n, str_slice(rest, 0, end), &value))
@@ -110,10 +111,10 @@ static void expand_scalar(struct expansion *x, struct yaml_node *n)
     bool ok = expand_text(x, n, &text);
     n->expanded = n->hidden = true;
     if (ok && buf_status(&text)) {
-        problems_error(&x->run->problems, n, "the text is longer than %d bytes with its variables", EXPANDED_MAX);
+        problems_error(x->problems, n, "the text is longer than %d bytes with its variables", EXPANDED_MAX);
         ok = false;
     }
-    n->text = ok ? arena_str(x->run->arena, buf_str(&text)) : STR("");
+    n->text = ok ? arena_str(x->arena, buf_str(&text)) : STR("");
     n->quoted = n->quoted && ok; /* without its variables it is nothing, not an empty text */
     if (text.n)
         explicit_bzero(text.p, text.n);
@@ -137,9 +138,14 @@ static void expand_tree(struct expansion *x, struct yaml_node *n)
     }
 }
 
+static struct expansion expansion_of(struct config_run *run)
+{
+    return (struct expansion){.env = run->env, .arena = run->arena, .problems = &run->problems};
+}
+
 static void expand_provider(struct config_run *run, const struct yaml_node *key, struct yaml_node *provider)
 {
-    struct expansion x = {.run = run};
+    struct expansion x = expansion_of(run);
     struct yaml_node *flag = yaml_get(provider, STR("optional"));
     bool optional = false;
 
@@ -154,12 +160,22 @@ static void expand_provider(struct config_run *run, const struct yaml_node *key,
 
 void config_expand(struct config_run *run, struct yaml_node *root)
 {
-    struct expansion x = {.run = run};
+    struct expansion x = expansion_of(run);
     struct yaml_node *providers = yaml_get(root, STR("providers"));
 
     if (providers && providers->kind == YAML_MAP)
         for (size_t i = 0; i < providers->count; i++)
             expand_provider(run, providers->pairs[i].key, providers->pairs[i].value);
+    for (size_t i = 0; root->kind == YAML_MAP && i < root->count; i++)
+        if (!config_is_kept_raw(root->pairs[i].key->text))
+            expand_tree(&x, root->pairs[i].value);
+}
+
+void config_expand_tree(const struct config_env *env, struct arena *a, struct problems *problems,
+                        struct yaml_node *root)
+{
+    struct expansion x = {.env = env, .arena = a, .problems = problems};
+
     expand_tree(&x, root);
 }
 

@@ -240,6 +240,10 @@ static const struct schema_field provider_fields[] = {
                 .doc =
                     "Leave the provider out, and every target that names it, when an environment variable that it uses "
                     "(`${NAME}` without a default) is unset or empty."),
+    SCHEMA_BOOL("pipelines", struct file_provider, pipelines, .default_text = "false",
+                .doc =
+                    "Its models are pipelines of this configuration, by the name that their source `chat` has: targets "
+                    "such as `<provider>/support`."),
     SCHEMA_ONE_OF("simulate", simulate_forms, .default_doc = "`false`",
                   .doc = "Answer from the built-in simulator, at no cost and without a network: `true`, or the path of "
                          "a scenario file."),
@@ -428,6 +432,16 @@ static const struct schema_field file_fields[] = {
     SCHEMA_OBJECT("facts", struct config_file, facts, &config_facts_object,
                   .doc = "What is kept of requests: who was asked, why, and what came of it. Never bodies."),
     SCHEMA_OBJECT("admin", struct config_file, admin, &config_admin_object, .doc = "Endpoints for operators."),
+    SCHEMA_LIST(
+        "pipelines", struct config_file, pipelines, pipeline_count, &config_pipeline_item, .single = true,
+        .doc = "Pipelines (docs/pipelines.md): paths of files, or of folders of `*.yaml`, or pipelines themselves."),
+    SCHEMA_ANY(
+        "connections", struct config_file, connections,
+        .doc = "Systems that sources and sinks of pipelines connect to, by name, as in `connections` of a pipeline."),
+    SCHEMA_OBJECT("journal", struct config_file, journal, &config_journal_object,
+                  .doc = "Where pipelines keep what they must not forget."),
+    SCHEMA_OBJECT("registry", struct config_file, registry, &config_registry_object,
+                  .doc = "A schema registry, served by the same process."),
     SCHEMA_BOOL("explain_headers", struct config_file, explain_headers, .default_text = "true",
                 .doc = "Tell clients in `x-crossdock-route`, `-deployment`, `-attempts` and `-reason` where their "
                        "request went, and why."),

@@ -107,7 +107,7 @@ struct file_provider {
     struct schema_text *tags;
     size_t tag_count;
     bool optional;
-    bool simulate;
+    bool simulate, pipelines;
     struct schema_text scenario;
 };
 
@@ -204,6 +204,17 @@ struct file_facts {
     ns_t age;
 };
 
+struct file_journal {
+    struct schema_text path;
+    unsigned traces;
+    ns_t age, lease;
+};
+
+struct file_registry {
+    const struct yaml_node *node;
+    struct schema_text path, listen, user, password;
+};
+
 struct file_admin_key {
     struct schema_text name, hash;
 };
@@ -257,7 +268,12 @@ struct config_file {
     struct schema_text pass_through;
     struct file_facts facts;
     struct file_admin admin;
+    struct file_journal journal;
+    struct file_registry registry;
     bool explain_headers;
+    const struct yaml_node **pipelines; /* as written, without variables put in */
+    size_t pipeline_count;
+    const struct yaml_node *connections; /* likewise */
 };
 
 /* The shape of the file, and of a model in it. */
@@ -277,8 +293,10 @@ extern const struct schema_object config_rule_object;
 /* An item of providers.*.api_keys. */
 extern const struct schema_field config_api_key_item;
 /* Those of sections that have a file of their own, and the hash of a key. */
-extern const struct schema_object config_facts_object, config_admin_object;
+extern const struct schema_object config_facts_object, config_admin_object, config_journal_object;
 extern const struct schema_pattern config_key_hash, config_model_name;
+/* An entry of `pipelines`: a path, or a pipeline. */
+extern const struct schema_field config_pipeline_item;
 
 /* Parts of it: config_admission.c */
 extern const struct schema_object config_concurrency_object, config_objectives_object, config_queue_object;
@@ -295,7 +313,9 @@ struct config_run {
     struct config_file file;
 };
 
-/* Put variables into every scalar value below `root`, and find out which optional providers are left out
+/* Is it a field whose tree is for somebody else to read, who puts variables in as well? config_pipelines.c */
+bool config_is_kept_raw(struct str name);
+/* Put variables into every scalar value below `root` that is read here, and find out which optional providers are left out
  * (config_run.left_out). */
 void config_expand(struct config_run *run, struct yaml_node *root);
 /* The credential or certificate that `t` stands for, in the run's arena: its text, or for "file:path" the file's bytes
@@ -366,6 +386,12 @@ struct str *config_join_tags(struct catalog *c, const struct str *before, size_t
                              const struct schema_text *list, size_t count, size_t *ret_count);
 /* The sections `facts` and `explain_headers`, and `admin`, which comes after the keys. */
 void config_build_facts(struct config_run *run, struct catalog *c);
+/* The section `journal`. */
+void config_build_journal(struct config_run *run, struct catalog *c);
+/* The section `registry`, which comes after the addresses for clients. */
+void config_build_registry(struct config_run *run, struct catalog *c);
+extern const struct schema_object config_registry_object;
+void config_build_pipelines(struct config_run *run, struct catalog *c);
 void config_build_admin(struct config_run *run, struct catalog *c);
 
 #endif

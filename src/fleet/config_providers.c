@@ -164,6 +164,22 @@ static void set_simulated(struct config_run *run, struct catalog *c, struct prov
                        "a simulated provider has no \"base_url\": remove it or \"simulate\"");
 }
 
+/* Answered in this process, as simulated ones are, at an address that is known when it serves. */
+static void set_pipelines(struct config_run *run, struct provider *p, const struct file_provider *f)
+{
+    p->simulated = p->pipelines = true;
+    p->host = STR("pipelines");
+    p->base_path = STR("/v1");
+    if (f->base_url.node || f->simulate || f->scenario.text.n)
+        problems_error(&run->problems, f->node,
+                       "a provider with \"pipelines\" has no \"base_url\" and no \"simulate\"");
+    if (strcmp(p->vendor->dialect, "openai") != 0)
+        problems_error(&run->problems, f->dialect.node ? f->dialect.node : f->node,
+                       "pipelines speak OpenAI's dialect to the gateway: leave \"dialect\" out");
+    if (yaml_get(f->node, STR("api_key")) || yaml_get(f->node, STR("api_keys")))
+        problems_error(&run->problems, f->node, "a provider with \"pipelines\" has no key: nobody else can reach it");
+}
+
 /* The vendor's own, of this region and project; empty if that does not say enough. */
 static struct str vendor_base_url(struct catalog *c, const struct provider *p)
 {
@@ -198,6 +214,10 @@ static void set_place(struct config_run *run, struct catalog *c, struct provider
     struct str text = f->base_url.text;
     const struct yaml_node *at = f->base_url.node ? f->base_url.node : f->node;
 
+    if (f->pipelines) {
+        set_pipelines(run, p, f);
+        return;
+    }
     if (f->simulate || f->scenario.text.n) {
         set_simulated(run, c, p, f);
         return;

@@ -73,6 +73,13 @@ static bool is_answered_here(enum operation operation)
     return operation == OP_MODELS || operation == OP_MODEL || operation == OP_STATIC;
 }
 
+/* Did the process itself write it? It does so in the words of the dialect's own maker, so it is said to each provider in that one's. */
+static bool is_of_process(const struct exchange *x)
+{
+    return x->inner && can_read(x->endpoint.dialect, x->endpoint.row->operation) &&
+           can_say(x->endpoint.dialect, x->endpoint.row->operation);
+}
+
 /* Does the provider speak the client's dialect as the client does? */
 static bool speaks_as_client(const struct exchange *x, const struct provider *p)
 {
@@ -139,7 +146,7 @@ void choose_dialect(struct exchange *x)
         return;
     bool speaks = speaks_as_client(x, p);
     x->translates = !speaks || resume_is_pending(x) || has_other_name_inside(x) || holds_foreign_signatures(x) ||
-                    splits_thoughts(x);
+                    splits_thoughts(x) || is_of_process(x);
     if (!speaks)
         x->speaks = dialect_for(p, x->endpoint.row->operation);
     if (!x->speaks) /* a vendor's difference from its own dialect may be in what is only relayed */

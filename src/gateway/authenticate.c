@@ -10,6 +10,7 @@
 #include "codec/sigv4.h"
 #include "codec/url.h"
 #include "gateway/exchange.h"
+#include "gateway/inner.h"
 #include "rt/loop.h"
 
 static struct str presented_key(struct exchange *x)
@@ -46,12 +47,25 @@ static err_t find_signer(struct exchange *x, struct str authorization)
     return OK;
 }
 
+/* A request of the process itself: on whose account it goes. */
+static err_t find_named(struct exchange *x, struct str name)
+{
+    if (!name.n)
+        return OK;
+    x->key = catalog_find_key_named(x->snapshot->catalog, name);
+    if (!x->key)
+        return fail(E_AUTH, "There is no key '%.*s' in the gateway's configuration (any more).", STR_ARG(name));
+    x->facts.key = x->key->name;
+    return OK;
+}
+
 err_t authenticate(struct exchange *x)
 {
     const struct catalog *c = x->snapshot->catalog;
     struct str authorization = http_head_get(&x->r->head, HDR_AUTHORIZATION);
-    unsigned char hash[SHA256_BYTES];
 
+    if (x->inner)
+        return find_named(x, x->inner->key);
     if (c->key_count == 0)
         return OK;
     if (sigv4_is_claim(authorization))
@@ -60,8 +74,7 @@ err_t authenticate(struct exchange *x)
     if (!key.n)
         return fail(E_AUTH, "You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'; keys are made "
                             "with 'crossdock key new'.");
-    gateway_hash_key(x->gateway, key, hash);
-    x->key = catalog_find_key(c, hash);
+    x->key = catalog_find_key(c, gateway_hash_key(x->gateway, key));
     if (!x->key)
         return fail(E_AUTH,
                     "Incorrect API key provided. It is not one of this gateway's keys; a provider's own key does "
@@ -91,4 +104,15 @@ err_t authenticate_body(struct exchange *x, struct str body)
         return OK;
     struct str why = arena_str(x->r->arena, str_from_c(err_detail(e)));
     return fail(E_AUTH, "The request's signature is not accepted: %.*s", STR_ARG(why));
+}
+
+err_t gateway_admits(struct gateway *g, struct http_request *r)
+{
+    struct exchange *x = arena_new(r->arena, struct exchange);
+
+    x->r = r;
+    x->gateway = g;
+    x->snapshot = gateway_snapshot(g);
+    TRY(authenticate(x));
+    return x->claim ? fail(E_UNSUPPORTED, "Signed requests are not taken here: send a key instead.") : OK;
 }

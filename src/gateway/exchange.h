@@ -10,6 +10,7 @@
 #include "gateway/authorize.h"
 #include "gateway/endpoint.h"
 #include "gateway/gateway.h"
+#include "gateway/hear.h"
 #include "gateway/overrides.h"
 #include "gateway/snapshot.h"
 #include "llm/dialect.h"
@@ -20,11 +21,13 @@
 
 enum { MAX_TRIED = STRATEGY_TRIED_MAX };
 
+struct hearing;
 struct held;
 struct scope;
 struct needs;
 struct resume;
 struct sigv4_claim;
+struct inner_question;
 
 /* A deployment to try. Those reached as "<provider>/<model>" need not be in the catalog, so it holds what is needed itself. */
 struct candidate {
@@ -62,6 +65,7 @@ struct translated {
 struct exchange {
     struct gateway *gateway;
     struct http_request *r;
+    const struct inner_question *inner; /* of the process itself, so nobody has to prove who it is; NULL: a client's */
     const struct snapshot *snapshot;
     struct held *held; /* gateway.c's hold on it             */
     struct endpoint endpoint;
@@ -107,6 +111,7 @@ struct exchange {
     enum exclusion held_back;       /* why attempt_begin() began none                        */
     unsigned vain;                  /* calls out of it that were of no use, of late          */
     struct attempt *attempt;        /* under way, whose answer the client gets; NULL: none   */
+    struct hearing *hearing;        /* somebody wants to be told of it (hear.h); NULL: nobody   */
     struct facts facts;
     bool is_unsaid;     /* the request could not be said to x->chosen; another may be told */
     bool is_estimated;  /* tokens were counted by us, not by the model's provider */
@@ -154,7 +159,7 @@ err_t reply_static(struct exchange *x) SUSPENDS MUST_CHECK;
 
 /* --- authenticate.c --- */
 
-/* Find the caller's key. E_AUTH with words for the client. Sets x->key. */
+/* Find the caller's key. E_AUTH with words for the client. Sets x->key. Of the process itself: the key that it names. */
 err_t authenticate(struct exchange *x) MUST_CHECK;
 /* The same for a signed request, when its body is there. E_AUTH with words for the client. */
 err_t authenticate_body(struct exchange *x, struct str body) MUST_CHECK;
@@ -235,6 +240,13 @@ struct shadows *gateway_shadows(struct gateway *g);
 
 /* If x's model has a shadow, and it is the request's turn, send a copy of it there, beside it. Nothing of it reaches the client. */
 void shadow_begin(struct exchange *x);
+
+/* --- hear.c --- */
+
+/* It goes to a model: does anybody want to hear what it is answered? */
+void hear_begin(struct exchange *x, struct str body);
+/* It has been served, with `e`: tell those who do. Returns `e`, or why the end of the answer could not be written. */
+err_t hear_end(struct exchange *x, err_t e) SUSPENDS MUST_CHECK;
 
 /* --- hedge.c --- */
 
@@ -496,8 +508,10 @@ void made_answer_headers(struct exchange *x, struct str type, struct http_header
 /* --- gateway.c --- */
 
 struct upstreams *gateway_upstreams(struct gateway *g);
-/* SHA-256 of a key that a client presents. */
-void gateway_hash_key(struct gateway *g, struct str key, unsigned char ret_hash[SHA256_BYTES]);
+/* NULL: nobody wants to hear anything. */
+const struct gateway_hearer *gateway_hearer(const struct gateway *g);
+/* SHA-256 of a key that a client presents. Borrowed; good until the next call. */
+const unsigned char *gateway_hash_key(struct gateway *g, struct str key);
 struct metrics *gateway_metrics_mutable(struct gateway *g);
 struct authorities *gateway_authorities(struct gateway *g);
 /* What requests leave for later ones; NULL: nothing is kept. */
@@ -524,6 +538,9 @@ err_t read_wish(struct exchange *x, struct str body) MUST_CHECK;
 err_t estimate(struct exchange *x) SUSPENDS MUST_CHECK;
 /* Hand on what came of the last attempt. */
 err_t conclude(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
+
+/* Serve `r` from its beginning to its end, in *x, which comes zeroed but for `inner`. As gateway_handle(). */
+err_t exchange_run(struct exchange *x, struct gateway *g, struct http_request *r) SUSPENDS;
 
 /* Note the first content towards the client. */
 void note_first_token(struct exchange *x);

@@ -8,8 +8,8 @@
 
 #include "base/list.h"
 #include "base/mem.h"
-#include "codec/digest.h"
 #include "gateway/exchange.h"
+#include "gateway/key_hashes.h"
 #include "rt/fiber.h"
 
 struct held {
@@ -27,7 +27,7 @@ struct gateway {
     unsigned in_flight;
     struct fiber *watcher; /* is woken when a snapshot is installed; NULL: nobody */
     struct shadows shadows;
-    struct sha256 *key_digest; /* of all keys that clients present */
+    struct key_hashes *keys; /* that clients present */
 };
 
 static struct held *current(const struct gateway *g)
@@ -76,7 +76,7 @@ struct gateway *gateway_new(const struct gateway_options *options)
     g->upstreams = upstreams_new(options->simulated, options->simulated_ctx);
     g->authorities = authorities_new(options->scope);
     g->metrics = metrics_new();
-    g->key_digest = sha256_new();
+    g->keys = key_hashes_new();
     gateway_install(g, options->snapshot);
     return g;
 }
@@ -88,7 +88,7 @@ void gateway_free(struct gateway *g)
     LIST_EACH(node, next, &g->held)
         drop(CONTAINER_OF(node, struct held, link));
     metrics_free(g->metrics);
-    sha256_free(g->key_digest);
+    key_hashes_free(g->keys);
     mem_free(g);
 }
 
@@ -97,14 +97,19 @@ const struct snapshot *gateway_snapshot(const struct gateway *g)
     return current(g)->snapshot;
 }
 
-void gateway_hash_key(struct gateway *g, struct str key, unsigned char ret_hash[SHA256_BYTES])
+const unsigned char *gateway_hash_key(struct gateway *g, struct str key)
 {
-    sha256_whole(g->key_digest, key, ret_hash);
+    return key_hashes_get(g->keys, key);
 }
 
 struct upstreams *gateway_upstreams(struct gateway *g)
 {
     return g->upstreams;
+}
+
+const struct gateway_hearer *gateway_hearer(const struct gateway *g)
+{
+    return g->options.hearer;
 }
 
 const struct metrics *gateway_metrics(const struct gateway *g)

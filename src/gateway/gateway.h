@@ -13,6 +13,7 @@
 #include "observe/metrics.h"
 
 struct gateway;
+struct gateway_hearer;
 struct blobs;
 struct scope;
 
@@ -28,6 +29,7 @@ struct gateway_options {
     void *facts_ctx; /* of both */
     struct scope *
         scope; /* for what goes on beside requests, such as renewing credentials; outlives the gateway; NULL: nothing does */
+    const struct gateway_hearer *hearer; /* is told what clients are answered; outlives the gateway; NULL: nobody is */
     struct blobs *kept; /* what requests leave for later ones, of all loops; borrowed; NULL: nothing is kept */
 };
 
@@ -42,6 +44,9 @@ err_t gateway_handle(struct http_request *r, void *ctx) SUSPENDS;
 /* Run the copies of requests that models have shadows for, until cancelled: in a fiber of its own, which ends before gateway_free(). Without it none are
  * made. */
 err_t shadows_run(void *gateway) SUSPENDS;
+/* May the request be made, as far as keys tell: is one of them with it, or is none configured? For what is beside the gateway's own endpoints. E_AUTH with
+ * words for the client; E_UNSUPPORTED: it is signed. */
+err_t gateway_admits(struct gateway *g, struct http_request *r) MUST_CHECK;
 /* The http_refusal_fn: the form of errors that no handler saw. OpenAI's, for every path. */
 struct str gateway_refusal(const struct http_refusal *refusal, struct arena *arena, struct str *ret_type);
 const struct metrics *gateway_metrics(const struct gateway *g);

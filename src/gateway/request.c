@@ -205,6 +205,7 @@ static SUSPENDS err_t serve_model(struct exchange *x)
     e = choose_route(x, x->facts.model);
     if (e != OK)
         return refuse_route(x, e);
+    hear_begin(x, body);
     if (is_answered_here(x, &own))
         return reply_json(x, 200, buf_str(&own));
     return attempts(x);
@@ -399,7 +400,7 @@ static void begin(struct exchange *x, struct gateway *g, struct http_request *r)
     x->facts.method = r->head.method;
     x->facts.path = r->head.path;
     x->facts.wall = rt_wall();
-    x->facts.peer = &r->peer;
+    x->facts.peer = x->inner ? NULL : &r->peer;
 }
 
 /* An answer could not be made, such as one with a head that is too large. If an attempt was made, what it brought is to blame. */
@@ -454,10 +455,8 @@ void note_first_token(struct exchange *x)
         x->facts.first_token = rt_now_exact() - x->r->received;
 }
 
-err_t gateway_handle(struct http_request *r, void *ctx)
+err_t exchange_run(struct exchange *x, struct gateway *g, struct http_request *r)
 {
-    struct gateway *g = ctx;
-    struct exchange *x = arena_new(r->arena, struct exchange);
     err_t e;
 
     begin(x, g, r);
@@ -465,7 +464,13 @@ err_t gateway_handle(struct http_request *r, void *ctx)
     e = serve(x);
     if (UNLIKELY(e != OK) && e != E_CANCELLED && !r->status)
         e = refuse_failed(x, e);
+    e = hear_end(x, e);
     settle(x, e);
     gateway_leave(g, x);
     return e;
+}
+
+err_t gateway_handle(struct http_request *r, void *ctx)
+{
+    return exchange_run(arena_new(r->arena, struct exchange), ctx, r);
 }

@@ -60,7 +60,10 @@ static err_t make_pool(struct upstreams *u, const struct snapshot *s, const stru
     if (p->simulated) {
         struct addr at;
         if (!u->simulated || !u->simulated(u->ctx, p, &at))
-            return fail(E_CONFIG, "provider %.*s is simulated, but no simulator runs here", STR_ARG(p->name));
+            return fail(E_CONFIG,
+                        p->pipelines ? "provider %.*s stands for pipelines, and this process did not begin with it"
+                                     : "provider %.*s is simulated, but no simulator runs here",
+                        STR_ARG(p->name));
         o.port = addr_port(&at);
         o.host = STR("127.0.0.1");
     }

@@ -1,6 +1,7 @@
 """The command line: help everywhere, exit codes, errors with their place."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -8,12 +9,13 @@ import pytest
 from gateway import PROGRAM
 
 
-def run(*arguments):
-    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=20)
+def run(*arguments, input=None):
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=20, input=input)
 
 
 def test_help_is_everywhere():
     commands = ["serve", "sim", "check", "import", "why", "fleet", "facts", "expr", "schema", "prices", "key", "version"]
+    commands += ["map", "pipeline", "validate", "compat"]
     assert all(c in run("--help").stdout for c in commands)
     for c in commands:
         result = run(c, "--help")
@@ -21,7 +23,8 @@ def test_help_is_everywhere():
 
 
 @pytest.mark.parametrize("arguments", [[], ["srve"], ["serve", "--port", "1"], ["check"], ["serve", "--workers", "0"], ["key", "old"],
-    ["why"], ["why", "a", "b"], ["fleet", "x"], ["facts", "--since", "soon"], ["facts", "--type", "x"], ["expr"], ["expr", "1", "2"], ["expr", "1", "--frob"], ["import"], ["import", "litellm"], ["import", "lightllm", "x.yaml"], ["import", "litellm", "a", "b"]])
+    ["why"], ["why", "a", "b"], ["fleet", "x"], ["facts", "--since", "soon"], ["facts", "--type", "x"], ["expr"], ["expr", "1", "2"], ["expr", "1", "--frob"], ["expr", "1", "--arg", "x"], ["expr", "1", "--argjson", "x", "{"], ["map"], ["map", "x", "--lang", "lua"], ["import"], ["import", "litellm"], ["import", "lightllm", "x.yaml"], ["import", "litellm", "a", "b"],
+    ["pipeline"], ["pipeline", "lst"], ["pipeline", "list"], ["pipeline", "show", "x.yaml", "--svg"], ["pipeline", "guarantees", "x.yaml"]])
 def test_a_wrong_command_line_is_2_and_says_how_to_get_help(arguments):
     result = run(*arguments)
     assert result.returncode == 2 and result.stderr and not result.stdout
@@ -51,9 +54,42 @@ def test_check_says_everything_at_once_with_places(tmp_path):
 def test_check_passes_the_examples():
     import glob
 
-    for path in glob.glob("examples/*.yaml") + glob.glob("examples/strategies/*.yaml"):
+    for path in glob.glob("examples/*.yaml") + glob.glob("examples/strategies/*.yaml") + glob.glob("examples/pipelines/*/*.yaml"):
+        if os.path.basename(path) == "models.yaml":
+            continue  # a scenario of the simulator
         result = run("check", path)
         assert result.returncode == 0 or "is not set" in result.stderr, path + result.stderr
+
+
+PIPELINE = """\
+pipeline: sort
+sources: {mail: {kafka: {topic: mail}}}
+nodes: {word: {from: mail, model: {route: cls, prompt: "{{.text}}"}}}
+sinks: {sorted: {from: word, kafka: sorted}}
+"""
+
+
+def test_pipelines_of_a_configuration_are_checked_listed_explained_and_drawn(tmp_path):
+    (tmp_path / "pipes").mkdir()
+    (tmp_path / "pipes" / "sort.yaml").write_text(PIPELINE)
+    path = tmp_path / "gateway.yaml"
+    path.write_text("providers: {p: {simulate: true}}\nmodels: {cls: {targets: p/m}}\npipelines: pipes\n")
+    assert run("check", str(path)).stdout.endswith("ok: 1 models, 1 providers, 1 pipelines\n")
+    assert run("pipeline", "list", str(path)).stdout.startswith("sort  version 1, 1 sources, 1 nodes, 1 sinks")
+    assert "mail -> sorted: exactly once" in run("pipeline", "explain", str(path), "sort").stdout
+    assert run("pipeline", "graph", str(path), "--svg").stdout.startswith("<svg ")
+    assert run("pipeline", "explain", str(path), "other").returncode == 1
+    path.write_text(path.read_text().replace("cls:", "clz:"))
+    refused = run("check", str(path))
+    assert refused.returncode == 3 and "sort.yaml:3:" in refused.stderr and 'did you mean "clz"?' in refused.stderr
+    assert run("pipeline", "list", str(path)).returncode == 3
+
+
+def test_the_json_schema_of_pipelines_knows_every_kind():
+    schema = json.loads(run("schema", "--pipeline").stdout)
+    nodes = schema["properties"]["nodes"]["additionalProperties"]["properties"]
+    assert {"map", "join", "model", "gate", "shadow"} <= set(nodes)
+    assert "required" in schema and schema["required"] == ["pipeline"]
 
 
 LITELLM = """\
@@ -109,7 +145,8 @@ def test_expr_prints_the_result_of_an_expression(tmp_path):
 
 def test_expr_explains_type_and_reads():
     result = run("expr", "--explain", '.model == "a" and any(.tags[]; . == "eu")')
-    assert result.returncode == 0 and result.stdout == "type: boolean\nreads: .model .tags[]\n"
+    assert result.returncode == 0 and result.stdout == (
+        'type: boolean\nreads: .model .tags[]\nwrites:\n  . <- .model .tags[]\nschema: {"type":"boolean"}\n')
 
 
 def test_expr_says_what_is_wrong_and_where(tmp_path):
@@ -119,9 +156,58 @@ def test_expr_says_what_is_wrong_and_where(tmp_path):
     result = run("expr", "1 + .a", "--input", str(tmp_path / "nowhere.json"))
     assert result.returncode == 1 and "nowhere.json" in result.stderr
     result = run("expr", ".a.b", "--input", write(tmp_path, '{"a": 1}'))
-    assert result.returncode == 1 and result.stderr == 'crossdock expr: Cannot index number with "b"\n'
+    assert result.returncode == 1 and result.stderr == 'crossdock expr: document 1: Cannot index number with "b"\n'
     result = run("expr", ".", "--input", write(tmp_path, "{"))
-    assert result.returncode == 1 and "no JSON document" in result.stderr
+    assert result.returncode == 1 and "the document ends too early" in result.stderr
+
+
+def map_documents(folder, program, documents, *arguments):
+    path = folder / "map.jq"
+    path.write_text(program)
+    return run("map", str(path), *arguments, input=documents)
+
+
+def test_map_runs_a_program_on_each_document_of_its_input(tmp_path):
+    program = "# a case for the CRM\n{id, n: (.tags | length), limit: $limit, who: $who}\n"
+    documents = '{"id": 1, "tags": []}\n{"id":\n 2, "tags": ["a"]} {"id":"}\\""}[1]"a"7'
+    result = map_documents(tmp_path, program, documents, "--argjson", "limit", "[1]", "--arg", "who", "me")
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        {"id": 1, "n": 0, "limit": [1], "who": "me"}, {"id": 2, "n": 1, "limit": [1], "who": "me"},
+        {"id": '}"', "n": 0, "limit": [1], "who": "me"}]
+    assert result.returncode == 1
+    assert [line.split(": ")[1] for line in result.stderr.splitlines()] == ["document 4", "document 5", "document 6"]
+    assert map_documents(tmp_path, ".", "").stdout == "" and map_documents(tmp_path, ".", " \n").returncode == 0
+    assert map_documents(tmp_path, ".", "1 2 [1.50,").stdout == "1\n2\n"
+
+
+def test_map_passes_large_documents_through_untouched(tmp_path):
+    vector = "[" + ",".join(f"0.{i:08d}" for i in range(100_000)) + "]"
+    result = map_documents(tmp_path, "{v: .vector}", '{"vector": %s}\n' % vector * 3)
+    assert result.returncode == 0 and result.stdout == '{"v":%s}\n' % vector * 3
+
+
+def test_map_says_where_a_program_is_wrong(tmp_path):
+    result = map_documents(tmp_path, "{\n  id: .id,\n  n: nosuch(1)\n}", "")
+    assert result.returncode == 3
+    assert result.stderr == "line 3, column 6: there is no function nosuch\n    n: nosuch(1)\n       ^~~~~~\n"
+    assert run("map", str(tmp_path / "nowhere.jq")).returncode == 1
+
+
+def test_map_explains_what_is_written_from_what(tmp_path):
+    result = map_documents(tmp_path, "{id: .id, label: .label.name | ascii_downcase, v: (if .ok then .a else .b end)}".replace(
+        ".label.name | ascii_downcase", "(.label.name | ascii_downcase)"), "", "--explain")
+    assert "  .id <- .id, as it is\n  .label <- .label.name\n  .v <- .a .b .ok\n" in result.stdout
+    schema = json.loads(result.stdout.split("schema: ")[1])
+    assert schema["required"] == ["id", "label", "v"] and schema["properties"]["label"] == {"type": "string"}
+    assert schema["additionalProperties"] is False
+
+
+def test_map_runs_full_jq_in_a_process_of_its_own(tmp_path):
+    result = map_documents(tmp_path, "def f: if . > 0 then ., (. - 1 | f) else empty end; f", "2 0 1", "--lang", "jq")
+    assert result.stdout == "2\n1\n1\n" and result.returncode == 0
+    result = map_documents(tmp_path, "last(repeat(1))", "1", "--lang", "jq")
+    assert result.returncode == 1 and "longer than" in result.stderr
+    assert map_documents(tmp_path, "def f(", "1", "--lang", "jq").returncode == 3
 
 
 def write(folder, text):

@@ -1,0 +1,135 @@
+/* journal_postgres_test.c - what tests/unit/journal_test.c asks of every kind of journal, of one in a real PostgreSQL; and what only such a one can do. */
+#include "brokers/postgres_server.h"
+
+#include "client/postgres.h"
+#include "net/dns.h"
+#include "net/iobuf.h"
+#include "rt/worker.h"
+#include "unit/in_loop.h"
+
+static void in_postgres(body_fn *body);
+#define IN_JOURNALS in_postgres
+#include "unit/journal_test.c"
+
+static struct postgres_server server;
+static char url[128];
+static struct postgres_options database;
+static struct journal_options options;
+
+__attribute__((destructor)) static void stop_server(void)
+{
+    server_release(&server.server);
+}
+
+/* A journal is empty when its tables are gone. */
+static err_t empty_database(void *arg UNUSED)
+{
+    struct arena a CLEANUP(arena_release) = {.max = 1 << 20};
+    struct postgres *db = postgres_new(&database);
+
+    err_t e = postgres_do(db, STR("drop schema if exists crossdock_journal cascade"), NULL, 0, &a, NULL);
+    postgres_free(db);
+    dns_drain();
+    return e;
+}
+
+static err_t run_body(void *arg)
+{
+    body_fn **body = arg;
+
+    (*body)();
+    dns_drain();
+    iobuf_drain();
+    return OK;
+}
+
+static void in_postgres(body_fn *body)
+{
+    if (!postgres_have(&server))
+        return;
+    (void)snprintf(url, sizeof url, "postgres://127.0.0.1:%u/postgres", server.server.port);
+    database = (struct postgres_options){.url = str_from_c(url), .user = STR("postgres")};
+    options = (struct journal_options){
+        .kind = "postgres", .postgres = &database, .traces_max = 4, .trace_age = 1000, .dead_age = 1000};
+    arena_init(&arena, SIZE_MAX);
+    workers_start(2);
+    err_t e = loop_run(&(struct loop_options){0}, empty_database, NULL);
+    if (e == OK)
+        e = journal_open(&options, &j);
+    if (e == OK) {
+        e = loop_run(&(struct loop_options){0}, run_body, &body);
+        journal_close(j);
+    }
+    workers_stop();
+    arena_release(&arena);
+    CHECK_OK(e);
+}
+
+/* ---- a server that goes away ---- */
+
+static err_t commit_many(void *arg UNUSED)
+{
+    for (uint64_t n = 0; n < 300; n++) {
+        struct journal_op op = ROOT_AT(n, 0, .body = BODY("x"));
+        err_t e;
+        while ((e = journal_commit(j, &op, 1, JOURNAL_SYNC)) == E_IO)
+            TRY(fiber_sleep_until(rt_now() + 20 * NS_MS));
+        TRY(e);
+        op = OP(STATE_PUT, NODE("a"), .key = str_of((const char *)&n, sizeof n), .body = BODY("y"));
+        TRY(journal_commit(j, &op, 1, JOURNAL_ASYNC));
+    }
+    return OK;
+}
+
+static void crash_server(void)
+{
+    (void)kill(server.server.pid, SIGKILL);
+    (void)waitpid(server.server.pid, NULL, 0);
+    CHECK(postgres_start(&server));
+}
+
+JOURNAL_TEST(journal_commits_are_all_there_though_the_server_was_killed_meanwhile)
+{
+    {
+        SCOPE(writer, ns_add(rt_now(), 60 * NS_SEC));
+        (void)scope_spawn(&writer, "writer", commit_many, NULL);
+        while (QUERY(ROOTS, PLACE_0) < 50)
+            CHECK_OK(fiber_sleep_until(rt_now() + NS_MS));
+        crash_server();
+        CHECK_OK(scope_wait_all(&writer));
+    }
+    CHECK_EQ(QUERY(ROOTS, PLACE_0), 300);
+    CHECK_EQ(QUERY(STATES, NODE("a")), 300);
+    CHECK_EQ(journal_failures(j), 0);
+}
+
+/* ---- two that have it open ---- */
+
+JOURNAL_TEST(journal_of_two_processes_gives_each_epoch_to_one_of_them)
+{
+    struct journal *other;
+    struct journal_op ours[] = {OP(FENCE, PLACE_0), OP(PROGRESS_CLAIM, PLACE_0)}, theirs[] = {ours[0], ours[1]};
+
+    CHECK(journal_is_shared(j));
+    CHECK_OK(journal_open(&options, &other));
+    for (uint64_t epoch = 0; epoch < 20; epoch++) {
+        ours[0].r.epoch = theirs[0].r.epoch = epoch;
+        err_t mine = journal_commit(epoch % 2 ? j : other, ours, 2, JOURNAL_SYNC);
+        err_t late = journal_commit(epoch % 2 ? other : j, theirs, 2, JOURNAL_SYNC);
+        CHECK_OK(mine);
+        CHECK_EQ(ours[1].r.epoch, epoch + 1);
+        CHECK_ERR(late, E_FENCED);
+    }
+    journal_close(other);
+}
+
+JOURNAL_TEST(journal_refuses_names_that_the_database_cannot_keep_and_nothing_else)
+{
+    CHECK_ERR(commit_one(j, OP(STATE_PUT, .pipeline = str_of("a\0b", 3))), E_CONFLICT);
+    CHECK_ERR(commit_one(j, OP(STATE_PUT, .node = STR("\xff"))), E_CONFLICT);
+    CHECK_OK(commit_one(j, OP(DEAD_PUT, .id = id_of(1), .pipeline = STR("\"{,}\\"), .cause = str_of("\0\xff", 2))));
+    CHECK_EQ(read_all(j, (struct journal_query){.kind = JOURNAL_DEADS, .r = {.pipeline = STR("\"{,}\\")}}, &arena, rows,
+                      DUMP_ROWS),
+             1);
+    CHECK(str_eq(rows[0].cause, str_of("\0\xff", 2)));
+}

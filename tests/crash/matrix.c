@@ -1,0 +1,289 @@
+/*
+ * matrix.c - the crash matrix: each pair of a source and a sink, killed at each boundary that it has, and held to what `pipeline explain` says of it.
+ *
+ * A boundary is a wait: what a pipeline tells the world (a commit of the journal, a batch at a sink, an acknowledgement at a source) it tells before or at one. Each
+ * has a name, of the fiber that waits and what for, and the runtime tells a test of each (fiber_set_park_hook()), at no cost to the program.
+ *
+ * A first run finds out which boundaries there are and how often each is come to. Then, for each of these moments: a fresh pipeline is killed (SIGKILL) there, begun again on the
+ * journal that is left, and run to its end. The oracle is asked at the sink itself, and is the one of the promise that the pipeline is given by its
+ * rows: no number missing, none twice, each lane in order, as far as each is promised.
+ *
+ * All moments are `make crash`; --step n takes the first and the last one of each boundary, and every n-th of the rest (`make crash-quick`).
+ */
+#include "crash/crash.h"
+
+#include "brokers/pipelines.h"
+#include "pipeline/promise.h"
+
+#include <sqlite3.h>
+#include <sys/mman.h>
+
+enum { BOUNDARIES_MAX = 200, NAME_MAX_ = 80, TRIES = 4, BATCH = 5 };
+
+struct boundary {
+    char name[NAME_MAX_];
+    unsigned times;
+};
+
+/* Shared with the pipeline's process, which writes it. */
+struct moments {
+    struct boundary boundaries[BOUNDARIES_MAX];
+    unsigned count;
+    unsigned kill_boundary, kill_time; /* kill_time 0: nowhere */
+};
+
+static struct moments *moments;
+
+/* --- boundaries --- */
+
+static struct boundary *find_boundary(const char *name)
+{
+    for (unsigned i = 0; i < moments->count; i++)
+        if (strcmp(moments->boundaries[i].name, name) == 0)
+            return &moments->boundaries[i];
+    if (moments->count == BOUNDARIES_MAX)
+        return NULL;
+    struct boundary *b = &moments->boundaries[moments->count++];
+    (void)snprintf(b->name, sizeof b->name, "%s", name);
+    return b;
+}
+
+static void at_wait(struct fiber *f)
+{
+    char name[NAME_MAX_];
+
+    if (strcmp(fiber_name(f), "watch") == 0) /* the test's own */
+        return;
+    (void)snprintf(name, sizeof name, "%s: %s", fiber_name(f), fiber_reason(f));
+    struct boundary *b = find_boundary(name);
+    if (b && ++b->times == moments->kill_time && b == &moments->boundaries[moments->kill_boundary])
+        (void)kill(getpid(), SIGKILL);
+}
+
+static void forget_times(void)
+{
+    for (unsigned i = 0; i < moments->count; i++)
+        moments->boundaries[i].times = 0;
+}
+
+/* --- the pipeline --- */
+
+static void write_pipeline_file(const struct crash_case *c, const struct crash_source *from,
+                                const struct crash_sink *to)
+{
+    char text[4096];
+    size_t n = 0;
+
+#define ADD(...) (n += (size_t)snprintf(text + n, sizeof text - n, __VA_ARGS__))
+    ADD("pipeline: crash%u\nversion: 1\ndelivery: at_most_once\njournal: sync\n", c->number);
+    if (from->print_connection || to->print_connection)
+        ADD("connections:\n");
+    if (from->print_connection)
+        n += (size_t)from->print_connection(text + n, sizeof text - n);
+    if (to->print_connection && to->print_connection != from->print_connection)
+        n += (size_t)to->print_connection(text + n, sizeof text - n);
+    ADD("sources:\n  in: {key: '.n %% 2', ");
+    n += (size_t)from->print(c, text + n, sizeof text - n);
+    ADD("}\nsinks:\n  out: {from: in, batch: %d, ", BATCH);
+    n += (size_t)to->print(c, text + n, sizeof text - n);
+    ADD("}\n");
+#undef ADD
+    write_file(c->folder, "p.yaml", text);
+}
+
+/* What explain prints for the pair, as bits. */
+static unsigned promised(const struct crash_case *c)
+{
+    struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
+    struct problems problems = {.arena = &arena};
+    struct pipeline_set *set;
+    char path[80];
+
+    (void)snprintf(path, sizeof path, "%s/p.yaml", c->folder);
+    err_t e = load_pipelines(path, &problems, &set, NULL);
+    for (size_t i = 0; i < problems.count; i++)
+        (void)fprintf(stderr, "%.*s\n", STR_ARG(problems.items[i].text));
+    if (e != OK) {
+        test_fail_(__FILE__, __LINE__, "%s", err_detail(e));
+        return PROMISE_EXACTLY;
+    }
+    const struct pipeline_spec *s = set->items[0];
+    unsigned bits = promise_of(s, pipeline_find(s, STR("in")), pipeline_find(s, STR("out"))).bits;
+    pipeline_set_free(set);
+    return bits;
+}
+
+/* --- the oracle --- */
+
+static unsigned count_of(const unsigned *numbers, size_t count, unsigned n)
+{
+    unsigned times = 0;
+
+    for (size_t i = 0; i < count; i++)
+        times += numbers[i] == n;
+    return times;
+}
+
+/* Numbers of each lane rise, what came before being passed over if it may come again. */
+static bool is_in_order(const unsigned *numbers, size_t count, bool may_repeat)
+{
+    unsigned last[2] = {0, 0};
+
+    for (size_t i = 0; i < count; i++) {
+        unsigned *before = &last[numbers[i] % 2];
+        if (numbers[i] <= *before && !may_repeat)
+            return false;
+        if (numbers[i] > *before && numbers[i] != (*before ? *before + 2 : 2 - numbers[i] % 2))
+            return false;
+        *before = numbers[i] > *before ? numbers[i] : *before;
+    }
+    return true;
+}
+
+/* Dead letters that the journal has. */
+static unsigned count_dead(const struct crash_case *c)
+{
+    char path[80];
+    sqlite3 *db = NULL;
+    sqlite3_stmt *st = NULL;
+    unsigned count = 0;
+
+    (void)snprintf(path, sizeof path, "%s/journal.db", c->folder);
+    if (sqlite3_open(path, &db) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, "select count(*) from dead", -1, &st, NULL) == SQLITE_OK &&
+        sqlite3_step(st) == SQLITE_ROW)
+        count = (unsigned)sqlite3_column_int(st, 0);
+    else
+        test_fail_(__FILE__, __LINE__, "%s", sqlite3_errmsg(db));
+    (void)sqlite3_finalize(st);
+    (void)sqlite3_close(db);
+    return count;
+}
+
+static void check_promise(const struct crash_case *c, const struct crash_sink *to, unsigned bits)
+{
+    static unsigned numbers[CRASH_READ_MAX];
+    size_t count = to->read(c, numbers, CRASH_READ_MAX);
+    bool may_repeat = bits & (PROMISE_KEYED | PROMISE_REPEATS), may_lose = bits & PROMISE_LOSES;
+    unsigned missing = 0;
+
+    for (unsigned n = 1; n <= CRASH_NUMBERS; n++) {
+        unsigned times = count_of(numbers, count, n);
+        missing += times == 0;
+        CHECK_MSG(times > 0 || may_lose, "%u is missing", n);
+        CHECK_MSG(times < 2 || may_repeat, "%u is there %u times", n, times);
+    }
+    CHECK_LE(missing, may_lose ? count_dead(c) : 0); /* what may be lost is told */
+    CHECK_MSG(may_lose || is_in_order(numbers, count, may_repeat), "a lane is not in order");
+}
+
+/* --- a case --- */
+
+static unsigned cases;
+
+static bool begin_case(struct crash_case *c, const struct crash_source *from, const struct crash_sink *to)
+{
+    begin_trial();
+    *c = (struct crash_case){.number = ++cases};
+    (void)snprintf(c->folder, sizeof c->folder, "%s", trial.folder);
+    if (to->prepare)
+        to->prepare(c);
+    from->fill(c);
+    write_pipeline_file(c, from, to);
+    trial.at_wait = at_wait;
+    trial.is_over = from->ends ? NULL : has_lines;
+    lines_wanted = CRASH_NUMBERS;
+    return !test_failed();
+}
+
+/* Run it again until it comes to its end. */
+static void run_to_end(void)
+{
+    int end = PIPELINE_KILLED;
+
+    trial.at_wait = NULL;
+    for (unsigned i = 0; end != PIPELINE_ENDED && i < TRIES; i++)
+        end = pipeline_try(&trial);
+    CHECK_EQ(end, PIPELINE_ENDED);
+}
+
+/* Killed at the `time`-th coming to a boundary. False: it did not come there this time. */
+static bool crash_at(const struct crash_source *from, const struct crash_sink *to, unsigned boundary, unsigned time)
+{
+    struct crash_case c;
+
+    if (!begin_case(&c, from, to))
+        return false;
+    forget_times();
+    moments->kill_boundary = boundary;
+    moments->kill_time = time;
+    bool was_killed = pipeline_try(&trial) == PIPELINE_KILLED;
+    moments->kill_time = 0;
+    run_to_end();
+    if (!test_failed())
+        check_promise(&c, to, promised(&c));
+    if (test_failed())
+        (void)printf("# killed at \"%s\", the %u. time; what is left is in %s\n", moments->boundaries[boundary].name,
+                     time, c.folder);
+    else
+        remove_trial();
+    return was_killed;
+}
+
+/* Which boundaries there are, in `ret`. */
+static void survey(const struct crash_source *from, const struct crash_sink *to, struct moments *ret)
+{
+    struct crash_case c;
+
+    memset(moments, 0, sizeof *moments);
+    if (!begin_case(&c, from, to))
+        return;
+    CHECK_EQ(pipeline_try(&trial), PIPELINE_ENDED);
+    check_promise(&c, to, promised(&c));
+    remove_trial();
+    *ret = *moments;
+}
+
+static void run_pair(const struct crash_source *from, const struct crash_sink *to)
+{
+    static struct moments found;
+    unsigned tried = 0, killed = 0, all = 0;
+
+    if (!from->begin() || !to->begin())
+        return;
+    moments = mmap(NULL, sizeof *moments, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK_NE(moments, MAP_FAILED);
+    survey(from, to, &found);
+    for (unsigned b = 0; b < found.count && !test_failed(); b++)
+        for (unsigned time = 1; time <= found.boundaries[b].times && !test_failed(); time++) {
+            if (all++ % test_step() && time > 1 && time < found.boundaries[b].times)
+                continue;
+            tried++;
+            killed += crash_at(from, to, b, time);
+        }
+    (void)printf("# %s -> %s: %u boundaries, %u moments, tried %u, killed at %u\n", from->name, to->name, found.count,
+                 all, tried, killed);
+    (void)munmap(moments, sizeof *moments);
+    CHECK_GT(found.count, 4);
+    CHECK_GT(killed * 2, tried); /* else it does not do what it says */
+}
+
+#define PAIR(test_name, from, to)                                                                                      \
+    TEST(test_name)                                                                                                    \
+    {                                                                                                                  \
+        run_pair(&(from), &(to));                                                                                      \
+    }
+
+PAIR(crash_from_files_to_a_file, crash_files, crash_file)
+PAIR(crash_from_files_to_sqlite, crash_files, crash_sqlite)
+PAIR(crash_from_files_to_redis, crash_files, crash_redis)
+PAIR(crash_from_files_to_postgres, crash_files, crash_postgres)
+PAIR(crash_from_files_to_nats, crash_files, crash_nats)
+PAIR(crash_from_files_to_kafka, crash_files, crash_kafka)
+PAIR(crash_from_files_to_puts_whose_answers_are_lost, crash_files, crash_http_put)
+PAIR(crash_from_files_to_posts_with_a_key_whose_answers_are_lost, crash_files, crash_http_key)
+PAIR(crash_from_files_to_posts_at_least_once, crash_files, crash_http_again)
+PAIR(crash_from_files_to_posts_at_most_once, crash_files, crash_http_perhaps)
+PAIR(crash_from_redis_to_a_file, crash_redis_stream, crash_file)
+PAIR(crash_from_postgres_to_a_file, crash_postgres_outbox, crash_file)
+PAIR(crash_from_nats_to_a_file, crash_jetstream, crash_file)

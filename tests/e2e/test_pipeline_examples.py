@@ -1,0 +1,83 @@
+"""The examples of pipelines: each is valid, passes its own tests whatever happens first, and does with real servers what it says, however often it is killed."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+from gateway import PROGRAM
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+FOLDER = os.path.join(ROOT, "examples", "pipelines")
+EXAMPLES = sorted(e.name for e in os.scandir(FOLDER) if e.is_dir())
+CANNOT_BE_HAD = 3
+# One server of each for all of them: it takes longer to start than an example to run.
+NAMED = {"kafka": ("KAFKA_BROKERS", "{}"), "postgres": ("POSTGRES_URL", "postgres://{}/postgres"), "redis": ("REDIS_URL", "redis://{}/0")}
+
+
+def crossdock(*words):
+    return subprocess.run([os.path.abspath(PROGRAM), *words], capture_output=True, text=True, check=False)
+
+
+def text_of(example, name):
+    with open(os.path.join(FOLDER, example, name), encoding="utf-8") as file:
+        return file.read()
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory):
+    """Starts a server when it is asked for the first time; returns the variables that name it, or skips."""
+    folder = tmp_path_factory.mktemp("servers")
+    for path in [folder, *folder.parents]:
+        if path.is_relative_to(tmp_path_factory.getbasetemp().parent):
+            path.chmod(0o711)  # PostgreSQL, which is not root, must get in
+    told, brokers = {}, os.path.join(ROOT, "scripts", "brokers")
+
+    def start(name):
+        variable, form = NAMED[name]
+        if name not in told:
+            done = subprocess.run([brokers, "start", name, folder / name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            told[name] = done
+        if told[name].returncode == CANNOT_BE_HAD:
+            pytest.skip(f"{name} cannot be had here: {told[name].stdout.strip()}")
+        assert told[name].returncode == 0, told[name].stdout
+        return {variable: form.format(told[name].stdout.split()[-1])}
+
+    yield start
+    for name in told:
+        subprocess.run([brokers, "kill", name, folder / name], check=False)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_is_valid_alone_and_in_its_configuration(example):
+    for name in ("pipeline.yaml", "crossdock.yaml"):
+        checked = crossdock("check", os.path.join(FOLDER, example, name))
+        assert checked.returncode == 0 and "warning" not in checked.stderr, checked.stderr
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_passes_its_own_tests_in_any_order_of_what_happens_at_once(example):
+    tested = crossdock("pipeline", "test", os.path.join(FOLDER, example, "pipeline.yaml"), "--rounds", "20")
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    assert re.search(r"^[1-9][0-9]* passed, 0 failed$", tested.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_has_a_page_that_names_its_command_and_its_environment(example):
+    page, pipeline = text_of(example, "README.md"), text_of(example, "pipeline.yaml")
+    assert re.search(r"^make example NAME=\S+$", page, re.MULTILINE)
+    assert re.search(r"make example NAME=\S+", page).group(0) in pipeline
+    for variable in set(re.findall(r"\$\{(\w+):-", pipeline)):
+        assert f"`{variable}`" in page, variable
+    assert f"]({example}/README.md)" in text_of(".", "README.md")
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_brings_each_message_once_to_real_servers_however_often_it_is_killed(example, servers):
+    environment = dict(os.environ, CROSSDOCK=os.path.abspath(PROGRAM))
+    for name in json.loads(text_of(example, "example.json"))["servers"]:
+        environment |= servers(name)
+    command = [os.path.join(ROOT, "scripts", "example"), example, "--kills", "2"]
+    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=600)
+    assert run.returncode == 0, run.stdout

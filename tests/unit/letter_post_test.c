@@ -1,0 +1,174 @@
+/* letter_post_test.c - dead letters that go to a sink as well, through whole runs of a pipeline in virtual time. */
+#include "pipeline/letters.h"
+#include "pipeline/shard.h"
+
+#include "unit/in_loop.h"
+#include "unit/test.h"
+
+#define BEGINNING                                                                                                      \
+    "pipeline: p\n"                                                                                                    \
+    "version: 2\n"                                                                                                     \
+    "delivery: at_least_once\n"                                                                                        \
+    "sources: {in: {files: {path: /in, follow: false}}}\n"                                                             \
+    "nodes: {one: {from: in, map: '{one: (.n | tonumber)}'}}\n"                                                        \
+    "sinks: {out: {from: one, file: /out}}\n"
+static const char to_file[] = BEGINNING "errors: {dlq: {file: /dead}}\n";
+static const char to_nobody[] = BEGINNING "errors: {dlq: {http: {post: 'http://127.0.0.1:9/dead'}}}\n";
+
+static const char *file_text;
+static struct sim_world *sim;
+static struct pipeline_spec *spec;
+static struct journal *j;
+static struct arena arena;
+
+static err_t read_file(const char *path, size_t max, struct buf *ret)
+{
+    (void)path;
+    (void)max;
+    return buf_add(ret, str_from_c(file_text));
+}
+
+static const struct config_env env = {.read_file = read_file};
+
+static err_t in_world(void *arg)
+{
+    body_fn **body = arg;
+
+    TRY(journal_open(
+        &(struct journal_options){.kind = "memory", .traces_max = 100, .trace_age = NS_NEVER, .dead_age = NS_NEVER},
+        &j));
+    (*body)();
+    journal_close(j);
+    return OK;
+}
+
+static void with_lines(const char *text, struct str lines, body_fn *body)
+{
+    const struct pipeline_world world = {.env = &env};
+    struct problems problems = {.arena = &arena};
+
+    file_text = text;
+    arena_init(&arena, SIZE_MAX);
+    CHECK_OK(pipeline_load(STR("p.yaml"), NULL, &world, &problems, &spec));
+    sim = sim_world_new(&(struct sim_options){.seed = test_seed()});
+    sim_world_put_file(sim, "/in", lines.p, lines.n);
+    err_t e = loop_run(&(struct loop_options){.seams = sim_world_seams(sim)}, in_world, &body);
+    sim_world_free(sim);
+    pipeline_unref(spec);
+    arena_release(&arena);
+    CHECK_MSG(e == OK, "loop: %s", err_detail(e));
+}
+
+static err_t run_shard(void *shard)
+{
+    return shard_run(shard);
+}
+
+/* Run it for so long, then cut it short; 0: to its end. */
+static void run_for(ns_t span)
+{
+    struct shard *s = shard_new(&(struct shard_options){.spec = spec, .journal = j});
+    err_t e = OK;
+
+    if (span) {
+        SCOPE(running, NS_NEVER);
+        scope_discard_results(&running);
+        scope_spawn(&running, "shard", run_shard, s);
+        CHECK_OK(fiber_sleep_until(rt_now() + span));
+        scope_cancel(&running);
+        e = scope_wait_all(&running);
+        e = e == E_CANCELLED ? OK : e;
+    } else {
+        e = shard_run(s);
+    }
+    shard_free(s);
+    CHECK_MSG(e == OK, "the run failed: %s", err_detail(e));
+}
+
+static struct str dead(void)
+{
+    struct str bytes;
+
+    return sim_world_look_file(sim, "/dead", &bytes) ? bytes : STR_NONE;
+}
+
+static size_t line_count(struct str s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++)
+        n += s.p[i] == '\n';
+    return n;
+}
+
+static size_t letters(struct dead_letter **ret)
+{
+    uint64_t after = 0;
+    size_t count = 0;
+
+    if (letters_page(j, &(struct letter_filter){0}, &after, &arena, ret, &count) != OK)
+        test_fail_(__FILE__, __LINE__, "no letters: %s", err_detail(E_IO));
+    return count;
+}
+
+/* The line is what people see of the letter. */
+static void check_line(struct str line, const struct dead_letter *want)
+{
+    const struct json_tree *tree;
+    struct dead_letter l;
+
+    CHECK_OK(json_tree_parse(&arena, line, &tree));
+    CHECK_OK(letter_take(json_tree_root(tree), &arena, &l));
+    CHECK_STR(str_from_c(l.hex), want->hex);
+    CHECK(str_eq(l.record, want->record) && str_eq(l.error, want->error) && str_eq(l.cause, want->cause));
+}
+
+static void sends_each_once(void)
+{
+    struct dead_letter *l;
+    size_t count;
+
+    run_for(0);
+    CHECK_EQ(letters(&l), 2);
+    struct str rest = dead();
+    CHECK_EQ(line_count(rest), 2);
+    check_line(str_cut(&rest, '\n'), &l[0]);
+    check_line(str_cut(&rest, '\n'), &l[1]);
+    run_for(0);
+    CHECK_EQ(line_count(dead()), 2);
+    CHECK_OK(letters_replay(j, l, 1, 0, &count)); /* it fails again, and that is told */
+    run_for(0);
+    CHECK_EQ(line_count(dead()), 3);
+    CHECK(str_find(dead(), STR("\"replays\":1")) < dead().n);
+    CHECK_EQ(letters(&l), 2);
+}
+
+TEST(letter_post_sends_each_letter_once_and_again_when_its_replay_fails)
+{
+    with_lines(to_file, STR("{\"n\":\"x\"}\n{\"n\":1}\n{\"n\":\"y\"}\n"), sends_each_once);
+}
+
+/* What is noted is sent by the next run, whose file says that it goes elsewhere. */
+static void sends_later(void)
+{
+    const struct pipeline_world world = {.env = &env};
+    struct problems problems = {.arena = &arena};
+    struct dead_letter *l;
+
+    run_for(3 * NS_SEC); /* nobody listens there: neither the messages nor the end wait for that */
+    CHECK_EQ(letters(&l), 2);
+    struct str out;
+    CHECK(sim_world_look_file(sim, "/out", &out) && str_eq(out, STR("{\"one\":1}\n")));
+    CHECK_OK(letters_drop(j, &l[1]));
+    pipeline_unref(spec);
+    file_text = to_file;
+    CHECK_OK(pipeline_load(STR("p.yaml"), NULL, &world, &problems, &spec));
+    run_for(0);
+    CHECK_EQ(line_count(dead()), 1); /* what was dropped is dealt with */
+    CHECK(str_find(dead(), str_from_c(l[0].hex)) < dead().n);
+}
+
+TEST(letter_post_waits_for_a_sink_that_is_down_and_holds_up_nothing)
+{
+    with_lines(to_nobody, STR("{\"n\":\"x\"}\n{\"n\":1}\n{\"n\":\"y\"}\n"), sends_later);
+}

@@ -1,0 +1,165 @@
+/*
+ * pipeline_early_test.c - what goes on of an answer while it comes, in virtual time: when, once, with the same ids, and what a crash or a failure leaves.
+ *
+ * The model `tell` says a text word by word, one every 100 ms; `say` takes 10 ms for each piece.
+ */
+#include "pipeline/run.h"
+#include "unit/pipeline_world.h"
+
+static const char text[] =
+    "pipeline: p\nversion: 1\ndelivery: at_least_once\njournal: sync\nsources: {s: {files: /in}}\n"
+    "nodes:\n"
+    "  tell: {from: s, model: {route: m, prompt: x, stream: true}, retry: {max: 3, on: [5xx]}}\n"
+    "  parts: {from: tell, chunk: sentence}\n"
+    "  say: {from: parts, model: {route: m, prompt: x}}\n"
+    "sinks: {out: {from: say, file: /out}}\n";
+
+/* What the models are to do. */
+static struct {
+    const char *words[16];
+    unsigned fail_at;  /* this word breaks the first `failures` answers off; 0: none */
+    unsigned failures; /* to come                                                   */
+    bool varies;       /* each answer begins with its own number                     */
+    unsigned told;     /* answers begun                                              */
+    unsigned said;     /* pieces that were worked on                                 */
+} script;
+
+static SUSPENDS err_t tell(struct step *s)
+{
+    struct buf said CLEANUP(buf_release) = BUF_INIT(1 << 16);
+
+    script.told++;
+    if (script.varies)
+        (void)buf_addf(&said, "Answer %u. ", script.told);
+    for (size_t i = 0; script.words[i]; i++) {
+        TRY(fiber_sleep_until(rt_now() + 100 * NS_MS));
+        if (script.failures && script.fail_at == i + 1) {
+            script.failures--;
+            return fail(E_UPSTREAM, "it broke off");
+        }
+        (void)buf_addf(&said, "%s ", script.words[i]);
+        TRY(step_send_early(s, buf_str(&said)));
+    }
+    return step_send(s, expr_string(arena_str(step_arena(s), buf_str(&said))));
+}
+
+static SUSPENDS err_t say(struct step *s)
+{
+    script.said++;
+    TRY(fiber_sleep_until(rt_now() + 10 * NS_MS));
+    return step_send(s, s->in->value);
+}
+
+static void put_models(struct world *w)
+{
+    static const struct node_run runs[] = {{.call = tell}, {.call = say}};
+
+    for (uint16_t i = 0; i < w->spec->node_count; i++) {
+        struct pipeline_node *n = w->spec->nodes[i];
+        bool tells = str_eq(n->name, STR("tell"));
+        if (!tells && !str_eq(n->name, STR("say")))
+            continue;
+        struct node_kind *kind = arena_new(&w->arena, struct node_kind);
+        *kind = *n->node;
+        kind->run = &runs[!tells];
+        n->node = kind;
+    }
+}
+
+static const struct letter one_letter[] = {{.when = 0, .at = NS_NEVER, .body = "{}"}};
+
+static SUSPENDS void begin(struct world *w)
+{
+    memset(&script, 0, sizeof script);
+    CHECK_OK(world_open(w, text, NULL, 0));
+    put_models(w);
+    w->letters = one_letter;
+    w->letter_count = 1;
+}
+
+static SUSPENDS void pieces_go_on_while_the_answer_comes(void)
+{
+    struct world *w = NEW(struct world);
+
+    begin(w);
+    memcpy(script.words, (const char *[]){"One", "two.", "Three.", "Four", "five."}, 5 * sizeof(char *));
+    CHECK_OK(world_run(w));
+    CHECK_STR(world_lines(w, "out"), "\"One two.\"\n\"Three.\"\n\"Four five.\"\n");
+    CHECK_LT(w->sunk[0].when, 300 * NS_MS); /* the answer ends after 500 */
+    CHECK_LT(w->sunk[1].when, 400 * NS_MS);
+    CHECK_GT(w->sunk[2].when, 500 * NS_MS);
+    CHECK_EQ(script.said, 3);
+    CHECK_EQ(w->stats.dead, 0);
+    CHECK_EQ(w->stats.completed, 1);
+    world_close(w);
+    mem_free(w);
+}
+
+static SUSPENDS void what_was_handed_on_is_not_asked_again(void)
+{
+    struct world *w = NEW(struct world);
+
+    begin(w);
+    memcpy(script.words, (const char *[]){"One", "two.", "Three.", "Four"}, 4 * sizeof(char *));
+    script.fail_at = 4;
+    script.failures = 1;
+    CHECK_OK(world_run(w));
+    CHECK_EQ(script.told, 1);
+    CHECK_EQ(w->stats.dead, 1);
+    CHECK_EQ(w->stats.completed, 1);
+    CHECK_STR(world_lines(w, "out"), "\"One two.\"\n\"Three.\"\n");
+    world_close(w);
+
+    begin(w);
+    memcpy(script.words, (const char *[]){"One", "two."}, 2 * sizeof(char *));
+    script.fail_at = 2;
+    script.failures = 2;
+    CHECK_OK(world_run(w)); /* no sentence was complete: nothing was handed on */
+    CHECK_EQ(script.told, 3);
+    CHECK_EQ(w->stats.dead, 0);
+    CHECK_STR(world_lines(w, "out"), "\"One two.\"\n");
+    world_close(w);
+    mem_free(w);
+}
+
+/* At every wait: pieces of the answer that counts are all there, and each piece once; what was said of one is its own. */
+static SUSPENDS void a_crash_leaves_pieces_of_the_answer_that_counts(void)
+{
+    struct world *w = NEW(struct world);
+
+    for (unsigned at = 0;; at++) {
+        begin(w);
+        memcpy(script.words, (const char *[]){"One", "two.", "Three."}, 3 * sizeof(char *));
+        script.varies = true;
+        w->waits_left = at;
+        CHECK_OK(world_run(w));
+        unsigned crashes = w->crashes;
+        struct str out = world_lines(w, "out"), last = arena_printf(&w->arena, "\"Answer %u.\"\n", script.told);
+        CHECK_MSG(str_find(out, last) < out.n || script.told == 0, "crash at wait %u: %.*s", at, STR_ARG(out));
+        CHECK_EQ(w->stats.dead, 0);
+        for (size_t i = 0; i < w->sunk_count; i++)
+            for (size_t k = 0; k < i;
+                 k++) /* the same words of another answer are the same piece only at the same place */
+                CHECK_MSG(strcmp(w->sunk[i].text, w->sunk[k].text) != 0, "crash at wait %u: twice %s", at,
+                          w->sunk[i].text);
+        world_close(w);
+        if (!crashes)
+            break;
+    }
+    mem_free(w);
+}
+
+TEST(early_pieces_go_on_while_the_answer_comes)
+{
+    in_sim(pieces_go_on_while_the_answer_comes);
+}
+
+TEST(early_what_was_handed_on_is_not_asked_again)
+{
+    in_sim(what_was_handed_on_is_not_asked_again);
+}
+
+TEST(early_a_crash_leaves_pieces_of_the_answer_that_counts)
+{
+    in_sim(a_crash_leaves_pieces_of_the_answer_that_counts);
+}
