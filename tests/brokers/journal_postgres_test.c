@@ -123,6 +123,51 @@ JOURNAL_TEST(journal_of_two_processes_gives_each_epoch_to_one_of_them)
     journal_close(other);
 }
 
+/* A first owner of PLACE_0 that has not committed yet. */
+static err_t claim_first(struct postgres *db, struct arena *a)
+{
+    TRY(postgres_do(db, STR("begin"), NULL, 0, a, NULL));
+    return postgres_do(db,
+                       STR("insert into crossdock_journal.progress (pipeline, source, partition, epoch) "
+                           "values ('p', 's', 0, 1)"),
+                       NULL, 0, a, NULL);
+}
+
+static err_t claim_too(void *arg UNUSED)
+{
+    struct journal_op ops[] = {OP(FENCE, PLACE_0), OP(PROGRESS_CLAIM, PLACE_0)};
+
+    return journal_commit(j, ops, ARRAY_LEN(ops), JOURNAL_SYNC);
+}
+
+/* Until somebody waits for a row of another. */
+static err_t wait_for_waiter(struct postgres *db, struct arena *a)
+{
+    struct postgres_rows rows = {0};
+
+    do
+        TRY(postgres_do(db, STR("select 1 from pg_locks where not granted"), NULL, 0, a, &rows));
+    while (!rows.rows);
+    return OK;
+}
+
+JOURNAL_TEST(journal_gives_a_place_to_one_of_two_that_claim_it_first_at_once)
+{
+    struct postgres *db = postgres_new(&database);
+    err_t late;
+
+    CHECK_OK(claim_first(db, &arena));
+    {
+        SCOPE(other, ns_add(rt_now(), 60 * NS_SEC));
+        (void)scope_spawn(&other, "other", claim_too, NULL);
+        CHECK_OK(wait_for_waiter(db, &arena));
+        CHECK_OK(postgres_do(db, STR("commit"), NULL, 0, &arena, NULL));
+        late = scope_wait_all(&other);
+    }
+    CHECK_ERR(late, E_FENCED);
+    postgres_free(db);
+}
+
 JOURNAL_TEST(journal_refuses_names_that_the_database_cannot_keep_and_nothing_else)
 {
     CHECK_ERR(commit_one(j, OP(STATE_PUT, .pipeline = str_of("a\0b", 3))), E_CONFLICT);

@@ -191,8 +191,15 @@ static const char commit[] =
     "insert into progress as p (pipeline, source, partition, epoch) values (o.pipeline, o.source, o.part, 1) "
     "on conflict (pipeline, source, partition) do update set epoch = p.epoch + 1 returning p.epoch into was; "
     "ret_op := o.n; ret_outcome := 0; ret_epoch := was; return next; "
-    "when 8 then " /* FENCE; of a commit that claims at once as strong as it will have to be, or two of them would wait for each other */
+    /*
+     * FENCE; of a commit that claims at once as strong as it will have to be, or two of them would wait for each other; and on a row that is made if there is none yet, or
+     * two of them could be the first.
+     */
+    "when 8 then "
     "if o.c = any(claiming) then "
+    "if o.epoch = 0 then "
+    "insert into progress (pipeline, source, partition, epoch) values (o.pipeline, o.source, o.part, 0) "
+    "on conflict (pipeline, source, partition) do nothing; end if; "
     "select epoch into was from progress where pipeline = o.pipeline and source = o.source and partition = o.part "
     "for update; "
     "else "
