@@ -155,6 +155,7 @@ static void install(void *loop, void *arg)
     const struct installing *i = arg;
     struct snapshot *s = i->snapshot;
 
+    install_models(sl, s->catalog);
     gateway_install(sl->gateway, s);
     runner_install(sl->runner, i->pipelines);
     if (s->server_tls)
@@ -184,9 +185,17 @@ static bool same_facts(const struct catalog *a, const struct catalog *b)
 {
     return a->facts.recent == b->facts.recent && a->facts.size == b->facts.size && a->facts.age == b->facts.age &&
            str_eq(a->facts.dir, b->facts.dir) && a->admin.on == b->admin.on &&
-           str_eq(a->journal.path, b->journal.path) && a->journal.traces == b->journal.traces &&
-           a->journal.age == b->journal.age && str_eq(a->admin.listen.text, b->admin.listen.text) &&
-           str_eq(a->admin.key_file, b->admin.key_file);
+           str_eq(a->admin.listen.text, b->admin.listen.text) && str_eq(a->admin.key_file, b->admin.key_file);
+}
+
+/* What pipelines rest on. */
+static bool same_stores(const struct catalog *a, const struct catalog *b)
+{
+    return str_eq(a->journal.path, b->journal.path) && a->journal.traces == b->journal.traces &&
+           a->journal.age == b->journal.age && a->journal.lease == b->journal.lease &&
+           str_eq(a->registry.path, b->registry.path) && str_eq(a->registry.listen.text, b->registry.listen.text) &&
+           str_eq(a->registry.user, b->registry.user) &&
+           str_eq(secret_reveal(&a->registry.password), secret_reveal(&b->registry.password));
 }
 
 /* Some things are fixed at start; say so instead of ignoring a change of them. */
@@ -195,14 +204,13 @@ static void warn_about_fixed(const struct catalog *old, const struct catalog *ne
     bool same = old->listen_count == new->listen_count && old->workers == new->workers &&
                 old->log.level == new->log.level &&
                 old->log.format == new->log.format &&str_eq(old->log.access, new->log.access) &&
-                same_limits(old, new) && same_facts(old, new);
+                same_limits(old, new) && same_facts(old, new) && same_stores(old, new);
 
     for (size_t i = 0; same && i < old->listen_count; i++)
         same = str_eq(old->listens[i].text, new->listens[i].text) && old->listens[i].tls == new->listens[i].tls;
     if (!same)
-        log_warn(STR_NONE, "changes of 'listen', 'workers', 'limits', 'log', 'facts', 'journal', 'admin.listen' and "
-                           "'admin.key_file' take effect at the "
-                           "next start");
+        log_warn(STR_NONE, "changes of 'listen', 'workers', 'limits', 'log', 'facts', 'journal', 'registry', "
+                           "'admin.listen' and 'admin.key_file' take effect at the next start");
 }
 
 static SUSPENDS err_t reload(struct server_loop *sl)

@@ -96,34 +96,65 @@ void pipelines_set_key(const struct server *s, struct provider *p)
     p->keys[0].secret = secret_make(str_from_c(s->pipelines_key));
 }
 
-void open_models(struct server_loop *sl)
+static bool has_models(const struct catalog *c)
 {
-    const struct catalog *c = sl->server->first->catalog;
-    bool any = false;
-
     for (size_t i = 0; i < c->provider_count; i++)
-        any = any || c->providers[i].pipelines;
-    if (!any)
-        return;
+        if (c->providers[i].pipelines)
+            return true;
+    return false;
+}
+
+err_t open_models(struct server_loop *sl, const struct catalog *c)
+{
+    struct addr any;
+
+    if (sl->models_http || !has_models(c))
+        return OK;
     sl->models = pipeline_models_new(sl->server->doors, str_from_c(sl->server->pipelines_key));
     struct http_server_options o = {.limits = http_limits_default(),
                                     .handler = pipeline_models_handle,
                                     .ctx = sl->models,
                                     .server_name = "crossdock-pipelines"};
     sl->models_http = http_server_new(&o);
+    err_t e = addr_parse(STR("127.0.0.1:0"), &any);
+    if (e == OK)
+        e = http_server_listen(sl->models_http, &any, LISTEN_ALONE, NULL, &sl->models_at);
+    if (e != OK)
+        close_models(sl);
+    return e;
 }
 
 void close_models(struct server_loop *sl)
 {
     http_server_free(sl->models_http);
     pipeline_models_free(sl->models);
+    sl->models_http = NULL;
+    sl->models = NULL;
 }
 
-err_t run_pipeline_models(void *loop)
+static SUSPENDS err_t run_pipeline_models(void *loop)
 {
     struct server_loop *sl = loop;
 
     return http_server_run(sl->models_http);
+}
+
+void start_models(struct server_loop *sl)
+{
+    if (!sl->models_http || !sl->helpers || sl->serves_models)
+        return;
+    sl->serves_models = true;
+    scope_spawn(sl->helpers, "pipelines as models", run_pipeline_models, sl);
+}
+
+void install_models(struct server_loop *sl, const struct catalog *c)
+{
+    err_t e = open_models(sl, c);
+
+    if (e == OK)
+        start_models(sl);
+    else
+        log_error(STR_NONE, "pipelines cannot be asked as models: %s", err_detail(e));
 }
 
 err_t run_pipelines(void *loop)

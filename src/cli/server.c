@@ -209,7 +209,6 @@ static void open_parts(struct server_loop *sl, struct scope *background)
     sl->http = http_server_new(&o);
     sl->gateway = gateway_new(&g);
     open_runner(sl);
-    open_models(sl);
     for (unsigned i = 0; i < s->scenario_count; i++)
         open_simulator(sl, &s->scenarios[i]);
     if (sl->index == 0)
@@ -250,8 +249,7 @@ static err_t listen_all(struct server_loop *sl)
     TRY(addr_parse(STR("127.0.0.1:0"), &any));
     for (unsigned i = 0; i < sl->simulator_count; i++)
         TRY(http_server_listen(sl->simulators[i].http, &any, LISTEN_ALONE, NULL, &sl->simulators[i].at));
-    if (sl->models_http)
-        TRY(http_server_listen(sl->models_http, &any, LISTEN_ALONE, NULL, &sl->models_at));
+    TRY(open_models(sl, c));
     for (size_t i = 0; i < c->listen_count; i++) {
         struct tls_ctx *tls = c->listens[i].tls ? s->first->server_tls : NULL;
         const struct addr *at = sl->index ? &s->listens[i] : &c->listens[i].addr;
@@ -428,8 +426,8 @@ static SUSPENDS err_t serve_to_the_end(struct server_loop *sl)
     if (sl->go == GO_SERVE) {
         for (unsigned i = 0; i < sl->simulator_count; i++)
             scope_spawn(&helpers, "simulator", serve_simulator, &sl->simulators[i]);
-        if (sl->models_http)
-            scope_spawn(&helpers, "pipelines as models", run_pipeline_models, sl);
+        sl->helpers = &helpers;
+        start_models(sl);
         scope_spawn(&helpers, "shadows", shadows_run, sl->gateway);
         if (sl->index == 0) {
             scope_spawn(&helpers, "signals", control_signals, sl);
@@ -441,6 +439,7 @@ static SUSPENDS err_t serve_to_the_end(struct server_loop *sl)
                 scope_spawn(&helpers, "operators", serve_operators, sl);
         }
         e = serve_until_drained(sl);
+        sl->helpers = NULL;
     }
     TRY(loops_leave(sl->server->group));
     return e;

@@ -54,6 +54,8 @@ struct server_loop {
     struct http_server *models_http; /* of pipelines that are models; NULL: there are none */
     struct addr models_at;
     struct pipeline_models *models;
+    bool serves_models;
+    struct scope *helpers;          /* fibers beside those that serve; NULL before and after */
     struct buf line;                /* access log line being built           */
     struct buf records;             /* facts of a request, likewise          */
     struct facts_ring *recent;      /* of this loop's latest; NULL: not kept */
@@ -153,11 +155,13 @@ void warn_about_forgetting(const struct server *s);
 void pipelines_make_key(struct server *s);
 /* The provider is asked with it. */
 void pipelines_set_key(const struct server *s, struct provider *p);
-/* The loop's server of pipelines that are models, if there are any at the start; listening is the caller's. */
-void open_models(struct server_loop *sl);
+/* The loop's server of pipelines that are models, which listens, if the configuration has such models and there is none yet. E_IO. */
+err_t open_models(struct server_loop *sl, const struct catalog *c) MUST_CHECK;
 void close_models(struct server_loop *sl);
-/* A fiber of each loop. */
-err_t run_pipeline_models(void *loop) SUSPENDS;
+/* Serve them, if they are open and the loop serves, as one of its helpers. */
+void start_models(struct server_loop *sl);
+/* Both, of a configuration that is new on a loop that serves; that they cannot is said in the log. */
+void install_models(struct server_loop *sl, const struct catalog *c);
 /* A fiber of each loop: until drained. */
 err_t run_pipelines(void *loop) SUSPENDS;
 

@@ -143,11 +143,11 @@ static err_t claim_too(void *arg UNUSED)
 /* Until somebody waits for a row of another. */
 static err_t wait_for_waiter(struct postgres *db, struct arena *a)
 {
-    struct postgres_rows rows = {0};
+    struct postgres_rows waiting = {0};
 
     do
-        TRY(postgres_do(db, STR("select 1 from pg_locks where not granted"), NULL, 0, a, &rows));
-    while (!rows.rows);
+        TRY(postgres_do(db, STR("select 1 from pg_locks where not granted"), NULL, 0, a, &waiting));
+    while (!waiting.rows);
     return OK;
 }
 

@@ -71,6 +71,17 @@ def test_a_client_asks_a_pipeline_as_a_model(tmp_path, provider):
     assert provider.asked == []
 
 
+def test_a_provider_of_pipelines_may_come_with_a_reload(tmp_path, provider):
+    with Serving(tmp_path, answering(), provider) as s:
+        with pytest.raises(openai.NotFoundError):
+            client_of(s).chat.completions.create(model="help", messages=MESSAGES)
+        config = s.config | {"providers": {"flows": {"pipelines": True, "serves": "*"}}, "models": {"help": {"targets": ["flows/support"]}}}
+        (tmp_path / "crossdock.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        assert s.process.wait_for_line("configuration installed")
+        answer = client_of(s).chat.completions.create(model="help", messages=MESSAGES)
+        assert answer.choices[0].message.content == "You said Hello"
+
+
 def test_clients_of_other_dialects_do_too(tmp_path, provider):
     with serving(tmp_path, answering({"answer": {"from": "in", "map": '"You said " + .messages[-1].content'}}), provider) as s:
         client = anthropic.Anthropic(base_url=s.process.url, api_key=KEY, max_retries=0)
