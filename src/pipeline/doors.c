@@ -155,13 +155,17 @@ err_t door_open(struct doors *all, const struct door_options *o, struct door **r
     return OK;
 }
 
-void door_announce(struct doors *all, const struct door_options *o)
+struct door *door_announce(struct doors *all, const struct door_options *o)
 {
     lock_take(all->lock);
-    if (!map_get(&all->by_path, o->path))
-        make_door(all, o)->closed = NS_NEVER;
+    struct door *d = map_get(&all->by_path, o->path);
+    if (!d) {
+        d = make_door(all, o);
+        d->closed = NS_NEVER;
+    }
     lock_give(all->lock);
     atomic_store(&all->any, true);
+    return d;
 }
 
 void door_close(struct door *d)

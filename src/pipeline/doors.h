@@ -50,8 +50,9 @@ struct door_options {
 
 /* Open the door at a path; all texts are copied. E_CONFLICT: somebody else has it. */
 err_t door_open(struct doors *d, const struct door_options *o, struct door **ret) MUST_CHECK;
-/* A source is to open it: until it does, what comes waits there, for as long as it may. Where a door is already nothing happens. */
-void door_announce(struct doors *d, const struct door_options *o);
+/* A source is to open it: until it does, what comes waits there, for as long as it may. Where a door is already nothing happens. The door of that path, either
+ * way; `d`'s. */
+struct door *door_announce(struct doors *d, const struct door_options *o);
 /* NULL is allowed. */
 void door_close(struct door *d);
 

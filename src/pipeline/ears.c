@@ -1,7 +1,8 @@
 /*
  * ears.c - who hears what, and the messages that are made of it.
  *
- * An ear that was closed stays, since a request may have it in hand; one of the same name that is opened later is the same.
+ * An ear that was closed stays, since a request may have it in hand; one of the same name that is opened later is the same. What an announced one has heard waits
+ * at its door, where the source finds it.
  */
 #include "pipeline/ears.h"
 
@@ -26,20 +27,21 @@ struct ears {
     struct map by_name;  /* struct ear *, all that ever were              */
     struct map by_model; /* struct audience *, likewise                   */
     struct arena arena;  /* of those                                      */
-    unsigned open;       /* under the lock, as all above                  */
-    _Atomic bool any;    /* is one of them open?                          */
+    unsigned listening;  /* under the lock, as all above                  */
+    _Atomic bool any;    /* is one of them listening?                     */
 };
 
 /* Of a model. */
 struct audience {
-    struct list ears; /* that are open */
+    struct list ears; /* that listen */
 };
 
 struct ear {
-    struct list link; /* of its audience; not linked: it is closed. Under the lock */
+    struct list link; /* of its audience: open or announced; not linked: it is closed. Under the lock */
     struct ears *ears;
     struct ear_options options;
     struct door *door;
+    ns_t until; /* it listens; NS_NEVER: it is open */
     _Atomic uint64_t missed;
 };
 
@@ -77,20 +79,53 @@ static struct audience *audience_of(struct ears *all, struct str model)
     return a;
 }
 
+static struct door_options door_of(const struct ear_options *o)
+{
+    return (struct door_options){.path = o->name, .body_max = MESSAGE_MAX};
+}
+
+/* The next two under the lock. */
+static void listen_to(struct ear *e, const struct ear_options *o, struct door *door, ns_t until)
+{
+    e->options = (struct ear_options){.sample = o->sample, .waits = o->waits};
+    e->door = door;
+    e->until = until;
+    list_push_back(&audience_of(e->ears, o->model)->ears, &e->link);
+    e->ears->listening++;
+    atomic_store(&e->ears->any, true);
+}
+
+static void stop_listening(struct ear *e)
+{
+    list_remove(&e->link);
+    if (--e->ears->listening == 0)
+        atomic_store(&e->ears->any, false);
+}
+
+void ear_announce(struct ears *all, const struct ear_options *o)
+{
+    const struct door_options at = door_of(o);
+    struct door *door = door_announce(all->doors, &at);
+
+    lock_take(all->lock);
+    struct ear *e = ear_of(all, o->name);
+    if (!list_is_linked(&e->link))
+        listen_to(e, o, door, ns_add(rt_now(), EAR_ANNOUNCED_S * NS_SEC));
+    lock_give(all->lock);
+}
+
 err_t ear_open(struct ears *all, const struct ear_options *o, struct ear **ret)
 {
-    const struct door_options at = {.path = o->name, .body_max = MESSAGE_MAX};
+    const struct door_options at = door_of(o);
     struct door *door;
 
     TRY(door_open(all->doors, &at, &door));
     lock_take(all->lock);
     struct ear *e = ear_of(all, o->name);
-    e->options = (struct ear_options){.sample = o->sample, .waits = o->waits};
-    e->door = door;
-    list_push_back(&audience_of(all, o->model)->ears, &e->link);
-    all->open++;
+    if (list_is_linked(&e->link)) /* it was announced, maybe for another model */
+        stop_listening(e);
+    listen_to(e, o, door, NS_NEVER);
     lock_give(all->lock);
-    atomic_store(&all->any, true);
     *ret = e;
     return OK;
 }
@@ -100,9 +135,7 @@ void ear_close(struct ear *e)
     if (!e)
         return;
     lock_take(e->ears->lock);
-    list_remove(&e->link);
-    if (--e->ears->open == 0)
-        atomic_store(&e->ears->any, false);
+    stop_listening(e);
     lock_give(e->ears->lock);
     door_close(e->door);
 }
@@ -136,7 +169,7 @@ static void *wants(void *ctx, struct str model, struct str id, struct arena *are
     const struct audience *a = map_get(&all->by_model, model);
     for (struct list *l = a ? a->ears.next : NULL; a && l != &a->ears; l = l->next) {
         struct ear *e = CONTAINER_OF(l, struct ear, link);
-        if (!is_of_share(id, e->options.sample))
+        if (e->until < rt_now() || !is_of_share(id, e->options.sample))
             continue;
         if (found.count == HEARERS_MAX) {
             atomic_fetch_add(&e->missed, 1);

@@ -27,8 +27,13 @@ struct ear_options {
     bool waits;       /* an answer does not end before its message is taken in, or EAR_PATIENCE_S is over */
 };
 
-enum { EAR_PATIENCE_S = 5 };
+enum { EAR_PATIENCE_S = 5, EAR_ANNOUNCED_S = 60 };
 
+/*
+ * A source is to open it: from now on what it would hear waits for it, for EAR_ANNOUNCED_S at most; then nobody hears it until it is opened. Texts are copied.
+ * Nothing happens where it is open, or announced already.
+ */
+void ear_announce(struct ears *e, const struct ear_options *o);
 /* Begin to hear; all texts are copied. E_CONFLICT: the name is taken. */
 err_t ear_open(struct ears *e, const struct ear_options *o, struct ear **ret) MUST_CHECK;
 /* What comes now is heard by nobody. NULL is allowed. */

@@ -179,8 +179,17 @@ struct message {
     struct str reason;
 };
 
-/* The way in: of one source of a shard. */
+/* Where the process brings messages to sources. Any may be NULL: there are none. */
 struct doors;
+struct ears;
+struct gateway;
+struct entrances {
+    struct doors *doors;
+    struct ears *ears;
+    struct gateway *gateway;
+};
+
+/* The way in: of one source of a shard. */
 struct intake;
 
 /* The shard's number among those of its pipeline. */
@@ -195,8 +204,8 @@ struct source_run {
      * intake_claim() when it is given one and intake_release() or intake_lose() when it is to give it back.
      */
     bool is_shared;
-    /* Tell the doors where clients will come, before run() is called. NULL: none do. */
-    void (*announce)(const struct pipeline_spec *spec, const struct pipeline_node *source, struct doors *doors);
+    /* Tell where messages will come in, so that those which come before run() wait for it. NULL: nobody brings any. */
+    void (*announce)(const struct pipeline_spec *spec, const struct pipeline_node *source, const struct entrances *at);
 };
 
 /*

@@ -456,13 +456,19 @@ static bool is_among(const struct pipeline_set *set, const struct line *l)
     return false;
 }
 
-/* Where clients will come, so that those who come at once need not come again. */
+/*
+ * Where messages will come in, so that nobody who comes at once needs to come again. A source that hears answers may be another process's: then nobody here would
+ * take what waits for it.
+ */
 static void announce(const struct runner *r, const struct pipeline_spec *spec)
 {
-    for (uint16_t i = 0; r->options.doors && i < spec->node_count; i++) {
+    const struct runner_options *o = &r->options;
+    const struct entrances at = {.doors = o->doors, .ears = o->leases ? NULL : o->ears, .gateway = o->gateway};
+
+    for (uint16_t i = 0; i < spec->node_count; i++) {
         const struct pipeline_node *n = spec->nodes[i];
         if (n->role == PIPELINE_SOURCE && n->source->run->announce)
-            n->source->run->announce(spec, n, r->options.doors);
+            n->source->run->announce(spec, n, &at);
     }
 }
 

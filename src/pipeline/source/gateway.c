@@ -125,21 +125,38 @@ static SUSPENDS err_t listen_to(struct gateway_reading *g)
     }
 }
 
-static SUSPENDS err_t run(struct intake *in, const struct pipeline_node *source)
+/* `name` is where its name goes, and outlives what is returned. */
+static struct ear_options options_of(const struct pipeline_spec *spec, const struct pipeline_node *source,
+                                     struct gateway *gateway, struct buf *name)
 {
     const struct gateway_source *c = source->config;
+    const struct model *m = catalog_find_model(gateway_snapshot(gateway)->catalog, c->route.text);
+
+    (void)buf_addf(name, "answers/%.*s/%.*s", STR_ARG(spec->name), STR_ARG(source->name));
+    return (struct ear_options){
+        .name = buf_str(name), .model = m ? m->name : c->route.text, .sample = c->sample, .waits = c->wait};
+}
+
+static void announce(const struct pipeline_spec *spec, const struct pipeline_node *source, const struct entrances *at)
+{
+    struct buf name CLEANUP(buf_release) = BUF_INIT(NAME_ROOM);
+
+    if (!at->ears || !at->gateway)
+        return;
+    const struct ear_options o = options_of(spec, source, at->gateway, &name);
+    ear_announce(at->ears, &o);
+}
+
+static SUSPENDS err_t run(struct intake *in, const struct pipeline_node *source)
+{
     struct shard *shard = in->shard;
     struct ear *ear;
 
     if (!shard->ears || !shard->gateway)
         return fail(E_CONFIG,
                     "no clients come here: `crossdock serve` runs pipelines that hear what they are answered");
-    const struct model *m = catalog_find_model(gateway_snapshot(shard->gateway)->catalog, c->route.text);
     struct buf name CLEANUP(buf_release) = BUF_INIT(NAME_ROOM);
-    (void)buf_addf(&name, "answers/%.*s/%.*s", STR_ARG(shard->spec->name), STR_ARG(source->name));
-    const struct ear_options o = {
-
-        .name = buf_str(&name), .model = m ? m->name : c->route.text, .sample = c->sample, .waits = c->wait};
+    const struct ear_options o = options_of(shard->spec, source, shard->gateway, &name);
     TRY(ear_open(shard->ears, &o, &ear));
     struct gateway_reading *g = NEW(struct gateway_reading);
     g->in = in;
@@ -153,7 +170,7 @@ static SUSPENDS err_t run(struct intake *in, const struct pipeline_node *source)
     return e;
 }
 
-static const struct source_run source_run = {.run = run};
+static const struct source_run source_run = {.run = run, .announce = announce};
 
 const struct source_kind source_kind_gateway = {
     .kind = {.name = "gateway", .fields = fields, .size = sizeof(struct gateway_source), .build = build},

@@ -136,11 +136,12 @@ static struct door_options options_of(const struct pipeline_spec *spec, const st
                                  .patience = knocks_patience(c->wait, spec)};
 }
 
-static void announce(const struct pipeline_spec *spec, const struct pipeline_node *source, struct doors *doors)
+static void announce(const struct pipeline_spec *spec, const struct pipeline_node *source, const struct entrances *at)
 {
     const struct door_options o = options_of(spec, source->config);
 
-    door_announce(doors, &o);
+    if (at->doors)
+        (void)door_announce(at->doors, &o);
 }
 
 static SUSPENDS err_t run(struct intake *in, const struct pipeline_node *source)
