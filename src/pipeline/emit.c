@@ -33,12 +33,43 @@ static size_t batch_max(const struct emitter *e)
     return e->sink->effect.batch ? e->sink->effect.batch : 1;
 }
 
+/* Bytes that it will have in a batch; of one that cannot be printed 0. */
+static uint32_t weigh(const struct record *r)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(JOURNAL_BODY_MAX);
+
+    if (r->size)
+        return r->size;
+    return expr_value_print(r->value, &text) == OK ? (uint32_t)text.n : 0;
+}
+
+static bool is_full(const struct emitter *e)
+{
+    return e->queue.count >= batch_max(e) || e->weight >= e->sink->effect.batch_bytes;
+}
+
+static void enqueue(struct emitter *e, struct record *r)
+{
+    record_queue_add(&e->queue, r);
+    e->weight += r->weight;
+}
+
+static struct record *take(struct emitter *e)
+{
+    struct record *r = record_queue_take(&e->queue);
+
+    if (r)
+        e->weight -= r->weight;
+    return r;
+}
+
 void emitter_add(struct emitter *e, struct record *r)
 {
     if (e->queue.count == 0)
         e->since = rt_now();
-    record_queue_add(&e->queue, r);
-    if (e->queue.count == 1 || e->queue.count >= batch_max(e))
+    r->weight = e->sink->effect.linger ? weigh(r) : 0;
+    enqueue(e, r);
+    if (e->queue.count == 1 || is_full(e))
         emitter_wake(e);
 }
 
@@ -55,9 +86,10 @@ void emitter_forget(struct emitter *e, const struct root *r)
     struct record *each;
 
     record_queue_init(&e->queue);
+    e->weight = 0;
     while ((each = record_queue_take(&all)))
         if (each->root != r)
-            record_queue_add(&e->queue, each);
+            enqueue(e, each);
 }
 
 static struct journal_record place_of(const struct emitter *e, uint64_t seq)
@@ -174,7 +206,7 @@ static err_t fill(struct emitter *e, struct arena *arena, struct batch *b)
     struct record *r;
 
     *b = (struct batch){.seq = e->seq + 1, .items = arena_alloc(arena, most * sizeof *b->items)};
-    while (b->count < most && bytes < rules->batch_bytes && (r = record_queue_take(&e->queue))) {
+    while (b->count < most && bytes < rules->batch_bytes && (r = take(e))) {
         struct buf text CLEANUP(buf_release) = BUF_INIT(JOURNAL_BODY_MAX);
         if (root_has_effect(r->root, effect_id(e, r))) {
             root_record_done(r, true);
@@ -439,8 +471,7 @@ static bool is_filling(const struct emitter *e, ns_t until)
 {
     const struct shard *s = e->shard;
 
-    return e->queue.count && e->queue.count < batch_max(e) && rt_now() < until && !s->is_draining &&
-           list_is_empty(&s->credit.waiters);
+    return e->queue.count && !is_full(e) && rt_now() < until && !s->is_draining && list_is_empty(&s->credit.waiters);
 }
 
 static SUSPENDS err_t let_fill(struct emitter *e)

@@ -36,6 +36,7 @@ struct record {
     uint64_t seq;        /* among those that wait with it     */
     ns_t came;           /* when, of the loop                 */
     uint32_t size;       /* of its JSON; 0: it is not traced  */
+    uint32_t weight;     /* likewise, at a sink that waits for more; else 0 */
     struct expr_value value;
     struct expr_host meta; /* private */
     /* Private, of one that a node began to work on before all of it was there (early.c). */

@@ -214,8 +214,8 @@ static const struct schema_field batch_fields[] = {
                 .doc = "Bytes."),
     SCHEMA_DURATION(
         "linger", struct file_node, batch.linger, .default_text = "0", .max = "1m",
-        .doc = "How long the first record waits for `max` to come together. Without it: what has gathered while "
-               "the one before was under way."),
+        .doc = "How long the first record waits for `max`, or `bytes`, to come together. Without it: what has gathered "
+               "while the one before was under way."),
     SCHEMA_END};
 static const struct schema_object batch_object = {
     .fields = batch_fields, .size = sizeof(struct file_node), .shorthand = "max"};

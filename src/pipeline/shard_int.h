@@ -141,6 +141,7 @@ struct emitter {
     struct shard *shard;
     const struct pipeline_node *sink;
     struct record_queue queue;
+    uint64_t weight;       /* of those together, where it lingers; else 0 */
     struct fiber *sleeper; /* waits for records */
     ns_t since;            /* the queue is not empty */
     uint64_t seq;          /* of the last batch that was applied */

@@ -127,6 +127,33 @@ TEST(emit_batch_waits_for_more_until_it_is_full_or_its_time_is_over)
     in_sim(lingers);
 }
 
+/* A text of 600 bytes. */
+#define X60 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define LONG "\"" X60 X60 X60 X60 X60 X60 X60 X60 X60 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\""
+
+static void lingers_for_bytes(void)
+{
+    static const struct letter long_ones[] = {{0, NS_NEVER, NULL, LONG},
+                                              {NS_SEC, NS_NEVER, NULL, LONG},
+                                              {2 * NS_SEC, NS_NEVER, NULL, LONG},
+                                              {3 * NS_SEC, NS_NEVER, NULL, "1"}};
+
+    for (unsigned traced = 0; traced <= 1; traced++) { /* whose size is known anyway */
+        open_world(HEAD "sinks: {out: {from: in, file: f, batch: {bytes: 1KiB, linger: 5s}}}\n", 0);
+        world.letters = long_ones;
+        world.letter_count = ARRAY_LEN(long_ones);
+        world.spec->journal = traced ? PIPELINE_JOURNAL_SYNC : PIPELINE_JOURNAL_NONE;
+        CHECK_OK(world_run(&world));
+        CHECK_STR(world_timed_lines(&world), "1.0 " LONG "\n1.0 " LONG "\n7.0 " LONG "\n7.0 1\n");
+        world_close(&world);
+    }
+}
+
+TEST(emit_batch_waits_for_no_more_when_it_has_all_the_bytes_that_it_may)
+{
+    in_sim(lingers_for_bytes);
+}
+
 static void set_source(const struct source_run *run)
 {
     for (uint16_t i = 0; i < world.spec->node_count; i++)
