@@ -172,3 +172,65 @@ TEST(letter_post_waits_for_a_sink_that_is_down_and_holds_up_nothing)
 {
     with_lines(to_nobody, STR("{\"n\":\"x\"}\n{\"n\":1}\n{\"n\":\"y\"}\n"), sends_later);
 }
+
+/* --- crashes --- */
+
+static uint64_t waits_left; /* until the process dies; UINT64_MAX: it does not */
+static struct scope *dying;
+static bool has_died;
+
+static void on_park(struct fiber *f)
+{
+    (void)f;
+    if (!dying || waits_left-- != 0)
+        return;
+    has_died = true;
+    journal_memory_stop(j, true); /* whatever fibers still do on their way out, a killed process does not */
+    scope_cancel(dying);
+    dying = NULL;
+}
+
+/* Run it until it ends, or dies. */
+static void run_mortal(void)
+{
+    struct shard *s = shard_new(&(struct shard_options){.spec = spec, .journal = j});
+    SCOPE(running, NS_NEVER);
+
+    scope_discard_results(&running);
+    has_died = false;
+    dying = &running;
+    scope_spawn(&running, "shard", run_shard, s);
+    err_t e = scope_wait_all(&running);
+    dying = NULL;
+    shard_free(s);
+    CHECK_MSG(e == OK || has_died, "the run failed: %s", err_detail(e));
+}
+
+static void dies(void)
+{
+    struct dead_letter *l;
+
+    fiber_set_park_hook(on_park);
+    run_mortal();
+    fiber_set_park_hook(NULL);
+    if (has_died) {
+        journal_memory_crash(j);
+        journal_memory_stop(j, false);
+        run_for(0);
+    }
+    CHECK_EQ(letters(&l), 2);
+    CHECK_EQ(line_count(dead()), 2);
+    run_for(0); /* nothing is noted any more */
+    CHECK_EQ(line_count(dead()), 2);
+}
+
+TEST(letter_post_sends_each_letter_once_whenever_the_process_dies)
+{
+    has_died = true;
+    for (uint64_t at = 0; has_died && !test_failed(); at += test_step()) {
+        waits_left = at;
+        test_context("crash at wait %llu", (unsigned long long)at);
+        with_lines(to_file, STR("{\"n\":\"x\"}\n{\"n\":1}\n{\"n\":\"y\"}\n"), dies);
+    }
+    test_context("%s", "");
+}
