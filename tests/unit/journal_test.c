@@ -117,6 +117,20 @@ JOURNAL_TEST(journal_pages_end_at_their_limit_and_go_on_behind_it)
     }
 }
 
+/* What is read of a root stays with it while it is under way. */
+JOURNAL_TEST(journal_pages_take_no_more_room_than_their_rows_need)
+{
+    struct arena small CLEANUP(arena_release) = {.max = SIZE_MAX};
+    const struct journal_query q = {.kind = JOURNAL_STEPS, .r = {.root = id_of(1)}};
+    struct journal_page page;
+
+    CHECK_OK(commit_one(j, ROOT_AT(1, 0, .body = BODY("x"))));
+    CHECK_OK(commit_one(j, OP(STEP_PUT, .root = id_of(1), .node = STR("a"), .body = BODY("step"))));
+    CHECK_OK(journal_read(j, &q, &small, &page));
+    CHECK_EQ(page.count, 1);
+    CHECK_LT(small.used, 64 << 10);
+}
+
 JOURNAL_TEST(journal_pages_end_when_their_bodies_are_large)
 {
     static char large[JOURNAL_INLINE_MAX];

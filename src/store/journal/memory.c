@@ -914,12 +914,20 @@ static struct rows of_table(const struct memory *m, const struct journal_query *
     return all;
 }
 
+/* For a page of these rows: no more than there are, since it may stay in the memory of whoever asks. */
+static struct journal_record *room_for(const struct journal_query *q, struct rows all, struct arena *a)
+{
+    size_t n = all.count < q->limit ? all.count : q->limit;
+
+    return arena_alloc(a, (n + 1) * sizeof(struct journal_record));
+}
+
 static err_t copy_rows(const struct memory *m, const struct journal_query *q, struct rows all, struct arena *a,
                        struct journal_page *ret)
 {
     size_t used = 0;
 
-    ret->records = arena_alloc(a, (q->limit + 1) * sizeof *ret->records);
+    ret->records = room_for(q, all, a);
     for (size_t i = 0; i < all.count; i++) {
         struct journal_record r = all.rows[i]->r;
         if (!journal_page_has_room(ret, q, &used, r.body.bytes.n)) {
@@ -946,7 +954,7 @@ static struct journal_record *group_of(struct journal_page *p, const struct jour
 
 static err_t gather_groups(const struct journal_query *q, struct rows all, struct arena *a, struct journal_page *ret)
 {
-    ret->records = arena_alloc(a, (q->limit + 1) * sizeof *ret->records);
+    ret->records = room_for(q, all, a);
     for (size_t i = 0; i < all.count; i++) {
         const struct journal_record *r = &all.rows[i]->r;
         struct journal_record *g = group_of(ret, r);
