@@ -375,6 +375,7 @@ static err_t check_divisor(struct infer *in, const struct ast *node, const struc
     return OK;
 }
 
+/* What is computed from something unknown is unknown as far as it depends on that: so if one of both is. */
 static const struct expr_type *binary_type(struct infer *in, const struct ast *node, const struct expr_type *x,
                                            const struct expr_type *y)
 {
@@ -382,15 +383,17 @@ static const struct expr_type *binary_type(struct infer *in, const struct ast *n
 
     if (node->op >= OP_EQ)
         return &expr_type_bool;
-    if (node->op == OP_DIVIDE && (kinds & EXPR_IS_ARRAY))
-        return type_union(in->arena, type_of_kinds(in->arena, kinds & EXPR_IS_NUMBER),
-                          type_array(in->arena, &expr_type_string));
     if (node->op == OP_SUBTRACT)
         return type_only(in->arena, x, kinds);
     if (node->op == OP_ADD && (kinds & (EXPR_IS_ARRAY | EXPR_IS_OBJECT)))
         return type_only(in->arena, type_union(in->arena, x, y), kinds);
-    struct expr_type *type = (struct expr_type *)type_of_kinds(in->arena, kinds);
-    type->unchecked = x->unchecked && y->unchecked;
+    struct expr_type *type = arena_new(in->arena, struct expr_type);
+    if (node->op == OP_DIVIDE && (kinds & EXPR_IS_ARRAY))
+        *type = *type_union(in->arena, type_of_kinds(in->arena, kinds & EXPR_IS_NUMBER),
+                            type_array(in->arena, &expr_type_string));
+    else
+        *type = *type_of_kinds(in->arena, kinds);
+    type->unchecked = x->unchecked || y->unchecked;
     return type;
 }
 

@@ -428,6 +428,62 @@ TEST(expr_infers_the_type_of_the_result_and_what_is_read)
     CHECK_EXAMPLES(examples, explain);
 }
 
+/* A schema that says something of a part only: `u` and `v` may be anything, and nothing is demanded of them. */
+static const struct expr_type some_object = {.kinds = EXPR_IS_OBJECT};
+static const struct expr_type number_or_text = {.kinds = EXPR_IS_NUMBER | EXPR_IS_STRING};
+static const struct expr_field part_fields[] = {
+    {STR_INIT("u"), &expr_type_unchecked, false}, {STR_INIT("v"), &expr_type_unchecked, false},
+    {STR_INIT("n"), &expr_type_number, false},    {STR_INIT("s"), &expr_type_string, false},
+    {STR_INIT("o"), &some_object, false},         {STR_INIT("x"), &number_or_text, false}};
+static const struct expr_type part_known = {
+    .kinds = EXPR_IS_OBJECT, .is_closed = true, .fields = part_fields, .field_count = ARRAY_LEN(part_fields)};
+
+static struct str explain_part(struct arena *arena, const char *program)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(TEXT_MAX);
+    struct expr_problem problem;
+    const struct expr *expr;
+
+    if (expr_compile(arena, str_from_c(program), &(struct expr_env){.input = &part_known}, &expr, &problem) != OK)
+        return arena_printf(arena, "error: %.*s", STR_ARG(problem.text));
+    expr_type_print(expr_output_type(expr), &text);
+    return arena_str(arena, buf_str(&text));
+}
+
+TEST(expr_demands_nothing_of_what_is_computed_from_something_unknown)
+{
+    static const struct example examples[] = {
+        {".n * .n", "number"},
+        {".s * .n", "null | string"},
+        {".n * .s", "null | string"},
+        {".o * .o", "{...: any}"},
+        {".s * .s", "error: '*' takes no string and string"},
+        {".o * .n", "error: '*' takes no object and number"},
+        {".s * .n | ascii_downcase", "error: ascii_downcase takes string, and this may be null…"},
+        {".x * .n", "null | number | string"},
+        {".x * .n + 1", "error: '+' may not fit null or number or string and number…"},
+        {".u * .n", "null | number | string"},
+        {".u * .n + 1", "number"},
+        {".n * .u + 1", "number"},
+        {".u * .v + 1", "number"},
+        {".u * .o | .a", "any"},
+        {".u * .s | ascii_downcase", "string"},
+        {".u * .s | not", "boolean"},
+        {".u * .s + 1", "number"},
+        {".u * .n | keys", "error: keys takes array or object, and this is null or number or string"},
+        {".u / .v + 1", "number"},
+        {"1 / .n", "error: a division by zero…"},
+        {".u / 2 + 1", "number"},
+        {".u / .s | first", "null | string"},
+        {".u + .n + 1", "number"},
+        {".u + .n | ascii_downcase", "error: ascii_downcase takes string, and this is number"},
+        {".u + .v | ascii_downcase", "string"},
+        {".n - .u + 1", "number"},
+    };
+
+    CHECK_EXAMPLES(examples, explain_part);
+}
+
 /* --- what is written, from what --- */
 
 static struct str written(struct arena *arena, const char *program)
