@@ -284,7 +284,7 @@ static err_t take(struct keeper *k, void *state, struct step *step)
 }
 
 /* Those whose time is over are decided by that, unless somebody was earlier. */
-static void due(struct keeper *k, void *state, int64_t *ret_next)
+static void due(struct keeper *k, void *state, ns_t *ret_next)
 {
     struct gates *s = state;
     int64_t now = rt_wall();
@@ -296,8 +296,8 @@ static void due(struct keeper *k, void *state, int64_t *ret_next)
                                       .r = {.id = s->decided[s->decided_count - 1], .state = GATE_EXPIRED, .at = now}};
         keeper_op(k, &op);
     }
-    int64_t next = keyed_next(s->ends), look = now + look_every;
-    *ret_next = next == INT64_MAX || next < look ? next : look;
+    int64_t next = keyed_next(s->ends);
+    *ret_next = next == INT64_MAX ? NS_NEVER : ns_add(rt_now(), ns_min(next > now ? next - now : 0, look_every));
 }
 
 /* A root that was decided begins with what stands in its place, and with a time of its own. */
@@ -395,7 +395,7 @@ static SUSPENDS err_t find_decided(struct keeper *k, struct gates *s)
     } while (q.after);
     size_t before = s->decided_count;
     for (size_t i = 0; e == OK && i < keyed_count(s->ends); i++)
-        if (!keyed_find(still, keyed_key(s->ends, i), 0, &(struct str){0}))
+        if (!keyed_find(still, keyed_key(s->ends, i), 0, &(int64_t){0}, &(struct str){0}))
             note_decided(s, keyed_key(s->ends, i));
     for (size_t i = before; i < s->decided_count; i++)
         keyed_remove(s->ends, id_str(&s->decided[i]));

@@ -240,7 +240,7 @@ static SUSPENDS err_t begin_births(struct keeper *k)
     return OK;
 }
 
-static SUSPENDS err_t work_round(struct keeper *k, int64_t *ret_next)
+static SUSPENDS err_t work_round(struct keeper *k, ns_t *ret_next)
 {
     const struct absorb_run *absorbs = k->node->node->run->absorb;
     struct record *r;
@@ -250,7 +250,7 @@ static SUSPENDS err_t work_round(struct keeper *k, int64_t *ret_next)
     k->taken_count = k->op_count = k->birth_count = k->bytes = 0;
     while (k->taken_count < ROUND_RECORDS && keeper_has_room(k) && (r = record_queue_take(&k->queue)))
         take(k, r);
-    *ret_next = INT64_MAX;
+    *ret_next = NS_NEVER;
     if (absorbs)
         absorbs->due(k, k->state, ret_next);
     if (k->op_count)
@@ -286,12 +286,12 @@ err_t keeper_run(void *keeper)
     err_t e = OK;
 
     while (e == OK || e == E_AGAIN) {
-        int64_t next;
+        ns_t next;
         e = work_round(k, &next);
         if (e != OK || k->queue.count)
             continue;
         k->sleeper = fiber_current();
-        e = fiber_park("records", shard_instant(next));
+        e = fiber_park("records", next);
         k->sleeper = NULL;
     }
     return e;

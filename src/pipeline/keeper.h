@@ -25,8 +25,8 @@ struct absorb_run {
     err_t (*recall)(struct root *r, struct arena *arena) SUSPENDS;
     /* Take the record in: change the state, and tell the journal by keeper_op() and keeper_root(). On an error nothing is changed. */
     err_t (*take)(struct keeper *k, void *state, struct step *s);
-    /* Do what is due, likewise; *ret_next: when something will be, nanoseconds since 1970; INT64_MAX: never. */
-    void (*due)(struct keeper *k, void *state, int64_t *ret_next);
+    /* Do what is due, likewise; *ret_next: when something will be, by the loop's clock; NS_NEVER: never. */
+    void (*due)(struct keeper *k, void *state, ns_t *ret_next);
     /* After a commit, and when there was nothing to commit. NULL: nothing. */
     err_t (*after)(struct keeper *k, void *state) SUSPENDS;
     void (*close)(void *state);

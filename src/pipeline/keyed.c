@@ -95,12 +95,13 @@ static void take_out(struct keyed *k, struct entry *e)
 
 /* --- entries --- */
 
-bool keyed_find(const struct keyed *k, struct str key, int64_t now, struct str *ret_body)
+bool keyed_find(const struct keyed *k, struct str key, int64_t now, int64_t *ret_until, struct str *ret_body)
 {
     const struct entry *e = map_get(&k->map, key);
 
     if (!e || e->until <= now)
         return false;
+    *ret_until = e->until;
     *ret_body = e->body;
     return true;
 }

@@ -20,8 +20,9 @@ struct keyed *keyed_new(size_t max) MUST_CHECK;
 /* NULL is allowed. */
 void keyed_free(struct keyed *k);
 
-/* Under the key, and not over at `now`: borrowed until the next change. False: nothing is. */
-bool keyed_find(const struct keyed *k, struct str key, int64_t now, struct str *ret_body) MUST_CHECK;
+/* Under the key, and not over at `now`: until when, and what, borrowed until the next change. False: nothing is. */
+bool keyed_find(const struct keyed *k, struct str key, int64_t now, int64_t *ret_until, struct str *ret_body)
+    MUST_CHECK;
 /* Copies both, in place of what is there. The caller makes room after it (keyed_drop()). */
 void keyed_put(struct keyed *k, struct str key, int64_t until, struct str body);
 /* Take out one entry that is over at `now`, or that is too much, in the order of their ends; false: there is none. *ret_key is borrowed until the next

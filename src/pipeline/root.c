@@ -89,15 +89,11 @@ static void inherit(struct root *r)
 
 void root_set_time(struct root *r, int64_t at)
 {
-    static const ns_t age_most = INT64_MAX / 2;
-    ns_t deadline = r->shard->spec->deadline, age;
+    ns_t deadline = r->shard->spec->deadline;
 
     r->at = at;
-    if (__builtin_sub_overflow(rt_wall(), at, &age))
-        age = age_most;
-    if (age < 0) /* its sender's clock is ahead of ours: that gives it no more time */
-        age = 0;
-    r->deadline = deadline == NS_NEVER ? NS_NEVER : ns_add(rt_now(), deadline) - ns_min(age, age_most);
+    /* If its sender's clock is ahead of ours, that gives it no more time. */
+    r->deadline = deadline == NS_NEVER ? NS_NEVER : ns_add(rt_now(), deadline) - wall_passed(at);
 }
 
 /* Bytes that a root of such a message needs at first, about: its text, the tree of it, and a few records. */

@@ -76,6 +76,12 @@ struct step {
     bool is_told;            /* private: something of those was sent on, and cannot be taken back           */
 };
 
+/* When a record that waits goes on. */
+struct due {
+    ns_t span;     /* after so long, by the time that passes                                    */
+    int64_t until; /* not 0: instead, at that instant of the wall clock, nanoseconds since 1970 */
+};
+
 struct node_run {
     /* Work on s->in. Memory comes from step_arena(). An error makes the item a failed one, with its words as the reason. */
     err_t (*work)(struct step *s) MUST_CHECK;
@@ -94,8 +100,8 @@ struct node_run {
     const struct absorb_run *absorb;
     /* Of those with windows_run: when windows close. */
     const struct window_rules *(*windows)(const struct pipeline_node *n);
-    /* Before: until when the record waits, nanoseconds since 1970. Asked once for each record: the journal keeps the answer. NULL: it does not wait. */
-    err_t (*wait)(struct step *s, int64_t *ret_until);
+    /* Before: for how long the record waits. Asked once for each record: the journal keeps the answer. NULL: it does not wait. */
+    err_t (*wait)(struct step *s, struct due *ret);
     /* What the node remembers under keys (step_remembered()) may take so many bytes. NULL: it remembers nothing. */
     size_t (*memory)(const struct pipeline_node *n);
 };
@@ -134,13 +140,13 @@ bool step_is_of_share(const struct step *s, double share) PURE;
 
 /* A key's name in the journal: a hash of the value, in the root's arena. */
 err_t step_key(struct step *s, struct expr_value key, struct str *ret) MUST_CHECK;
-/* What the node remembers under the key; false: nothing, or its time is over. Borrowed until the next of these calls. */
-bool step_remembered(const struct step *s, struct str key, struct str *ret);
+/* What the node remembers under the key, and for how long still; false: nothing, or its time is over. Borrowed until the next of these calls. */
+bool step_remembered(const struct step *s, struct str key, ns_t *ret_left, struct str *ret);
 /*
- * Remember `body` until an instant, nanoseconds since 1970; what comes to an end first makes room. In the journal it is as soon as what the step yields:
+ * Remember `body` for so long, by the time that passes; what comes to an end first makes room. In the journal it is as soon as what the step yields:
  * of `call` in the same commit; of `wait` soon.
  */
-err_t step_remember(struct step *s, struct str key, int64_t until, struct str body) MUST_CHECK;
+err_t step_remember(struct step *s, struct str key, ns_t span, struct str body) MUST_CHECK;
 
 /* --- what the shard has --- */
 

@@ -356,8 +356,8 @@ struct web *shard_web(struct shard *s);
 void shard_complete(struct root *r);
 /* The record could not be worked on: it becomes a dead letter. Takes the words from the current error. */
 void shard_dead_letter(const struct record *rec, err_t cause);
-/* An instant of the wall clock, nanoseconds since 1970, as one of the loop's; far off is never. */
-ns_t shard_instant(int64_t wall);
+/* What has passed since an instant of the wall clock, nanoseconds since 1970: nothing if that is to come; at most half of NS_NEVER. */
+ns_t wall_passed(int64_t since);
 /* As journal_commit(), but a disk that refuses is waited for. */
 err_t shard_commit(struct shard *s, struct journal_op *ops, size_t n) SUSPENDS MUST_CHECK;
 /* The same, of what may be done again after a crash where the file says `journal: async`: nobody waits for the disk then, and outcomes are not told. */

@@ -4,10 +4,11 @@
  * Each has a timer of the loop, in its root's arena. A timer that fires only moves it to the shard's list of what is due; a fiber works on that, because what
  * follows may begin other fibers and take its time.
  *
- * When a record is due is asked once, and noted in the journal: after a crash it waits until the same instant, or goes on at once if that has passed. The
+ * When a record is due is asked once, and noted in the journal: after a crash it waits for the rest of its time, or goes on at once if that is over. The
  * note is not waited for: a record whose note a crash has taken had only just begun to wait.
  *
- * Instants are of the wall clock, because they outlive the process; once a timer is set, the clock may be put right without moving it.
+ * Notes are of the wall clock, because they outlive the process; once a timer is set, the clock may be put right without moving it. Who waits for a span, and
+ * not for an instant, is noted with the span: were the clock put back while the process was away, it waits no longer than that.
  */
 #include "pipeline/shard_int.h"
 
@@ -43,13 +44,21 @@ static void wait_until(struct root *r, struct record *record, uint16_t node, ns_
     timer_arm(&w->timer, when);
 }
 
-ns_t shard_instant(int64_t wall)
+ns_t wall_passed(int64_t since)
 {
-    int64_t left;
+    ns_t passed;
 
-    if (__builtin_sub_overflow(wall, rt_wall(), &left))
-        return NS_NEVER;
-    return ns_add(rt_now(), left > 0 ? left : 0);
+    if (__builtin_sub_overflow(rt_wall(), since, &passed))
+        return INT64_MAX / 2;
+    return passed < 0 ? 0 : ns_min(passed, INT64_MAX / 2);
+}
+
+/* What is left until an instant of the wall clock. */
+static ns_t wall_left(int64_t until)
+{
+    int64_t now = rt_wall();
+
+    return until > now ? until - now : 0;
 }
 
 /* --- records --- */
@@ -59,32 +68,50 @@ static struct str wait_item(const struct step *s)
     return arena_join(step_arena(s), step_item(s), STR("@"));
 }
 
-static void note_due(const struct step *s, int64_t due)
-{
-    char bytes[8];
+/* An instant; or for how long it is to wait, and since when. */
+enum { INSTANT_BYTES = 8, SPAN_BYTES = 16 };
 
-    be64_put(bytes, (uint64_t)due);
-    const struct journal_op op = {.kind = JOURNAL_STEP_PUT,
-                                  .r = {.root = root_owner(s->root)->id,
-                                        .node = wait_item(s),
-                                        .at = rt_wall(),
-                                        .body = {.form = BODY_DUE, .bytes = str_of(bytes, sizeof bytes)}}};
+static void note_due(const struct step *s, const struct due *due)
+{
+    char bytes[SPAN_BYTES];
+
+    be64_put(bytes, (uint64_t)(due->until ? due->until : rt_wall()));
+    be64_put(bytes + 8, (uint64_t)due->span);
+    const struct journal_op op = {
+        .kind = JOURNAL_STEP_PUT,
+        .r = {.root = root_owner(s->root)->id,
+              .node = wait_item(s),
+              .at = rt_wall(),
+              .body = {.form = BODY_DUE, .bytes = str_of(bytes, due->until ? INSTANT_BYTES : SPAN_BYTES)}}};
     clerk_note(root_owner(s->root)->shard->clerk, &op);
 }
 
-/* Until when it waits: what a former run said, or what the node says now. */
-static err_t due_of(struct step *s, int64_t *ret)
+/* What is left of the time that a former run has noted. */
+static ns_t left_of(struct str note)
+{
+    int64_t at = (int64_t)be64_get(note.p);
+
+    if (note.n == INSTANT_BYTES)
+        return wall_left(at);
+    ns_t span = (ns_t)be64_get(note.p + 8), passed = wall_passed(at);
+    return span > passed ? span - passed : 0;
+}
+
+/* For how long it waits: what a former run said, or what the node says now. */
+static err_t wait_of(struct step *s, ns_t *ret_left)
 {
     const struct root *owner = root_owner(s->root);
     const struct recorded *known = owner ? root_recorded(owner, wait_item(s)) : NULL;
+    struct due due = {.span = 0};
 
-    if (known && known->outputs.n == 8) {
-        *ret = (int64_t)be64_get(known->outputs.p);
+    if (known && (known->outputs.n == INSTANT_BYTES || known->outputs.n == SPAN_BYTES)) {
+        *ret_left = left_of(known->outputs);
         return OK;
     }
-    TRY(s->node->node->run->wait(s, ret));
-    if (owner && *ret > rt_wall())
-        note_due(s, *ret);
+    TRY(s->node->node->run->wait(s, &due));
+    *ret_left = due.until ? wall_left(due.until) : due.span;
+    if (owner && *ret_left > 0)
+        note_due(s, &due);
     return OK;
 }
 
@@ -92,17 +119,17 @@ void waiting_add(struct record *rec)
 {
     struct root *r = rec->root;
     struct step s = {.root = r, .node = r->shard->spec->nodes[rec->node], .in = rec};
-    int64_t due;
+    ns_t left;
 
-    err_t e = due_of(&s, &due);
+    err_t e = wait_of(&s, &left);
     if (e != OK) {
         root_record_failed(rec, e);
         return;
     }
-    if (due <= rt_wall())
+    if (left == 0)
         root_record_due(rec);
     else
-        wait_until(r, rec, rec->node, shard_instant(due));
+        wait_until(r, rec, rec->node, ns_add(rt_now(), left));
 }
 
 /* --- joins --- */

@@ -8,7 +8,8 @@
  *
  * Time. Windows of `every` and `session` have a clock that the messages drive: the latest of their timestamps, which goes on with the time that passes
  * while nothing comes. So reading up on old messages closes old windows one after the other, as if they were read then, and the last window
- * closes without another message. After a restart the clock stands where it stood. Joins time out by the wall clock.
+ * closes without another message. After a restart the clock stands where it stood. Joins time out by the loop's clock; after a restart
+ * what has passed since their first record is what the wall clock says, but never less than nothing.
  *
  * Of a join that fires before all of its inputs are there, the window stays empty until its time is over, and swallows what comes late: else that would begin
  * another.
@@ -49,7 +50,7 @@ struct window {
     struct group *group;
     struct journal_id id; /* of its first record: no other window had it or will */
     struct str key;       /* JSON */
-    int64_t begin, last;  /* timestamps of its records */
+    int64_t begin, last;  /* timestamps of its records; of a join when they came, by the wall clock */
     int64_t closes;       /* INT64_MAX: at no time; by the node's clock */
     uint32_t count;
     uint64_t seen; /* of a join: inputs, a bit each */
@@ -90,7 +91,7 @@ static int64_t clock_now(const struct windows *s)
     int64_t now;
 
     if (!has_own_clock(s))
-        return rt_wall();
+        return rt_now();
     if (s->clock == INT64_MIN)
         return INT64_MIN;
     return __builtin_add_overflow(s->clock, rt_now() - s->clock_at, &now) ? INT64_MAX : now;
@@ -368,7 +369,7 @@ static void close_due(struct keeper *k, struct windows *s)
     }
 }
 
-static void due(struct keeper *k, void *state, int64_t *ret_next)
+static void due(struct keeper *k, void *state, ns_t *ret_next)
 {
     struct windows *s = state;
 
@@ -376,7 +377,7 @@ static void due(struct keeper *k, void *state, int64_t *ret_next)
     close_due(k, s);
     write_down(k, s); /* joins that have fired */
     int64_t next = keyed_next(s->ends), now = clock_now(s);
-    *ret_next = next == INT64_MAX || now == INT64_MIN ? INT64_MAX : plus(rt_wall(), next - now);
+    *ret_next = next == INT64_MAX || now == INT64_MIN ? NS_NEVER : plus(rt_now(), next - now);
 }
 
 /* --- taking a record --- */
@@ -483,7 +484,7 @@ static void settle_end(struct windows *s, struct window *w)
     else if (r->session)
         set_end(s, w, plus(plus(w->last, r->session), r->lateness));
     else if (r->is_join && w->closes == INT64_MAX && r->timeout != NS_NEVER)
-        set_end(s, w, plus(w->begin, r->timeout));
+        set_end(s, w, ns_add(rt_now(), r->timeout - ns_min(wall_passed(w->begin), r->timeout)));
 }
 
 /* What comes to a join that has fired. */

@@ -15,10 +15,13 @@ static inline err_t in_loop_call_(void *arg)
     return OK;
 }
 
+/* The world of in_sim(), for those who meddle with it. */
+static struct sim_world *in_sim_world;
+
 /* In a simulated world without faults: time moves only when every fiber waits, so instants can be checked exactly. */
 static inline void in_sim(body_fn *body)
 {
-    struct sim_world *w = sim_world_new(&(struct sim_options){.seed = test_seed()});
+    struct sim_world *w = in_sim_world = sim_world_new(&(struct sim_options){.seed = test_seed()});
     err_t e = loop_run(&(struct loop_options){.seams = sim_world_seams(w)}, in_loop_call_, &body);
     sim_world_free(w);
     CHECK_MSG(e == OK, "loop: %s", err_detail(e));

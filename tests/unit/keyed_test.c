@@ -15,8 +15,9 @@ static void release(struct keyed **k)
 static bool has(const struct keyed *k, const char *key, int64_t now, const char *want)
 {
     struct str body;
+    int64_t until;
 
-    return keyed_find(k, str_from_c(key), now, &body) && str_eq(body, str_from_c(want));
+    return keyed_find(k, str_from_c(key), now, &until, &body) && until > now && str_eq(body, str_from_c(want));
 }
 
 TEST(keyed_remembers_until_the_end_of_an_entry)

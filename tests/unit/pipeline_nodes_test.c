@@ -189,6 +189,97 @@ TEST(pipeline_rate_remembers_over_a_crash_at_any_wait)
     in_sim(rates_survive);
 }
 
+/* --- clocks that are put right --- */
+
+static int64_t leap_by; /* of the wall clock, 700 ms after the beginning */
+
+static SUSPENDS err_t leap(void *arg)
+{
+    struct world *w = arg;
+
+    if (rt_now() >= w->born + 700 * NS_MS) /* the run after a crash */
+        return OK;
+    TRY(fiber_sleep_until(w->born + 700 * NS_MS));
+    sim_world_leap(in_sim_world, leap_by);
+    return OK;
+}
+
+/* What comes of it, whether the clock leaps back, forwards, or not at all. */
+static SUSPENDS void check_leaps(const char *text, const struct letter *letters, size_t count, const char *want)
+{
+    static const int64_t leaps[] = {-3600 * NS_SEC, 0, 3600 * NS_SEC};
+
+    for (size_t i = 0; i < ARRAY_LEN(leaps); i++) {
+        leap_by = leaps[i];
+        test_context("the clock leaps by %d s", (int)(leap_by / NS_SEC));
+        CHECK_OK(world_open(&world, text, NULL, 0));
+        world.letters = letters;
+        world.letter_count = count;
+        world.end = 15 * NS_SEC;
+        world.meddle = leap;
+        CHECK_OK(world_run(&world));
+        CHECK_STR(world_timed_lines(&world), want);
+        world_close(&world);
+    }
+    test_context("%s", "");
+}
+
+static const struct letter in_time[] = {{0, NS_NEVER, "k", "{\"k\":1,\"n\":1}"},
+                                        {0, NS_NEVER, "k", "{\"k\":1,\"n\":2}"},
+                                        {500 * NS_MS, NS_NEVER, "k", "{\"k\":1,\"n\":3}"},
+                                        {900 * NS_MS, NS_NEVER, "k", "{\"k\":1,\"n\":4}"},
+                                        {1200 * NS_MS, NS_NEVER, "k", "{\"k\":1,\"n\":5}"},
+                                        {4000 * NS_MS, NS_NEVER, "k", "{\"k\":1,\"n\":6}"}};
+
+static void rates_leap(void)
+{
+    check_leaps(HEAD "  n: {from: in, rate: {limit: 1, per: 1s, key: .k}}\n" TAIL, in_time, 6,
+                "0.0 {\"k\":1,\"n\":1}\n1.0 {\"k\":1,\"n\":2}\n2.0 {\"k\":1,\"n\":3}\n3.0 {\"k\":1,\"n\":4}\n"
+                "4.0 {\"k\":1,\"n\":5}\n5.0 {\"k\":1,\"n\":6}\n");
+    check_leaps(HEAD "  n: {from: in, rate: {limit: 1, per: 1s, key: .k, excess: drop}}\n" TAIL, in_time, 6,
+                "0.0 {\"k\":1,\"n\":1}\n1.2 {\"k\":1,\"n\":5}\n4.0 {\"k\":1,\"n\":6}\n");
+}
+
+TEST(pipeline_rate_goes_by_the_time_that_passes_when_the_clock_leaps)
+{
+    in_sim(rates_leap);
+}
+
+/* The clock was put back before the process begins again: what waits does so for its whole span once more, and not for an hour. */
+static void rates_begin_again(void)
+{
+    static const struct letter letters[] = {{0, NS_NEVER, "k", "{\"k\":1,\"n\":1}"},
+                                            {0, NS_NEVER, "k", "{\"k\":1,\"n\":2}"},
+                                            {7 * NS_SEC, NS_NEVER, "k", "{\"k\":1,\"n\":3}"}};
+
+    leap_by = -3600 * NS_SEC;
+    CHECK_OK(world_open(&world, HEAD "  n: {from: in, rate: {limit: 1, per: 5s, key: .k}}\n" TAIL, NULL, 0));
+    world.letters = letters;
+    world.letter_count = ARRAY_LEN(letters);
+    world.meddle = leap;
+    world.crash_at = NS_SEC;
+    CHECK_OK(world_run(&world));
+    CHECK_EQ(world.crashes, 1);
+    CHECK_STR(world_timed_lines(&world), "0.0 {\"k\":1,\"n\":1}\n6.0 {\"k\":1,\"n\":2}\n11.0 {\"k\":1,\"n\":3}\n");
+    world_close(&world);
+}
+
+TEST(pipeline_rate_that_begins_again_in_the_past_waits_no_longer_than_before)
+{
+    in_sim(rates_begin_again);
+}
+
+static void dedupes_leap(void)
+{
+    check_leaps(HEAD "  n: {from: in, dedupe: {key: .k, within: 1s}}\n" TAIL, in_time, 6,
+                "0.0 {\"k\":1,\"n\":1}\n1.2 {\"k\":1,\"n\":5}\n4.0 {\"k\":1,\"n\":6}\n");
+}
+
+TEST(pipeline_dedupe_goes_by_the_time_that_passes_when_the_clock_leaps)
+{
+    in_sim(dedupes_leap);
+}
+
 /* --- dedupe --- */
 
 #define DEDUPE HEAD "  n: {from: in, dedupe: {key: .k, within: 5s}}\n" TAIL
@@ -506,6 +597,58 @@ static void joins_by_key(void)
 TEST(pipeline_join_by_key_fires_once_or_times_out_however_it_is_crashed)
 {
     in_sim(joins_by_key);
+}
+
+static const struct letter halves[] = {{0, NS_NEVER, "k", "{\"k\":1,\"a\":1}"},
+                                       {500 * NS_MS, NS_NEVER, "k", "{\"k\":2,\"b\":2}"},
+                                       {2 * NS_SEC, NS_NEVER, "k", "{\"k\":1,\"b\":3}"},
+                                       {3 * NS_SEC, NS_NEVER, "k", "{\"k\":3,\"a\":4}"}};
+
+static void windows_leap(void)
+{
+    static const struct letter few[] = {
+        {0, NS_NEVER, "k", N(1)}, {NS_SEC, NS_NEVER, "k", N(2)}, {9 * NS_SEC, NS_NEVER, "k", N(3)}};
+
+    check_leaps(WINDOW("every: 5s"), few, 3, "5.0 [1,2]\n10.0 [3]\n");
+    check_leaps(WINDOW("session: 2s"), few, 3, "3.0 [1,2]\n11.0 [3]\n");
+}
+
+TEST(pipeline_window_goes_by_the_time_that_passes_when_the_clock_leaps)
+{
+    in_sim(windows_leap);
+}
+
+static void joins_leap(void)
+{
+    check_leaps(JOIN("timeout: 10s, on_timeout: partial"), halves, 4,
+                "2.0 {\"a\":{\"k\":1,\"a\":1},\"b\":{\"k\":1,\"b\":3}}\n10.5 {\"b\":{\"k\":2,\"b\":2}}\n"
+                "13.0 {\"a\":{\"k\":3,\"a\":4}}\n");
+}
+
+TEST(pipeline_join_by_key_goes_by_the_time_that_passes_when_the_clock_leaps)
+{
+    in_sim(joins_leap);
+}
+
+/* Crashed after a second, when the clock had been put back: the time of what waits begins anew, and is not an hour longer. */
+static void joins_begin_again(void)
+{
+    leap_by = -3600 * NS_SEC;
+    CHECK_OK(world_open(&world, JOIN("timeout: 10s, on_timeout: partial"), NULL, 0));
+    world.letters = halves;
+    world.letter_count = 2;
+    world.end = 15 * NS_SEC;
+    world.meddle = leap;
+    world.crash_at = NS_SEC;
+    CHECK_OK(world_run(&world));
+    CHECK_EQ(world.crashes, 1);
+    CHECK_STR(world_timed_lines(&world), "11.0 {\"b\":{\"k\":2,\"b\":2}}\n11.0 {\"a\":{\"k\":1,\"a\":1}}\n");
+    world_close(&world);
+}
+
+TEST(pipeline_join_that_begins_again_in_the_past_waits_no_longer_than_before)
+{
+    in_sim(joins_begin_again);
 }
 
 /* --- windows against a model --- */

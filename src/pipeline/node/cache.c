@@ -6,7 +6,6 @@
 #include "codec/json_tree.h"
 #include "pipeline/build.h"
 #include "pipeline/inner.h"
-#include "rt/loop.h"
 
 struct cache_node {
     struct schema_text key, pipeline;
@@ -53,7 +52,7 @@ static err_t keep(struct step *s, struct str key, struct expr_value value)
 
     if (expr_value_print(value, &text) != OK)
         return OK;
-    return step_remember(s, key, rt_wall() + c->ttl, buf_str(&text));
+    return step_remember(s, key, c->ttl, buf_str(&text));
 }
 
 static SUSPENDS err_t find_or_make(struct step *s)
@@ -61,10 +60,11 @@ static SUSPENDS err_t find_or_make(struct step *s)
     const struct cache_node *c = s->node->config;
     struct expr_value key, made;
     struct str name, known;
+    ns_t left;
 
     TRY(step_eval(s, c->expr, &key));
     TRY(step_key(s, key, &name));
-    if (step_remembered(s, name, &known))
+    if (step_remembered(s, name, &left, &known))
         return send_kept(s, known);
     TRY(step_run_body(s, 0, s->in->value, &made));
     TRY(keep(s, name, made));

@@ -1,7 +1,6 @@
 /* dedupe.c - of records with the same key only the first goes on, for a while. Which that was is journaled. */
 #include "pipeline/build.h"
 #include "pipeline/run.h"
-#include "rt/loop.h"
 
 struct dedupe_node {
     struct schema_text key;
@@ -36,11 +35,12 @@ static err_t pass(struct step *s)
     const struct dedupe_node *c = s->node->config;
     struct str me = str_of((const char *)s->in->id.b, sizeof s->in->id.b), first, key;
     struct expr_value value;
+    ns_t left;
 
     TRY(step_eval(s, c->expr, &value));
     TRY(step_key(s, value, &key));
-    if (!step_remembered(s, key, &first))
-        TRY(step_remember(s, key, rt_wall() + c->within, me));
+    if (!step_remembered(s, key, &left, &first))
+        TRY(step_remember(s, key, c->within, me));
     else if (!str_eq(first, me))
         return OK;
     return step_send(s, s->in->value);

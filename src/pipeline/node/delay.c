@@ -42,19 +42,18 @@ static int64_t instant_at(double seconds, int64_t most)
     return at >= (double)most ? most : at <= 0 ? 0 : (int64_t)at;
 }
 
-static err_t due_of(struct step *s, int64_t *ret_until)
+static err_t due_of(struct step *s, struct due *ret)
 {
     const struct delay_node *c = s->node->config;
     struct expr_value until;
 
-    if (!c->expr) {
-        *ret_until = rt_wall() + c->span;
+    *ret = (struct due){.span = c->span};
+    if (!c->expr)
         return OK;
-    }
     TRY(step_eval(s, c->expr, &until));
     if (until.kind != JSON_NUMBER)
         return fail(E_PARSE, "\"until\" is a %s and no instant in seconds", value_kind_name(until.kind));
-    *ret_until = instant_at(value_number(until), rt_wall() + c->max);
+    ret->until = instant_at(value_number(until), rt_wall() + c->max);
     return OK;
 }
 

@@ -1,8 +1,6 @@
 /* rate.c - no more than so many records in a time, of each key; the others wait, or end here. What was decided is journaled. */
-#include "base/bytes.h"
 #include "pipeline/build.h"
 #include "pipeline/run.h"
-#include "rt/loop.h"
 
 enum { EXCESS_WAIT, EXCESS_DROP };
 /* For the keys whose limit is in use: some 100,000 of them. Beyond that the one that is the least of a burden is forgotten. */
@@ -45,52 +43,43 @@ static void build(struct pipeline_build *b, struct pipeline_node *n)
 }
 
 /*
- * The generic cell rate algorithm (ITU-T I.371): of each key the instant is remembered at which, were every record to take its share of time, the next one
- * would be due. A record may be early by as much as a burst. An instant that has passed says no more than none at all, so it is forgotten.
+ * The generic cell rate algorithm (ITU-T I.371): of each key is remembered how long it takes until, were every record to take its share of time, the next one
+ * would be due. A record may be early by as much as a burst. When that time is over it says no more than none at all, so it is forgotten. All of it goes by
+ * the time that passes: nobody who puts the wall clock right makes records wait, or go.
  */
 struct rate_turn {
     struct str key;
-    int64_t now, due, next; /* its turn; what is remembered if it takes it */
+    ns_t wait, next; /* from now on, until its turn; for how long something is remembered if it takes it */
 };
 
 static err_t turn_of(struct step *s, struct rate_turn *ret)
 {
     const struct rate_node *c = s->node->config;
-    int64_t share = c->per / c->limit > 0 ? c->per / c->limit : 1, early = share * (c->burst - 1);
+    ns_t share = c->per / c->limit > 0 ? c->per / c->limit : 1, early = share * (c->burst - 1), left;
     struct expr_value key = expr_null();
-    struct str known;
+    struct str nothing;
 
     if (c->expr)
         TRY(step_eval(s, c->expr, &key));
     TRY(step_key(s, key, &ret->key));
-    ret->now = rt_wall();
-    int64_t next = ret->now;
-    if (step_remembered(s, ret->key, &known) && known.n == 8)
-        next = (int64_t)be64_get(known.p);
-    ret->due = next - early > ret->now ? next - early : ret->now;
-    ret->next = next + share;
+    if (!step_remembered(s, ret->key, &left, &nothing))
+        left = 0;
+    ret->wait = left > early ? left - early : 0;
+    ret->next = left + share;
     return OK;
 }
 
-static err_t take(struct step *s, const struct rate_turn *t)
-{
-    char bytes[8];
-
-    be64_put(bytes, (uint64_t)t->next);
-    return step_remember(s, t->key, t->next, str_of(bytes, sizeof bytes));
-}
-
-static err_t due_of(struct step *s, int64_t *ret_until)
+static err_t due_of(struct step *s, struct due *ret)
 {
     const struct rate_node *c = s->node->config;
     struct rate_turn turn;
 
-    *ret_until = 0;
+    *ret = (struct due){.span = 0};
     if (c->excess != EXCESS_WAIT)
         return OK;
     TRY(turn_of(s, &turn));
-    *ret_until = turn.due;
-    return take(s, &turn);
+    ret->span = turn.wait;
+    return step_remember(s, turn.key, turn.next, STR_NONE);
 }
 
 static err_t pass(struct step *s)
@@ -101,9 +90,9 @@ static err_t pass(struct step *s)
     if (c->excess == EXCESS_WAIT)
         return step_send(s, s->in->value);
     TRY(turn_of(s, &turn));
-    if (turn.due > turn.now)
+    if (turn.wait > 0)
         return OK;
-    TRY(take(s, &turn));
+    TRY(step_remember(s, turn.key, turn.next, STR_NONE));
     return step_send(s, s->in->value);
 }
 
