@@ -26,8 +26,9 @@ struct pipeline_trial {
     char folder[64];          /* has p.yaml; the journal lies there, too */
     unsigned kill_at;         /* the wait at which it is killed; 0: none  */
     fiber_park_hook *at_wait; /* instead: called at each wait; NULL: none */
-    /* Is it done? Asked now and then; NULL: it ends by itself. Runs in the pipeline's process. */
+    /* Is it done? Asked now and then; NULL: it ends by itself. Runs in a fiber of the pipeline's process. */
     bool (*is_over)(const struct shard_stats *s);
+    struct journal *journal;
     struct shard *shard;
     struct shard_stats stats;
 };
@@ -100,6 +101,7 @@ static UNUSED err_t trial_process(struct pipeline_trial *t)
         &(struct journal_options){
             .kind = "sqlite", .path = journal_path, .traces_max = 1, .trace_age = NS_NEVER, .dead_age = NS_NEVER},
         &journal));
+    t->journal = journal;
     t->shard = shard_new(&(struct shard_options){.spec = set->items[0], .journal = journal});
     e = loop_run(&(struct loop_options){0}, trial_main, t);
     shard_stats(t->shard, &t->stats);

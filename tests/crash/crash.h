@@ -9,12 +9,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { CRASH_NUMBERS = 24, CRASH_READ_MAX = 4096 };
 
 struct crash_case {
     unsigned number;
+    long run; /* of this program: for names in systems that outlive it */
     char folder[64];
+    int64_t began; /* seconds since 1970; set by who needs it */
 };
 
 struct crash_source {
@@ -22,7 +25,7 @@ struct crash_source {
     bool ends; /* when all has been read; else somebody must see that all has arrived */
     /* Is the system there, and running? Else says why, as a skipped test or a failed one. */
     bool (*begin)(void);
-    void (*fill)(const struct crash_case *c);
+    void (*fill)(struct crash_case *c);
     /* Its connection, if it has one, and its entry in the file. */
     int (*print)(const struct crash_case *c, char *to, size_t cap);
     int (*print_connection)(char *to, size_t cap);
@@ -30,6 +33,8 @@ struct crash_source {
 
 struct crash_sink {
     const char *name;
+    bool
+        keeps_one; /* of what comes again under the same key: then nothing may be there twice, unless it may come under another */
     bool (*begin)(void);
     void (*prepare)(const struct crash_case *c); /* NULL: there is nothing to prepare */
     int (*print)(const struct crash_case *c, char *to, size_t cap);
@@ -38,8 +43,10 @@ struct crash_sink {
     size_t (*read)(const struct crash_case *c, unsigned *ret, size_t max);
 };
 
-extern const struct crash_source crash_files, crash_redis_stream, crash_postgres_outbox, crash_jetstream;
+extern const struct crash_source crash_files, crash_redis_stream, crash_postgres_outbox, crash_jetstream, crash_topic,
+    crash_clock;
 extern const struct crash_sink crash_file, crash_sqlite, crash_redis, crash_postgres, crash_nats, crash_kafka,
-    crash_http_put, crash_http_key, crash_http_again, crash_http_perhaps;
+    crash_http_put, crash_http_key, crash_http_again, crash_http_perhaps, crash_s3, crash_qdrant, crash_opensearch,
+    crash_kafka_elsewhere;
 
 #endif

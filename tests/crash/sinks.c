@@ -1,16 +1,8 @@
-/*
- * sinks.c - where the crash matrix sends to.
- *
- * The HTTP server is a process of its own that answers one request after the other. It writes down what it was asked before it answers, and gives no answer at all the
- * first time that it is asked for one in eleven: acknowledgements get lost. With `Idempotency-Key` it writes each key down once, as such servers do.
- */
+/* sinks.c - where the crash matrix sends to: files, databases, brokers, and a server that loses the first answer for one number in eleven. */
 #include "crash/crash.h"
 
 #include "brokers/pipelines.h"
-#include "client/kafka.h"
-#include "client/nats.h"
-#include "client/postgres.h"
-#include "client/redis.h"
+#include "crash/stand_in.h"
 #include "crash/systems.h"
 
 #include <sqlite3.h>
@@ -196,9 +188,11 @@ static int print_nats(const struct crash_case *c, char *to, size_t cap)
 
 static void read_stream(void *arg, struct arena *a)
 {
+    static unsigned looks; /* each from the beginning */
     struct reading *r = arg;
     struct nats *n = nats_connect();
-    const struct nats_consumer c = {.stream = arena_printf(a, "OUT%u", r->at->number), .durable = STR("look")};
+    const struct nats_consumer c = {.stream = arena_printf(a, "OUT%u", r->at->number),
+                                    .durable = arena_printf(a, "look-%ld-%u", (long)getpid(), ++looks)};
     struct nats_consumer_state state;
     struct nats_message *got = arena_alloc(a, r->max * sizeof *got);
     uint64_t last = 0;
@@ -228,28 +222,14 @@ const struct crash_sink crash_nats = {.name = "nats",
 
 /* --- Kafka: one partition, read as committed --- */
 
-static bool begin_kafka(void)
-{
-    if (getenv("KAFKA_BROKERS"))
-        return true;
-    test_skip("no Kafka: KAFKA_BROKERS is not set (scripts/brokers)");
-    return false;
-}
-
 static struct str topic_of(const struct crash_case *c, struct arena *a)
 {
-    return arena_printf(a, "crash-%ld-%u", (long)getpid(), c->number);
+    return arena_printf(a, "crash-%ld-%u", c->run, c->number);
 }
 
 static void make_topic(void *arg, struct arena *a)
 {
-    const struct kafka_config config = {.brokers = str_from_c(getenv("KAFKA_BROKERS"))};
-    const struct kafka_topic topic = {topic_of(arg, a), 1, 1, false};
-    struct kafka_producer *p;
-
-    CHECK_OK(kafka_producer_open(&config, &(struct kafka_producer_options){0}, &p));
-    CHECK_OK(kafka_create_topic(p, &topic));
-    kafka_producer_close(p);
+    kafka_producer_close(kafka_open(topic_of(arg, a)));
 }
 
 static void prepare_kafka(const struct crash_case *c)
@@ -257,28 +237,24 @@ static void prepare_kafka(const struct crash_case *c)
     in_loop(make_topic, (void *)(uintptr_t)c);
 }
 
-static int print_kafka_connection(char *to, size_t cap)
-{
-    return snprintf(to, cap, "  kafka: {url: 'kafka://%s'}\n", getenv("KAFKA_BROKERS"));
-}
-
 static int print_kafka(const struct crash_case *c, char *to, size_t cap)
 {
-    return snprintf(to, cap, "kafka: crash-%ld-%u", (long)getpid(), c->number);
+    return snprintf(to, cap, "kafka: crash-%ld-%u", c->run, c->number);
 }
 
 static void read_topic(void *arg, struct arena *a)
 {
     static const struct kafka_property earliest = {STR_INIT("auto.offset.reset"), STR_INIT("earliest")};
     struct reading *r = arg;
-    const struct kafka_config config = {
-        .brokers = str_from_c(getenv("KAFKA_BROKERS")), .properties = &earliest, .property_count = 1};
-    const struct str topic = topic_of(r->at, a);
+    struct kafka_config config = kafka_config();
+    const struct str topic = topic_of(r->at, a), group = arena_printf(a, "look-%ld", (long)getpid());
     struct kafka_consumer *c;
     struct kafka_batch *b;
 
+    config.properties = &earliest;
+    config.property_count = 1;
     CHECK_OK(kafka_consumer_open(
-        &config, &(struct kafka_consumer_options){.group = topic, .topics = &topic, .topic_count = 1}, &c));
+        &config, &(struct kafka_consumer_options){.group = group, .topics = &topic, .topic_count = 1}, &c));
     for (ns_t until = ns_add(rt_now(), 30 * NS_SEC); rt_now() < until;) {
         err_t e = kafka_poll(c, 1000, until, &b);
         if (e != OK)
@@ -300,109 +276,56 @@ static size_t read_kafka(const struct crash_case *c, unsigned *ret, size_t max)
 }
 
 const struct crash_sink crash_kafka = {.name = "kafka",
-                                       .begin = begin_kafka,
+                                       .begin = kafka_is_there,
                                        .prepare = prepare_kafka,
                                        .print = print_kafka,
-                                       .print_connection = print_kafka_connection,
+                                       .print_connection = kafka_print_connection,
                                        .read = read_kafka};
+
+/* --- the same, as a connection that is not the source's: nobody can know that it is one cluster, so the journal keeps the promise --- */
+
+static int print_elsewhere_connection(char *to, size_t cap)
+{
+    return snprintf(to, cap, "  elsewhere: {url: 'kafka://%s?client.id=elsewhere'}\n", getenv("KAFKA_BROKERS"));
+}
+
+static int print_elsewhere(const struct crash_case *c, char *to, size_t cap)
+{
+    return snprintf(to, cap, "kafka: {topic: crash-%ld-%u, connection: elsewhere}", c->run, c->number);
+}
+
+const struct crash_sink crash_kafka_elsewhere = {.name = "another kafka",
+                                                 .begin = kafka_is_there,
+                                                 .prepare = prepare_kafka,
+                                                 .print = print_elsewhere,
+                                                 .print_connection = print_elsewhere_connection,
+                                                 .read = read_kafka};
 
 /* --- HTTP --- */
 
-enum { REQUEST_MAX = 65536, SILENT_EACH = 11, CASES_MAX = 65536 };
+enum { SILENT_EACH = 11, CASES_MAX = 65536 };
 
-static uint16_t http_port;
-static pid_t http_server;
-static char http_folder[] = "/tmp/crossdock-crash-http-XXXXXX";
+static struct stand_in http;
 
-/* A whole request: head, and as much body as it says. */
-static size_t take_request(int fd, char *to)
-{
-    size_t n = 0;
-
-    while (n < REQUEST_MAX - 1) {
-        ssize_t got = read(fd, to + n, REQUEST_MAX - 1 - n);
-        if (got <= 0)
-            return 0;
-        n += (size_t)got;
-        to[n] = '\0';
-        const char *end = strstr(to, "\r\n\r\n"), *length = strcasestr(to, "\r\ncontent-length:");
-        if (end && n >= (size_t)(end + 4 - to) + (length && length < end ? strtoul(length + 17, NULL, 10) : 0))
-            return n;
-    }
-    return 0;
-}
-
-static void write_down(unsigned number, unsigned n)
-{
-    char path[80];
-
-    (void)snprintf(path, sizeof path, "%s/%u", http_folder, number);
-    FILE *f = fopen(path, "a");
-    if (f)
-        (void)fprintf(f, "{\"n\":%u}\n", n);
-    if (f)
-        (void)fclose(f);
-}
-
-static void serve_one(int fd)
+/* With `Idempotency-Key` it writes each down once, as such servers do. */
+static int serve_http(const struct stand_in *s, const struct stand_in_request *q, char reply[STAND_IN_REPLY_MAX] UNUSED)
 {
     static unsigned char has_seen[CASES_MAX][CRASH_NUMBERS + 1]; /* and, of those with a key, has done */
-    static const char reply[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    static char request[REQUEST_MAX];
     unsigned number = 0, n = 0;
 
-    if (!take_request(fd, request) || sscanf(request, "%*s /%u", &number) != 1)
-        return;
-    const char *body = strstr(request, "\r\n\r\n");
-    bool has_key = strcasestr(request, "\r\nidempotency-key:") != NULL;
-    if (sscanf(body + 4, "{\"n\":%u}", &n) != 1 || n > CRASH_NUMBERS || number >= CASES_MAX)
-        return;
-    bool is_first = !has_seen[number][n];
+    if (sscanf(q->path, "/%u", &number) != 1 || sscanf(q->body, "{\"n\":%u}", &n) != 1 || n > CRASH_NUMBERS ||
+        number >= CASES_MAX)
+        return 400;
+    bool has_key = strcasestr(q->head, "\r\nidempotency-key:") != NULL, is_first = !has_seen[number][n];
     has_seen[number][n] = 1;
     if (is_first || !has_key)
-        write_down(number, n);
-    if (is_first && n % SILENT_EACH == 0)
-        return; /* done, and nobody hears of it */
-    (void)!write(fd, reply, sizeof reply - 1);
-}
-
-static void serve(int listener)
-{
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (;;) {
-        int fd = accept(listener, NULL, NULL);
-        if (fd < 0)
-            _exit(1);
-        serve_one(fd);
-        (void)close(fd);
-    }
+        stand_in_note(s, number, n);
+    return is_first && n % SILENT_EACH == 0 ? 0 : 200;
 }
 
 static bool begin_http(void)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t n = sizeof at;
-
-    if (http_server)
-        return true;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (!mkdtemp(http_folder) || fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 64) ||
-        getsockname(fd, (struct sockaddr *)&at, &n))
-        die("no HTTP server");
-    http_port = ntohs(at.sin_port);
-    http_server = fork();
-    if (http_server == 0)
-        serve(fd);
-    (void)close(fd);
-    return true;
-}
-
-__attribute__((destructor)) static void end_http(void)
-{
-    if (http_server <= 0)
-        return;
-    (void)kill(http_server, SIGKILL);
-    (void)nftw(http_folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return stand_in_begin(&http, serve_http);
 }
 
 static size_t read_http(const struct crash_case *c, unsigned *ret, size_t max)
@@ -410,27 +333,27 @@ static size_t read_http(const struct crash_case *c, unsigned *ret, size_t max)
     char name[16];
 
     (void)snprintf(name, sizeof name, "%u", c->number);
-    return read_numbers(http_folder, name, ret, max);
+    return read_numbers(http.folder, name, ret, max);
 }
 
 static int print_put(const struct crash_case *c, char *to, size_t cap)
 {
-    return snprintf(to, cap, "http: {put: 'http://127.0.0.1:%u/%u/{{.n}}'}", http_port, c->number);
+    return snprintf(to, cap, "http: {put: 'http://127.0.0.1:%u/%u/{{.n}}'}", http.port, c->number);
 }
 
 static int print_key(const struct crash_case *c, char *to, size_t cap)
 {
-    return snprintf(to, cap, "http: {post: 'http://127.0.0.1:%u/%u', idempotency_key: auto}", http_port, c->number);
+    return snprintf(to, cap, "http: {post: 'http://127.0.0.1:%u/%u', idempotency_key: auto}", http.port, c->number);
 }
 
 static int print_again(const struct crash_case *c, char *to, size_t cap)
 {
-    return snprintf(to, cap, "effect: at_least_once, http: {post: 'http://127.0.0.1:%u/%u'}", http_port, c->number);
+    return snprintf(to, cap, "effect: at_least_once, http: {post: 'http://127.0.0.1:%u/%u'}", http.port, c->number);
 }
 
 static int print_perhaps(const struct crash_case *c, char *to, size_t cap)
 {
-    return snprintf(to, cap, "effect: at_most_once, http: {post: 'http://127.0.0.1:%u/%u'}", http_port, c->number);
+    return snprintf(to, cap, "effect: at_most_once, http: {post: 'http://127.0.0.1:%u/%u'}", http.port, c->number);
 }
 
 const struct crash_sink crash_http_put = {

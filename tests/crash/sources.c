@@ -1,8 +1,13 @@
 /* sources.c - where the crash matrix reads from. */
 #include "crash/crash.h"
 
+#include "base/bytes.h"
+#include "base/date.h"
 #include "brokers/pipelines.h"
 #include "crash/systems.h"
+#include "pipeline/run.h"
+
+#include <time.h>
 
 static bool begin_at_once(void)
 {
@@ -11,7 +16,7 @@ static bool begin_at_once(void)
 
 /* --- a file --- */
 
-static void fill_file(const struct crash_case *c)
+static void fill_file(struct crash_case *c)
 {
     write_numbers(c->folder, "in.ndjson", CRASH_NUMBERS);
 }
@@ -40,9 +45,9 @@ static void fill_stream(void *arg, struct arena *a)
     redis_session_free(s);
 }
 
-static void fill_redis(const struct crash_case *c)
+static void fill_redis(struct crash_case *c)
 {
-    in_loop(fill_stream, (void *)(uintptr_t)c);
+    in_loop(fill_stream, c);
 }
 
 static int print_redis(const struct crash_case *c, char *to, size_t cap)
@@ -74,9 +79,9 @@ static void fill_table(void *arg, struct arena *a)
     postgres_free(db);
 }
 
-static void fill_postgres(const struct crash_case *c)
+static void fill_postgres(struct crash_case *c)
 {
-    in_loop(fill_table, (void *)(uintptr_t)c);
+    in_loop(fill_table, c);
 }
 
 static int print_postgres(const struct crash_case *c, char *to, size_t cap)
@@ -110,9 +115,9 @@ static void fill_jetstream(void *arg, struct arena *a)
     nats_free(n);
 }
 
-static void fill_nats(const struct crash_case *c)
+static void fill_nats(struct crash_case *c)
 {
-    in_loop(fill_jetstream, (void *)(uintptr_t)c);
+    in_loop(fill_jetstream, c);
 }
 
 static int print_nats(const struct crash_case *c, char *to, size_t cap)
@@ -125,3 +130,89 @@ const struct crash_source crash_jetstream = {.name = "nats",
                                              .fill = fill_nats,
                                              .print = print_nats,
                                              .print_connection = nats_print_connection};
+
+/* --- a topic of Kafka, of one partition --- */
+
+static void fill_topic(void *arg, struct arena *a)
+{
+    const struct crash_case *c = arg;
+    const struct str topic = arena_printf(a, "crash-%ld-%u-in", c->run, c->number);
+    struct kafka_producer *p = kafka_open(topic);
+    struct kafka_record records[CRASH_NUMBERS];
+    struct kafka_delivery deliveries[CRASH_NUMBERS];
+
+    for (unsigned i = 0; i < CRASH_NUMBERS; i++)
+        records[i] = (struct kafka_record){.topic = topic, .value = arena_printf(a, "{\"n\":%u}", i + 1)};
+    CHECK_OK(kafka_send(p, records, CRASH_NUMBERS, deliveries));
+    kafka_producer_close(p);
+}
+
+static void fill_kafka(struct crash_case *c)
+{
+    in_loop(fill_topic, c);
+}
+
+/* With a name of its own in the group: whoever comes after a kill has the partition at once. */
+static int print_kafka(const struct crash_case *c, char *to, size_t cap)
+{
+    return snprintf(to, cap, "kafka: {topic: crash-%ld-%u-in, group: crash-%ld-%u, member: one}", c->run, c->number,
+                    c->run, c->number);
+}
+
+const struct crash_source crash_topic = {.name = "kafka",
+                                         .begin = kafka_is_there,
+                                         .fill = fill_kafka,
+                                         .print = print_kafka,
+                                         .print_connection = kafka_print_connection};
+
+/* --- the clock: what was due in an hour of yesterday, by a journal in which the source ran last before that --- */
+
+enum { CLOCK_HOUR = 6, HOUR = 3600, DAY = 86400 };
+
+static int64_t first_due(const struct crash_case *c)
+{
+    return (c->began / DAY - 1) * DAY + CLOCK_HOUR * HOUR;
+}
+
+struct clock_journal {
+    const struct crash_case *at;
+    struct journal *journal;
+};
+
+static void note_last(void *arg, struct arena *a)
+{
+    const struct clock_journal *c = arg;
+    char progress[8];
+    struct journal_op op = {.kind = JOURNAL_PROGRESS_PUT,
+                            .r = {.pipeline = arena_printf(a, "crash%u", c->at->number), .source = STR("in")}};
+
+    be64_put(progress, (uint64_t)((first_due(c->at) - 1) * NS_SEC));
+    op.r.body = (struct journal_body){.form = BODY_PROGRESS, .bytes = str_of(progress, sizeof progress)};
+    CHECK_OK(journal_commit(c->journal, &op, 1, JOURNAL_SYNC));
+}
+
+static void fill_clock(struct crash_case *c)
+{
+    struct clock_journal j = {.at = c};
+    char path[80];
+
+    c->began = time(NULL);
+    (void)snprintf(path, sizeof path, "%s/journal.db", c->folder);
+    CHECK_OK(journal_open(&(struct journal_options){.kind = "sqlite", .path = path, .traces_max = 1}, &j.journal));
+    in_loop(note_last, &j);
+    journal_close(j.journal);
+}
+
+static int print_clock(const struct crash_case *c, char *to, size_t cap)
+{
+    const struct date d = date_of_day(first_due(c) / DAY);
+
+    return snprintf(
+        to, cap,
+        "cron: {schedule: '0-%d %d %d %d *', missed: all, body: '{n: (($meta.timestamp / 1000 - %lld) / 60 + "
+        "1)}'}",
+        CRASH_NUMBERS - 1, CLOCK_HOUR, d.day, d.month, (long long)first_due(c));
+}
+
+const struct crash_source crash_clock = {
+    .name = "cron", .begin = begin_at_once, .fill = fill_clock, .print = print_clock};

@@ -139,3 +139,37 @@ void nats_make_stream(struct nats *n, struct arena *a, struct str name, struct s
     while (e == E_NOT_FOUND);
     CHECK_OK(e);
 }
+
+/* --- Kafka --- */
+
+bool kafka_is_there(void)
+{
+    if (getenv("KAFKA_BROKERS"))
+        return true;
+    test_skip("no Kafka: KAFKA_BROKERS is not set (scripts/brokers)");
+    return false;
+}
+
+int kafka_print_connection(char *to, size_t cap)
+{
+    return snprintf(to, cap, "  kafka: {url: 'kafka://%s'}\n", getenv("KAFKA_BROKERS"));
+}
+
+struct kafka_config kafka_config(void)
+{
+    return (struct kafka_config){.brokers = str_from_c(getenv("KAFKA_BROKERS"))};
+}
+
+struct kafka_producer *kafka_open(struct str topic)
+{
+    const struct kafka_config config = kafka_config();
+    const struct kafka_topic made = {topic, 1, 1, false};
+    struct kafka_producer *p = NULL;
+    err_t e = kafka_producer_open(&config, &(struct kafka_producer_options){0}, &p);
+
+    if (e == OK)
+        e = kafka_create_topic(p, &made);
+    if (e != OK)
+        die("no topic of Kafka: %s", err_detail(e));
+    return p;
+}
