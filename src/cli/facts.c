@@ -200,7 +200,7 @@ static int run(int argc, char **argv)
     if (o[SINCE].value && !read_since(str_from_c(o[SINCE].value), &f.since))
         return misuse("--since takes a span (15m, 2d) or a time of UTC (2026-01-31, 2026-01-31T12:00)");
     if (o[TYPE].value && !(f.type = facts_type_named(str_from_c(o[TYPE].value))))
-        return misuse("--type takes request, attempt or decision");
+        return misuse("--type takes request, attempt, decision, root or tap");
     if (o[REQUEST].value)
         f.request = str_from_c(o[REQUEST].value);
     if (o[DIR_].value)
@@ -218,14 +218,16 @@ const struct command command_facts = {
         "Usage: crossdock facts [--dir DIR | --config FILE] [--since WHEN] [--request ID] [--type TYPE] [--follow]\n\n"
         "Prints what the log of facts (facts.dir in the configuration) holds, oldest first, a JSON object a line: for "
         "each request one for\n"
-        "each decision and each attempt, and at last one for itself. Works without a server and beside a running "
-        "one.\n\n"
+        "each decision and each attempt, and at last one for itself; for each message of a pipeline one (root), and "
+        "one for "
+        "each record that a\n"
+        "tap shows. Works without a server and beside a running one.\n\n"
         "  --dir DIR      the folder of the log (default: the configuration's)\n"
         "  --config FILE  the configuration that names it (default: crossdock.yaml)\n"
         "  --since WHEN   only what was written since: a span (15m, 2d), or a time of UTC (2026-01-31, "
         "2026-01-31T12:00)\n"
         "  --request ID   only of that request\n"
-        "  --type TYPE    only of that type: request, attempt, decision\n"
+        "  --type TYPE    only of that type: request, attempt, decision, root, tap\n"
         "  --follow       go on as more is written\n\n"
         "Instants (sent, first, last, ended, at) and spans are nanoseconds, instants of the server's monotonic clock; "
         "wall "

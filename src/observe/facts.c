@@ -13,3 +13,11 @@ const char *attempt_role_name(enum attempt_role r)
 
     return (unsigned)r < ATTEMPT_ROLES ? names[r] : "?";
 }
+
+const char *root_outcome_name(enum root_outcome o)
+{
+    static const char *const names[ROOT_OUTCOMES] = {
+        [OUTCOME_DONE] = "done", [OUTCOME_DEAD] = "dead", [OUTCOME_LATE] = "late", [OUTCOME_CANCELLED] = "cancelled"};
+
+    return (unsigned)o < ROOT_OUTCOMES ? names[o] : "?";
+}

@@ -1,5 +1,5 @@
 /*
- * facts.h - what is known about one request when it is over: the source of metrics and of the access log.
+ * facts.h - what is known about one request when it is over: the source of metrics and of the access log. And about one message of a pipeline.
  *
  * Filled along a request's way, read once at its end. Strings are borrowed from the request.
  */
@@ -147,6 +147,46 @@ struct facts {
     struct decision_facts *decisions;
     size_t decision_count;
     uint64_t decisions_left_out; /* more than are kept were made: these, before the last of them */
+};
+
+/* How a message of a pipeline ended. */
+enum root_outcome {
+    OUTCOME_DONE,
+    OUTCOME_DEAD,      /* there is a dead letter of it                                         */
+    OUTCOME_LATE,      /* it could not be in time any more, dead letter or not                 */
+    OUTCOME_CANCELLED, /* it did not come to its end here: it is begun again, or is another process's now */
+    ROOT_OUTCOMES
+};
+const char *root_outcome_name(enum root_outcome o);
+
+/* One message of a pipeline (a root), when nothing more is done for it here. What former runs did of it is not counted. */
+struct root_facts {
+    struct str root; /* its id, in hexadecimal                                                   */
+    struct str pipeline;
+    uint64_t version;  /* of the pipeline's file                                                 */
+    struct str source; /* node that it came from                                                 */
+    enum root_outcome outcome;
+    int64_t wall;                /* when it was begun here, nanoseconds since 1970                           */
+    int64_t sent_at;             /* when its sender sent it, as far as the source knows; likewise            */
+    ns_t took;                   /* since `wall`                                                             */
+    unsigned starts;             /* 1: it was begun once; more: again after a crash                          */
+    uint64_t nodes, records;     /* that took part; that were worked on                              */
+    uint64_t failed, dead, late; /* of the records; dead letters; calls that could not be in time any more */
+    uint64_t calls, input_tokens, output_tokens; /* of models that were asked                    */
+    uint64_t price;   /* nano-US-dollars                                                         */
+    bool is_priced;   /* that of each call is known                                              */
+    struct str trace; /* trace id of its `traceparent`; empty: none                              */
+};
+
+/* What a tap has shown of one record. */
+struct tap_facts {
+    struct str root, pipeline;
+    uint64_t version;
+    struct str node;       /* the tap                              */
+    int64_t wall;          /* nanoseconds since 1970               */
+    struct str shown;      /* JSON; empty: it could not be shown   */
+    struct str error_text; /* why                                  */
+    struct str trace;
 };
 
 #endif

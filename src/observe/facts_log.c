@@ -41,6 +41,11 @@ static const char *exclusion_word(int exclusion)
     return exclusion >= 0 && exclusion < EXCLUSIONS ? exclusion_name((enum exclusion)exclusion) : "?";
 }
 
+static const char *outcome_word(int outcome)
+{
+    return root_outcome_name((enum root_outcome)outcome);
+}
+
 static const char *error_word(int e)
 {
     return e == OK ? "" : e > 0 && e < ERR_COUNT ? err_name((err_t)e) : "?";
@@ -175,10 +180,46 @@ static const struct record_type candidate_type = {.name = "candidate", RECORD_OF
     F(T, ns_per_nanodollar, FLOAT, "ns_per_nanodollar")
 RECORD_TABLE(decision, struct decision_facts, DECISION_FIELDS)
 
+#define ROOT_FIELDS(F, T)                                                                                              \
+    F(T, root, STR, "root")                                                                                            \
+    F(T, wall, I64, "wall")                                                                                            \
+    F(T, pipeline, STR, "pipeline")                                                                                    \
+    F(T, version, U64, "version")                                                                                      \
+    F(T, source, STR, "source")                                                                                        \
+    F(T, outcome, ENUM, "outcome", outcome_word)                                                                       \
+    F(T, sent_at, I64, "sent_at")                                                                                      \
+    F(T, took, I64, "took")                                                                                            \
+    F(T, starts, UINT, "starts")                                                                                       \
+    F(T, nodes, U64, "nodes")                                                                                          \
+    F(T, records, U64, "records")                                                                                      \
+    F(T, failed, U64, "failed")                                                                                        \
+    F(T, dead, U64, "dead")                                                                                            \
+    F(T, late, U64, "late")                                                                                            \
+    F(T, calls, U64, "calls")                                                                                          \
+    F(T, input_tokens, U64, "input")                                                                                   \
+    F(T, output_tokens, U64, "output")                                                                                 \
+    F(T, price, U64, "price_nanodollars")                                                                              \
+    F(T, is_priced, BOOL, "priced")                                                                                    \
+    F(T, trace, STR, "trace")
+RECORD_TABLE(root, struct root_facts, ROOT_FIELDS)
+
+#define TAP_FIELDS(F, T)                                                                                               \
+    F(T, root, STR, "root")                                                                                            \
+    F(T, wall, I64, "wall")                                                                                            \
+    F(T, pipeline, STR, "pipeline")                                                                                    \
+    F(T, version, U64, "version")                                                                                      \
+    F(T, node, STR, "node")                                                                                            \
+    F(T, shown, JSON, "shown")                                                                                         \
+    F(T, error_text, STR, "error_text")                                                                                \
+    F(T, trace, STR, "trace")
+RECORD_TABLE(tap, struct tap_facts, TAP_FIELDS)
+
 static const struct record_type types[] = {
     {.id = FACTS_REQUEST, .name = "request", RECORD_OF(request, struct facts)},
     {.id = FACTS_ATTEMPT, .name = "attempt", RECORD_OF(attempt, struct attempt_facts)},
     {.id = FACTS_DECISION, .name = "decision", RECORD_OF(decision, struct decision_facts)},
+    {.id = FACTS_ROOT, .name = "root", RECORD_OF(root, struct root_facts)},
+    {.id = FACTS_TAP, .name = "tap", RECORD_OF(tap, struct tap_facts)},
 };
 
 const struct record_type *facts_type(int id)
@@ -228,9 +269,14 @@ struct str facts_next_record(struct str *records)
     return record;
 }
 
+static bool is_of_request(int type)
+{
+    return type == FACTS_REQUEST || type == FACTS_ATTEMPT || type == FACTS_DECISION;
+}
+
 struct str facts_request_of(struct str record)
 {
-    return facts_type(record_type_of(record)) ? record_first_text(record) : STR_NONE;
+    return is_of_request(record_type_of(record)) ? record_first_text(record) : STR_NONE;
 }
 
 size_t facts_count(struct str records, struct str id)
@@ -259,7 +305,7 @@ static bool make_room(struct gathering *g, struct str records, struct str id, st
     struct str record;
 
     while ((record = facts_next_record(&records)).n)
-        if (str_eq(facts_request_of(record), id))
+        if (is_of_request(record_type_of(record)) && str_eq(facts_request_of(record), id))
             counts[record_type_of(record)]++;
     g->tried = arena_zalloc(arena, (counts[FACTS_ATTEMPT] + 1) * sizeof *g->tried);
     g->shadows = arena_zalloc(arena, (counts[FACTS_ATTEMPT] + 1) * sizeof *g->shadows);
@@ -368,6 +414,8 @@ err_t facts_json(struct str record, struct arena *arena, struct buf *to)
         struct facts request;
         struct attempt_facts attempt;
         struct decision_facts decision;
+        struct root_facts root;
+        struct tap_facts tap;
     } any;
     const struct record_type *t = facts_type(record_type_of(record));
 

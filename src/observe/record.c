@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/utf8.h"
 #include "codec/json_out.h"
+#include "codec/json_scan.h"
 
 #include <string.h>
 
@@ -33,15 +34,24 @@ static char *room_at(char *at, size_t more, struct buf *to)
     return buf_reserve(to, more + RECORD_ROOM);
 }
 
-char *record_put_chars(char *at, struct str text, struct buf *to)
+/* All of a text that is not empty. */
+static char *put_chars(char *at, struct str text, struct buf *to)
 {
-    if (text.n > RECORD_TEXT_MAX)
-        text = utf8_prefix(text, RECORD_TEXT_MAX);
     at = record_put_number(at, text.n);
     if (UNLIKELY((size_t)(to->p + to->cap - at) < text.n + RECORD_ROOM) && !(at = room_at(at, text.n, to)))
         return NULL;
     memcpy(at, text.p, text.n);
     return at + text.n;
+}
+
+char *record_put_chars(char *at, struct str text, struct buf *to)
+{
+    return put_chars(at, text.n > RECORD_TEXT_MAX ? utf8_prefix(text, RECORD_TEXT_MAX) : text, to);
+}
+
+char *record_put_json(char *at, struct str json, struct buf *to)
+{
+    return json.n == 0 || json.n > RECORD_JSON_MAX ? record_put_number(at, 0) : put_chars(at, json, to);
 }
 
 /* The struct with the number of its fields in front. */
@@ -199,6 +209,7 @@ static void set_number(const struct record_field *f, uint64_t bits, char *ret)
     case RECORD_FLOAT:
     case RECORD_STR:
     case RECORD_WORD:
+    case RECORD_JSON:
     case RECORD_LIST:
         break;
     }
@@ -206,7 +217,7 @@ static void set_number(const struct record_field *f, uint64_t bits, char *ret)
 
 static void take_field(const struct record_field *f, struct reading *r, char *ret)
 {
-    if (f->kind == RECORD_STR) {
+    if (f->kind == RECORD_STR || f->kind == RECORD_JSON) {
         struct str text = take_text(r);
         memcpy(ret + f->offset, &text, sizeof text);
     } else if (f->kind == RECORD_WORD) {
@@ -284,19 +295,20 @@ static int64_t number_of(const struct record_field *f, const char *facts)
     case RECORD_FLOAT:
     case RECORD_STR:
     case RECORD_WORD:
+    case RECORD_JSON:
     case RECORD_LIST:
         break;
     }
     return 0;
 }
 
-/* A text or a word. */
+/* A text, a word or JSON. */
 static struct str text_of(const struct record_field *f, const char *facts)
 {
     struct str text;
     const char *word;
 
-    if (f->kind == RECORD_STR) {
+    if (f->kind != RECORD_WORD) {
         memcpy(&text, facts + f->offset, sizeof text);
         return text;
     }
@@ -317,6 +329,14 @@ static void tell_list(const struct record_field *f, const char *facts, struct js
     for (size_t i = 0; i < count; i++)
         tell_fields(f->items, items + i * f->items->size, o);
     json_close(o, ']');
+}
+
+static void tell_json(struct str json, struct json_out *o)
+{
+    if (json_valid(json, 0))
+        json_put_raw(o, json);
+    else
+        json_put_null(o);
 }
 
 static void tell_field(const struct record_field *f, const char *facts, struct json_out *o)
@@ -345,6 +365,9 @@ static void tell_field(const struct record_field *f, const char *facts, struct j
     case RECORD_STR:
     case RECORD_WORD:
         json_put_str(o, text_of(f, facts));
+        break;
+    case RECORD_JSON: /* of a damaged or foreign record anything may stand there */
+        tell_json(text_of(f, facts), o);
         break;
     case RECORD_LIST:
         tell_list(f, facts, o);

@@ -26,11 +26,12 @@ enum record_kind {
     RECORD_FLOAT, /* double; exact                                       */
     RECORD_STR,   /* struct str; at most RECORD_TEXT_MAX bytes of it are kept */
     RECORD_WORD,  /* const char *, as a text; NULL is an empty one       */
+    RECORD_JSON,  /* struct str, a JSON value; absent: null. More than RECORD_JSON_MAX bytes are not kept at all */
     RECORD_LIST,  /* a pointer to structs; their number is a size_t      */
 };
 
 /* Records hold names and short messages. Who can choose a text can choose a long one: it is cut, between characters. */
-enum { RECORD_TEXT_MAX = 1000 };
+enum { RECORD_TEXT_MAX = 1000, RECORD_JSON_MAX = 16 * 1024 };
 
 /* Fields of a struct, and what they take at most without their texts and lists. */
 enum { RECORD_FIELDS_MAX = 64, RECORD_NUMBER_MAX = 10, RECORD_ROOM = RECORD_FIELDS_MAX * RECORD_NUMBER_MAX };
@@ -84,6 +85,7 @@ struct record_type {
 #define RECORD_ROW_BOOL(type, member, json) {.name = (json), .kind = RECORD_BOOL, .offset = offsetof(type, member)},
 #define RECORD_ROW_FLOAT(type, member, json) {.name = (json), .kind = RECORD_FLOAT, .offset = offsetof(type, member)},
 #define RECORD_ROW_STR(type, member, json) {.name = (json), .kind = RECORD_STR, .offset = offsetof(type, member)},
+#define RECORD_ROW_JSON(type, member, json) {.name = (json), .kind = RECORD_JSON, .offset = offsetof(type, member)},
 #define RECORD_ROW_WORD(type, member, json) {.name = (json), .kind = RECORD_WORD, .offset = offsetof(type, member)},
 #define RECORD_ROW_ENUM(type, member, json, word_of)                                                                   \
     {.name = (json), .kind = RECORD_ENUM, .offset = offsetof(type, member), .word = (word_of)},
@@ -107,6 +109,9 @@ struct record_type {
 #define RECORD_PUT_WORD(member, json)                                                                                  \
     if (!(at = record_put_text(at, f->member ? str_from_c(f->member) : STR_NONE, to)))                                 \
         return NULL;
+#define RECORD_PUT_JSON(member, json)                                                                                  \
+    if (!(at = record_put_json(at, f->member, to)))                                                                    \
+        return NULL;
 #define RECORD_PUT_ENUM(member, json, word_of) RECORD_PUT_I64(member, json)
 #define RECORD_PUT_LIST(member, json, item_type, count)                                                                \
     if (!(at = record_put_list(at, item_type, f->member, f->count, to)))                                               \
@@ -129,6 +134,8 @@ err_t record_json(const struct record_type *t, const void *facts, struct buf *to
 char *record_put_long(char *at, uint64_t v);
 /* What record_put_text() does with texts that are not empty. */
 char *record_put_chars(char *at, struct str text, struct buf *to);
+/* As record_put_text(), of a JSON value. */
+char *record_put_json(char *at, struct str json, struct buf *to);
 /* As record_type.put(), for a list. */
 char *record_put_list(char *at, const struct record_type *item_type, const void *items, size_t count, struct buf *to);
 

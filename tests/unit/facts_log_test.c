@@ -325,20 +325,27 @@ TEST(facts_tables_begin_as_they_always_did)
         int type;
         const char *name;
         size_t fields;
-    } first[] = {{1, "request", 40}, {2, "attempt", 39}, {3, "decision", 25}};
+        const char *begins;
+    } first[] = {{1, "request", 40, "request"},
+                 {2, "attempt", 39, "request"},
+                 {3, "decision", 25, "request"},
+                 {4, "root", 20, "root"},
+                 {5, "tap", 8, "root"}};
 
     for (size_t i = 0; i < ARRAY_LEN(first); i++) {
         const struct record_type *t = facts_type(first[i].type);
         CHECK_STR(str_from_c(t->name), first[i].name);
         CHECK_GE(t->field_count, first[i].fields);
-        CHECK_STR(str_from_c(t->fields[0].name), "request");
+        CHECK_STR(str_from_c(t->fields[0].name), first[i].begins);
         CHECK(facts_type_named(str_from_c(first[i].name)) == t);
     }
-    CHECK(facts_type(0) == NULL && facts_type(4) == NULL && facts_type_named(STR("x")) == NULL);
+    CHECK(facts_type(0) == NULL && facts_type(6) == NULL && facts_type_named(STR("x")) == NULL);
     CHECK_STR(str_from_c(facts_type(FACTS_REQUEST)->fields[39].name), "priced");
     CHECK_STR(str_from_c(facts_type(FACTS_ATTEMPT)->fields[38].name), "pause");
     CHECK_STR(str_from_c(facts_type(FACTS_DECISION)->fields[20].name), "candidates");
     CHECK_STR(str_from_c(facts_type(FACTS_DECISION)->fields[24].name), "ill_too");
+    CHECK_STR(str_from_c(facts_type(FACTS_ROOT)->fields[19].name), "trace");
+    CHECK_STR(str_from_c(facts_type(FACTS_TAP)->fields[7].name), "trace");
 }
 
 TEST(facts_of_others_are_passed_over_and_the_last_of_an_id_counts)
@@ -470,6 +477,107 @@ TEST(facts_as_json_have_their_type_in_front)
     CHECK_OK(facts_json(decision, &a, &json));
     CHECK(holds(&json, "\"excluded\":\"ejected\"") && holds(&json, "\"strategy\":\"least-busy\""));
     CHECK_ERR(facts_json(str_of(unknown, 6), &a, &json), E_PROTOCOL);
+}
+
+/* --- pipelines --- */
+
+static const struct root_facts message = {.root = STR_INIT("00ff"),
+                                          .pipeline = STR_INIT("triage"),
+                                          .version = 7,
+                                          .source = STR_INIT("tickets"),
+                                          .outcome = OUTCOME_LATE,
+                                          .wall = WALL,
+                                          .sent_at = WALL - NS_SEC,
+                                          .took = 3 * NS_MS,
+                                          .starts = 2,
+                                          .nodes = 4,
+                                          .records = 9,
+                                          .failed = 1,
+                                          .dead = 1,
+                                          .late = 2,
+                                          .calls = 3,
+                                          .input_tokens = 100,
+                                          .output_tokens = 20,
+                                          .price = 1230000,
+                                          .is_priced = true,
+                                          .trace = STR_INIT("4bf92f3577b34da6a3ce929d0e0e4736")};
+static const struct tap_facts tap = {.root = STR_INIT("00ff"),
+                                     .pipeline = STR_INIT("triage"),
+                                     .version = 7,
+                                     .node = STR_INIT("look"),
+                                     .wall = WALL,
+                                     .shown = STR_INIT("{\"label\":\"refund\",\"score\":0.5}")};
+
+/* The JSON of the facts' record. */
+static void check_record(int type, const void *facts, const char *want)
+{
+    struct arena a CLEANUP(arena_release) = {.max = 1 << 20};
+    struct buf b CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX), json CLEANUP(buf_release) = BUF_INIT(1 << 16);
+
+    CHECK_OK(record_write(facts_type(type), facts, &b));
+    CHECK_OK(facts_json(buf_str(&b), &a, &json));
+    CHECK_STR(buf_str(&json), want);
+    CHECK_EQ(facts_request_of(buf_str(&b)).n, 0);
+}
+
+TEST(facts_of_a_message_and_of_a_tap_come_back_as_json)
+{
+    check_record(
+        FACTS_ROOT, &message,
+        "{\"type\":\"root\",\"root\":\"00ff\",\"wall\":1790000000123456789,\"pipeline\":\"triage\",\"version\":7,"
+        "\"source\":\"tickets\",\"outcome\":\"late\",\"sent_at\":1789999999123456789,\"took\":3000000,\"starts\":2,"
+        "\"nodes\":4,\"records\":9,\"failed\":1,\"dead\":1,\"late\":2,\"calls\":3,\"input\":100,\"output\":20,"
+        "\"price_nanodollars\":1230000,\"priced\":true,\"trace\":\"4bf92f3577b34da6a3ce929d0e0e4736\"}");
+    check_record(
+        FACTS_TAP, &tap,
+        "{\"type\":\"tap\",\"root\":\"00ff\",\"wall\":1790000000123456789,\"pipeline\":\"triage\",\"version\":7,"
+        "\"node\":\"look\",\"shown\":{\"label\":\"refund\",\"score\":0.5},\"error_text\":\"\",\"trace\":\"\"}");
+}
+
+TEST(facts_of_a_tap_have_no_half_of_a_value)
+{
+    static char large[RECORD_JSON_MAX + 1];
+    struct arena a CLEANUP(arena_release) = {.max = 1 << 20};
+    struct buf b CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX);
+    struct tap_facts t = tap, got;
+
+    memset(large, '1', sizeof large);
+    t.shown = str_of(large, RECORD_JSON_MAX);
+    CHECK_OK(record_write(facts_type(FACTS_TAP), &t, &b));
+    CHECK_OK(record_read(facts_type(FACTS_TAP), buf_str(&b), &a, &got));
+    CHECK_EQ(got.shown.n, RECORD_JSON_MAX);
+    buf_clear(&b);
+    t.shown.n++;
+    CHECK_OK(record_write(facts_type(FACTS_TAP), &t, &b));
+    CHECK_OK(record_read(facts_type(FACTS_TAP), buf_str(&b), &a, &got));
+    CHECK_EQ(got.shown.n, 0);
+    t.shown = STR("{\"a\":"); /* of a foreign log */
+    check_record(
+        FACTS_TAP, &t,
+        "{\"type\":\"tap\",\"root\":\"00ff\",\"wall\":1790000000123456789,\"pipeline\":\"triage\",\"version\":7,"
+        "\"node\":\"look\",\"shown\":null,\"error_text\":\"\",\"trace\":\"\"}");
+}
+
+/* Byte for byte what was written to disks before there were messages of pipelines: a request's record, cut off behind its tenth field. */
+TEST(facts_of_an_old_log_are_read_beside_new_ones)
+{
+    static const char old[] = "\0\0\0\x2b\x01\x0a\x05req_1\x02\x03\x06team-a\x04"
+                              "chat\x04POST\x02/v\x06openai\x00\x00";
+    struct arena a CLEANUP(arena_release) = {.max = 1 << 20};
+    struct buf b CLEANUP(buf_release) = BUF_INIT(FACTS_RECORDS_MAX), json CLEANUP(buf_release) = BUF_INIT(1 << 16);
+    struct facts got;
+
+    CHECK_OK(record_write(facts_type(FACTS_ROOT), &message, &b));
+    CHECK_OK(buf_add(&b, str_of(old, sizeof old - 1)));
+    CHECK_OK(record_write(facts_type(FACTS_TAP), &tap, &b));
+    CHECK_OK(facts_read(buf_str(&b), STR("req_1"), &a, &got));
+    CHECK_STR(got.key, "team-a");
+    CHECK_EQ(got.wall, 1);
+    CHECK_EQ(got.status, 0);
+    CHECK_OK(facts_json(str_of(old, sizeof old - 1), &a, &json));
+    CHECK(holds(&json, "\"endpoint\":\"chat\",\"method\":\"POST\",\"path\":\"/v\",\"dialect\":\"openai\""));
+    CHECK_ERR(facts_read(buf_str(&b), STR("00ff"), &a, &got), E_NOT_FOUND);
+    CHECK_EQ(facts_count(buf_str(&b), STR("req_1")), 1);
 }
 
 /* --- the ring --- */
