@@ -1,7 +1,8 @@
 /*
  * keep_facts.c - what becomes of a request's facts when it is over: a line of the access log, an entry among the latest, records of the log on disk.
  *
- * Runs on the request's own loop, once for each request, and once for each attempt beside requests: probes and shadows. It copies a kilobyte or two and waits for nothing: what the disk cannot keep up with is dropped
+ * Runs on the request's own loop, once for each request, and once for each attempt beside requests: probes and shadows; and once for each message of a
+ * pipeline and for what its taps show, which are on disk only. It copies a kilobyte or two and waits for nothing: what the disk cannot keep up with is dropped
  * and counted.
  */
 #include "base/mem.h"
@@ -112,4 +113,27 @@ void record_beside(void *loop, const struct attempt_facts *f)
         return;
     buf_clear(&sl->records);
     keep_records(sl, f->request, record_write(facts_type(FACTS_ATTEMPT), f, &sl->records));
+}
+
+/* One record that belongs to no request. */
+static void record_alone(struct server_loop *sl, enum facts_kind kind, const void *f)
+{
+    buf_clear(&sl->records);
+    keep_records(sl, STR_NONE, record_write(facts_type((int)kind), f, &sl->records));
+}
+
+static void record_root(void *loop, const struct root_facts *f)
+{
+    record_alone(loop, FACTS_ROOT, f);
+}
+
+static void record_tap(void *loop, const struct tap_facts *f)
+{
+    record_alone(loop, FACTS_TAP, f);
+}
+
+const struct pipeline_listener *pipelines_listener(struct server_loop *sl)
+{
+    sl->listener = (struct pipeline_listener){.on_root = record_root, .on_tap = record_tap, .ctx = sl};
+    return sl->server->facts ? &sl->listener : NULL;
 }

@@ -62,6 +62,7 @@ void open_runner(struct server_loop *sl)
                                                      .gateway = sl->gateway,
                                                      .doors = s->doors,
                                                      .ears = s->ears,
+                                                     .listener = pipelines_listener(sl),
                                                      .loop = sl->index,
                                                      .loops = s->loop_count});
     runner_install(sl->runner, s->pipelines);

@@ -13,6 +13,7 @@
 #include "gateway/gateway.h"
 #include "net/http_server.h"
 #include "observe/facts_ring.h"
+#include "pipeline/shard.h"
 #include "rt/loops.h"
 #include "rt/writer.h"
 #include "sim/scenario.h"
@@ -56,10 +57,11 @@ struct server_loop {
     struct pipeline_models *models;
     bool serves_models;
     struct scope *helpers;          /* fibers beside those that serve; NULL before and after */
-    struct buf line;                /* access log line being built           */
-    struct buf records;             /* facts of a request, likewise          */
-    struct facts_ring *recent;      /* of this loop's latest; NULL: not kept */
-    struct http_server *admin_http; /* loop 0 serves the admin address alone; NULL: other loops, or none does */
+    struct buf line;                   /* access log line being built           */
+    struct buf records;                /* facts of a request, likewise          */
+    struct pipeline_listener listener; /* what pipelines tell                */
+    struct facts_ring *recent;         /* of this loop's latest; NULL: not kept */
+    struct http_server *admin_http;    /* loop 0 serves the admin address alone; NULL: other loops, or none does */
 };
 
 struct scenario_file {
@@ -132,6 +134,8 @@ err_t server_open_facts(struct server *s) MUST_CHECK;
 void record_facts(void *loop, const struct facts *f);
 /* Its gateway_options.on_beside: the log on disk, and of a request that has an id (a shadow's) the latest. */
 void record_beside(void *loop, const struct attempt_facts *f);
+/* What this loop's pipelines tell goes to the log on disk. NULL: there is none. Before they begin. */
+const struct pipeline_listener *pipelines_listener(struct server_loop *sl);
 /* This loop's part, before its gateway and after it. */
 void open_recent(struct server_loop *sl);
 void close_recent(struct server_loop *sl);

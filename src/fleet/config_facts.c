@@ -8,8 +8,9 @@ static const struct schema_field facts_fields[] = {
                 .doc = "Memory for the facts of the latest requests, which `crossdock why` explains; all workers "
                        "together. A request takes about 1 KiB. `0`: none are kept."),
     SCHEMA_TEXT("dir", struct file_facts, dir, .default_doc = "none: memory only",
-                .doc = "Folder for a log of facts on disk, a record for each request, attempt and decision, without "
-                       "bodies: what `crossdock facts` reads. Made if it is missing, but not its parent. One process "
+                .doc = "Folder for a log of facts on disk, a record for each request, attempt, decision and message of "
+                       "a pipeline, without bodies: what `crossdock facts` reads. Made if it is missing, but not its "
+                       "parent. One process "
                        "at a time may write to it."),
     SCHEMA_SIZE("size", struct file_facts, size, .default_text = "1GiB", .min = "8MiB", .max = "16TiB",
                 .doc = "Most bytes of that log; the oldest go first."),

@@ -391,8 +391,7 @@ static bool is_late(const struct step *s)
 /* It is late: do what the file says. *ret_done: that was all. */
 static err_t deal_with_late(struct step *s, bool *ret_done)
 {
-    s->root->shard->stats.late++;
-    s->root->shard->meter->nodes[s->node->index].late++;
+    meter_late(s);
     *ret_done = true;
     switch (s->node->rules.on_late) {
     case LATE_FALLBACK:

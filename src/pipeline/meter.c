@@ -51,6 +51,7 @@ static void change(struct root *r, uint16_t node, int64_t records, int64_t bytes
 void meter_came(struct record *rec, bool is_late)
 {
     rec->came = rt_now();
+    node_set_add(&rec->root->count.nodes, rec->node);
     at(rec->root, rec->node)->in++;
     if (!is_late)
         change(rec->root, rec->node, 1, rec->size);
@@ -126,6 +127,7 @@ void meter_sent(const struct step *s)
 
 void meter_paid(const struct step *s, const struct meter_bill *bill)
 {
+    struct root *r = root_owner(s->root);
     struct node_numbers *n = at(s->root, s->node->index);
 
     n->calls++;
@@ -133,6 +135,23 @@ void meter_paid(const struct step *s, const struct meter_bill *bill)
     n->output_tokens += bill->output_tokens;
     n->nano_usd += bill->nano_usd;
     n->unpriced += bill->is_unpriced;
+    if (!r)
+        return; /* nobody waits for it any more */
+    r->count.calls++;
+    r->count.input_tokens += bill->input_tokens;
+    r->count.output_tokens += bill->output_tokens;
+    r->count.nano_usd += bill->nano_usd;
+    r->count.is_unpriced |= bill->is_unpriced;
+}
+
+void meter_late(const struct step *s)
+{
+    struct root *r = root_owner(s->root);
+
+    s->root->shard->stats.late++;
+    at(s->root, s->node->index)->late++;
+    if (r)
+        r->count.late++;
 }
 
 /* --- for whoever shows it --- */

@@ -39,6 +39,8 @@ void meter_dead(struct shard *s, uint16_t node, err_t cause);
 void meter_buried(struct shard *s, uint16_t node, struct str cause);
 /* The node has sent a record. */
 void meter_sent(const struct step *s);
+/* It cannot be in time any more. */
+void meter_late(const struct step *s);
 /* What it has asked for has cost this. */
 struct meter_bill {
     uint64_t input_tokens, output_tokens, nano_usd;

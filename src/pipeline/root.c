@@ -578,6 +578,7 @@ void root_drop(struct root *r)
         if (s->keepers[i])
             keeper_forget(s->keepers[i], r);
     }
+    root_tell(r, false);
     if (!r->hands)
         root_leave(r);
 }

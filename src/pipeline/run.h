@@ -136,6 +136,11 @@ struct str step_traceparent(const struct step *s);
 /* Is the record one of that share of all? By the id of its root, so the answer is the same in every run, and for all nodes. */
 bool step_is_of_share(const struct step *s, double share) PURE;
 
+/*
+ * Let who listens to the pipeline keep what is shown of the record: a JSON value; empty: it could not be shown, and `why`. False: nobody does.
+ */
+bool step_show(const struct step *s, struct str shown, const char *why);
+
 /* --- what nodes remember --- */
 
 /* A key's name in the journal: a hash of the value, in the root's arena. */

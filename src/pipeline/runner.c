@@ -217,6 +217,7 @@ static SUSPENDS err_t run_version(struct line *l, struct pipeline_spec *spec, bo
                                                  .doors = r->options.doors,
                                                  .ears = r->options.ears,
                                                  .credit = &l->runner->credit,
+                                                 .listener = r->options.listener,
                                                  .number = l->number,
                                                  .only_finishes = only_finishes});
     err_t e = run_watched(l);

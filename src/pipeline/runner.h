@@ -39,7 +39,8 @@ struct runner_options {
     struct gateway *gateway; /* this loop's, for model nodes; outlives it; NULL: none      */
     struct doors *doors;     /* the process's, for sources that clients send to; outlives it; NULL: nobody listens */
     struct ears *ears;       /* the process's, for sources that hear what clients are answered; likewise */
-    unsigned loop, loops;    /* this loop is number `loop` of so many                      */
+    const struct pipeline_listener *listener; /* of this loop's pipelines; outlives it; NULL: nobody listens */
+    unsigned loop, loops;                     /* this loop is number `loop` of so many                      */
     bool
         ends; /* runner_run() returns when all sources have ended and all is done; else it waits for what is installed next */
     struct runner_limits limits;

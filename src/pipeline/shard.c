@@ -47,6 +47,7 @@ struct shard *shard_new(const struct shard_options *o)
     s->gateway = o->gateway;
     s->doors = o->doors;
     s->ears = o->ears;
+    s->listener = o->listener;
     s->number = o->number;
     s->only_finishes = o->only_finishes;
     s->digest = version_of(spec);
@@ -91,6 +92,8 @@ static void drop_roots(struct shard *s)
     while (!list_is_empty(&s->roots)) {
         struct root *r = CONTAINER_OF(s->roots.next, struct root, link);
         inner_drop(r);
+        if (!r->is_dropped) /* else it was told */
+            root_tell(r, false);
         root_leave(r);
     }
 }
@@ -213,6 +216,7 @@ void shard_complete(struct root *r)
     if (!s->is_fast)
         tell_end(r);
     s->stats.completed++;
+    root_tell(r, true);
     root_leave(r);
 }
 
@@ -232,6 +236,7 @@ void shard_dead_letter(const struct record *rec, err_t cause)
         return;
     }
     r->has_dead = true;
+    r->count.dead++;
     if (letter_write(rec, cause, &text) != OK)
         log_warn(STR_NONE, "a dead letter has no words: %s", err_detail(E_TOO_LARGE));
     letter_settle(rec); /* a replay that failed: the letter comes anew */

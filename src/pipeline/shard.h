@@ -18,6 +18,18 @@ struct doors;
 struct ears;
 struct credit;
 
+/*
+ * Who is told of messages when they are over, and of what taps show. Called on the shard's loop, in the midst of its work: to copy what it wants, and not to
+ * suspend. Outlives the shard, which tells it of what is under way when it is freed as of what was cancelled.
+ */
+struct root_facts;
+struct tap_facts;
+struct pipeline_listener {
+    void (*on_root)(void *ctx, const struct root_facts *f);
+    void (*on_tap)(void *ctx, const struct tap_facts *f);
+    void *ctx;
+};
+
 struct shard_options {
     struct pipeline_spec *spec; /* a reference is taken                                                    */
     struct journal *journal;    /* outlives the shard                                                      */
@@ -25,8 +37,9 @@ struct shard_options {
     struct doors *doors;        /* where requests come in, of the process; outlives it; NULL: nobody listens */
     struct ears *ears;          /* where answers are heard, likewise; NULL: nobody hears them              */
     struct credit *credit;      /* what all shards of the loop may have under way; NULL: no limit          */
-    uint32_t number;            /* of the pipeline's shards                                                */
-    bool only_finishes;         /* reads no source: finishes what this version has taken in, and then ends */
+    const struct pipeline_listener *listener; /* NULL: nobody listens                                      */
+    uint32_t number;    /* of the pipeline's shards                                                */
+    bool only_finishes; /* reads no source: finishes what this version has taken in, and then ends */
 };
 
 struct shard *shard_new(const struct shard_options *o);

@@ -84,6 +84,14 @@ struct outputs {
 /* What is done with a root that a former run left: begun, begun and counted, put on trial, given up. */
 enum suspicion { SUSPECT_NOT, SUSPECT_COUNT, SUSPECT_TRY, SUSPECT_GUILTY };
 
+/* What is counted of a root for who is told of its end (root_facts.c), that of its bodies included. */
+struct root_count {
+    uint64_t calls, input_tokens, output_tokens, nano_usd;
+    uint32_t late, dead;
+    bool is_unpriced;
+    struct node_set nodes; /* where records of it came */
+};
+
 /* Sorted. */
 struct id_set {
     struct journal_id *ids;
@@ -128,6 +136,7 @@ struct root {
     struct verdict *verdicts; /* about records of a root that is run again   */
     size_t verdict_count;
     struct trace trace;
+    struct root_count count;
     struct list waiting; /* of it, until an instant (timers.c) */
     struct inner *inner; /* of one in a body; NULL: it is a message's */
     uint8_t verdict;     /* of one that begins at a gate: enum gate_verdict */
@@ -191,8 +200,9 @@ struct shard {
     struct pipeline_spec *spec;
     struct journal *journal;
     struct gateway *gateway;
-    struct doors *doors; /* NULL: nobody listens */
-    struct ears *ears;   /* NULL: nobody hears   */
+    struct doors *doors;                      /* NULL: nobody listens */
+    struct ears *ears;                        /* NULL: nobody hears   */
+    const struct pipeline_listener *listener; /* NULL: nobody listens */
     uint32_t number;
     bool only_finishes;
     bool is_draining;
@@ -273,6 +283,11 @@ struct journal_id child_id(const struct journal_id *parent, const struct pipelin
 struct record *record_new(struct root *r, uint16_t node, uint16_t edge, struct journal_id id, struct expr_value value);
 /* A record that a sink has applied, or will never: it is done with. */
 void root_record_done(struct record *rec, bool ok);
+
+/* --- root_facts.c: what is told of it --- */
+
+/* Nothing more is done for it here: tell who listens. Not complete: it was dropped, or the shard stops. */
+void root_tell(const struct root *r, bool is_complete);
 
 /* --- early.c: records that are worked on while they come --- */
 

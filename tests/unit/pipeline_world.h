@@ -40,6 +40,8 @@ struct world {
     struct arena arena;
     const struct letter *letters;
     size_t letter_count;
+    const struct message_header *headers; /* of each of them */
+    size_t header_count;
     ns_t end; /* the source has ended */
     ns_t born;
     int64_t born_wall;
@@ -57,7 +59,8 @@ struct world {
     unsigned crashes_most;
     uint64_t waits_most;
     struct prng draw;
-    ns_t away; /* so long nobody runs it after a crash */
+    ns_t away;                                /* so long nobody runs it after a crash */
+    const struct pipeline_listener *listener; /* NULL: nobody listens */
     /* Told once the shard has been made: what a test does to it meanwhile. NULL: nothing. */
     err_t (*meddle)(void *world) SUSPENDS;
 };
@@ -108,6 +111,8 @@ static inline SUSPENDS err_t world_source(struct intake *in, const struct pipeli
         const struct message m = {.position = at,
                                   .key = str_from_c(l->key),
                                   .body = str_from_c(l->body),
+                                  .headers = w->headers,
+                                  .header_count = w->header_count,
                                   .at = w->born_wall + (l->at == NS_NEVER ? l->when : l->at)};
         char next[8];
         be64_put(next, at + 1);
@@ -284,7 +289,8 @@ static inline SUSPENDS err_t world_run(struct world *w)
 
     fiber_set_park_hook(world_on_park);
     do {
-        struct shard *shard = shard_new(&(struct shard_options){.spec = w->spec, .journal = w->journal});
+        struct shard *shard =
+            shard_new(&(struct shard_options){.spec = w->spec, .journal = w->journal, .listener = w->listener});
         unsigned crashes = w->crashes;
         w->has_ended = false;
         e = world_once(w, shard);

@@ -1,4 +1,8 @@
-/* tap.c - records go on as they are, and a share of them is shown: in the log, or with the facts. Its branch may end here. */
+/*
+ * tap.c - records go on as they are, and a share of them is shown: in the log, or with the facts. Its branch may end here.
+ *
+ * Where nobody keeps facts, what was meant for them is a line of the log.
+ */
 #include "base/log.h"
 #include "pipeline/build.h"
 #include "pipeline/run.h"
@@ -13,7 +17,9 @@ struct tap_node {
 };
 
 static const struct schema_choice places[] = {
-    {"log", TAP_LOG, "a line of the log"}, {"facts", TAP_FACTS, "kept with the root's trace"}, {NULL, 0, NULL}};
+    {"log", TAP_LOG, "a line of the log"},
+    {"facts", TAP_FACTS, "a record of the log of facts (`facts.dir`), where there is one"},
+    {NULL, 0, NULL}};
 static const struct schema_field tap_fields[] = {
     SCHEMA_ENUM("to", struct tap_node, to, places, .default_text = "log", .doc = "Where it is shown."),
     SCHEMA_FLOAT("share", struct tap_node, share, .default_text = "100%", .min = "0.000001", .max = "1",
@@ -43,6 +49,8 @@ static void show(struct step *s, const struct tap_node *c)
 
     if (e == OK)
         e = expr_value_print(shown, &text);
+    if (c->to == TAP_FACTS && step_show(s, e == OK ? buf_str(&text) : STR_NONE, e == OK ? "" : err_detail(e)))
+        return;
     if (e == OK)
         log_info(step_id_text(s), "tap %.*s: %.*s", STR_ARG(s->node->name), STR_ARG(buf_str(&text)));
     else
