@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "pipeline/graph.h"
 #include "pipeline/promise.h"
+#include "pipeline/run.h"
 
 static const char *const limit_words[] = {[LIMIT_NOTHING] = "",
                                           [LIMIT_SOURCE] = ", because of the source",
@@ -129,10 +130,24 @@ static bool needs_journal(const struct pipeline_spec *s)
     return false;
 }
 
+/* Without a journal: what is lost, or done again, when the process ends. */
+static const char *unkept_words(const struct pipeline_node *n)
+{
+    if (n->role == PIPELINE_SOURCE)
+        return n->source->unkept ? n->source->unkept : "what was taken in and is not done is lost";
+    if (n->role == PIPELINE_SINK)
+        return "a batch that was about to be acknowledged may be applied again";
+    if (n->flow.item == FLOW_ABSORB)
+        return "what it has gathered is lost: it was acknowledged when it came";
+    if (n->node->run && (n->node->run->decide || n->node->run->memory))
+        return "what it remembers is lost";
+    return n->is_recorded ? "it is asked again, and paid for again" : "it is worked out again";
+}
+
 static const char *kept_words(const struct pipeline_spec *s, const struct pipeline_node *n)
 {
     if (s->journal == PIPELINE_JOURNAL_NONE)
-        return "nothing";
+        return unkept_words(n);
     if (n->role == PIPELINE_SOURCE)
         return "each message, and how far it has been read, in one commit";
     if (n->role == PIPELINE_SINK)
@@ -146,7 +161,9 @@ static const char *kept_words(const struct pipeline_spec *s, const struct pipeli
 
 static void put_journal(const struct pipeline_spec *s, struct buf *to)
 {
-    static const char *const words[] = {"on disk before it goes on", "on disk soon", "none"};
+    static const char *const words[] = {
+        "on disk before it goes on", "on disk soon",
+        "none: nothing is on disk, neither traces nor dead letters; when the process ends"};
     int width = name_width(s);
 
     (void)buf_addf(to, "\nJournal: %s\n",

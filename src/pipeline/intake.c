@@ -98,6 +98,60 @@ void intake_free(struct intake *in)
     map_release(&in->partitions);
 }
 
+/* --- what may be acknowledged --- */
+
+/* Is nothing left of it to be done, nor a dead letter on its way to where the file sends them? */
+static bool is_settled(const struct intake *in)
+{
+    return !in->roots && !letter_post_count(in->shard->post);
+}
+
+static SUSPENDS err_t wait_settled(struct intake *in, uint64_t losses)
+{
+    const struct shard *s = in->shard;
+    err_t e = OK;
+
+    in->settler = fiber_current();
+    while (e == OK && !is_settled(in) && in->losses == losses && !s->is_cut)
+        e = fiber_park("the end of what was taken in", NS_NEVER);
+    in->settler = NULL;
+    if (e != OK || is_settled(in))
+        return e;
+    return s->is_cut ? fail(E_CANCELLED, "the pipeline stops") : fail(E_FENCED, "a partition was lost");
+}
+
+/* What is under way is finished when the shard is drained: so it is waited for, until the shard is cut short. */
+static SUSPENDS err_t wait_drained(struct intake *in, uint64_t losses)
+{
+    SHIELD(NS_NEVER);
+
+    return wait_settled(in, losses);
+}
+
+err_t intake_settled(struct intake *in)
+{
+    uint64_t losses = in->losses;
+
+    if (in->shard->spec->journal != PIPELINE_JOURNAL_NONE)
+        return OK;
+    err_t e = wait_settled(in, losses);
+    return e == E_CANCELLED && in->shard->is_draining ? wait_drained(in, losses) : e;
+}
+
+void intake_wake(struct intake *in)
+{
+    if (in->settler && is_settled(in))
+        fiber_wake(in->settler);
+}
+
+void intake_cut(struct shard *s)
+{
+    s->is_cut = true;
+    for (uint16_t i = 0; i < s->spec->node_count; i++)
+        if (s->intakes[i].settler)
+            fiber_wake(s->intakes[i].settler);
+}
+
 /* What was claimed stays so until the shard ends, which is when a source that is not shared gives it back. */
 err_t intake_own(struct intake *in, uint32_t number, struct partition **ret)
 {
@@ -448,6 +502,9 @@ void intake_lose(struct intake *in, uint32_t partition)
     if (!p)
         return;
     (void)map_remove(&in->partitions, name_of(p));
+    in->losses++;
+    if (in->settler)
+        fiber_wake(in->settler);
     replay_forget(p);
     p->is_lost = true;
     list_push_back(&in->lost, &p->lost_link);

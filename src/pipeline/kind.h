@@ -73,7 +73,8 @@ struct source_kind {
     const struct promise_row *rows; /* ends with one whose `when` is NULL                   */
     /* Which of the rows holds for this configuration. NULL: the first. */
     size_t (*row)(const struct pipeline_node *n);
-    bool keeps; /* what was not acknowledged comes again after a crash, without a journal      */
+    bool keeps;         /* what was not acknowledged comes again after a crash, without a journal      */
+    const char *unkept; /* what that means with `journal: none`; NULL: what is under way is lost            */
     bool (*takes_reply)(const struct pipeline_node *n); /* does its sender wait for a reply? NULL: never */
     const struct source_run *run;                       /* NULL: it can be loaded, but not be run yet           */
 };

@@ -292,6 +292,8 @@ static void sent(struct letter_post *p, size_t n)
     p->count -= n < p->count ? n : p->count;
     if (p->shard->finisher && !letter_post_count(p))
         fiber_wake(p->shard->finisher);
+    for (uint16_t i = 0; i < p->shard->spec->node_count; i++)
+        intake_wake(&p->shard->intakes[i]);
 }
 
 /* Until nothing is noted any more. */

@@ -55,7 +55,19 @@ static unsigned sink_bits(const struct pipeline_node *sink)
     return row->is_choice ? PROMISE_REPEATS | PROMISE_LOSES : row->promise;
 }
 
-static unsigned journal_bits(const struct pipeline_spec *s, const struct pipeline_node *source)
+/* Is there a node on the way that gathers messages, which are acknowledged then? */
+static bool is_gathered(const struct pipeline_spec *s, const struct pipeline_node *source,
+                        const struct pipeline_node *sink)
+{
+    for (size_t i = 0; i < s->node_count; i++)
+        if (s->nodes[i]->flow.item == FLOW_ABSORB && graph_reaches(s, source->index, s->nodes[i]->index) &&
+            graph_reaches(s, s->nodes[i]->index, sink->index))
+            return true;
+    return false;
+}
+
+static unsigned journal_bits(const struct pipeline_spec *s, const struct pipeline_node *source,
+                             const struct pipeline_node *sink)
 {
     switch (s->journal) {
     case PIPELINE_JOURNAL_SYNC:
@@ -65,13 +77,19 @@ static unsigned journal_bits(const struct pipeline_spec *s, const struct pipelin
     case PIPELINE_JOURNAL_NONE:
         break;
     }
-    return source->source->keeps ? PROMISE_REPEATS : PROMISE_LOSES;
+    if (!source->source->keeps)
+        return PROMISE_LOSES;
+    return is_gathered(s, source, sink) ? PROMISE_REPEATS | PROMISE_LOSES : PROMISE_REPEATS;
 }
 
-static const char *journal_words(unsigned bits)
+static const char *journal_words(const struct pipeline_spec *s, unsigned bits)
 {
+    if (s->journal == PIPELINE_JOURNAL_ASYNC)
+        return "what the journal had not on disk yet is done again after a crash";
+    if (bits & PROMISE_REPEATS && bits & PROMISE_LOSES)
+        return "without a journal, what was gathered on the way is lost with the process";
     return bits & PROMISE_LOSES ? "without a journal, what was taken in and not done is lost with the process"
-                                : "what the journal had not on disk yet is done again after a crash";
+                                : "without a journal, what was not done when the process ended is done again";
 }
 
 struct promise_pair promise_of(const struct pipeline_spec *s, const struct pipeline_node *source,
@@ -79,7 +97,7 @@ struct promise_pair promise_of(const struct pipeline_spec *s, const struct pipel
 {
     const struct promise_row *from = promise_row_of(source), *to = promise_row_of(sink);
     bool fast = is_fast(s, source, sink);
-    unsigned kept = fast ? 0 : journal_bits(s, source), at_sink = sink_bits(sink),
+    unsigned kept = fast ? 0 : journal_bits(s, source, sink), at_sink = sink_bits(sink),
              weak = PROMISE_REPEATS | PROMISE_LOSES;
     struct promise_pair pair = {.bits = from->promise | kept | at_sink, .is_fast = fast, .why = to->how};
 
@@ -88,7 +106,7 @@ struct promise_pair promise_of(const struct pipeline_spec *s, const struct pipel
         pair.why = from->how;
     } else if (kept) {
         pair.limit = LIMIT_JOURNAL;
-        pair.why = journal_words(kept);
+        pair.why = journal_words(s, kept);
     } else if (sink->effect.mode > EFFECT_KEYED) {
         pair.limit = LIMIT_CHOICE;
         pair.why = "the file says so: `effect` of the sink";
@@ -167,10 +185,21 @@ static void check_batch(struct pipeline_build *b, const struct pipeline_node *si
                        STR_ARG(sink->name), sink->effect.batch, MOST);
 }
 
+/* Who is to decide finds the question in the journal. */
+static void check_gate(struct pipeline_build *b, const struct pipeline_node *n)
+{
+    if (b->spec->journal == PIPELINE_JOURNAL_NONE && is_kind(n, "gate"))
+        problems_error(b->problems, n->at,
+                       "\"%.*s\" waits for people, who find what waits in the journal: with \"journal: none\" there is "
+                       "none; use `journal: sync`",
+                       STR_ARG(n->name));
+}
+
 void promise_check(struct pipeline_build *b)
 {
     for (size_t i = 0; i < b->node_count; i++) {
         const struct pipeline_node *sink = b->nodes[i];
+        check_gate(b, sink);
         if (sink->role != PIPELINE_SINK)
             continue;
         check_batch(b, sink);

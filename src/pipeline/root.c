@@ -521,6 +521,7 @@ void root_enter(struct root *r)
     flow_begin(&s->spec->graph, r->flow, r->source);
     r->bytes = r->arena.used;
     r->partition->roots++;
+    r->partition->intake->roots++;
     credit_take(&s->credit, r->bytes);
 }
 
@@ -551,6 +552,7 @@ void root_leave(struct root *r)
 {
     struct shard *s = r->shard;
     struct partition *p = r->partition;
+    struct intake *in = p->intake;
 
     list_remove(&r->link);
     list_remove(&r->lane_link);
@@ -559,6 +561,8 @@ void root_leave(struct root *r)
     meter_left(r);
     root_free(r);
     partition_give(p);
+    in->roots--;
+    intake_wake(in);
     if (s->finisher && !s->credit.roots)
         fiber_wake(s->finisher);
 }

@@ -250,6 +250,14 @@ err_t intake_put(struct intake *in, const struct message *messages, size_t n, st
 /* Remember `progress` of the partition, without a message: what a source must know before it reads the next one, say. Likewise. */
 err_t intake_note(struct intake *in, uint32_t partition, struct str progress) SUSPENDS MUST_CHECK;
 
+/*
+ * Wait until what was taken in may be acknowledged: with a journal that is at once, because it is safe there; without one (`journal: none`) when
+ * all of it is done. To be called before each acknowledgement, also of what a former run of the source has taken in.
+ *
+ * Suspends; when the shard is drained it waits on. Errors: E_FENCED: some of it is somebody else's now; E_CANCELLED, E_DEADLINE: nothing may be acknowledged.
+ */
+err_t intake_settled(struct intake *in) SUSPENDS MUST_CHECK;
+
 /* --- sinks --- */
 
 struct emitter; /* of one sink of a shard */

@@ -46,6 +46,7 @@ struct line {
     struct fiber *sleeper;        /* the line's, or its watch's: something is wanted anew    */
     struct lease *lease;          /* NULL: it needs none                                    */
     struct journal *journal;      /* the way to it, while it may run                        */
+    struct journal *memory;       /* in its place, of versions with `journal: none`; NULL: there was none yet */
     bool was_asked;               /* for its lease: that it ended says nothing of its sources */
     bool
         was_told; /* the shard, to stop: that it ended says nothing of its sources, also if it is wanted again meanwhile */
@@ -101,6 +102,7 @@ static void line_free(struct line *l)
     pipeline_unref(l->wanted);
     if (l->lease)
         lease_drop(l->lease);
+    journal_close(l->memory);
     mem_free(l);
 }
 
@@ -255,11 +257,27 @@ static SUSPENDS err_t run_older(struct line *l, struct pipeline_spec *current)
     return OK;
 }
 
+/* Of `journal: none`: what it must know while it runs is in memory, and goes with the line. Dead letters stay long enough to be sent on. */
+static SUSPENDS err_t run_forgetful(struct line *l, struct pipeline_spec *spec)
+{
+    static const struct journal_options o = {.kind = "memory", .trace_age = NS_NEVER, .dead_age = 3600 * NS_SEC};
+    struct journal *journal = l->journal;
+
+    if (!l->memory)
+        TRY(journal_open(&o, &l->memory));
+    l->journal = l->memory;
+    err_t e = run_version(l, spec, false);
+    l->journal = journal;
+    return e;
+}
+
 static SUSPENDS err_t run_current(struct line *l, struct pipeline_spec *spec)
 {
     TRY(run_older(l, spec));
     if (l->wanted != spec)
         return OK;
+    if (spec->journal == PIPELINE_JOURNAL_NONE)
+        return run_forgetful(l, spec);
     TRY(version_keep(l->journal, spec));
     return run_version(l, spec, false);
 }
@@ -303,6 +321,8 @@ static void leave_journal(struct line *l, err_t e)
     l->journal = NULL;
     if (!l->lease)
         return;
+    journal_close(l->memory); /* what it has of the shard is another's affair now */
+    l->memory = NULL;
     if (e == E_FENCED)
         lease_lost(l->lease);
     else

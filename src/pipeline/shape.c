@@ -380,7 +380,8 @@ static const struct schema_choice deliveries[] = {
 static const struct schema_choice journals[] = {
     {"sync", PIPELINE_JOURNAL_SYNC, "on disk before it goes on"},
     {"async", PIPELINE_JOURNAL_ASYNC, "on disk soon: a crash forgets the last moments"},
-    {"none", PIPELINE_JOURNAL_NONE, "kept as with `async`, and nothing is promised of it"},
+    {"none", PIPELINE_JOURNAL_NONE,
+     "never: sources acknowledge what is done, and the rest comes again; `explain` says what is lost"},
     {NULL, 0, NULL}};
 
 static const struct schema_field file_fields[] = {

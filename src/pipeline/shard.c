@@ -193,7 +193,7 @@ static void tell_end(const struct root *r)
     const struct shard *s = r->shard;
     struct buf trace CLEANUP(buf_release) = BUF_INIT(JOURNAL_BODY_MAX);
 
-    if (trace_write(r, &trace) != OK)
+    if (s->spec->journal != PIPELINE_JOURNAL_NONE && trace_write(r, &trace) != OK)
         log_warn(STR_NONE, "a trace is cut off: %s", err_detail(E_TOO_LARGE));
     const struct journal_op done = {.kind = JOURNAL_ROOT_DONE,
                                     .r = {.id = r->id,
@@ -237,6 +237,12 @@ void shard_dead_letter(const struct record *rec, err_t cause)
     }
     r->has_dead = true;
     r->count.dead++;
+    if (s->spec->journal == PIPELINE_JOURNAL_NONE && !s->post) { /* nobody would ever find it */
+        log_warn(STR_NONE, "pipeline %.*s: given up at %.*s: %s", STR_ARG(s->spec->name),
+                 STR_ARG(s->spec->nodes[rec->node]->name), err_detail(cause));
+        meter_dead(s, rec->node, cause);
+        return;
+    }
     if (letter_write(rec, cause, &text) != OK)
         log_warn(STR_NONE, "a dead letter has no words: %s", err_detail(E_TOO_LARGE));
     letter_settle(rec); /* a replay that failed: the letter comes anew */
@@ -307,10 +313,13 @@ static SUSPENDS err_t read_all(struct shard *s)
     SCOPE(sources, NS_NEVER);
 
     s->sources = &sources;
+    s->is_cut = false;
     if (s->is_draining)
         scope_cancel(&sources);
     spawn_all(s, &sources, PIPELINE_SOURCE);
     err_t e = scope_wait_all(&sources);
+    if (e != OK)
+        intake_cut(s);
     s->sources = NULL;
     return e;
 }

@@ -193,6 +193,8 @@ struct intake {
     struct ear *ear;         /* of a source that hears answers, while it does; NULL else */
     uint64_t missed_before;  /* of those that it has missed: told of already             */
     struct list lost;        /* those that are not, with what is still in hands */
+    uint64_t roots, losses;  /* under way; partitions that were lost            */
+    struct fiber *settler;   /* waits for the last root: intake_settled()       */
     struct replies *replies; /* of a source whose senders wait; NULL: nobody has waited yet */
 };
 
@@ -206,6 +208,7 @@ struct shard {
     uint32_t number;
     bool only_finishes;
     bool is_draining;
+    bool is_cut;     /* its sources are to end, whatever they wait for */
     uint64_t digest; /* of the spec: what roots of this version are known by */
     struct credit credit;
     struct scope *sources;                /* while they run     */
@@ -384,6 +387,10 @@ err_t shard_commit_step(struct shard *s, struct journal_op *ops, size_t n) SUSPE
 err_t intake_resume(struct intake *in) SUSPENDS MUST_CHECK;
 /* A root of the partition is gone. */
 void partition_give(struct partition *p);
+/* Something of it is done with: whoever waits for all of it (intake_settled()) looks again. */
+void intake_wake(struct intake *in);
+/* The sources are to end: nobody waits for what is under way any more. */
+void intake_cut(struct shard *s);
 /* When no root is left. */
 void intake_free(struct intake *in);
 /*

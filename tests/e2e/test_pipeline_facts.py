@@ -1,7 +1,11 @@
-"""The log of facts has a record of each message of a pipeline, and what taps show."""
+"""The log of facts has a record of each message of a pipeline, and what taps show; with `journal: none` nothing else of a pipeline is on disk."""
 
 import json
+import sqlite3
+import subprocess
 
+from gateway import PROGRAM
+from pipelines import lines_of
 from test_explain import facts, wait_until
 from test_pipeline_models import Provider, chat, error
 from test_pipeline_serve import Serving, pipeline
@@ -38,3 +42,25 @@ def test_what_is_given_up_is_dead(tmp_path):
         assert wait_until(lambda: len(facts(folder, "--type", "root")) == 1)
     (root,) = facts(folder, "--type", "root")
     assert (root["outcome"], root["dead"], root["failed"]) == ("dead", 1, 1)
+
+
+def test_without_a_journal_nothing_is_on_disk(tmp_path):
+    (tmp_path / "in.ndjson").write_text("".join(json.dumps({"n": n}) + "\n" for n in range(20)), encoding="utf-8")
+    (tmp_path / "p.yaml").write_text(
+        f"""
+pipeline: light
+version: 1
+delivery: at_least_once
+journal: none
+sources: {{in: {{files: {{path: {tmp_path}/in.ndjson, follow: false}}}}}}
+sinks: {{out: {{from: in, file: {tmp_path}/out.ndjson}}}}
+""",
+        encoding="utf-8",
+    )
+    for run in (1, 2):  # it knows nothing of the first one
+        subprocess.run([PROGRAM, "pipeline", "run", tmp_path / "p.yaml", "--journal", tmp_path / "journal.db"], check=True, timeout=60)
+        assert [line["n"] for line in lines_of(tmp_path / "out.ndjson")] == list(range(20)) * run
+    with sqlite3.connect(tmp_path / "journal.db") as journal:
+        tables = [name for (name,) in journal.execute("select name from sqlite_master where type = 'table'")]
+        assert "root" in tables
+        assert {name: rows for name in tables if (rows := journal.execute(f"select count(*) from {name}").fetchone()[0])} == {}

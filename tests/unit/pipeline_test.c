@@ -501,6 +501,40 @@ TEST(pipeline_promise_is_what_both_rows_and_the_journal_leave)
         "s", "k", "nothing (may be lost, may come twice)", LIMIT_SOURCE);
 }
 
+#define NONE "pipeline: p\ndelivery: at_most_once\njournal: none\n"
+
+TEST(pipeline_without_a_journal_loses_what_it_gathers_and_says_what_is_lost)
+{
+    static const char text[] = NONE "sources: {s: {redis: t}, f: {files: {path: x}}}\nnodes:\n"
+                                    "  w: {from: s, aggregate: {count: 5}}\n  d: {from: f, dedupe: .x}\n"
+                                    "sinks: {k: {from: w, kafka: u}, l: {from: [s, d], kafka: v}}\n";
+    static const char *const words[] = {
+        "Journal: none: nothing is on disk, neither traces nor dead letters; when the process ends\n",
+        "  s  XACK follows when",
+        "  f  nobody knows how far they were read",
+        "  w  what it has gathered is lost",
+        "  d  what it remembers is lost",
+        "  k  a batch that was about to be",
+        "s -> k: nothing (may be lost, may come twice), because of the journal\n      without a journal, what was "
+        "gathered",
+        "s -> l: at least once, because of the journal\n      without a journal, what was not done",
+    };
+    struct desk d CLEANUP(close_desk);
+    struct buf told CLEANUP(buf_release) = BUF_INIT(1 << 16);
+
+    check_pair(text, "s", "k", "nothing (may be lost, may come twice)", LIMIT_JOURNAL);
+    check_pair(text, "s", "l", "at least once", LIMIT_JOURNAL);
+    load(&d, text);
+    CHECK_OK(pipeline_explain(d.s, &told));
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        CHECK_MSG(str_find(buf_str(&told), str_from_c(words[i])) < told.n, "%s is not in %.*s", words[i],
+                  STR_ARG(buf_str(&told)));
+    check_refused(NONE "sources: {s: {redis: t}}\nnodes: {g: {from: s, gate: {channel: c, expires: 1h, on_expire: "
+                       "dlq}}}\nsinks: {k: {from: g, kafka: u}}\n",
+                  "\"g\" waits for people, who find what waits in the journal: with \"journal: none\" there is none");
+}
+#undef NONE
+
 TEST(pipeline_that_cannot_keep_what_it_demands_is_refused_with_a_remedy)
 {
     check_refused(PAIR("", "{http: {path: /x, idempotency: optional}}", "kafka: u"),

@@ -413,5 +413,6 @@ const struct source_kind source_kind_files = {
     .kind = {.name = "files", .fields = fields, .size = sizeof(struct files_source)},
     .rows = rows,
     .keeps = true,
+    .unkept = "nobody knows how far they were read: all of it is read again at each start",
     .run = &source_run,
 };

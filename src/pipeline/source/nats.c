@@ -14,6 +14,7 @@
 #include "pipeline/reach.h"
 #include "pipeline/run.h"
 #include "rt/loop.h"
+#include "rt/scope.h"
 
 struct nats_source {
     struct schema_text stream, subject, durable, connection;
@@ -50,7 +51,7 @@ static const struct promise_row promises[] = {{.when = "JetStream",
 /* --- running --- */
 
 enum { BATCH = 500, BATCH_BYTES_MAX = 56 << 20 };
-static const ns_t wait_time = 5 * NS_SEC, wait_margin = 20 * NS_MS;
+static const ns_t wait_time = 5 * NS_SEC, wait_margin = 20 * NS_MS, goodbye_time = 2 * NS_SEC;
 
 struct reader {
     struct intake *in;
@@ -96,11 +97,25 @@ static struct str pack_progress(struct reader *r, const struct nats_message *mes
     return arena_str(&r->arena, buf_str(&text));
 }
 
-static SUSPENDS err_t acknowledge(struct reader *r)
+static SUSPENDS err_t tell_done(struct reader *r)
 {
     TRY(nats_acknowledge(r->nats, r->replies, r->count));
     forget_replies(r);
     return OK;
+}
+
+/* The source is to end: what is done need not come again. */
+static SUSPENDS err_t tell_done_at_last(struct reader *r)
+{
+    SHIELD(ns_add(rt_now(), goodbye_time));
+
+    return tell_done(r);
+}
+
+static SUSPENDS err_t acknowledge(struct reader *r)
+{
+    TRY(intake_settled(r->in));
+    return fiber_is_cancelled() ? tell_done_at_last(r) : tell_done(r);
 }
 
 static SUSPENDS err_t take_in(struct reader *r, const struct nats_message *from, size_t n, struct arena *a)
@@ -188,5 +203,6 @@ const struct source_kind source_kind_nats = {
              .build = build},
     .rows = promises,
     .keeps = true,
+    .unkept = "a batch is acknowledged when its messages are done: what is not comes again after ack_wait",
     .run = &source_run,
 };

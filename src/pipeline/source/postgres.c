@@ -20,6 +20,7 @@
 #include "pipeline/run.h"
 #include "pipeline/sql.h"
 #include "rt/loop.h"
+#include "rt/scope.h"
 
 #include <inttypes.h>
 
@@ -83,6 +84,8 @@ enum {
     READ_MAX = 100000,         /* ids above the watermark                                */
     ID_BYTES = 8,
 };
+
+static const ns_t goodbye_time = 2 * NS_SEC;
 
 struct reader {
     struct intake *in;
@@ -180,14 +183,11 @@ static SUSPENDS err_t read_rows(struct reader *r, struct arena *a, struct postgr
     return postgres_do(r->db, buf_str(&sql), values, n, a, ret);
 }
 
-/* What is in the journal may go from the table. */
-static SUSPENDS err_t delete_taken(struct reader *r)
+static SUSPENDS err_t delete_rows(struct reader *r)
 {
     struct buf sql CLEANUP(buf_release) = BUF_INIT(4096);
     struct arena a CLEANUP(arena_release) = {.max = SIZE_MAX};
 
-    if (r->count == 0)
-        return OK;
     TRY(buf_add_lit(&sql, "delete from "));
     TRY(sql_name(&sql, r->config->table.text));
     TRY(buf_add_lit(&sql, " where "));
@@ -197,6 +197,23 @@ static SUSPENDS err_t delete_taken(struct reader *r)
     TRY(postgres_do(r->db, buf_str(&sql), &ids, 1, &a, NULL));
     r->count = 0;
     return OK;
+}
+
+/* The source is to end: what is done need not come again. */
+static SUSPENDS err_t delete_at_last(struct reader *r)
+{
+    SHIELD(ns_add(rt_now(), goodbye_time));
+
+    return delete_rows(r);
+}
+
+/* What is in the journal may go from the table. */
+static SUSPENDS err_t delete_taken(struct reader *r)
+{
+    if (r->count == 0)
+        return OK;
+    TRY(intake_settled(r->in));
+    return fiber_is_cancelled() ? delete_at_last(r) : delete_rows(r);
 }
 
 /* --- the watermark --- */
@@ -384,5 +401,6 @@ const struct source_kind source_kind_postgres = {
              .build = build},
     .rows = rows,
     .keeps = true,
+    .unkept = "rows are deleted when they are done; with `keep` all of them are read again at each start",
     .run = &source_run,
 };

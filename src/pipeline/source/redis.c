@@ -57,7 +57,7 @@ static const struct promise_row promises[] = {
 /* --- running --- */
 
 enum { BATCH = 500, REPLY_MAX = 48 << 20, NAME_BYTES = 16, MESSAGE_MAX = 16 << 20 };
-static const ns_t wait_time = NS_SEC, reply_time = 30 * NS_SEC;
+static const ns_t wait_time = NS_SEC, reply_time = 30 * NS_SEC, goodbye_time = 2 * NS_SEC;
 
 struct reader {
     struct intake *in;
@@ -178,16 +178,30 @@ static err_t read_message(const struct redis_entry *e, struct arena *a, struct m
     return m->body.p ? OK : object_of(e, a, &m->body);
 }
 
-static SUSPENDS err_t acknowledge(struct reader *r)
+static SUSPENDS err_t tell_done(struct reader *r)
 {
     struct arena a CLEANUP(arena_release) = {.max = REPLY_MAX};
     uint64_t n;
 
-    if (r->count == 0)
-        return OK;
     TRY(redis_xack(r->redis, &r->group, r->ids, r->count, &a, &n));
     forget_ids(r);
     return OK;
+}
+
+/* The source is to end: what is done need not come again. */
+static SUSPENDS err_t tell_done_at_last(struct reader *r)
+{
+    SHIELD(ns_add(rt_now(), goodbye_time));
+
+    return tell_done(r);
+}
+
+static SUSPENDS err_t acknowledge(struct reader *r)
+{
+    if (r->count == 0)
+        return OK;
+    TRY(intake_settled(r->in));
+    return fiber_is_cancelled() ? tell_done_at_last(r) : tell_done(r);
 }
 
 /* An entry that was deleted while it was pending is none any more, but is still to be acknowledged. */
@@ -317,5 +331,6 @@ const struct source_kind source_kind_redis = {
              .build = build},
     .rows = promises,
     .keeps = true,
+    .unkept = "XACK follows when the messages of a batch are done: what is not comes again",
     .run = &source_run,
 };
