@@ -5,6 +5,9 @@
  * asked. While the breaker is open nobody is asked either: items get their fallback if there is one, else they wait, one fiber looking out for all of them.
  * A retry waits for the budget rather than fail: what is under way is safe, and can wait as long as its deadline lets it.
  *
+ * Of a root that is dropped nobody waits for answers: the fibers that do are cancelled, and so what they have asked ends at once, be it in the midst of an
+ * answer. A cancelled fiber takes no other item; another one has its place from then on.
+ *
  * What an item yields is kept until the call has succeeded: a call that is tried again begins with nothing. If the node is recorded, the outputs are in the
  * journal before anybody is sent them; after a crash they are sent from there, and nobody is asked again.
  */
@@ -45,7 +48,7 @@ static void put_in(struct caller *c, struct record *r)
     rise(c, r);
 }
 
-void caller_forget(struct caller *c, const struct root *r)
+static void forget_waiting(struct caller *c, const struct root *r)
 {
     size_t n = c->count;
 
@@ -430,14 +433,25 @@ static SUSPENDS err_t yield(struct step *s, err_t refused)
     return e == OK || e == E_CANCELLED || s->is_told ? e : step_make_good(s, e);
 }
 
-static SUSPENDS err_t work(struct record *r, const struct pipeline_node *n, err_t refused)
+/* What a fiber has in its hands. */
+struct calling {
+    struct list link; /* of the caller's */
+    const struct root *root;
+    struct fiber *fiber;
+    bool is_replaced; /* the root was dropped: the fiber is cancelled, and not one of the caller's any more */
+};
+
+static SUSPENDS err_t work(struct calling *me, struct record *r, struct caller *c, err_t refused)
 {
     struct outputs outputs = {.count = 0};
-    struct step s = {.root = r->root, .node = n, .in = r, .outputs = &outputs};
+    struct step s = {.root = r->root, .node = c->node, .in = r, .outputs = &outputs};
     struct shard *shard = r->root->shard;
 
     root_hold(r->root);
+    me->root = r->root;
+    list_push_back(&c->working, &me->link);
     err_t e = yield(&s, refused);
+    list_remove(&me->link);
     if (!root_let_go(r->root))
         return OK;
     if (e == E_CANCELLED)
@@ -487,10 +501,11 @@ static SUSPENDS err_t look_out(struct caller *c, ns_t until, err_t *ret_refused)
 static SUSPENDS err_t run_calls(void *caller)
 {
     struct caller *c = caller;
+    struct calling me = {.fiber = fiber_current()};
     err_t e = OK;
 
     c->spawned--;
-    while (e == OK && c->count && c->active <= care_most(c->care)) {
+    while (e == OK && !me.is_replaced && c->count && c->active <= care_most(c->care)) {
         ns_t until;
         err_t refused = OK;
         if (!care_admits(c->care, rt_now(), &until)) {
@@ -505,11 +520,28 @@ static SUSPENDS err_t run_calls(void *caller)
             if (refused == OK)
                 continue;
         }
-        e = work(take_out(c), c->node, refused);
+        e = work(&me, take_out(c), c, refused);
         grow(c);
     }
-    c->active--;
+    c->active -= !me.is_replaced;
     return e;
+}
+
+void caller_forget(struct caller *c, const struct root *r)
+{
+    bool any = false;
+
+    forget_waiting(c, r);
+    LIST_EACH(node, next, &c->working) {
+        struct calling *one = CONTAINER_OF(node, struct calling, link);
+        if (one->root != r || one->is_replaced)
+            continue;
+        one->is_replaced = any = true;
+        c->active--;
+        fiber_cancel(one->fiber);
+    }
+    if (any)
+        grow(c);
 }
 
 void caller_add(struct caller *c, struct record *r)

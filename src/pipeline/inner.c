@@ -1,8 +1,8 @@
 /*
  * inner.c - runs of a body.
  *
- * Values go in and out as JSON, so a run shares no memory with the root that it is for: whoever waits may leave, at its deadline or when the shard stops, and
- * the run ends by itself, or with its shard. It is told by `owner`, which is NULL from then on.
+ * Values go in and out as JSON, so a run shares no memory with the root that it is for: whoever waits may leave, at its deadline, because its root was dropped or
+ * when the shard stops. The run is dropped then, and goes when nobody has it in his hands any more; `owner` is NULL from then on.
  */
 #include "pipeline/inner.h"
 
@@ -208,6 +208,7 @@ err_t step_run_body(struct step *s, unsigned turn, struct expr_value value, stru
     if (!i->is_over) {
         i->owner = NULL;
         i->waiter = NULL;
+        root_drop(r);
         return e;
     }
     e = read_output(s, i, ret);

@@ -567,11 +567,30 @@ void root_leave(struct root *r)
         fiber_wake(s->finisher);
 }
 
+static void forget_ready(struct shard *s, const struct root *r)
+{
+    struct record_queue all = s->ready;
+    struct record *rec;
+
+    record_queue_init(&s->ready);
+    while ((rec = record_queue_take(&all)))
+        if (rec->root != r)
+            record_queue_add(&s->ready, rec);
+}
+
+/* It was dropped, and nobody has it in his hands any more. */
+static void leave_dropped(struct root *r)
+{
+    inner_drop(r);
+    root_leave(r);
+}
+
 void root_drop(struct root *r)
 {
     struct shard *s = r->shard;
 
     r->is_dropped = true;
+    forget_ready(s, r);
     hand_on(r);
     list_remove(&r->lane_link);
     r->lane = NULL;
@@ -584,7 +603,7 @@ void root_drop(struct root *r)
     }
     root_tell(r, false);
     if (!r->hands)
-        root_leave(r);
+        leave_dropped(r);
 }
 
 void root_hold(struct root *r)
@@ -598,7 +617,7 @@ bool root_let_go(struct root *r)
     if (!r->is_dropped)
         return true;
     if (!r->hands)
-        root_leave(r);
+        leave_dropped(r);
     return false;
 }
 

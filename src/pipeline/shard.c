@@ -79,6 +79,7 @@ struct shard *shard_new(const struct shard_options *o)
         s->emitters[i] = (struct emitter){.shard = s, .sink = spec->nodes[i]};
         record_queue_init(&s->emitters[i].queue);
         s->callers[i] = (struct caller){.shard = s, .node = spec->nodes[i], .care = care_for(spec->nodes[i])};
+        list_init(&s->callers[i].working);
         s->intakes[i] = (struct intake){.shard = s, .source = spec->nodes[i]};
         list_init(&s->intakes[i].lost);
         if (node_keeps(spec->nodes[i]))

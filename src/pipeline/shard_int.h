@@ -166,6 +166,7 @@ struct caller {
     struct record **heap;
     size_t count, cap;
     uint64_t came;
+    struct list working;   /* items that fibers have in their hands: struct calling */
     unsigned active;       /* fibers                                             */
     unsigned spawned;      /* of these: that have not begun                      */
     struct fiber *lookout; /* waits for the breaker; NULL: nobody                */
@@ -324,6 +325,7 @@ void emitter_close(struct emitter *e) SUSPENDS;
 
 /* A record for a node that calls. */
 void caller_add(struct caller *c, struct record *r);
+/* Forget the records of a root that is dropped: whoever is asked for one of them is not waited for any more. */
 void caller_forget(struct caller *c, const struct root *r);
 /* What an item is called in the journal: its node, and its record's id. In the root's arena. */
 struct str step_item(const struct step *s);

@@ -4,6 +4,7 @@
  * The model `tell` says a text word by word, one every 100 ms; `say` takes 10 ms for each piece.
  */
 #include "pipeline/run.h"
+#include "pipeline/shard_int.h"
 #include "unit/pipeline_world.h"
 
 static const char text[] =
@@ -22,7 +23,18 @@ static struct {
     bool varies;       /* each answer begins with its own number                     */
     unsigned told;     /* answers begun                                              */
     unsigned said;     /* pieces that were worked on                                 */
+    bool is_silent;    /* the first answer goes on with nothing                      */
+    ns_t cut_at;       /* it was broken off then, since the world began; 0: it was not */
 } script;
+
+/* Nothing more comes, ever. */
+static SUSPENDS err_t fall_silent(void)
+{
+    script.is_silent = false;
+    err_t e = fiber_park("the next piece", NS_NEVER);
+    script.cut_at = rt_now() - the_world->born;
+    return e;
+}
 
 static SUSPENDS err_t tell(struct step *s)
 {
@@ -39,6 +51,8 @@ static SUSPENDS err_t tell(struct step *s)
         }
         (void)buf_addf(&said, "%s ", script.words[i]);
         TRY(step_send_early(s, buf_str(&said)));
+        if (script.is_silent)
+            TRY(fall_silent());
     }
     return step_send(s, expr_string(arena_str(step_arena(s), buf_str(&said))));
 }
@@ -50,12 +64,12 @@ static SUSPENDS err_t say(struct step *s)
     return step_send(s, s->in->value);
 }
 
-static void put_models(struct world *w)
+static void put_models(struct world *w, struct pipeline_spec *spec)
 {
     static const struct node_run runs[] = {{.call = tell}, {.call = say}};
 
-    for (uint16_t i = 0; i < w->spec->node_count; i++) {
-        struct pipeline_node *n = w->spec->nodes[i];
+    for (uint16_t i = 0; i < spec->node_count; i++) {
+        struct pipeline_node *n = spec->nodes[i];
         bool tells = str_eq(n->name, STR("tell"));
         if (!tells && !str_eq(n->name, STR("say")))
             continue;
@@ -72,7 +86,7 @@ static SUSPENDS void begin(struct world *w)
 {
     memset(&script, 0, sizeof script);
     CHECK_OK(world_open(w, text, NULL, 0));
-    put_models(w);
+    put_models(w, w->spec);
     w->letters = one_letter;
     w->letter_count = 1;
 }
@@ -147,6 +161,101 @@ static SUSPENDS void a_crash_leaves_pieces_of_the_answer_that_counts(void)
             break;
     }
     mem_free(w);
+}
+
+/* Two messages; the partition of the first is lost while its answer is under way. */
+static SUSPENDS err_t lose_the_first(struct intake *in, const struct pipeline_node *source)
+{
+    struct message m = {.body = STR("{}"), .at = rt_wall()};
+
+    (void)source;
+    TRY(intake_put(in, &m, 1, STR("1")));
+    m.partition = 1;
+    TRY(intake_put(in, &m, 1, STR("1")));
+    TRY(fiber_sleep_until(the_world->born + 150 * NS_MS));
+    intake_lose(in, 0);
+    return OK;
+}
+
+static void put_source(struct world *w)
+{
+    static const struct source_run run = {.run = lose_the_first};
+
+    for (uint16_t i = 0; i < w->spec->node_count; i++)
+        if (w->spec->nodes[i]->role == PIPELINE_SOURCE) {
+            struct source_kind *kind = arena_new(&w->arena, struct source_kind);
+            *kind = *w->spec->nodes[i]->source;
+            kind->run = &run;
+            w->spec->nodes[i]->source = kind;
+        }
+}
+
+/* The second is asked for only when the first has ended. */
+static SUSPENDS void check_broken_off(struct world *w, const char *want)
+{
+    put_source(w);
+    memcpy(script.words, (const char *[]){"One", "two."}, 2 * sizeof(char *));
+    script.is_silent = true;
+    CHECK_OK(world_run(w));
+    CHECK_EQ(script.cut_at / NS_MS, 150);
+    CHECK_EQ(script.told, 2);
+    CHECK_STR(world_lines(w, "out"), want);
+    CHECK_EQ(w->stats.dead, 0);
+    CHECK_EQ(w->stats.completed, 1);
+    CHECK_EQ(w->stats.under_way, 0);
+}
+
+static const char one_at_a_time[] =
+    "pipeline: p\nversion: 1\ndelivery: at_least_once\njournal: sync\nsources: {s: {files: /in}}\n"
+    "nodes:\n"
+    "  tell: {from: s, model: {route: m, prompt: x, stream: true}, concurrency: 1}\n"
+    "  parts: {from: tell, chunk: sentence}\n"
+    "sinks: {out: {from: parts, file: /out}}\n";
+
+static SUSPENDS void silent_answers_end_with_their_root(void)
+{
+    struct world *w = NEW(struct world);
+
+    memset(&script, 0, sizeof script);
+    CHECK_OK(world_open(w, one_at_a_time, NULL, 0));
+    put_models(w, w->spec);
+    check_broken_off(w, "\"One two.\"\n");
+    world_close(w);
+    mem_free(w);
+}
+
+TEST(early_answer_that_falls_silent_ends_with_its_root)
+{
+    in_sim(silent_answers_end_with_their_root);
+}
+
+static const char looping[] =
+    "pipeline: p\nversion: 1\ndelivery: at_least_once\njournal: sync\nsources: {s: {files: /in}}\n"
+    "nodes:\n"
+    "  n: {from: s, loop: {pipeline: body.yaml, until: 'true', max: 1, deadline: 10m}}\n"
+    "sinks: {out: {from: n, file: /out}}\n";
+
+static const struct world_file body = {
+    "body.yaml", "pipeline: body\nversion: 1\ninput: {}\noutput: tell\nnodes:\n"
+                 "  tell: {from: input, model: {route: m, prompt: x, stream: true}, concurrency: 1}\n"};
+
+static SUSPENDS void silent_answers_in_bodies_end_with_their_root(void)
+{
+    struct world *w = NEW(struct world);
+
+    memset(&script, 0, sizeof script);
+    CHECK_OK(world_open(w, looping, &body, 1));
+    for (uint16_t i = 0; i < w->spec->node_count; i++)
+        if (w->spec->nodes[i]->body)
+            put_models(w, w->spec->nodes[i]->body);
+    check_broken_off(w, "\"One two. \"\n");
+    world_close(w);
+    mem_free(w);
+}
+
+TEST(early_answer_within_a_body_ends_with_the_root_it_is_for)
+{
+    in_sim(silent_answers_in_bodies_end_with_their_root);
 }
 
 TEST(early_pieces_go_on_while_the_answer_comes)
