@@ -5,7 +5,7 @@
  *   GET   /admin/dlq/groups?pipeline=                        how many died of what, and where
  *   GET   /admin/dlq/{id}                                    one, and what is kept of its message
  *   PATCH /admin/dlq/{id}      {"record": …}                 have the node given another record
- *   POST  /admin/dlq/replay    {"ids": [...], "rate": 10}
+ *   POST  /admin/dlq/replay    {"ids": [...], "rate": 10}, or {"ids": [...], "original": true}: in the versions that took them in
  *   POST  /admin/dlq/drop      {"ids": [...]}
  *
  * Everything is done to the journal (pipeline/letters.h), so it has come about when it is answered. Of a replay the loops are told then, so that whichever
@@ -163,6 +163,9 @@ static err_t rate_of(struct json_node body, int64_t *ret)
     struct json_node rate = json_node_get(body, STR("rate"));
 
     *ret = RATE_USUAL;
+    if (!json_is_absent(rate) && json_get_true(body, STR("original")))
+        return fail(E_PARSE, "\"rate\" does not go with \"original\": the version that took messages in tries them all "
+                             "at once, and the present one waits meanwhile");
     if (!json_is_absent(rate) && (!json_node_i64(rate, ret) || *ret < 1 || *ret > RATE_MOST))
         return fail(E_PARSE, "\"rate\" is a number of letters a second, 1 to %d", RATE_MOST);
     return OK;
@@ -179,7 +182,10 @@ static SUSPENDS err_t replay(const struct admin *a, struct http_request *r, stru
     TRY(admin_read_object(r, &body));
     TRY(rate_of(body, &rate));
     TRY(find_all(a, json_node_get(body, STR("ids")), all));
-    TRY(letters_replay(a->journal, all->letters, all->count, NS_SEC / rate, &count));
+    if (json_get_true(body, STR("original")))
+        TRY(letters_replay_original(a->journal, all->letters, all->count, &count));
+    else
+        TRY(letters_replay(a->journal, all->letters, all->count, NS_SEC / rate, &count));
     struct admin_replays *visiting = all;
     all = NULL;
     TRY(loops_visit(a->loops, a->replays, visiting, replays_drop));

@@ -14,14 +14,31 @@
 #include <stdio.h>
 
 enum { OPERANDS_MAX = 1000, LETTERS_MAX = 1000000, OUT_MAX = 256 << 20, RATE_USUAL = 10, RATE_MOST = 1000000 };
-enum { JOURNAL, PIPELINE, NODE, CAUSE, BEFORE, ALL, JSON, RATE, DRY_RUN, RECORD, MAP, ADMIN, KEY, KEY_FILE, OPTIONS };
+enum {
+    JOURNAL,
+    PIPELINE,
+    NODE,
+    CAUSE,
+    BEFORE,
+    ALL,
+    JSON,
+    RATE,
+    ORIGINAL,
+    DRY_RUN,
+    RECORD,
+    MAP,
+    ADMIN,
+    KEY,
+    KEY_FILE,
+    OPTIONS
+};
 
 struct dlq {
     const struct action *action;
     char **ids;
     size_t id_count;
     struct letter_filter filter;
-    bool is_all, wants_json, is_dry;
+    bool is_all, wants_json, is_dry, is_original;
     uint64_t rate; /* a second */
     const char *record, *map;
     struct arena arena;
@@ -252,9 +269,10 @@ static SUSPENDS err_t tell_replay(struct dlq *d, const struct letters_place *at,
         struct letter_kept kept;
         TRY(at->kept(at->ctx, l, &kept));
         (void)buf_addf(&d->out,
-                       "%.12s  would be tried again at %.*s of %.*s: %llu recorded outputs are not asked for again, "
+                       "%.12s  would be tried again at %.*s of %.*s%s: %llu recorded outputs are not asked for again, "
                        "%llu records at sinks are not sent again\n",
-                       l->hex, STR_ARG(l->node), STR_ARG(l->pipeline), (unsigned long long)kept.steps,
+                       l->hex, STR_ARG(l->node), STR_ARG(l->pipeline),
+                       d->is_original ? ", in the version that took it in" : "", (unsigned long long)kept.steps,
                        (unsigned long long)kept.effects);
         TRY(put_difference(d, l, l->edited));
         TRY(flush(d));
@@ -270,7 +288,10 @@ static SUSPENDS err_t run_replay(struct dlq *d, const struct letters_place *at)
     TRY(gather(d, at, &all));
     if (d->is_dry)
         return tell_replay(d, at, &all);
-    TRY(at->replay(at->ctx, all.items, all.count, d->rate, &count));
+    if (d->is_original)
+        TRY(at->replay_original(at->ctx, all.items, all.count, &count));
+    else
+        TRY(at->replay(at->ctx, all.items, all.count, d->rate, &count));
     TRY(buf_addf(&d->out, "%zu to be tried again %s%s\n", count, at->when,
                  count < all.count ? "; of the others nothing is left to try" : ""));
     return flush(d);
@@ -329,6 +350,10 @@ static const char *wrong(const struct dlq *d, const struct option_value *o)
         return "which letters? Name ids, or --pipeline, --node, --cause, --before, or --all";
     if (is_edit ? !d->map == !d->record : d->map || d->record)
         return "edit goes with either --record FILE or --map EXPRESSION, and these go with edit only";
+    if (o[ORIGINAL].value && d->action->run != run_replay)
+        return "--original goes with replay only";
+    if (o[ORIGINAL].value && o[RATE].value)
+        return "--rate does not go with --original: that tries all at once, and the present version waits meanwhile";
     return NULL;
 }
 
@@ -348,13 +373,14 @@ static const char *read_numbers(struct dlq *d, const struct option_value *o)
 
 static int run(int argc, char **argv)
 {
-    struct option_value o[] = {[JOURNAL] = {"journal", true, NULL},  [PIPELINE] = {"pipeline", true, NULL},
-                               [NODE] = {"node", true, NULL},        [CAUSE] = {"cause", true, NULL},
-                               [BEFORE] = {"before", true, NULL},    [ALL] = {"all", false, NULL},
-                               [JSON] = {"json", false, NULL},       [RATE] = {"rate", true, NULL},
-                               [DRY_RUN] = {"dry-run", false, NULL}, [RECORD] = {"record", true, NULL},
-                               [MAP] = {"map", true, NULL},          [ADMIN] = {"admin", true, NULL},
-                               [KEY] = {"key", true, NULL},          [KEY_FILE] = {"key-file", true, NULL}};
+    struct option_value o[] = {[JOURNAL] = {"journal", true, NULL},    [PIPELINE] = {"pipeline", true, NULL},
+                               [NODE] = {"node", true, NULL},          [CAUSE] = {"cause", true, NULL},
+                               [BEFORE] = {"before", true, NULL},      [ALL] = {"all", false, NULL},
+                               [JSON] = {"json", false, NULL},         [RATE] = {"rate", true, NULL},
+                               [ORIGINAL] = {"original", false, NULL}, [DRY_RUN] = {"dry-run", false, NULL},
+                               [RECORD] = {"record", true, NULL},      [MAP] = {"map", true, NULL},
+                               [ADMIN] = {"admin", true, NULL},        [KEY] = {"key", true, NULL},
+                               [KEY_FILE] = {"key-file", true, NULL}};
     int operands, e = cli_parse(&command_dlq, argc, argv, o, OPTIONS, OPERANDS_MAX, &operands);
 
     if (e)
@@ -369,6 +395,7 @@ static int run(int argc, char **argv)
                     .is_all = o[ALL].value,
                     .wants_json = o[JSON].value,
                     .is_dry = o[DRY_RUN].value,
+                    .is_original = o[ORIGINAL].value,
                     .record = o[RECORD].value,
                     .map = o[MAP].value,
                     .arena = {.max = SIZE_MAX},
@@ -397,7 +424,7 @@ const struct command command_dlq = {
         "Usage: crossdock dlq ls|group [--pipeline P] [--node N] [--cause C] [--before AGE] [--json]\n"
         "       crossdock dlq show ID... [--json]\n"
         "       crossdock dlq edit ID... --record FILE | --map EXPRESSION [--dry-run]\n"
-        "       crossdock dlq replay|drop ID... | --all | --pipeline … [--rate N] [--dry-run]\n\n"
+        "       crossdock dlq replay|drop ID... | --all | --pipeline … [--rate N | --original] [--dry-run]\n\n"
         "A record that a node or a sink could not deal with is a dead letter. ID is its id, or the beginning of it.\n"
         "Asks the running server, or looks into the journal of one that does not run (--journal).\n\n"
         "  ls                a line for each\n"
@@ -413,6 +440,8 @@ const struct command command_dlq = {
         "  --before AGE      those that are older: 14d\n"
         "  --all             all of them\n"
         "  --rate N          of replays: so many a second (default 10)\n"
+        "  --original        of replays: in the version of the pipeline that took the message in, all at once; the\n"
+        "                    present version waits meanwhile\n"
         "  --dry-run         say what would be done; with edit the difference\n"
         "  --json            a document a line\n\n"
         "Exit codes: 0 done; 1 there is no such letter, or the journal cannot be opened; 2 wrong command line.\n",

@@ -40,6 +40,11 @@ static SUSPENDS err_t replay(void *j, const struct dead_letter *letters, size_t 
     return letters_replay(j, letters, count, NS_SEC / (ns_t)rate, ret_count);
 }
 
+static SUSPENDS err_t replay_original(void *j, const struct dead_letter *letters, size_t count, size_t *ret_count)
+{
+    return letters_replay_original(j, letters, count, ret_count);
+}
+
 struct letters_place letters_in_journal(struct journal *j)
 {
     return (struct letters_place){.page = page,
@@ -49,6 +54,7 @@ struct letters_place letters_in_journal(struct journal *j)
                                   .edit = edit,
                                   .drop = drop,
                                   .replay = replay,
+                                  .replay_original = replay_original,
                                   .when = "with the next run",
                                   .ctx = j};
 }

@@ -21,6 +21,8 @@ struct letters_place {
     /* So many a second. */
     err_t (*replay)(void *ctx, const struct dead_letter *letters, size_t count, uint64_t rate, size_t *ret_count)
         SUSPENDS;
+    /* All at once, in the versions that took them in. */
+    err_t (*replay_original)(void *ctx, const struct dead_letter *letters, size_t count, size_t *ret_count) SUSPENDS;
     const char *when; /* what is replayed is tried again */
     void *ctx;
 };

@@ -101,9 +101,15 @@ static SUSPENDS err_t edit(void *client, const struct dead_letter *l, struct str
                              &answer);
 }
 
-/* Of some letters; `rate` 0: it takes none. */
-static SUSPENDS err_t act(void *client, const char *path, const struct dead_letter *letters, size_t count,
-                          uint64_t rate, size_t *ret_count)
+/* What is to be done, of some letters. */
+struct act {
+    const char *path;
+    uint64_t rate; /* 0: it takes none */
+    bool is_original;
+};
+
+static SUSPENDS err_t act(void *client, const struct act *what, const struct dead_letter *letters, size_t count,
+                          size_t *ret_count)
 {
     struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
     struct buf body CLEANUP(buf_release) = BUF_INIT(BODY_MAX);
@@ -111,26 +117,28 @@ static SUSPENDS err_t act(void *client, const char *path, const struct dead_lett
     struct json_node answer;
 
     json_open(&o, '{');
-    if (rate)
-        json_member_u64(&o, STR("rate"), rate);
+    if (what->rate)
+        json_member_u64(&o, STR("rate"), what->rate);
+    if (what->is_original)
+        json_member_bool(&o, STR("original"), true);
     json_member_open(&o, STR("ids"), '[');
     for (size_t i = 0; i < count; i++)
         json_put_str(&o, str_from_c(letters[i].hex));
     json_close(&o, ']');
     json_close(&o, '}');
     TRY(buf_status(&body));
-    TRY(admin_client_read(client, "POST", str_from_c(path), buf_str(&body), &arena, &answer));
+    TRY(admin_client_read(client, "POST", str_from_c(what->path), buf_str(&body), &arena, &answer));
     *ret_count += number(answer, STR("count"));
     return OK;
 }
 
-static SUSPENDS err_t act_in_parts(void *client, const char *path, const struct dead_letter *letters, size_t count,
-                                   uint64_t rate, size_t *ret_count)
+static SUSPENDS err_t act_in_parts(void *client, const struct act *what, const struct dead_letter *letters,
+                                   size_t count, size_t *ret_count)
 {
     *ret_count = 0;
     for (size_t i = 0; i < count; i += IDS_AT_A_TIME) {
         size_t n = count - i < IDS_AT_A_TIME ? count - i : IDS_AT_A_TIME;
-        TRY(act(client, path, letters + i, n, rate, ret_count));
+        TRY(act(client, what, letters + i, n, ret_count));
     }
     return OK;
 }
@@ -139,13 +147,19 @@ static SUSPENDS err_t drop(void *client, const struct dead_letter *letters, size
 {
     size_t dropped;
 
-    return act_in_parts(client, "/admin/dlq/drop", letters, count, 0, &dropped);
+    return act_in_parts(client, &(struct act){.path = "/admin/dlq/drop"}, letters, count, &dropped);
 }
 
 static SUSPENDS err_t replay(void *client, const struct dead_letter *letters, size_t count, uint64_t rate,
                              size_t *ret_count)
 {
-    return act_in_parts(client, "/admin/dlq/replay", letters, count, rate, ret_count);
+    return act_in_parts(client, &(struct act){.path = "/admin/dlq/replay", .rate = rate}, letters, count, ret_count);
+}
+
+static SUSPENDS err_t replay_original(void *client, const struct dead_letter *letters, size_t count, size_t *ret_count)
+{
+    return act_in_parts(client, &(struct act){.path = "/admin/dlq/replay", .is_original = true}, letters, count,
+                        ret_count);
 }
 
 struct letters_place letters_at_server(struct admin_client *client)
@@ -157,6 +171,7 @@ struct letters_place letters_at_server(struct admin_client *client)
                                   .edit = edit,
                                   .drop = drop,
                                   .replay = replay,
+                                  .replay_original = replay_original,
                                   .when = "from now on",
                                   .ctx = client};
 }

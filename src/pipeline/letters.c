@@ -10,6 +10,8 @@
 #include "codec/digest.h"
 #include "codec/json_tree.h"
 #include "pipeline/letter.h"
+#include "pipeline/message.h"
+#include "pipeline/version.h"
 #include "rt/loop.h"
 
 #include <string.h>
@@ -345,14 +347,41 @@ err_t letters_drop(struct journal *j, const struct dead_letter *l)
     return e == E_NOT_FOUND ? journal_commit(j, ops + 1, 1, JOURNAL_SYNC) : e; /* its root is no more */
 }
 
-static SUSPENDS err_t has_root(struct journal *j, const struct dead_letter *l, bool *ret)
+/* What the journal has of the letter's root. */
+struct found {
+    bool is_there, is_under_way;
+    uint64_t version; /* that took it in */
+};
+
+static SUSPENDS err_t find_root(struct journal *j, const struct dead_letter *l, struct found *ret)
 {
     const struct journal_query q = {.kind = JOURNAL_ROOT, .r = {.id = l->root}};
     struct arena a CLEANUP(arena_release) = {.max = SIZE_MAX};
     struct journal_page page;
+    struct str packed;
 
+    *ret = (struct found){.is_there = false};
     TRY(journal_read(j, &q, &a, &page));
-    *ret = page.count > 0;
+    if (!page.count)
+        return OK;
+    TRY(body_of(j, &page.records[0], &a, &packed));
+    *ret = (struct found){true, page.records[0].state == ROOT_OPEN, message_version(packed)};
+    return OK;
+}
+
+/* At that instant; in that version, which is wanted from then on (NULL: in whichever is there). */
+static SUSPENDS err_t try_again(struct journal *j, const struct dead_letter *l, int64_t due, const uint64_t *version,
+                                bool *ret_is_tried)
+{
+    char key[VERSION_KEY + 1];
+    struct journal_op ops[3] = {{.kind = JOURNAL_ROOT_REOPEN, .r = {.id = l->root, .due = due}},
+                                {.kind = JOURNAL_DEAD_REPLAYED, .r = {.id = l->id, .at = rt_wall()}}};
+    size_t n = 2;
+
+    if (version)
+        ops[n++] = version_want(l->pipeline, *version, key);
+    TRY(journal_commit(j, ops, n, JOURNAL_SYNC));
+    *ret_is_tried = ops[1].outcome == JOURNAL_CAME_ABOUT;
     return OK;
 }
 
@@ -363,16 +392,51 @@ err_t letters_replay(struct journal *j, const struct dead_letter *letters, size_
 
     *ret_count = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct dead_letter *l = &letters[i];
-        struct journal_op ops[] = {
-            {.kind = JOURNAL_ROOT_REOPEN, .r = {.id = l->root, .due = now + (int64_t)*ret_count * interval}},
-            {.kind = JOURNAL_DEAD_REPLAYED, .r = {.id = l->id, .at = rt_wall()}}};
-        bool has = false;
-        TRY(has_root(j, l, &has));
-        if (!has)
+        struct found root;
+        bool is_tried;
+        TRY(find_root(j, &letters[i], &root));
+        if (!root.is_there)
             continue;
-        TRY(journal_commit(j, ops, ARRAY_LEN(ops), JOURNAL_SYNC));
-        *ret_count += ops[1].outcome == JOURNAL_CAME_ABOUT;
+        TRY(try_again(j, &letters[i], now + (int64_t)*ret_count * interval, NULL, &is_tried));
+        *ret_count += is_tried;
+    }
+    return OK;
+}
+
+/* Can it be tried again in its own version? Nothing is left to try if its root is gone, and that is no error. */
+static SUSPENDS err_t check_original(struct journal *j, const struct dead_letter *l, struct found *ret)
+{
+    bool is_kept, is_wanted;
+
+    TRY(find_root(j, l, ret));
+    if (!ret->is_there)
+        return OK;
+    if (ret->is_under_way)
+        return fail(E_CONFLICT,
+                    "%.12s: its message is under way, or about to be tried again: replay it when that has ended",
+                    l->hex);
+    TRY(version_stands(j, l->pipeline, ret->version, &is_kept, &is_wanted));
+    return is_kept ? OK
+                   : fail(E_NOT_FOUND,
+                          "%.12s: the version of the pipeline \"%.*s\" that took its message in (%016llx) is not kept "
+                          "any more: replay it without \"original\", in the present version",
+                          l->hex, STR_ARG(l->pipeline), (unsigned long long)ret->version);
+}
+
+err_t letters_replay_original(struct journal *j, const struct dead_letter *letters, size_t count, size_t *ret_count)
+{
+    struct arena a CLEANUP(arena_release) = {.max = SIZE_MAX};
+    struct found *roots = arena_alloc(&a, (count + 1) * sizeof *roots);
+
+    *ret_count = 0;
+    for (size_t i = 0; i < count; i++)
+        TRY(check_original(j, &letters[i], &roots[i]));
+    for (size_t i = 0; i < count; i++) {
+        bool is_tried;
+        if (!roots[i].is_there)
+            continue;
+        TRY(try_again(j, &letters[i], rt_wall(), &roots[i].version, &is_tried));
+        *ret_count += is_tried;
     }
     return OK;
 }

@@ -77,12 +77,21 @@ err_t letters_edit(struct journal *j, const struct dead_letter *l, struct str re
 /* Give it up: its record is done with, also if another letter of its root is replayed later. Suspends. */
 err_t letters_drop(struct journal *j, const struct dead_letter *l) SUSPENDS MUST_CHECK;
 /*
- * Try these again, one each `interval` from now on. What their roots' nodes have yielded is not asked for again, what sinks took is not sent again.
+ * Try these again, one each `interval` from now on. What their roots' nodes have yielded is not asked for again, what sinks took is not sent again. They run in
+ * the version of the pipeline that is there then.
  *
  * Suspends. *ret_count: of letters whose root is there, which are the ones that will be tried.
  */
 err_t letters_replay(struct journal *j, const struct dead_letter *letters, size_t count, ns_t interval,
                      size_t *ret_count) SUSPENDS MUST_CHECK;
+/*
+ * Try these again, all at once, in the versions that took their roots in, which the journal keeps (version.h). Who runs the pipeline lets the present version
+ * make room for as long, when it is told (runner_replay()) or sees it. Else likewise.
+ *
+ * Errors, before anything is done: E_NOT_FOUND: a version is not kept any more; E_CONFLICT: a root is under way, or about to be tried again.
+ */
+err_t letters_replay_original(struct journal *j, const struct dead_letter *letters, size_t count, size_t *ret_count)
+    SUSPENDS MUST_CHECK;
 
 /* Is any letter of the root to be tried again? Suspends. Errors: journal_read()'s. */
 err_t letters_wait_for(struct journal *j, const struct journal_id *root, bool *ret) SUSPENDS MUST_CHECK;

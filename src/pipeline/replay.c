@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "pipeline/letters.h"
 #include "pipeline/suspect.h"
+#include "pipeline/version.h"
 #include "rt/loop.h"
 
 #include <string.h>
@@ -116,17 +117,35 @@ static SUSPENDS err_t reopen(struct journal *j, const struct journal_record *roo
     return *ret_open ? journal_commit(j, &op, 1, JOURNAL_SYNC) : OK;
 }
 
+/* Is it to be tried again in the version that took it in, which is another one? Then that will find it (runner.h). */
+static SUSPENDS err_t is_for_its_version(const struct shard *s, const struct journal_record *root, struct arena *arena,
+                                         bool *ret)
+{
+    struct str packed = root->body.bytes;
+    bool is_kept;
+
+    *ret = false;
+    if (root->body.is_blob)
+        TRY(journal_blob(s->journal, root->body.sha256, arena, &packed));
+    if (message_version(packed) == s->digest)
+        return OK;
+    return version_stands(s->journal, s->spec->name, message_version(packed), &is_kept, ret);
+}
+
 /* Its time has come. It may be gone, somebody having dropped its letters, or be another process's to begin. */
 static SUSPENDS err_t begin(struct shard *s, const struct replay *r)
 {
     const struct journal_query q = {.kind = JOURNAL_ROOT, .r = {.id = r->id}};
     struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
     struct journal_page page;
-    bool is_open;
+    bool is_open, is_for_other;
 
     TRY(journal_read(s->journal, &q, &arena, &page));
     struct intake *in = page.count ? intake_of(s, r, &page.records[0]) : NULL;
     if (!in)
+        return OK;
+    TRY(is_for_its_version(s, &page.records[0], &arena, &is_for_other));
+    if (is_for_other)
         return OK;
     if (shard_has_root(s, r->id)) {
         struct replay again = *r;

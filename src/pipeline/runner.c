@@ -3,7 +3,8 @@
  *
  * The idea: what is wanted is written into the line of a shard (its pipeline's name and its number), and the line's fiber makes it so. A version that is not wanted
  * any more is told to drain, and the next one begins when it has ended: never do two of them write to one sink, and what has one key stays in order. Older
- * versions that the journal still has messages of are run first, without their sources.
+ * versions that the journal still has messages of are run first, without their sources. They are retired then: kept for the dead letters that they leave. A replay
+ * may want one again; whoever runs the present version looks for that, and begins anew with what is wanted.
  *
  * A version that does not come to its end (a sink is down for long, say, which may be why there is a new one) is cut short after a while: what is left of it
  * is begun again by the new one.
@@ -32,6 +33,7 @@
 
 static const ns_t pause_first = 500 * NS_MS, pause_most = 60 * NS_SEC;
 static const ns_t handover_most = 60 * NS_SEC; /* that a version has to finish when there is another one */
+static const ns_t look_every = 2 * NS_SEC; /* for versions that are wanted again, where another process may say so */
 
 enum { LINE_NAME_MAX = JOURNAL_NAME_MAX + 12 };
 
@@ -44,10 +46,13 @@ struct line {
     struct shard *shard;          /* that runs now; NULL: none                              */
     struct pipeline_spec *spec;   /* of that                                                */
     struct fiber *sleeper;        /* the line's, or its watch's: something is wanted anew    */
-    struct lease *lease;          /* NULL: it needs none                                    */
-    struct journal *journal;      /* the way to it, while it may run                        */
-    struct journal *memory;       /* in its place, of versions with `journal: none`; NULL: there was none yet */
-    bool was_asked;               /* for its lease: that it ended says nothing of its sources */
+    struct fiber *looker;    /* of its present shard: sleeps until it is to look for versions that are wanted again */
+    bool must_look;          /* it is; or, when nothing runs: the journal has something to be begun again */
+    struct lease *lease;     /* NULL: it needs none                                    */
+    struct journal *journal; /* the way to it, while it may run                        */
+    struct journal *memory;  /* in its place, of versions with `journal: none`; NULL: there was none yet */
+    bool looks;              /* the shard makes room for versions that are wanted again */
+    bool was_asked;          /* for its lease: that it ended says nothing of its sources */
     bool
         was_told; /* the shard, to stop: that it ended says nothing of its sources, also if it is wanted again meanwhile */
     char failure[256];
@@ -118,6 +123,14 @@ void runner_free(struct runner *r)
 
 /* --- versions of a line --- */
 
+static bool is_shared(const struct pipeline_spec *s)
+{
+    for (uint16_t i = 0; i < s->node_count; i++)
+        if (s->nodes[i]->role == PIPELINE_SOURCE && s->nodes[i]->source->run && s->nodes[i]->source->run->is_shared)
+            return true;
+    return false;
+}
+
 static bool is_same_connection(const struct pipeline_connection *a, const struct pipeline_connection *b)
 {
     if (!a || !b)
@@ -149,6 +162,18 @@ static SUSPENDS err_t wait_for_change(struct line *l, const struct pipeline_spec
     return e;
 }
 
+/* Or until the journal has something for it. */
+static SUSPENDS err_t wait_for_work(struct line *l, const struct pipeline_spec *spec)
+{
+    err_t e = OK;
+
+    l->sleeper = fiber_current();
+    while (e == OK && l->wanted == spec && !l->must_look)
+        e = fiber_park("another version", NS_NEVER);
+    l->sleeper = NULL;
+    return e;
+}
+
 struct watch {
     struct line *line;
     struct pipeline_spec *spec; /* that is wanted while the shard runs */
@@ -169,6 +194,43 @@ static SUSPENDS err_t watch_line(void *watch)
     log_warn(STR_NONE, "pipeline %.*s: the version before has not finished; what is left of it goes on in the new one",
              STR_ARG(l->spec->name));
     return OK;
+}
+
+/* Is a former version wanted again? A journal that cannot be read is asked again later. */
+static SUSPENDS err_t look_for_older(struct line *l, bool *ret)
+{
+    err_t e = version_waits(l->journal, l->spec, ret);
+
+    if (e != E_IO)
+        return e;
+    *ret = false;
+    TRY(fiber_sleep_until(rt_now() + look_every));
+    l->must_look = true;
+    return OK;
+}
+
+/* Ends likewise: the present version has made room for a former one that is wanted again. */
+static SUSPENDS err_t watch_older(void *line)
+{
+    struct line *l = line;
+    ns_t pause = journal_is_shared(l->journal) ? look_every : NS_NEVER; /* somebody else may want it */
+    bool any = false;
+    err_t e = OK;
+
+    while (e == OK && !any) {
+        l->must_look = false;
+        TRY(look_for_older(l, &any));
+        ns_t until = ns_add(rt_now(), pause);
+        l->looker = fiber_current();
+        while (e == OK && !any && !l->must_look)
+            e = fiber_park("a former version", until);
+        l->looker = NULL;
+        e = e == E_AGAIN ? OK : e;
+    }
+    TRY(e);
+    l->was_told = true;
+    shard_drain(l->shard);
+    return fiber_sleep_until(rt_now() + handover_most);
 }
 
 /* Likewise, or fails: with E_FENCED when it is another process's. */
@@ -199,6 +261,8 @@ static SUSPENDS err_t run_watched(struct line *l)
     err_t first;
 
     scope_spawn(&both, "pipeline watch", watch_line, &w);
+    if (l->looks)
+        scope_spawn(&both, "pipeline versions", watch_older, l);
     if (l->lease)
         scope_spawn(&both, "pipeline lease", watch_lease, l);
     scope_spawn(&both, "pipeline shard", run_shard, l->shard);
@@ -213,6 +277,7 @@ static SUSPENDS err_t run_version(struct line *l, struct pipeline_spec *spec, bo
 
     l->runner->ended.under_way = l->runner->ended.bytes = 0; /* what was left is begun again */
     l->spec = pipeline_ref(spec);
+    l->looks = !only_finishes && !is_shared(spec);
     l->shard = shard_new(&(struct shard_options){.spec = spec,
                                                  .journal = l->journal,
                                                  .gateway = r->options.gateway,
@@ -231,6 +296,14 @@ static SUSPENDS err_t run_version(struct line *l, struct pipeline_spec *spec, bo
     return e;
 }
 
+/* No message under way needs the version any more; dead letters of it may, unless they are of a source that former versions do not read. */
+static SUSPENDS err_t retire(struct line *l, const struct pipeline_spec *current, uint64_t version)
+{
+    if (is_shared(current))
+        return version_forget(l->journal, current->name, version);
+    return version_retire(l->journal, current->name, version, ns_add(rt_wall(), current->retention));
+}
+
 /* Finish what older versions have taken in. What nobody can load or finish any more goes on in the present one. */
 static SUSPENDS err_t run_older(struct line *l, struct pipeline_spec *current)
 {
@@ -247,12 +320,14 @@ static SUSPENDS err_t run_older(struct line *l, struct pipeline_spec *current)
             TRY(e);
         if (e == OK && !older)
             return OK;
-        if (e == OK) {
-            e = run_version(l, older, true);
-            pipeline_unref(older);
-            TRY(e);
+        if (e == E_CONFIG) {
+            TRY(version_forget(j, current->name, version));
+            continue;
         }
-        TRY(version_forget(j, current->name, version));
+        e = run_version(l, older, true);
+        pipeline_unref(older);
+        TRY(e);
+        TRY(retire(l, current, version));
     } while (after && l->wanted == current);
     return OK;
 }
@@ -366,7 +441,7 @@ static SUSPENDS err_t run_once(struct line *l, struct pipeline_spec *spec, ns_t 
 {
     bool ends = l->runner->options.ends;
     ns_t began = rt_now();
-    l->was_told = false;
+    l->was_told = l->must_look = false;
     err_t e = run_ours(l, spec);
 
     if (e == E_CANCELLED || (e != OK && ends))
@@ -378,7 +453,7 @@ static SUSPENDS err_t run_once(struct line *l, struct pipeline_spec *spec, ns_t 
         *pause = pause_first;
     if (e != OK)
         return after_failure(l, spec, e, pause);
-    return ends ? OK : wait_for_change(l, spec, NS_NEVER); /* its sources have ended */
+    return ends ? OK : wait_for_work(l, spec); /* its sources have ended */
 }
 
 /* One version after the other. */
@@ -427,14 +502,6 @@ static void want(struct line *l, struct pipeline_spec *spec)
     l->wanted = spec ? pipeline_ref(spec) : NULL;
     if (l->sleeper)
         fiber_wake(l->sleeper);
-}
-
-static bool is_shared(const struct pipeline_spec *s)
-{
-    for (uint16_t i = 0; i < s->node_count; i++)
-        if (s->nodes[i]->role == PIPELINE_SOURCE && s->nodes[i]->source->run && s->nodes[i]->source->run->is_shared)
-            return true;
-    return false;
 }
 
 static void want_shard(struct runner *r, struct pipeline_spec *spec, uint32_t number)
@@ -520,9 +587,15 @@ void runner_drain(struct runner *r)
 void runner_replay(struct runner *r, struct str pipeline, const struct journal_id *root)
 {
     LIST_EACH(node, next, &r->lines) {
-        const struct line *l = CONTAINER_OF(node, struct line, link);
-        if (l->shard && str_eq(l->spec->name, pipeline))
+        struct line *l = CONTAINER_OF(node, struct line, link);
+        if (l->shard ? !str_eq(l->spec->name, pipeline) : !l->wanted || !str_eq(l->wanted->name, pipeline))
+            continue;
+        if (l->shard)
             shard_replay(l->shard, root); /* one that is not there yet reads it with all that the journal has */
+        struct fiber *waiting = l->shard ? l->looker : l->sleeper;
+        l->must_look = true;
+        if (waiting)
+            fiber_wake(waiting);
     }
 }
 

@@ -1,20 +1,21 @@
 /*
  * version.c - a version as one body in the journal: the path of its file, then path and text of every file that was read for it.
  *
- * It is a state of a node that no pipeline can have, under the version's number.
+ * It is a state of a node that no pipeline can have, under the version's number. Of one that is retired there is another beside it: until when.
  */
 #include "pipeline/version.h"
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "rt/loop.h"
 #include "rt/worker.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { VERSION_KEY = 16 };
-static const uint16_t FORM = 1;
+static const uint16_t FORM = 1, FORM_RETIRED = 1;
 #define VERSION_NODE STR(".versions")
+#define RETIRED_NODE STR(".retired")
 
 uint64_t version_of(const struct pipeline_spec *s)
 {
@@ -24,10 +25,10 @@ uint64_t version_of(const struct pipeline_spec *s)
     return version;
 }
 
-static struct journal_record place_of(struct str pipeline, uint64_t version, char key[VERSION_KEY + 1])
+static struct journal_record place_of(struct str node, struct str pipeline, uint64_t version, char key[VERSION_KEY + 1])
 {
     (void)snprintf(key, VERSION_KEY + 1, "%016llx", (unsigned long long)version);
-    return (struct journal_record){.pipeline = pipeline, .node = VERSION_NODE, .key = str_of(key, VERSION_KEY)};
+    return (struct journal_record){.pipeline = pipeline, .node = node, .key = str_of(key, VERSION_KEY)};
 }
 
 /* --- texts as bytes --- */
@@ -91,23 +92,118 @@ static struct pipeline_text *unpack(struct arena *a, struct str packed, struct s
 err_t version_keep(struct journal *j, const struct pipeline_spec *s)
 {
     struct buf body CLEANUP(buf_release) = BUF_INIT(JOURNAL_BODY_MAX);
-    char key[VERSION_KEY + 1];
-    struct journal_op op = {.kind = JOURNAL_STATE_PUT, .r = place_of(s->name, version_of(s), key)};
+    char key[VERSION_KEY + 1], again[VERSION_KEY + 1];
+    struct journal_op ops[] = {
+        {.kind = JOURNAL_STATE_PUT, .r = place_of(VERSION_NODE, s->name, version_of(s), key)},
+        version_want(s->name, version_of(s), again),
+    };
 
     if (!s->text_count)
         return OK;
     TRY(pack_text(s->path, &body));
     TRY(pack(s, &body));
-    op.r.body = (struct journal_body){.form = FORM, .bytes = buf_str(&body)};
+    ops[0].r.body = (struct journal_body){.form = FORM, .bytes = buf_str(&body)};
+    return journal_commit(j, ops, ARRAY_LEN(ops), JOURNAL_SYNC);
+}
+
+err_t version_retire(struct journal *j, struct str pipeline, uint64_t version, int64_t until)
+{
+    char key[VERSION_KEY + 1], instant[8];
+    struct journal_op op = {.kind = JOURNAL_STATE_PUT, .r = place_of(RETIRED_NODE, pipeline, version, key)};
+
+    be64_put(instant, (uint64_t)until);
+    op.r.body = (struct journal_body){.form = FORM_RETIRED, .bytes = str_of(instant, sizeof instant)};
     return journal_commit(j, &op, 1, JOURNAL_SYNC);
+}
+
+struct journal_op version_want(struct str pipeline, uint64_t version, char key[VERSION_KEY + 1])
+{
+    return (struct journal_op){.kind = JOURNAL_STATE_DELETE, .r = place_of(RETIRED_NODE, pipeline, version, key)};
 }
 
 err_t version_forget(struct journal *j, struct str pipeline, uint64_t version)
 {
-    char key[VERSION_KEY + 1];
-    struct journal_op op = {.kind = JOURNAL_STATE_DELETE, .r = place_of(pipeline, version, key)};
+    char key[VERSION_KEY + 1], again[VERSION_KEY + 1];
+    struct journal_op ops[] = {
+        {.kind = JOURNAL_STATE_DELETE, .r = place_of(VERSION_NODE, pipeline, version, key)},
+        version_want(pipeline, version, again),
+    };
 
-    return journal_commit(j, &op, 1, JOURNAL_SYNC);
+    return journal_commit(j, ops, ARRAY_LEN(ops), JOURNAL_SYNC);
+}
+
+/* --- how one stands --- */
+
+/* Until when it is kept although nobody wants it; 0: it is not retired. */
+static SUSPENDS err_t retired_until(struct journal *j, struct str pipeline, uint64_t version, int64_t *ret)
+{
+    char key[VERSION_KEY + 1];
+    const struct journal_query q = {
+        .kind = JOURNAL_STATES, .r = place_of(RETIRED_NODE, pipeline, version, key), .limit = 1};
+    struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
+    struct journal_page page;
+
+    TRY(journal_read(j, &q, &arena, &page));
+    bool is_retired = page.count && page.records[0].body.bytes.n == 8;
+    *ret = is_retired ? (int64_t)be64_get(page.records[0].body.bytes.p) : 0;
+    return OK;
+}
+
+err_t version_stands(struct journal *j, struct str pipeline, uint64_t version, bool *ret_kept, bool *ret_wanted)
+{
+    char key[VERSION_KEY + 1];
+    const struct journal_query q = {
+        .kind = JOURNAL_STATES, .r = place_of(VERSION_NODE, pipeline, version, key), .limit = 1};
+    struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
+    struct journal_page page;
+    int64_t until = 0;
+
+    TRY(journal_read(j, &q, &arena, &page));
+    if (page.count)
+        TRY(retired_until(j, pipeline, version, &until));
+    *ret_kept = page.count && (!until || until > rt_wall());
+    *ret_wanted = page.count && !until;
+    return OK;
+}
+
+/* The next one that is wanted, as it is kept; *ret NULL: there is none. */
+static SUSPENDS err_t next_wanted(struct journal *j, const struct pipeline_spec *current, uint64_t *after,
+                                  struct arena *arena, uint64_t *ret_version, const struct journal_record **ret)
+{
+    struct journal_query q = {
+        .kind = JOURNAL_STATES, .r = {.pipeline = current->name, .node = VERSION_NODE}, .after = *after, .limit = 1};
+    struct journal_page page;
+    int64_t until;
+
+    *ret = NULL;
+    do {
+        TRY(journal_read(j, &q, arena, &page));
+        q.after = *after = page.next;
+        if (!page.count)
+            return OK;
+        const struct journal_record *r = &page.records[0];
+        if (!str_hex_to_u64(r->key, UINT64_MAX, ret_version) || *ret_version == version_of(current))
+            continue;
+        TRY(retired_until(j, current->name, *ret_version, &until));
+        if (!until) {
+            *ret = r;
+            return OK;
+        }
+        if (until <= rt_wall())
+            TRY(version_forget(j, current->name, *ret_version));
+    } while (q.after);
+    return OK;
+}
+
+err_t version_waits(struct journal *j, const struct pipeline_spec *current, bool *ret)
+{
+    struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
+    const struct journal_record *r;
+    uint64_t after = 0, version;
+
+    TRY(next_wanted(j, current, &after, &arena, &version, &r));
+    *ret = r != NULL;
+    return OK;
 }
 
 /* --- loading --- */
@@ -164,25 +260,16 @@ static SUSPENDS err_t load(struct pipeline_spec *current, struct str packed, str
 err_t version_next(struct journal *j, struct pipeline_spec *current, uint64_t after, uint64_t *ret_after,
                    uint64_t *ret_version, struct pipeline_spec **ret)
 {
-    struct journal_query q = {
-        .kind = JOURNAL_STATES, .r = {.pipeline = current->name, .node = VERSION_NODE}, .after = after, .limit = 1};
-    struct arena arena CLEANUP(arena_release);
-    struct journal_page page;
+    struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
+    const struct journal_record *r;
 
-    arena_init(&arena, SIZE_MAX);
     *ret = NULL;
-    do {
-        TRY(journal_read(j, &q, &arena, &page));
-        q.after = *ret_after = page.next;
-        if (!page.count)
-            return OK;
-        const struct journal_record *r = &page.records[0];
-        struct str packed = r->body.bytes;
-        if (!str_hex_to_u64(r->key, UINT64_MAX, ret_version) || *ret_version == version_of(current))
-            continue;
-        if (r->body.is_blob)
-            TRY(journal_blob(j, r->body.sha256, &arena, &packed));
-        return load(current, packed, ret);
-    } while (q.after);
-    return OK;
+    *ret_after = after;
+    TRY(next_wanted(j, current, ret_after, &arena, ret_version, &r));
+    if (!r)
+        return OK;
+    struct str packed = r->body.bytes;
+    if (r->body.is_blob)
+        TRY(journal_blob(j, r->body.sha256, &arena, &packed));
+    return load(current, packed, ret);
 }

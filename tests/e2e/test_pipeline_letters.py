@@ -1,13 +1,16 @@
 """Dead letters on the command line: what cannot be done is kept, put right, tried again; nothing is paid for or sent twice."""
 
 import json
+import sqlite3
 import subprocess
 from collections import Counter
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
 from gateway import PROGRAM
+from pipelines import lines_of
 
 PIPELINE = """
 pipeline: cases
@@ -143,6 +146,67 @@ def test_a_replay_that_fails_again_is_a_letter_again_and_counts(cases, api):
     cases.run()
     assert api.asked["PUT /cases/3 200"] == 1
     assert api.asked["POST /ask 200"] == 3
+
+
+VERSIONED = """
+pipeline: versions
+version: {version}
+delivery: at_least_once
+journal: sync
+sources:
+  in: {{files: {{path: {folder}/in.ndjson, follow: {follow}}}}}
+nodes:
+  one: {{from: in, map: '{{n: (.n | tonumber), by: {version}}}'}}
+sinks:
+  out: {{from: one, file: {folder}/out.ndjson}}
+"""
+
+
+class Versions(Cases):
+    """Two messages that version 1 could not deal with; then version 2 is there."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.journal = folder / "journal.db"
+        (folder / "in.ndjson").write_text('{"n": "x"}\n{"n": "y"}\n', encoding="utf-8")
+        self.begin(1)
+        self.begin(2)
+
+    def begin(self, version):
+        text = VERSIONED.format(folder=self.folder, version=version, follow="false")
+        (self.folder / "p.yaml").write_text(text, encoding="utf-8")
+        self.run()
+
+    def out(self):
+        return lines_of(self.folder / "out.ndjson")
+
+
+def test_a_letter_is_replayed_in_the_version_that_took_its_message_in_or_in_the_present_one(tmp_path):
+    versions = Versions(tmp_path)
+    first, second = [x["id"] for x in versions.letters()]
+    for letter, n in ((first, 1), (second, 2)):
+        versions.dlq("edit", letter, "--record", "-", given=json.dumps({"n": n}))
+    assert "in the version that took it in" in versions.dlq("replay", first, "--original", "--dry-run")
+    assert versions.dlq("replay", first, "--original") == "1 to be tried again with the next run\n"
+    assert "under way, or about to be tried again" in versions.dlq("replay", first, "--original", code=1)
+    versions.run()
+    assert versions.out() == [{"n": 1, "by": 1}]
+    assert [x["id"] for x in versions.letters()] == [second]
+    versions.dlq("replay", second)
+    versions.run()
+    assert versions.out() == [{"n": 1, "by": 1}, {"n": 2, "by": 2}]
+    assert versions.letters() == []
+
+
+def test_a_replay_in_a_version_that_is_not_kept_is_refused_with_a_remedy(tmp_path):
+    versions = Versions(tmp_path)
+    with closing(sqlite3.connect(versions.journal)) as db, db:
+        db.execute("delete from state where node = '.versions' and cast(key as text) = ?", (versions.letters()[0]["digest"],))
+    told = versions.dlq("replay", "--all", "--original", code=1)
+    assert "is not kept any more" in told and "replay it without" in told
+    assert not any(x["is_replayed"] for x in versions.letters())
+    assert "--rate does not go with --original" in versions.dlq("replay", "--all", "--original", "--rate", "5", code=2)
+    assert "--original goes with replay only" in versions.dlq("drop", "--all", "--original", code=2)
 
 
 def test_what_is_dropped_is_gone(cases):

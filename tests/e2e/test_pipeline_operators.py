@@ -1,6 +1,8 @@
 """Pipelines of a server that runs, as those who look after it see them: dead letters, gates, traces and numbers, over the admin API and its commands."""
 
+import itertools
 import json
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -128,6 +130,41 @@ def test_the_command_does_the_same_with_a_server_as_with_a_journal(tmp_path, api
         assert s.command("dlq", "ls") == ""
         assert "no dead letter" in s.command("dlq", "show", "0000", code=1)
         assert "--journal is for" in s.command("dlq", "ls", "--journal", "x", code=2)
+
+
+def test_a_letter_is_replayed_in_its_own_version_while_the_present_one_runs(tmp_path):
+    def numbers(version):
+        return pipeline(
+            {"path": "/hooks/x"},
+            {"one": {"from": "in", "map": f"{{n: (.n | tonumber), by: {version}}}"}},
+            {"out": {"from": "one", "file": str(tmp_path / "out.ndjson")}},
+            version=version,
+        )
+
+    def arrives(n, by):
+        until(lambda: {"n": n, "by": by} in lines_of(tmp_path / "out.ndjson"))
+
+    with Operated(tmp_path, numbers(1)) as s:
+        assert s.send({"n": "x"}, "a").status_code == 202
+        (letter,) = until(lambda: s.ask("/admin/dlq")["letters"])
+        s.install(numbers(2))
+        s.process.signal(signal.SIGHUP)
+        sent = itertools.count(10)  # until the new version takes them
+        until(lambda: s.send({"n": (n := next(sent))}, f"b{n}").status_code == 202 and any(x["by"] == 2 for x in lines_of(tmp_path / "out.ndjson")))
+        for n in (1, 2):  # what it makes fails again the first time, and is its own version's letter again
+            record = {"n": n} if n == 2 else {"n": "y"}
+            s.do("/admin/dlq/" + letter["id"], {"record": record}, method="PATCH")
+            replay = {"ids": [letter["id"]], "original": True}
+            assert '"rate\\" does not go with' in json.dumps(s.do("/admin/dlq/replay", replay | {"rate": 5}, status=400))
+            assert s.do("/admin/dlq/replay", replay) == {"count": 1}
+            if n == 1:
+                (letter,) = until(lambda: (x := s.ask("/admin/dlq")["letters"]) and x[0]["replays"] == 1 and not x[0]["is_replayed"] and x)
+                assert letter["version"] == 1
+        arrives(2, 1)
+        assert s.ask("/admin/dlq")["letters"] == []
+        assert s.send({"n": 6}, "c").status_code == 202
+        arrives(6, 2)
+    assert [x for x in lines_of(tmp_path / "out.ndjson") if x["n"] < 10] == [{"n": 2, "by": 1}, {"n": 6, "by": 2}]
 
 
 def test_a_trace_is_told_while_the_server_runs(tmp_path, api):
