@@ -55,6 +55,7 @@ struct letters_place letters_in_journal(struct journal *j)
                                   .drop = drop,
                                   .replay = replay,
                                   .replay_original = replay_original,
-                                  .when = "with the next run",
+                                  .when = journal_is_shared(j) ? "within seconds, or with the next run"
+                                                               : "with the next run",
                                   .ctx = j};
 }

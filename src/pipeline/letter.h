@@ -15,6 +15,10 @@
 #define LETTER_EDIT "=edit/"
 #define LETTER_DROP "=drop/"
 
+/* In a journal that other processes have open, each root that is to be tried again is a STATE of this node, under its id in hexadecimal, until whoever has it
+ * has begun it: its body is when it was put there, nanoseconds since 1970. */
+#define LETTER_REPLAYS STR(".replays")
+
 enum {
     LETTER_RECORD_MAX = JOURNAL_BODY_MAX - 512 * 1024
 }; /* bytes of a record in a letter; a larger one is left out */

@@ -6,6 +6,7 @@
  */
 #include "pipeline/letters.h"
 
+#include "base/bytes.h"
 #include "base/mem.h"
 #include "codec/digest.h"
 #include "codec/json_tree.h"
@@ -373,13 +374,22 @@ static SUSPENDS err_t find_root(struct journal *j, const struct dead_letter *l, 
 static SUSPENDS err_t try_again(struct journal *j, const struct dead_letter *l, int64_t due, const uint64_t *version,
                                 bool *ret_is_tried)
 {
-    char key[VERSION_KEY + 1];
-    struct journal_op ops[3] = {{.kind = JOURNAL_ROOT_REOPEN, .r = {.id = l->root, .due = due}},
+    char key[VERSION_KEY + 1], root[LETTER_ID_HEX], now[8];
+    struct journal_op ops[4] = {{.kind = JOURNAL_ROOT_REOPEN, .r = {.id = l->root, .due = due}},
                                 {.kind = JOURNAL_DEAD_REPLAYED, .r = {.id = l->id, .at = rt_wall()}}};
     size_t n = 2;
 
     if (version)
         ops[n++] = version_want(l->pipeline, *version, key);
+    if (journal_is_shared(j)) { /* who has the root may be another process */
+        hex_encode(root, l->root.b, sizeof l->root.b);
+        be64_put(now, (uint64_t)rt_wall());
+        ops[n++] = (struct journal_op){.kind = JOURNAL_STATE_PUT,
+                                       .r = {.pipeline = l->pipeline,
+                                             .node = LETTER_REPLAYS,
+                                             .key = str_of(root, sizeof root),
+                                             .body = {.form = BODY_OUTPUTS, .bytes = str_of(now, sizeof now)}}};
+    }
     TRY(journal_commit(j, ops, n, JOURNAL_SYNC));
     *ret_is_tried = ops[1].outcome == JOURNAL_CAME_ABOUT;
     return OK;

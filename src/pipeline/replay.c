@@ -7,7 +7,11 @@
  *
  * Who replays a letter while the shard runs tells it the root (shard_replay()), and knows nothing of sources and partitions; so that is looked up when it is
  * read. If the root is still under way, on account of its other records, its time comes when it has ended.
+ *
+ * Another process that replays a letter cannot tell the shard. It leaves a note in the journal (LETTER_REPLAYS), where the shard looks every few seconds. The
+ * note goes when the root has begun, so it outlives a crash in between; one of a root that nobody has is nobody's to take, and goes when it is old.
  */
+#include "base/bytes.h"
 #include "base/mem.h"
 #include "pipeline/letters.h"
 #include "pipeline/suspect.h"
@@ -22,6 +26,7 @@ struct replay {
     uint32_t partition;
     uint64_t epoch; /* in which the partition was ours */
     int64_t due;
+    int64_t noted; /* there is a note of it, since then; 0: there is none */
 };
 
 struct replays {
@@ -31,7 +36,7 @@ struct replays {
     struct fiber *sleeper;
 };
 
-static const ns_t look_again = NS_SEC;
+static const ns_t look_again = NS_SEC, look_every = 2 * NS_SEC, note_most = 3600 * NS_SEC;
 
 struct replays *replays_new(void)
 {
@@ -132,8 +137,18 @@ static SUSPENDS err_t is_for_its_version(const struct shard *s, const struct jou
     return version_stands(s->journal, s->spec->name, message_version(packed), &is_kept, ret);
 }
 
-/* Its time has come. It may be gone, somebody having dropped its letters, or be another process's to begin. */
-static SUSPENDS err_t begin(struct shard *s, const struct replay *r)
+/* Does it wait for its time already? */
+static bool has_queued(const struct replays *q, const struct journal_id *id, bool is_noted)
+{
+    for (size_t i = 0; i < q->count; i++)
+        if (memcmp(q->items[i].id.b, id->b, sizeof id->b) == 0 &&
+            (is_noted ? q->items[i].noted != 0 : !!q->items[i].in))
+            return true;
+    return false;
+}
+
+/* Its time has come. It may be gone, somebody having dropped its letters, or be another process's to begin. *ret_over: this shard will not begin it later. */
+static SUSPENDS err_t begin(struct shard *s, const struct replay *r, bool *ret_over)
 {
     const struct journal_query q = {.kind = JOURNAL_ROOT, .r = {.id = r->id}};
     struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
@@ -142,7 +157,8 @@ static SUSPENDS err_t begin(struct shard *s, const struct replay *r)
 
     TRY(journal_read(s->journal, &q, &arena, &page));
     struct intake *in = page.count ? intake_of(s, r, &page.records[0]) : NULL;
-    if (!in)
+    *ret_over = !page.count || in;
+    if (!in || (r->noted && has_queued(s->replays, &r->id, false)))
         return OK;
     TRY(is_for_its_version(s, &page.records[0], &arena, &is_for_other));
     if (is_for_other)
@@ -151,10 +167,52 @@ static SUSPENDS err_t begin(struct shard *s, const struct replay *r)
         struct replay again = *r;
         again.due = rt_wall() + look_again;
         insert(s->replays, &again);
+        *ret_over = false;
         return OK;
     }
     TRY(reopen(s->journal, &page.records[0], &is_open));
     return is_open ? intake_begin_again(in, &page.records[0], &arena) : OK;
+}
+
+/* And the note of it goes, if there is one. */
+static SUSPENDS err_t begin_noted(struct shard *s, const struct replay *r)
+{
+    char key[2 * sizeof r->id.b] = "";
+    struct journal_op gone = {.kind = JOURNAL_STATE_DELETE,
+                              .r = {.pipeline = s->spec->name, .node = LETTER_REPLAYS, .key = str_of(key, sizeof key)}};
+    bool is_over = false;
+
+    TRY(begin(s, r, &is_over));
+    if (!r->noted || (!is_over && rt_wall() - r->noted < note_most))
+        return OK;
+    hex_encode(key, r->id.b, sizeof r->id.b);
+    return shard_commit(s, &gone, 1);
+}
+
+/* Roots that other processes want to be tried again. A journal that cannot be read is asked again later. */
+static SUSPENDS err_t look_at_notes(struct shard *s)
+{
+    struct journal_query q = {.kind = JOURNAL_STATES, .r = {.pipeline = s->spec->name, .node = LETTER_REPLAYS}};
+    struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
+    struct journal_page page;
+
+    do {
+        err_t e = journal_read(s->journal, &q, &arena, &page);
+        if (e != OK)
+            return e == E_IO ? OK : e;
+        for (size_t i = 0; i < page.count; i++) {
+            const struct journal_record *note = &page.records[i];
+            struct replay r = {.noted = 1};
+            if (!hex_decode(r.id.b, sizeof r.id.b, note->key) || has_queued(s->replays, &r.id, true))
+                continue;
+            if (note->body.bytes.n == 8)
+                r.noted = (int64_t)be64_get(note->body.bytes.p);
+            insert(s->replays, &r);
+        }
+        q.after = page.next;
+        arena_clear(&arena);
+    } while (q.after);
+    return OK;
 }
 
 static SUSPENDS err_t begin_next(struct shard *s)
@@ -163,7 +221,7 @@ static SUSPENDS err_t begin_next(struct shard *s)
     struct replay next = q->items[--q->count];
 
     q->is_beginning = true;
-    err_t e = begin(s, &next);
+    err_t e = begin_noted(s, &next);
     q->is_beginning = false;
     if (s->finisher)
         fiber_wake(s->finisher);
@@ -174,11 +232,18 @@ err_t replay_run(void *shard)
 {
     struct shard *s = shard;
     struct replays *q = s->replays;
+    ns_t look_at = journal_is_shared(s->journal) && !s->only_finishes ? rt_now() : NS_NEVER;
     err_t e = OK;
 
     while (e == OK || e == E_AGAIN) {
         if (suspect_waits(s)) {
             e = suspect_run(s);
+            continue;
+        }
+        bool looks = s->is_resumed && !s->is_draining;
+        if (looks && rt_now() >= look_at) {
+            e = look_at_notes(s);
+            look_at = ns_add(rt_now(), look_every);
             continue;
         }
         bool any = q->count && !s->is_draining;
@@ -188,7 +253,8 @@ err_t replay_run(void *shard)
             continue;
         }
         q->sleeper = fiber_current();
-        e = fiber_park("the time of a replay", any ? ns_add(rt_now(), wait) : NS_NEVER);
+        ns_t until = ns_min(any ? ns_add(rt_now(), wait) : NS_NEVER, looks ? look_at : NS_NEVER);
+        e = fiber_park("the time of a replay", until);
         q->sleeper = NULL;
     }
     return e;

@@ -365,6 +365,8 @@ static SUSPENDS err_t read_and_finish(void *shard)
 
     TRY(suspect_begin(s));
     TRY(resume_all(s));
+    s->is_resumed = true;
+    replay_wake(s->replays);
     spawn_keepers(s);
     scope_spawn(&suspects, "pipeline suspects", start_suspects, s);
     if (!s->only_finishes)

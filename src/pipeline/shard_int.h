@@ -210,6 +210,7 @@ struct shard {
     bool only_finishes;
     bool is_draining;
     bool is_cut;     /* its sources are to end, whatever they wait for */
+    bool is_resumed; /* what the journal had when it began is taken up */
     uint64_t digest; /* of the spec: what roots of this version are known by */
     struct credit credit;
     struct scope *sources;                /* while they run     */

@@ -3,6 +3,7 @@
 
 #include "pipeline/shard.h"
 #include "pipeline/traces.h"
+#include "store/journal_int.h"
 #include "unit/in_loop.h"
 #include "unit/test.h"
 
@@ -287,6 +288,97 @@ TEST(letter_is_replayed_by_a_shard_that_runs_when_its_message_is_parked)
     file_text = slow_text;
     with_lines(STR("{\"n\":\"x\"}\n"), replays_at_once);
     file_text = text;
+}
+
+/* A way to the journal that says that other processes have it open. */
+static SUSPENDS err_t pass_commit(struct journal *base, struct journal_op *ops, size_t n, enum journal_durability d)
+{
+    (void)base;
+    return j->kind->commit(j, ops, n, d);
+}
+
+static SUSPENDS err_t pass_read(struct journal *base, const struct journal_query *q, struct arena *a,
+                                struct journal_page *ret)
+{
+    (void)base;
+    return j->kind->read(j, q, a, ret);
+}
+
+static const struct journal_kind shared_kind = {
+    .name = "shared", .is_shared = true, .commit = pass_commit, .read = pass_read};
+
+static size_t notes(void)
+{
+    const struct journal_query q = {.kind = JOURNAL_STATES, .r = {.pipeline = STR("p"), .node = STR(".replays")}};
+    struct journal_page page;
+
+    return journal_read(j, &q, &arena, &page) == OK ? page.count : SIZE_MAX;
+}
+
+/* Nobody tells the shard anything. */
+static void replay_elsewhere(struct journal *shared)
+{
+    struct dead_letter *l, other;
+    size_t count;
+
+    pass(2 * NS_SEC);
+    CHECK_EQ(letters(&l), 1);
+    CHECK_OK(letters_edit(j, &l[0], STR("{\"n\": 1}")));
+    pass(10 * NS_SEC); /* its message has ended, but for the letter */
+    CHECK_OK(letters_replay(shared, l, 1, 0, &count));
+    CHECK_EQ(count, 1);
+    CHECK_EQ(notes(), 1);
+    pass(2500 * NS_MS);
+    CHECK_STR(out(), "{\"one\":1}\n");
+    CHECK_EQ(letters(&l), 0);
+    CHECK_EQ(notes(), 0);
+    other = (struct dead_letter){.pipeline = STR("q")}; /* of a root that is nowhere: no note */
+    CHECK_OK(letters_replay(shared, &other, 1, 0, &count));
+    CHECK_EQ(count, 0);
+    CHECK_EQ(notes(), 0);
+}
+
+static void replays_of_another_process(void)
+{
+    struct journal shared = {.kind = &shared_kind};
+    struct shard *s = shard_new(&(struct shard_options){.spec = spec, .journal = &shared});
+    SCOPE(running, NS_NEVER);
+
+    scope_spawn(&running, "shard", run_shard, s);
+    replay_elsewhere(&shared);
+    shard_drain(s);
+    CHECK_OK(scope_wait_all(&running));
+    shard_free(s);
+}
+
+TEST(letter_that_another_process_replays_is_tried_within_seconds)
+{
+    file_text = slow_text;
+    with_lines(STR("{\"n\":\"x\"}\n"), replays_of_another_process);
+    file_text = text;
+}
+
+static void note_outlives_its_shard(void)
+{
+    struct journal shared = {.kind = &shared_kind};
+    struct dead_letter *l;
+    size_t count;
+
+    (void)run();
+    CHECK_EQ(letters(&l), 2);
+    CHECK_OK(letters_edit(j, &l[0], STR("{\"n\": 1}")));
+    CHECK_OK(letters_replay(&shared, l, 1, 0, &count));
+    CHECK_EQ(notes(), 1);
+    struct shard *s = shard_new(&(struct shard_options){.spec = spec, .journal = &shared});
+    CHECK_OK(shard_run(s)); /* reads the root with all that the journal has, and the note then */
+    shard_free(s);
+    CHECK_STR(out(), "{\"one\":1}\n");
+    CHECK_EQ(notes(), 0);
+}
+
+TEST(letter_that_was_replayed_by_nobody_who_ran_leaves_no_note)
+{
+    with_lines(STR("{\"n\":\"x\"}\n"), note_outlives_its_shard);
 }
 
 static void is_read_back(void)
