@@ -58,8 +58,9 @@ struct kafka_consumer;
 
 struct kafka_consumer_options {
     struct str group;
-    struct str member; /* group.instance.id: static membership; none: dynamic */
-    const struct str *topics;
+    struct str member;        /* group.instance.id: static membership; none: dynamic */
+    const struct str *topics; /* to be a member of the group for; none: it joins no group, and reads what kafka_assign()
+                                 says. The group is only where its offsets are committed */
     size_t topic_count;
     size_t queue_bytes_max; /* fetched before they are asked for; 0: 16 MiB */
     ns_t
@@ -92,7 +93,7 @@ struct kafka_batch {
     size_t partition_count;
 };
 
-/* Join the group, soon. Copies what it is given. E_CONFIG, E_UNSUPPORTED, E_IO. */
+/* Join the group, soon, if there are topics. Copies what it is given. E_CONFIG, E_UNSUPPORTED, E_IO. */
 err_t kafka_consumer_open(const struct kafka_config *config, const struct kafka_consumer_options *options,
                           struct kafka_consumer **ret) MUST_CHECK;
 /* Leave the group and free. Suspends until a call under way has ended, whatever the fiber's deadline. A change need not be answered before. Commits nothing. NULL is allowed. Batches were released. */
@@ -113,7 +114,7 @@ void kafka_batch_release(struct kafka_batch *b);
 /* The `i`-th header of a message of a batch that is not released; false: there are not so many. Points into the batch. */
 bool kafka_message_header(const struct kafka_message *m, size_t i, struct str *ret_name, struct str *ret_value);
 
-/* The answers to a change, with its partitions. E_FENCED if the group has moved on. */
+/* The answers to a change, with its partitions. E_FENCED if the group has moved on. Without a group: read these, and no others. */
 err_t kafka_assign(struct kafka_consumer *c, const struct kafka_partition *list, size_t n) SUSPENDS MUST_CHECK;
 err_t kafka_unassign(struct kafka_consumer *c, const struct kafka_partition *list, size_t n) SUSPENDS MUST_CHECK;
 /* Fetch nothing more of these, and again. What was fetched already is dropped and fetched again later. Offsets are not looked at. */
@@ -129,6 +130,9 @@ err_t kafka_committed(struct kafka_consumer *c, struct kafka_partition *list, si
  * is *ret_end less the offset to be read next. */
 err_t kafka_watermarks(struct kafka_consumer *c, struct str topic, int32_t partition, int64_t *ret_begin,
                        int64_t *ret_end) SUSPENDS MUST_CHECK;
+
+/* Ask how many partitions the topic has: 0 to *ret_count - 1. E_NOT_FOUND: there is no such topic. */
+err_t kafka_partition_count(struct kafka_consumer *c, struct str topic, int32_t *ret_count) SUSPENDS MUST_CHECK;
 
 /* ---- producer ---- */
 

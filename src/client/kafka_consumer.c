@@ -464,6 +464,64 @@ err_t kafka_watermarks(struct kafka_consumer *c, struct str topic, int32_t parti
     return e;
 }
 
+/* ---- partitions of a topic ---- */
+
+struct count_job {
+    struct kafka_job base;
+    struct kafka_consumer *c;
+    char *topic;
+    int32_t count;
+};
+
+static err_t read_count(const struct rd_kafka_metadata *m, int32_t *ret)
+{
+    if (m->topic_cnt != 1)
+        return kafka_fail(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "asking for partitions", NULL);
+    TRY(kafka_fail(m->topics[0].err, "asking for partitions", NULL));
+    *ret = m->topics[0].partition_cnt;
+    return OK;
+}
+
+static err_t run_count(struct kafka_job *base)
+{
+    struct count_job *j = CONTAINER_OF(base, struct count_job, base);
+    const struct rd_kafka_metadata *m;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(j->c->rk, j->topic, NULL);
+
+    if (!topic)
+        return kafka_fail(rd_kafka_last_error(), "asking for partitions", NULL);
+    err_t e = kafka_fail(rd_kafka_metadata(j->c->rk, 0, topic, &m, KAFKA_CALL_MS), "asking for partitions", NULL);
+    if (e == OK) {
+        e = read_count(m, &j->count);
+        rd_kafka_metadata_destroy(m);
+    }
+    rd_kafka_topic_destroy(topic);
+    return err_context(e, "%s", j->topic);
+}
+
+static void drop_count(struct serial_job *s)
+{
+    struct count_job *j = CONTAINER_OF(s, struct count_job, base.job);
+
+    mem_free(j->topic);
+    mem_free(j);
+}
+
+err_t kafka_partition_count(struct kafka_consumer *c, struct str topic, int32_t *ret_count)
+{
+    struct count_job *j = NEW(struct count_job);
+
+    *j = (struct count_job){
+        .base = {.job = {.drop = drop_count}, .run = run_count}, .c = c, .topic = mem_dup(topic.p, topic.n)};
+    err_t e = serial_run(c->thread, &j->base.job);
+    if (e == E_CANCELLED || e == E_DEADLINE)
+        return e;
+    if (e == OK)
+        *ret_count = j->count;
+    drop_count(&j->base.job);
+    return e;
+}
+
 /* ---- life ---- */
 
 void kafka_consumer_ref(struct kafka_consumer *c)
@@ -491,8 +549,8 @@ static err_t set_options(rd_kafka_conf_t *conf, const struct kafka_consumer_opti
 {
     size_t bytes = o->queue_bytes_max ? o->queue_bytes_max : QUEUE_BYTES;
 
-    if (o->group.n == 0 || o->topic_count == 0 || o->topic_count > TOPICS_MAX)
-        return fail(E_CONFIG, "kafka: a consumer needs a group and 1 to %d topics", TOPICS_MAX);
+    if (o->group.n == 0 || o->topic_count > TOPICS_MAX)
+        return fail(E_CONFIG, "kafka: a consumer needs a group, and has at most %d topics", TOPICS_MAX);
     TRY(kafka_conf_set(conf, "group.id", o->group));
     if (o->member.n)
         TRY(kafka_conf_set(conf, "group.instance.id", o->member));
@@ -537,7 +595,7 @@ static err_t start(struct kafka_consumer *c, rd_kafka_conf_t *conf, const struct
     }
     (void)rd_kafka_poll_set_consumer(c->rk);
     c->queue = rd_kafka_queue_get_consumer(c->rk);
-    return subscribe(c, o);
+    return o->topic_count ? subscribe(c, o) : OK;
 }
 
 err_t kafka_consumer_open(const struct kafka_config *config, const struct kafka_consumer_options *options,

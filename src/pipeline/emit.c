@@ -448,6 +448,7 @@ err_t emitter_open(struct emitter *e)
                       left->body.bytes.n);
     }
     const struct sink_at at = {.sink = e->sink,
+                               .home = e->shard,
                                .web = shard_web(e->shard),
                                .pipeline = e->shard->spec->name,
                                .shard = e->shard->number,

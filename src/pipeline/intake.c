@@ -36,6 +36,11 @@ uint32_t intake_shard(const struct intake *in)
     return in->shard->number;
 }
 
+uint32_t intake_shards(const struct intake *in)
+{
+    return in->shard->is_leased ? in->shard->spec->workers : 0;
+}
+
 err_t intake_progress(struct intake *in, uint32_t partition, struct arena *arena, struct str *ret)
 {
     const struct journal_query q = {.kind = JOURNAL_PROGRESS, .r = place_of(in, partition), .limit = 1};

@@ -102,6 +102,24 @@ struct str kafka_link_id(struct arena *arena, struct str pipeline, struct str pa
 
 /* --- reading --- */
 
+static err_t open_consumer(const struct pipeline_node *source, const struct kafka_consumer_options *o,
+                           struct kafka_consumer **ret) SUSPENDS
+{
+    const struct kafka_reads *reads = kafka_source_reads(source);
+    struct arena arena CLEANUP(arena_release);
+    struct kafka_config config;
+
+    arena_init(&arena, SIZE_MAX);
+    TRY(kafka_link_make(source->connection, KAFKA_CONSUMER, &arena, &config));
+    struct kafka_property *all = arena_alloc(&arena, (config.property_count + 1) * sizeof *all);
+    if (config.property_count)
+        memcpy(all, config.properties, config.property_count * sizeof *all);
+    all[config.property_count++] =
+        (struct kafka_property){STR("auto.offset.reset"), reads->from_end ? STR("latest") : STR("earliest")};
+    config.properties = all;
+    return kafka_consumer_open(&config, o, ret);
+}
+
 err_t kafka_link_join(const struct pipeline_node *source, uint32_t shard, ns_t linger, struct kafka_consumer **ret)
 {
     const struct kafka_reads *reads = kafka_source_reads(source);
@@ -111,19 +129,16 @@ err_t kafka_link_join(const struct pipeline_node *source, uint32_t shard, ns_t l
                                        .topic_count = reads->topic_count,
                                        .linger = linger};
     struct arena arena CLEANUP(arena_release);
-    struct kafka_config config;
 
     arena_init(&arena, SIZE_MAX);
     if (o.member.n && shard)
         o.member = arena_printf(&arena, "%.*s-%u", STR_ARG(o.member), shard);
-    TRY(kafka_link_make(source->connection, KAFKA_CONSUMER, &arena, &config));
-    struct kafka_property *all = arena_alloc(&arena, (config.property_count + 1) * sizeof *all);
-    if (config.property_count)
-        memcpy(all, config.properties, config.property_count * sizeof *all);
-    all[config.property_count++] =
-        (struct kafka_property){STR("auto.offset.reset"), reads->from_end ? STR("latest") : STR("earliest")};
-    config.properties = all;
-    return kafka_consumer_open(&config, &o, ret);
+    return open_consumer(source, &o, ret);
+}
+
+err_t kafka_link_read(const struct pipeline_node *source, struct kafka_consumer **ret)
+{
+    return open_consumer(source, &(struct kafka_consumer_options){.group = kafka_source_reads(source)->group}, ret);
 }
 
 /* Confluent's layout: a zero, and the number of the schema in four bytes. */

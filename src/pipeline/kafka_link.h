@@ -43,6 +43,8 @@ const struct kafka_reads *kafka_source_reads(const struct pipeline_node *source)
 /* Join the source's group, with polls that linger so long. As kafka_consumer_open(); of several shards each has the member's name and its number. */
 err_t kafka_link_join(const struct pipeline_node *source, uint32_t shard, ns_t linger, struct kafka_consumer **ret)
     SUSPENDS MUST_CHECK;
+/* Read of the source what kafka_assign() says, in no group, which is only told offsets. As kafka_consumer_open(). */
+err_t kafka_link_read(const struct pipeline_node *source, struct kafka_consumer **ret) SUSPENDS MUST_CHECK;
 /* A message as the engine takes it in; `partition` is the engine's number for it. Borrowed; its headers, as many as a message may have, are in the arena. */
 struct message kafka_link_message(const struct kafka_reads *reads, const struct kafka_message *m, uint32_t partition,
                                   struct arena *arena);

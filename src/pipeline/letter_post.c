@@ -271,6 +271,7 @@ static SUSPENDS err_t open_sink(struct letter_post *p)
         return fail(E_IO, "the intent of a batch of dead letters is damaged");
     p->seq = left ? left->seq - is_open : 0;
     const struct sink_at at = {.sink = p->sink,
+                               .home = p->shard,
                                .web = shard_web(p->shard),
                                .pipeline = p->shard->spec->name,
                                .shard = p->shard->number,

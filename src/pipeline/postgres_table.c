@@ -136,8 +136,9 @@ static SUSPENDS err_t renumber(struct writer *w, uint64_t seq, uint64_t there)
         values, ARRAY_LEN(values), NULL);
 }
 
-static SUSPENDS err_t make_ready(struct writer *w, uint64_t seq, bool was_begun, bool *ret_applied)
+static SUSPENDS err_t make_ready(struct writer *w, const struct sink_at *at, bool *ret_applied)
 {
+    const uint64_t seq = at->seq;
     uint64_t there;
 
     TRY(reach_open_by_path(w->table.sink->connection, &w->reach));
@@ -149,8 +150,9 @@ static SUSPENDS err_t make_ready(struct writer *w, uint64_t seq, bool was_begun,
                                                     .key_file = w->reach.key_file,
                                                     .idle_time = silence_most});
     TRY(take_over(w, seq, &there));
+    TRY(shard_is_ours(at->home));
     TRY(check_table(w));
-    *ret_applied = was_begun && there == seq;
+    *ret_applied = at->is_open && there == seq;
     return there == seq - 1 || *ret_applied ? OK : renumber(w, seq - 1, there);
 }
 
@@ -163,7 +165,7 @@ err_t postgres_table_open(const struct postgres_table *t, const struct sink_at *
     w->key[0] = t->pipeline;
     w->key[1] = t->sink->name;
     w->key[2] = arena_printf(&w->arena, "%" PRIu32, at->shard);
-    err_t e = make_ready(w, at->seq, at->is_open, ret_applied);
+    err_t e = make_ready(w, at, ret_applied);
     if (e != OK) {
         postgres_table_close(w);
         return e;

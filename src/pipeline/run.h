@@ -206,14 +206,19 @@ struct intake;
 
 /* The shard's number among those of its pipeline. */
 uint32_t intake_shard(const struct intake *in);
+/*
+ * So many shards the pipeline has, if each is one process's by a lease: then a source that is shared divides its partitions by their numbers, because what came of a partition
+ * is known to the shard that its sinks have counted it under. 0: there are no leases, and somebody else says who has what.
+ */
+uint32_t intake_shards(const struct intake *in);
 
 struct source_run {
     /* Read messages until there are none any more (OK), or the fiber is cancelled. */
     err_t (*run)(struct intake *in, const struct pipeline_node *source) SUSPENDS;
     /*
      * Who it shares its messages with. False: one shard of the pipeline reads it, and has all its partitions; what a former run left of them is begun
-     * again before run() is called. True: all shards read it, in all processes, and somebody else says who has which partition: run() calls
-     * intake_claim() when it is given one and intake_release() or intake_lose() when it is to give it back.
+     * again before run() is called. True: all shards read it, in all processes, and intake_shards() or somebody else says who has which partition:
+     * run() calls intake_claim() when it is given one and intake_release() or intake_lose() when it is to give it back.
      */
     bool is_shared;
     /* Tell where messages will come in, so that those which come before run() wait for it. NULL: nobody brings any. */
@@ -289,9 +294,18 @@ static inline size_t batch_refused(const struct batch *b)
     return n;
 }
 
-/* Where a sink is opened. Borrowed during the call, but for `sink` and `web`, which outlive its state. */
+/*
+ * Is the shard still ours? A sink that shuts others out by opening it asks this each time that it has done so, before it changes anything: a process that was stopped for longer
+ * than its lease may be the last to open it, and then must not write. The shard's owner, whom it has shut out, opens it again.
+ *
+ * Suspends, for the journal, if there are leases. `s` NULL: nobody else can have it. E_FENCED: it is another process's; E_CANCELLED, E_DEADLINE.
+ */
+err_t shard_is_ours(struct shard *s) SUSPENDS MUST_CHECK;
+
+/* Where a sink is opened. Borrowed during the call, but for `sink`, `home` and `web`, which outlive its state. */
 struct sink_at {
     const struct pipeline_node *sink;
+    struct shard *home; /* for shard_is_ours() */
     struct web *web;
     struct str pipeline; /* with `shard` and the sink's name: what numbers of batches are counted under, for ever */
     uint32_t shard;

@@ -286,7 +286,8 @@ static SUSPENDS err_t run_version(struct line *l, struct pipeline_spec *spec, bo
                                                  .credit = &l->runner->credit,
                                                  .listener = r->options.listener,
                                                  .number = l->number,
-                                                 .only_finishes = only_finishes});
+                                                 .only_finishes = only_finishes,
+                                                 .is_leased = l->lease != NULL});
     err_t e = run_watched(l);
     add_stats(&l->runner->ended, l->shard);
     shard_free(l->shard);

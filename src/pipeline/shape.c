@@ -400,8 +400,10 @@ static const struct schema_field file_fields[] = {
     SCHEMA_UNSIGNED("lanes", struct pipeline_file, lanes, .default_text = "1024", .min = "1", .max = "65536",
                     .doc = "Keys are spread over so many queues; within one, sinks take messages in order."),
     SCHEMA_UNSIGNED("workers", struct pipeline_file, workers, .default_text = "1", .min = "1", .max = "256",
-                    .doc = "So many event loops work on it, each with partitions of its own; of sources that have "
-                           "partitions which can be shared out (Kafka)."),
+                    .doc = "Shards, of a pipeline whose source has partitions that can be shared out (Kafka): each is "
+                           "worked on by one event loop and has partitions of its own. Where processes share a "
+                           "journal it is the number over all of them, so let it be as many as there are partitions, "
+                           "or at least processes; change it when nothing is under way."),
     SCHEMA_FLOAT("samples", struct pipeline_file, sampled, .default_text = "0%", .min = "0", .max = "1",
                  .doc = "Share of the messages that the journal keeps with all that came of them, as long as their "
                         "traces: for `crossdock compat --replay`."),

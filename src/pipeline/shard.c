@@ -50,6 +50,7 @@ struct shard *shard_new(const struct shard_options *o)
     s->listener = o->listener;
     s->number = o->number;
     s->only_finishes = o->only_finishes;
+    s->is_leased = o->is_leased;
     s->digest = version_of(spec);
     credit_init(&s->credit, o->credit, spec->in_flight_roots, spec->in_flight_bytes);
     s->meter = meter_new(spec);
@@ -184,6 +185,11 @@ err_t shard_commit(struct shard *s, struct journal_op *ops, size_t n)
 err_t shard_commit_step(struct shard *s, struct journal_op *ops, size_t n)
 {
     return commit(s, ops, n, s->spec->journal == PIPELINE_JOURNAL_ASYNC ? JOURNAL_ASYNC : JOURNAL_SYNC);
+}
+
+err_t shard_is_ours(struct shard *s)
+{
+    return s && s->is_leased ? commit(s, NULL, 0, JOURNAL_SYNC) : OK; /* nothing, behind the fence */
 }
 
 /* --- what ends --- */

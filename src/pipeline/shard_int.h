@@ -208,6 +208,7 @@ struct shard {
     const struct pipeline_listener *listener; /* NULL: nobody listens */
     uint32_t number;
     bool only_finishes;
+    bool is_leased;
     bool is_draining;
     bool is_cut;     /* its sources are to end, whatever they wait for */
     bool is_resumed; /* what the journal had when it began is taken up */

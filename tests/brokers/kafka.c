@@ -584,3 +584,53 @@ TEST(kafka_a_group_is_left_with_a_change_unanswered)
     is_cooperative = true;
     in_kernel(leave_without_an_answer);
 }
+
+/* What has come of one partition, by a reader that is in no group. */
+static void read_partition(struct kafka_consumer *c, int32_t partition, int64_t from, unsigned want)
+{
+    const struct kafka_partition where = {str_from_c(world.in), partition, from};
+    struct kafka_batch *b;
+    int64_t next = from;
+
+    CHECK_OK(kafka_assign(c, &where, 1));
+    while (want && !test_failed()) {
+        CHECK_OK(kafka_poll(c, 1000, rt_now() + PATIENCE, &b));
+        CHECK_EQ(b->change, KAFKA_UNCHANGED);
+        for (size_t i = 0; i < b->message_count; i++) {
+            CHECK_EQ(b->messages[i].partition, partition);
+            CHECK_EQ(b->messages[i].offset, next++);
+            want--;
+        }
+        kafka_batch_release(b);
+    }
+}
+
+static void read_without_a_group(void)
+{
+    struct kafka_config config = world.config;
+    struct kafka_consumer *c;
+    struct kafka_partition one = {str_from_c(world.in), 1, 7}, asked = one;
+    int32_t count = 0;
+
+    fill_input(); /* keys of partition 2: 2 and 5 */
+    config.properties = world.properties;
+    config.property_count = ARRAY_LEN(world.properties);
+    CHECK_OK(kafka_consumer_open(&config, &(struct kafka_consumer_options){.group = str_from_c(world.group)}, &c));
+    CHECK_ERR(kafka_partition_count(c, STR("nobody-has-this"), &count), E_NOT_FOUND);
+    CHECK_OK(kafka_partition_count(c, str_from_c(world.in), &count));
+    CHECK_EQ(count, PARTITIONS);
+    read_partition(c, 2, 0, 2 * PER_KEY);
+    read_partition(c, 2, PER_KEY, PER_KEY); /* from another place */
+    CHECK_OK(kafka_commit_offsets(c, &one, 1));
+    CHECK_OK(kafka_committed(c, &asked, 1));
+    CHECK_EQ(asked.offset, 7);
+    kafka_consumer_close(c);
+}
+
+TEST(kafka_a_reader_without_a_group_reads_what_it_is_told)
+{
+    if (!has_broker())
+        return;
+    name_all("alone");
+    in_kernel(read_without_a_group);
+}

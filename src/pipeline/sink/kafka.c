@@ -79,6 +79,7 @@ static const ns_t transaction_time = 15 * NS_SEC, markers_time = 30 * NS_SEC, ma
 
 struct kafka_writer {
     const struct pipeline_node *sink;
+    struct shard *home;
     struct arena arena;
     struct kafka_config config, reading;
     struct str id;                /* transactional; empty: no transactions                */
@@ -145,17 +146,27 @@ static err_t read_marker(struct kafka_writer *w, struct arena *arena, struct str
     }
 }
 
-/* Take the id, which ends whatever was under way under it, and see which batch was committed last. */
+/* Take the id, which ends whatever was under way under it. Whose the shard is is asked behind that: an owner who comes later takes the id later, and shuts us out. */
+static err_t take_id(struct kafka_writer *w) SUSPENDS
+{
+    enum kafka_class class;
+    err_t e = kafka_transactions_init(w->p, &class);
+
+    if (e == E_FENCED)
+        return fail(E_UPSTREAM, "kafka: somebody else takes the transactional id \"%.*s\"", STR_ARG(w->id));
+    return e == OK ? shard_is_ours(w->home) : e;
+}
+
+/* Be the only one who writes under the id, and see which batch was committed last. */
 static err_t open_producer(struct kafka_writer *w, struct arena *arena, struct str *ret_marker) SUSPENDS
 {
     const struct kafka_producer_options o = {.transactional_id = w->id, .transaction_timeout = transaction_time};
-    enum kafka_class class;
 
     *ret_marker = STR_NONE;
     TRY(kafka_producer_open(&w->config, &o, &w->p));
     if (!w->id.n)
         return OK;
-    err_t e = kafka_transactions_init(w->p, &class);
+    err_t e = take_id(w);
     if (e == OK)
         e = read_marker(w, arena, ret_marker);
     if (e != OK)
@@ -317,6 +328,7 @@ static SUSPENDS err_t open_sink(const struct sink_at *at, bool *ret_applied, voi
 
     *ret_applied = false;
     w->sink = at->sink;
+    w->home = at->home;
     arena_init(&w->arena, SIZE_MAX);
     err_t e = open_writer(w, at, ret_applied);
     if (e == OK)

@@ -111,13 +111,15 @@ static struct str tag_of(struct str key)
 
 /* --- opening --- */
 
-static SUSPENDS err_t take_over(struct writer *w, uint64_t seq, bool was_begun, bool *ret_applied)
+static SUSPENDS err_t take_over(struct writer *w, const struct sink_at *at, bool *ret_applied)
 {
+    const uint64_t seq = at->seq;
     struct arena a CLEANUP(arena_release) = {.max = ANSWER_MAX};
     uint64_t there = 0;
 
     TRY(redis_take_over(w->redis, w->sequence_key, seq - 1, &a, &w->epoch, &there));
-    *ret_applied = was_begun && there == seq;
+    TRY(shard_is_ours(at->home));
+    *ret_applied = at->is_open && there == seq;
     if (*ret_applied || there == seq - 1)
         return OK;
     log_warn(STR_NONE,
@@ -127,13 +129,13 @@ static SUSPENDS err_t take_over(struct writer *w, uint64_t seq, bool was_begun, 
     return redis_renumber(w->redis, w->sequence_key, w->epoch, seq - 1, &a);
 }
 
-static SUSPENDS err_t make_ready(struct writer *w, uint64_t seq, bool was_begun, bool *ret_applied)
+static SUSPENDS err_t make_ready(struct writer *w, const struct sink_at *at, bool *ret_applied)
 {
     struct redis_options o;
 
     TRY(reach_redis(w->sink->connection, &w->reach, &o));
     w->redis = redis_session_new(&o);
-    return take_over(w, seq, was_begun, ret_applied);
+    return take_over(w, at, ret_applied);
 }
 
 static void close_writer(void *state)
@@ -157,7 +159,7 @@ static SUSPENDS err_t open_writer(const struct sink_at *at, bool *ret_applied, v
     w->sequence_key =
         arena_printf(&w->arena, "crossdock:emit:%s%.*s%s:%.*s/%.*s/%" PRIu32, tag.n ? "{" : "", STR_ARG(tag),
                      tag.n ? "}" : "", STR_ARG(w->config->pipeline), STR_ARG(at->sink->name), at->shard);
-    err_t e = make_ready(w, at->seq, at->is_open, ret_applied);
+    err_t e = make_ready(w, at, ret_applied);
     if (e != OK) {
         close_writer(w);
         return e;

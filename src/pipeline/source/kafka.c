@@ -5,6 +5,9 @@
  * then: for people who look, and for a process that has another journal. A partition that is assigned begins behind the later of the two. Who has which
  * partition the group says; that nobody else goes on with it, the journal's epochs do.
  *
+ * Where processes share a journal, the group has no say: a partition is its shard's by its number, and the shard's lease says whose that is. For what came of a partition may be in
+ * the hands of the shard's sinks when its process dies, and only who has the shard next can find out what became of it there. The next owner of a partition may not be another.
+ *
  * Two fibers. One polls, always, because that is what keeps a member in its group; the other hands over what was polled, and waits there for as long as the
  * pipeline has no room. Behind a few batches the first one has the brokers pause. Partitions that are to be given back are drained first, for a while; of
  * those that are lost already nothing more is done.
@@ -41,11 +44,13 @@ static const struct schema_field kafka_fields[] = {
     SCHEMA_LIST("topic", struct kafka_source, topics, topic_count, &topic_item, .single = true, .required = true,
                 .min = "1", .max = "100", .doc = "Topics to read."),
     SCHEMA_TEXT("group", struct kafka_source, group, .default_doc = "the pipeline's name",
-                .doc = "Consumer group: processes of one group share the partitions."),
+                .doc = "Consumer group: processes of one group share the partitions, unless they share a journal, "
+                       "whose leases say who has which; the group is only told offsets then."),
     SCHEMA_TEXT("member", struct kafka_source, member,
                 .doc =
                     "This process's own name in the group, such as `\"${HOSTNAME}\"`: it keeps its partitions when it "
-                    "is started again, and what it left open is settled at once. No two may have the same."),
+                    "is started again, and what it left open is settled at once. No two may have the same. Not "
+                    "needed where processes share a journal."),
     SCHEMA_ENUM("start", struct kafka_source, start, starts, .default_text = "earliest",
                 .doc = "Where a new group begins."),
     CONNECTION_FIELD(struct kafka_source),
@@ -92,7 +97,7 @@ static const struct promise_row rows[] = {{.when = "",
 enum { POLL_MAX = 500, PUT_MESSAGES = 500, PUT_BYTES = 8 << 20, QUEUE_MAX = 3, PROGRESS_HEAD = 12 };
 
 static const ns_t tell_every = 5 * NS_SEC, patience = 5 * NS_SEC, drain_time = 60 * NS_SEC, look_again = 100 * NS_MS,
-                  pause_first = 100 * NS_MS, pause_most = 10 * NS_SEC;
+                  count_every = 5 * NS_SEC, pause_first = 100 * NS_MS, pause_most = 10 * NS_SEC;
 
 /* An assigned partition. */
 struct place {
@@ -113,6 +118,8 @@ struct reader {
     struct intake *in;
     const struct pipeline_node *source;
     const struct kafka_reads *reads;
+    uint32_t shards; /* that divide the partitions by their numbers; 0: the group says who has what */
+    ns_t counted;    /* when they were  */
     struct kafka_consumer *c;
     struct place *places;
     size_t count;
@@ -196,7 +203,7 @@ static err_t begin_places(struct reader *r, struct kafka_partition *list, size_t
                             .is_told = true};
         e = claim(r, p);
     }
-    if (e == OK)
+    if (e == OK && n)
         e = kafka_committed(r->c, committed, n);
     for (size_t i = 0; e == OK && i < n; i++) {
         const struct place *p = find_place(r, list[i].topic, list[i].partition);
@@ -427,12 +434,63 @@ static ns_t poll_until(const struct reader *r)
         return rt_now() + look_again;
     for (size_t i = 0; i < r->count && is_told; i++)
         is_told = r->places[i].is_told;
-    return is_told && !r->queued ? NS_NEVER : rt_now() + tell_every;
+    return is_told && !r->queued && !r->shards ? NS_NEVER : rt_now() + tell_every;
 }
 
 static bool is_final(err_t e)
 {
     return e == E_CANCELLED || e == E_DEADLINE || e == E_CONFIG;
+}
+
+/* --- partitions by their numbers --- */
+
+/* Those that are the shard's, in the arena. Of several topics it is those with the same numbers: what has one key is in one shard, if the topics are divided alike. */
+static err_t find_ours(struct reader *r, struct arena *arena, struct kafka_partition **ret, size_t *ret_n) SUSPENDS
+{
+    int32_t *counts = arena_alloc(arena, r->reads->topic_count * sizeof *counts);
+    size_t most = 0, n = 0;
+
+    for (size_t i = 0; i < r->reads->topic_count; i++) {
+        TRY(kafka_partition_count(r->c, r->reads->topics[i], &counts[i]));
+        most += (size_t)counts[i];
+    }
+    *ret = arena_alloc(arena, (most + 1) * sizeof **ret);
+    for (size_t i = 0; i < r->reads->topic_count; i++)
+        for (uint32_t k = intake_shard(r->in); k < (uint32_t)counts[i]; k += r->shards)
+            (*ret)[n++] = (struct kafka_partition){.topic = r->reads->topics[i], .partition = (int32_t)k};
+    *ret_n = n;
+    return OK;
+}
+
+static err_t take_ours(struct reader *r) SUSPENDS
+{
+    struct arena arena CLEANUP(arena_release) = {0};
+    struct kafka_partition *list;
+    size_t n;
+
+    arena_init(&arena, SIZE_MAX);
+    TRY(find_ours(r, &arena, &list, &n));
+    TRY(begin_places(r, list, n));
+    r->is_paused = false;
+    r->counted = rt_now();
+    return kafka_assign(r->c, list, n);
+}
+
+/* Topics may grow. */
+static err_t count_again(struct reader *r) SUSPENDS
+{
+    struct arena arena CLEANUP(arena_release) = {0};
+    struct kafka_partition *list;
+    size_t n;
+
+    arena_init(&arena, SIZE_MAX);
+    err_t e = find_ours(r, &arena, &list, &n);
+    r->counted = rt_now();
+    if (e == E_CANCELLED || e == E_DEADLINE)
+        return e;
+    if (e == OK && n != r->count)
+        return fail(E_CONFLICT, "%zu partitions are this shard's now, not %zu", n, r->count);
+    return OK; /* brokers that are away are asked next time */
 }
 
 /* Errors of polls pass, mostly, and polling goes on; those of everything else end the membership. */
@@ -475,6 +533,8 @@ static SUSPENDS err_t poll_all(void *reader)
         TRY(keep_pace(r));
         if (rt_now() - r->told >= tell_every)
             TRY(tell(r));
+        if (r->shards && rt_now() - r->counted >= count_every)
+            TRY(count_again(r));
     }
 }
 
@@ -489,7 +549,7 @@ static err_t poll_and_feed(struct reader *r) SUSPENDS
     return first;
 }
 
-/* Leave the group, with what was learnt last. What is under way is lost with the membership, but finished if only the source is to end. */
+/* Leave the group, with what was learnt last. What is under way is lost with the membership, but finished if only the source is to end. Partitions that nobody gave stay ours. */
 static void leave(struct reader *r, bool is_lost) SUSPENDS
 {
     SHIELD(rt_now() + patience);
@@ -509,25 +569,27 @@ static void leave(struct reader *r, bool is_lost) SUSPENDS
 
 static err_t run_once(struct reader *r) SUSPENDS
 {
-    err_t e = kafka_link_join(r->source, intake_shard(r->in), 0, &r->c);
+    err_t e = r->shards ? kafka_link_read(r->source, &r->c) : kafka_link_join(r->source, intake_shard(r->in), 0, &r->c);
 
+    if (e == OK && r->shards)
+        e = take_ours(r);
     if (e == OK)
         e = poll_and_feed(r);
     const struct err_record why = *err_current();
-    leave(r, !is_final(e));
+    leave(r, !is_final(e) && !r->shards);
     return fail(e, "%s", e == why.code ? why.text : err_text(e));
 }
 
 static SUSPENDS err_t run(struct intake *in, const struct pipeline_node *source)
 {
-    struct reader r = {.in = in, .source = source, .reads = kafka_source_reads(source)};
+    struct reader r = {.in = in, .source = source, .reads = kafka_source_reads(source), .shards = intake_shards(in)};
     err_t e;
 
     r.end = &r.first;
     r.messages = mem_alloc(PUT_MESSAGES * sizeof *r.messages);
     for (ns_t pause = pause_first;; pause = ns_min(2 * pause, pause_most)) {
         e = run_once(&r);
-        if (is_final(e) || r.is_replaced)
+        if (is_final(e) || r.is_replaced || (r.shards && e == E_FENCED))
             break;
         log_warn(STR_NONE, "source %.*s: %s; it joins again", STR_ARG(source->name), err_detail(e));
         if ((e = fiber_sleep_until(rt_now() + pause)) != OK)
