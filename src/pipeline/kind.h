@@ -30,7 +30,8 @@ enum kind_trait {
         64, /* that nobody reads it is no mistake                                                               */
     KIND_SPECULATES =
         128, /* what it yields may turn out not to count: not for sinks that promise exactly once              */
-    KIND_CHOOSES = 512, /* sends each record to just one of its targets                                             */
+    KIND_CHOOSES = 512,  /* sends each record to just one of its targets                                             */
+    KIND_ANSWERS = 2048, /* sends a record for each that it is given, unless it fails                               */
     KIND_PASSES =
         1024, /* sends on what it is given, as it is                                                            */
     KIND_REPLIES =

@@ -379,6 +379,55 @@ TEST(pipeline_types_follow_the_edges)
         "p.yaml:6:26: error: ");
 }
 
+/* A join of v and w, with these nodes before it: may `.v.x`, may `.w.x` be taken for a number? */
+static void check_sure(const char *nodes, const char *join, bool v_is_sure, bool w_is_sure)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        char text[1024];
+        (void)snprintf(text, sizeof text, AROUND("%s  j: {join: [v, w]%s}\n  a: {from: j, map: .%s.x - 1}\n", "a"),
+                       nodes, join, i ? "w" : "v");
+        if (i ? w_is_sure : v_is_sure)
+            check_loads(text);
+        else
+            check_refused(text, "'-' may not fit null or number and number");
+    }
+}
+
+TEST(pipeline_join_knows_which_inputs_are_there_whenever_it_fires)
+{
+    static const char plain[] = "  v: {from: s, map: '{x: 1}'}\n  w: {from: s, map: '{x: 2}'}\n";
+
+    check_sure(plain, "", true, true);
+    check_sure(plain, ", timeout: 1s", true, true);
+    check_sure(plain, ", timeout: 1s, on_timeout: partial", false, false);
+    check_sure(plain, ", wait: any", false, false);
+    check_sure(plain, ", wait: 1", false, false);
+    check_sure(plain, ", by: .x, timeout: 1s", true, true);
+    check_sure(plain, ", by: .x, timeout: 1s, on_timeout: partial", false, false);
+    check_sure(plain, ", by: .x, timeout: 1s, wait: any", false, false);
+    /* A filter takes its own way, and all that is behind it. */
+    check_sure("  f: {from: s, filter: .ok}\n  v: {from: f, map: '{x: 1}'}\n  w: {from: s, map: '{x: 2}'}\n", "", false,
+               true);
+    check_sure("  f: {from: s, filter: .ok}\n  v: {from: f, map: '{x: 1}'}\n  w: {from: s, map: '{x: 2}'}\n",
+               ", by: .x, timeout: 1s", true, true);
+    check_sure("  f: {from: s, filter: .ok}\n  v: {from: f, map: '{x: 1}'}\n  w: {from: f, map: '{x: 2}'}\n", "", true,
+               true);
+    check_sure("  f: {from: s, filter: .ok}\n  v: {from: f, map: '{x: 1}'}\n  l: {from: f, delay: 1s}\n"
+               "  g: {from: l, filter: .well}\n  w: {from: g, map: '{x: 2}'}\n",
+               "", true, false);
+    /* A switch goes one way, or the other. */
+    check_sure("  r: {from: s, switch: [{when: .ok, to: v}, {else: w}]}\n  v: {map: '{x: 1}'}\n  w: {map: '{x: 2}'}\n",
+               "", false, false);
+    check_sure("  r: {from: s, switch: [{when: .ok, to: t}, {else: u}]}\n  t: {map: .}\n  u: {tap: log}\n"
+               "  v: {from: t, map: '{x: 1}'}\n  w: {from: t, map: '{x: 2}'}\n",
+               "", true, true);
+    /* What yields nothing when it fails. */
+    check_sure("  v: {from: s, map: '{x: 1}', on_error: skip}\n  w: {from: s, map: '{x: 2}'}\n", "", false, true);
+    /* Records of several nodes on one way: more is not worked out. */
+    check_sure("  f: {from: s, filter: .ok}\n  v: {from: [f, s], map: '{x: 1}'}\n  w: {from: s, map: '{x: 2}'}\n", "",
+               false, false);
+}
+
 TEST(pipeline_reads_are_the_paths_of_all_expressions_without_those_below_others)
 {
     struct desk d CLEANUP(close_desk);

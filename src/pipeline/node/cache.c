@@ -84,7 +84,7 @@ const struct node_kind node_kind_cache = {
     .kind = {.name = "cache",
              .fields = fields,
              .size = sizeof(struct cache_node),
-             .traits = KIND_CALLS | KIND_RECORDS,
+             .traits = KIND_CALLS | KIND_RECORDS | KIND_ANSWERS,
              .build = build},
     .run = &node_run,
 };

@@ -68,7 +68,7 @@ const struct node_kind node_kind_delay = {
     .kind = {.name = "delay",
              .fields = fields,
              .size = sizeof(struct delay_node),
-             .traits = KIND_RECORDS | KIND_PASSES,
+             .traits = KIND_RECORDS | KIND_PASSES | KIND_ANSWERS,
              .build = build},
     .run = &node_run,
 };

@@ -80,7 +80,7 @@ const struct node_kind node_kind_http = {
     .kind = {.name = "http",
              .fields = fields,
              .size = sizeof(struct http_node),
-             .traits = KIND_CALLS | KIND_RECORDS,
+             .traits = KIND_CALLS | KIND_RECORDS | KIND_ANSWERS,
              .build = build},
     .run = &node_run,
 };

@@ -67,6 +67,64 @@ static void wire(struct pipeline_build *b, struct pipeline_node *n)
     n->is_recorded = !by_root;
 }
 
+/* --- which inputs are there whenever it fires --- */
+
+/* The node has sent something of a message, and if it chooses, to this one. */
+struct sending {
+    const struct pipeline_node *node, *to; /* to NULL: to all who read it */
+};
+
+static struct sending sending_of(const struct pipeline_build *b, const struct pipeline_node *to,
+                                 const struct pipeline_input *in)
+{
+    const struct pipeline_node *from = b->nodes[in->node];
+
+    return (struct sending){from, from->kind->traits & KIND_CHOOSES ? to : NULL};
+}
+
+/* Does it send whenever it is given something? */
+static bool answers(const struct pipeline_node *n)
+{
+    return n->role == PIPELINE_NODE && n->kind->traits & KIND_ANSWERS && n->flow.item == FLOW_EACH &&
+           n->input_count == 1 && n->rules.on_error != FAILURE_SKIP && n->rules.on_late != LATE_SKIP;
+}
+
+/* What came before it, on the one way that leads there; false: there is none, or there are several. */
+static bool step_back(const struct pipeline_build *b, struct sending *s)
+{
+    if (s->node->role != PIPELINE_NODE || s->node->flow.item != FLOW_EACH || s->node->input_count != 1)
+        return false;
+    *s = sending_of(b, s->node, &s->node->inputs[0]);
+    return true;
+}
+
+/* If this input has something, does the other one, too, unless something fails? */
+static bool brings(const struct pipeline_build *b, const struct pipeline_node *join, const struct pipeline_input *in,
+                   const struct pipeline_input *other)
+{
+    struct sending cause = sending_of(b, join, other), s = sending_of(b, join, in);
+    bool goes_on = true;
+
+    while (answers(cause.node))
+        (void)step_back(b, &cause);
+    for (; goes_on; goes_on = step_back(b, &s))
+        if (s.node == cause.node && (!cause.to || s.to == cause.to))
+            return true;
+    return false;
+}
+
+/* Of a join by root one of the inputs may have nothing, for a switch or a filter; but some follow from the others. */
+static bool is_sure(const struct pipeline_build *b, const struct pipeline_node *n, size_t input)
+{
+    bool is_sure = n->flow.need == 0 && !n->flow.partial;
+
+    if (n->flow.item == FLOW_ABSORB)
+        return is_sure;
+    for (size_t i = 0; i < n->input_count && is_sure; i++)
+        is_sure = str_eq(n->inputs[i].label, n->inputs[input].label) || brings(b, n, &n->inputs[i], &n->inputs[input]);
+    return is_sure;
+}
+
 /* What all its inputs yield, by their names. */
 static const struct expr_type *joined_type(struct pipeline_build *b, const struct pipeline_node *n)
 {
@@ -79,8 +137,9 @@ static const struct expr_type *joined_type(struct pipeline_build *b, const struc
         for (size_t k = 0; k < count; k++)
             is_there = is_there || str_eq(members[k].name, n->inputs[i].label);
         if (!is_there)
-            members[count++] = (struct expr_field){
-                .name = n->inputs[i].label, .type = b->nodes[n->inputs[i].node]->output_type, .optional = true};
+            members[count++] = (struct expr_field){.name = n->inputs[i].label,
+                                                   .type = b->nodes[n->inputs[i].node]->output_type,
+                                                   .optional = !is_sure(b, n, i)};
     }
     *type = (struct expr_type){.kinds = EXPR_IS_OBJECT, .is_closed = true, .fields = members, .field_count = count};
     return type;

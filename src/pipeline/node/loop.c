@@ -80,6 +80,6 @@ static const struct node_run node_run = {.call = run};
 
 const struct node_kind node_kind_loop = {
     .kind =
-        {.name = "loop", .fields = fields, .size = sizeof(struct loop_node), .traits = KIND_RECORDS, .build = build},
+        {.name = "loop", .fields = fields, .size = sizeof(struct loop_node), .traits = KIND_RECORDS | KIND_ANSWERS, .build = build},
     .run = &node_run,
 };

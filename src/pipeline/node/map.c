@@ -111,6 +111,11 @@ static void wire(struct pipeline_build *b, struct pipeline_node *n)
 static const struct node_run node_run = {.work = work};
 
 const struct node_kind node_kind_map = {
-    .kind = {.name = "map", .fields = fields, .size = sizeof(struct map_node), .wire = wire, .build = build},
+    .kind = {.name = "map",
+             .fields = fields,
+             .size = sizeof(struct map_node),
+             .traits = KIND_ANSWERS,
+             .wire = wire,
+             .build = build},
     .run = &node_run,
 };

@@ -174,7 +174,7 @@ const struct node_kind node_kind_model = {
     .kind = {.name = "model",
              .fields = fields,
              .size = sizeof(struct model_node),
-             .traits = KIND_CALLS | KIND_RECORDS,
+             .traits = KIND_CALLS | KIND_RECORDS | KIND_ANSWERS,
              .build = build},
     .run = &node_run,
 };

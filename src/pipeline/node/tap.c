@@ -72,7 +72,7 @@ const struct node_kind node_kind_tap = {
     .kind = {.name = "tap",
              .fields = fields,
              .size = sizeof(struct tap_node),
-             .traits = KIND_MAY_END | KIND_PASSES,
+             .traits = KIND_MAY_END | KIND_PASSES | KIND_ANSWERS,
              .build = build},
     .run = &node_run,
 };

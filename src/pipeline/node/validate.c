@@ -99,6 +99,10 @@ static err_t work(struct step *s)
 static const struct node_run node_run = {.work = work};
 
 const struct node_kind node_kind_validate = {
-    .kind = {.name = "validate", .fields = fields, .size = sizeof(struct validate_node), .build = build},
+    .kind = {.name = "validate",
+             .fields = fields,
+             .size = sizeof(struct validate_node),
+             .traits = KIND_ANSWERS,
+             .build = build},
     .run = &node_run,
 };
