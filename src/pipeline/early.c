@@ -63,7 +63,7 @@ static err_t grow(struct step *s, uint16_t edge, const struct pipeline_node *rea
         rec = begin(s, edge);
     struct step of_reader = {.root = s->root, .node = reader, .in = rec, .sent = rec->early};
     rec->early = 0; /* what it sends now was not sent before */
-    err_t e = reader->node->run->grow(&of_reader, text, &rec->taken);
+    err_t e = reader->node->run->grow(&of_reader, text, &rec->growth);
     rec->early = of_reader.sent;
     s->is_told |= rec->early > 0;
     return e;

@@ -27,6 +27,12 @@ struct trace_step;
 
 /* --- records --- */
 
+/* What a node has done with a record that it began to work on before all of it was there. */
+struct growth {
+    size_t taken; /* bytes of it that were worked on                      */
+    void *kept;   /* the node's own, in the root's arena; NULL at first */
+};
+
 struct record {
     struct record *next; /* where it waits */
     struct root *root;
@@ -40,8 +46,8 @@ struct record {
     struct expr_value value;
     struct expr_host meta; /* private */
     /* Private, of one that a node began to work on before all of it was there (early.c). */
-    struct record *growing;   /* the next such of the same step                       */
-    size_t taken;             /* bytes of it that were worked on                      */
+    struct record *growing; /* the next such of the same step                       */
+    struct growth growth;
     uint32_t early;           /* records that were sent of it                         */
     struct trace_step *trace; /* private; NULL: it is not traced */
 };
@@ -88,10 +94,10 @@ struct node_run {
     /* Instead, of KIND_CALLS: likewise, in a fiber, under the node's budget and the root's deadline. May be called again for the same item. */
     err_t (*call)(struct step *s) SUSPENDS;
     /*
-     * Beside `work`, of a node that can begin before all of a text is there: `text` is what there is of it, *taken how much of that was worked on before. What
+     * Beside `work`, of a node that can begin before all of a text is there: `text` is what there is of it. What
      * it sends must be what work() sends first, however the text goes on. Does not suspend.
      */
-    err_t (*grow)(struct step *s, struct str text, size_t *taken);
+    err_t (*grow)(struct step *s, struct str text, struct growth *g);
     /* Free what the node keeps (step_kept()), with the shard. NULL: it keeps nothing. */
     void (*drop)(void *kept);
     /* Instead: likewise, and what it yields is recorded, with what it remembers. In the order in which records come; does not suspend. */

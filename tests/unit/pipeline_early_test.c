@@ -15,6 +15,15 @@ static const char text[] =
     "  say: {from: parts, model: {route: m, prompt: x}}\n"
     "sinks: {out: {from: say, file: /out}}\n";
 
+/* The same, of elements of a document, at a path of plain members and at another one. */
+static const char document_text[] =
+    "pipeline: p\nversion: 1\ndelivery: at_least_once\njournal: sync\nsources: {s: {files: /in}}\n"
+    "nodes:\n"
+    "  tell: {from: s, model: {route: m, prompt: x, stream: true}}\n"
+    "  parts: {from: tell, chunk: {on: json, path: .items}}\n"
+    "  late: {from: tell, chunk: {on: json, path: '[.items[0]]'}}\n"
+    "sinks: {out: {from: parts, file: /out}, whole: {from: late, file: /whole}}\n";
+
 /* What the models are to do. */
 static struct {
     const char *words[16];
@@ -82,13 +91,18 @@ static void put_models(struct world *w, struct pipeline_spec *spec)
 
 static const struct letter one_letter[] = {{.when = 0, .at = NS_NEVER, .body = "{}"}};
 
-static SUSPENDS void begin(struct world *w)
+static SUSPENDS void begin_with(struct world *w, const char *of)
 {
     memset(&script, 0, sizeof script);
-    CHECK_OK(world_open(w, text, NULL, 0));
+    CHECK_OK(world_open(w, of, NULL, 0));
     put_models(w, w->spec);
     w->letters = one_letter;
     w->letter_count = 1;
+}
+
+static SUSPENDS void begin(struct world *w)
+{
+    begin_with(w, text);
 }
 
 static SUSPENDS void pieces_go_on_while_the_answer_comes(void)
@@ -224,6 +238,37 @@ static SUSPENDS void silent_answers_end_with_their_root(void)
     mem_free(w);
 }
 
+static SUSPENDS void elements_go_on_while_the_document_comes(void)
+{
+    struct world *w = NEW(struct world);
+
+    begin_with(w, document_text);
+    memcpy(script.words, (const char *[]){"{\"items\": [{\"n\":", "1}, \"b", "c\", 3", "]", "}"}, 5 * sizeof(char *));
+    CHECK_OK(world_run(w));
+    CHECK_STR(world_lines(w, "out"), "{\"n\": 1}\n\"b c\"\n3\n");
+    CHECK_STR(world_lines(w, "whole"), "{\"n\": 1}\n");
+    for (size_t i = 0; i < w->sunk_count; i++) {
+        bool is_first = str_eq(w->sunk[i].sink->name, STR("out")) && strcmp(w->sunk[i].text, "{\"n\": 1}") == 0;
+        if (is_first)
+            CHECK_LT(w->sunk[i].when, 300 * NS_MS); /* the document ends after 500 */
+        else if (strcmp(w->sunk[i].text, "\"b c\"") == 0)
+            CHECK_LT(w->sunk[i].when, 400 * NS_MS);
+        else if (str_eq(w->sunk[i].sink->name, STR("whole")))
+            CHECK_GT(w->sunk[i].when, 500 * NS_MS);
+    }
+    CHECK_EQ(w->stats.dead, 0);
+    world_close(w);
+
+    begin_with(w, document_text); /* what turns out to be no document is a dead letter of each reader */
+    memcpy(script.words, (const char *[]){"{\"items\": [1, 2,", "oh"}, 2 * sizeof(char *));
+    CHECK_OK(world_run(w));
+    CHECK_STR(world_lines(w, "out"), "1\n2\n");
+    CHECK_STR(world_lines(w, "whole"), "");
+    CHECK_EQ(w->stats.dead, 2);
+    world_close(w);
+    mem_free(w);
+}
+
 TEST(early_answer_that_falls_silent_ends_with_its_root)
 {
     in_sim(silent_answers_end_with_their_root);
@@ -256,6 +301,11 @@ static SUSPENDS void silent_answers_in_bodies_end_with_their_root(void)
 TEST(early_answer_within_a_body_ends_with_the_root_it_is_for)
 {
     in_sim(silent_answers_in_bodies_end_with_their_root);
+}
+
+TEST(early_elements_go_on_while_the_document_comes)
+{
+    in_sim(elements_go_on_while_the_document_comes);
 }
 
 TEST(early_pieces_go_on_while_the_answer_comes)

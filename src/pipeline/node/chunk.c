@@ -2,12 +2,13 @@
  * chunk.c - the answer of a model becomes records: sentences, lines, or the elements of an array in a JSON document.
  *
  * They may come before it is known how the answer ends, or whether it is the one that counts. So none of them is journaled, and none may reach a sink that
- * must get things exactly once. A record here is an answer, or as much of it as makes whole pieces: what is left of a record is a piece as well.
+ * must get things exactly once. Elements come as they are complete where `path` is one of plain members; another expression needs the whole document. A record here is an answer, or as much of it as makes whole pieces: what is left of a record is a piece as well.
  */
 #include "codec/json_tree.h"
 #include "expr/value.h"
 #include "pipeline/build.h"
 #include "pipeline/chunks.h"
+#include "pipeline/json_pieces.h"
 #include "pipeline/run.h"
 
 enum { ELEMENT_MAX = 16 << 20 };
@@ -17,6 +18,8 @@ struct chunk_node {
     struct schema_text path;
     uint64_t max;
     const struct expr *expr;
+    const struct str *names; /* that `path` is made of; NULL: it is more than that */
+    size_t name_count;
 };
 
 static const struct schema_choice cuts[] = {{"sentence", CHUNK_SENTENCE, "at the end of a sentence"},
@@ -47,6 +50,8 @@ static void build(struct pipeline_build *b, struct pipeline_node *n)
                            STR_ARG(n->inputs[i].label));
     n->output_type = c->on == CHUNK_JSON ? &expr_type_unchecked : &expr_type_string;
     c->expr = build_expr_on(b, n, &c->path, &expr_type_unchecked);
+    if (c->on == CHUNK_JSON && !json_pieces_path(c->path.text, b->arena, &c->names, &c->name_count))
+        c->names = NULL;
     build_reads(b, n, STR("."));
 }
 
@@ -107,18 +112,48 @@ static err_t work(struct step *s)
     return OK;
 }
 
-/* Elements of a document have to wait for its end. */
-static err_t grow(struct step *s, struct str text, size_t *taken)
+static err_t grow_text(struct step *s, const struct chunk_node *c, struct str text, size_t *taken)
 {
-    const struct chunk_node *c = s->node->config;
     struct str rest = str_slice(text, *taken, text.n), piece;
 
-    while (c->on != CHUNK_JSON && chunk_next(&rest, (enum chunk_cut)c->on, c->max, false, &piece)) {
+    while (chunk_next(&rest, (enum chunk_cut)c->on, c->max, false, &piece)) {
         piece = arena_str(step_arena(s), piece); /* the text moves when it grows */
         TRY(step_send_guess(s, expr_string(piece), piece));
         *taken = text.n - rest.n;
     }
     return OK;
+}
+
+/* What is no document is told of when all of it is there. */
+static err_t grow_document(struct step *s, const struct chunk_node *c, struct str text, struct growth *g)
+{
+    struct json_pieces *p = g->kept;
+    const struct json_tree *tree;
+    struct str element;
+
+    if (!p) {
+        p = g->kept = arena_new(step_arena(s), struct json_pieces);
+        *p = (struct json_pieces){.names = c->names, .name_count = c->name_count};
+    }
+    while (json_pieces_next(p, text, &element)) {
+        err_t e = json_tree_parse(step_arena(s), arena_str(step_arena(s), element), &tree);
+        if (e == E_PARSE)
+            p->is_over = true;
+        else
+            TRY(e);
+        if (e == OK)
+            TRY(send_element(s, expr_json(json_tree_root(tree))));
+    }
+    return OK;
+}
+
+static err_t grow(struct step *s, struct str text, struct growth *g)
+{
+    const struct chunk_node *c = s->node->config;
+
+    if (c->on != CHUNK_JSON)
+        return grow_text(s, c, text, &g->taken);
+    return c->names ? grow_document(s, c, text, g) : OK;
 }
 
 static const struct node_run node_run = {.work = work, .grow = grow};
