@@ -3,7 +3,7 @@
  *
  * A knock belongs to two: the request that waits, and whoever answers. Each lets go once, and the last frees it, so neither needs to know what became of the
  * other. The request waits on a struct wakeup of its own stack; whoever sends it takes it out of the knock first, under the lock, so it is sent once or
- * given up, never both.
+ * given up, never both. Who hears an answer in pieces is called for each, and puts his wakeup into the knock again; what is said meanwhile gathers.
  *
  * Bounded: as many wait at a door as WAITING_MAX, with as many bytes as WAITING_BYTES_MAX, those beyond are told to come again; a body is as long as the
  * door says.
@@ -38,9 +38,12 @@ struct knock_private {
     struct arena arena;
     struct wakeup *waiter; /* the request's; NULL: it has gone, or has been called */
     unsigned owners;
-    bool is_safe; /* in the journal */
-    int status;
-    struct str reply; /* on the heap */
+    bool is_safe;              /* in the journal                             */
+    bool is_gone;              /* nobody hears the answer                    */
+    bool is_aloud;             /* its request hears pieces of the answer     */
+    bool is_answered;          /* what follows is there                      */
+    struct buf said;           /* of the answer, that it has not heard yet   */
+    struct door_answer answer; /* the body is on the heap */
 };
 
 struct door {
@@ -65,7 +68,8 @@ struct doors *doors_new(void)
 
 static void free_knock(struct knock_private *k)
 {
-    mem_free((void *)(uintptr_t)k->reply.p);
+    mem_free((void *)(uintptr_t)k->answer.body.p);
+    buf_release(&k->said);
     struct arena arena = k->arena; /* in which it lies itself */
     arena_release(&arena);
 }
@@ -252,9 +256,43 @@ bool knock_is_gone(struct knock *knock)
     struct knock_private *k = knock->private_;
 
     lock_take(k->door->doors->lock);
-    bool is_gone = !k->waiter;
+    bool is_gone = k->is_gone;
     lock_give(k->door->doors->lock);
     return is_gone;
+}
+
+/* Call who waits, if he does. Under the lock; to be sent without it. */
+static struct wakeup *take_waiter(struct knock_private *k)
+{
+    struct wakeup *w = k->waiter;
+
+    k->waiter = NULL;
+    return w;
+}
+
+/* What is too much to be kept is not said: the answer holds it all. */
+bool knock_say(struct knock *knock, struct str piece)
+{
+    struct knock_private *k = knock->private_;
+    struct lock *lock = k->door->doors->lock;
+    struct wakeup *w = NULL;
+
+    lock_take(lock);
+    bool is_heard = k->is_aloud && !k->is_gone;
+    if (is_heard && buf_add(&k->said, piece) == OK)
+        w = take_waiter(k);
+    lock_give(lock);
+    if (w)
+        wakeup_send(w);
+    return is_heard;
+}
+
+void knock_spent(struct knock *knock, uint64_t input_tokens, uint64_t output_tokens)
+{
+    struct door_answer *a = &knock->private_->answer;
+
+    a->input_tokens = input_tokens;
+    a->output_tokens = output_tokens;
 }
 
 void knock_answer(struct knock *knock, int status, struct str body)
@@ -262,12 +300,12 @@ void knock_answer(struct knock *knock, int status, struct str body)
     struct knock_private *k = knock->private_;
     struct lock *lock = k->door->doors->lock;
 
-    k->status = status;
+    k->answer.status = status;
     if (body.n)
-        k->reply = str_of(mem_dup(body.p, body.n), body.n);
+        k->answer.body = str_of(mem_dup(body.p, body.n), body.n);
     lock_take(lock);
-    struct wakeup *w = k->waiter;
-    k->waiter = NULL;
+    k->is_answered = true;
+    struct wakeup *w = take_waiter(k);
     lock_give(lock);
     if (w)
         wakeup_send(w);
@@ -340,6 +378,8 @@ static struct knock_private *make_knock(struct door *d, const struct door_messag
     k->door = d;
     k->waiter = waiter;
     k->owners = waiter ? 2 : 1;
+    k->is_gone = !waiter;
+    buf_init(&k->said, REPLY_MAX);
     k->knock = (struct knock){.id = m->id.n ? arena_str(&k->arena, m->id) : make_id(&k->arena),
                               .has_id = m->id.n > 0,
                               .body = arena_str(&k->arena, m->body),
@@ -380,6 +420,7 @@ static SUSPENDS enum gave_up give_up(struct knock_private *k, struct wakeup *w)
     lock_take(lock);
     bool was_sent = k->waiter != w;
     k->waiter = NULL;
+    k->is_gone = true;
     enum gave_up how = was_sent ? WAS_ANSWERED : k->is_safe ? GAVE_UP_SAFE : GAVE_UP;
     if (list_is_linked(&k->link)) {
         list_remove(&k->link);
@@ -400,7 +441,7 @@ static SUSPENDS err_t wait_for_answer(struct http_request *r, const struct door_
     enum gave_up how = e == OK ? WAS_ANSWERED : give_up(k, w);
 
     if (how == WAS_ANSWERED)
-        return say(r, k->status, k->reply);
+        return say(r, k->answer.status, k->answer.body);
     if (e != E_AGAIN)
         return e;
     if (how == GAVE_UP)
@@ -456,12 +497,61 @@ static SUSPENDS bool stop_waiting(struct knock_private *k, struct wakeup *w)
     struct lock *lock = k->door->doors->lock;
 
     lock_take(lock);
-    bool was_sent = k->waiter != w;
+    bool was_sent = k->waiter != w, was_answered = k->is_answered;
     k->waiter = NULL;
+    k->is_gone = true;
     lock_give(lock);
     if (was_sent)
         wakeup_join(w);
-    return was_sent;
+    return was_answered;
+}
+
+/* Who was called takes what was said since. True: the answer is there. */
+static bool take_said(struct knock_private *k, struct buf *ret_said)
+{
+    struct lock *lock = k->door->doors->lock;
+
+    lock_take(lock);
+    *ret_said = k->said;
+    buf_init(&k->said, REPLY_MAX);
+    bool is_answered = k->is_answered;
+    lock_give(lock);
+    return is_answered;
+}
+
+/* To be called again. False: there is something already. */
+static bool listen_again(struct knock_private *k, struct wakeup *w)
+{
+    struct lock *lock = k->door->doors->lock;
+
+    lock_take(lock);
+    bool is_quiet = !k->said.n && !k->is_answered;
+    if (is_quiet) {
+        wakeup_init(w);
+        k->waiter = w;
+    }
+    lock_give(lock);
+    return is_quiet;
+}
+
+/* Until the answer is there, hearing what comes of it before. While the listener waits for something else, nobody calls. */
+static SUSPENDS err_t hear_out(struct knock_private *k, struct wakeup *w, ns_t until,
+                               const struct door_listener *listener)
+{
+    for (bool is_quiet = true, is_answered = false; !is_answered; is_quiet = listen_again(k, w)) {
+        struct buf said CLEANUP(buf_release) = BUF_INIT(0);
+        err_t e = is_quiet ? wakeup_wait(w, until) : OK;
+        if (e != OK)
+            return stop_waiting(k, w) ? OK : e;
+        is_answered = take_said(k, &said);
+        if (said.n)
+            e = listener->on_piece(listener->ctx, buf_str(&said));
+        if (e != OK) {
+            (void)stop_waiting(k, w);
+            return e;
+        }
+    }
+    return OK;
 }
 
 bool door_leave(struct door *d, const struct door_message *m)
@@ -474,37 +564,39 @@ bool door_leave(struct door *d, const struct door_message *m)
     return fits;
 }
 
-static SUSPENDS err_t bring(struct door *d, const struct door_message *m, ns_t until, struct arena *arena,
-                            int *ret_status, struct str *ret_body)
+/* `arena` NULL: the status is enough. */
+static SUSPENDS err_t bring(struct door *d, const struct door_message *m, ns_t until,
+                            const struct door_listener *listener, struct arena *arena, struct door_answer *ret)
 {
     struct wakeup w;
 
     wakeup_init(&w);
     struct knock_private *k = make_knock(d, m, &w);
+    k->is_aloud = listener != NULL;
     if (!enqueue(d, k)) {
         free_knock(k);
         return fail(E_OVERLOAD, "too many messages wait");
     }
-    err_t e = wakeup_wait(&w, until);
-    bool was_answered = e == OK;
-    if (!was_answered)
-        was_answered = stop_waiting(k, &w);
-    if (was_answered) {
-        *ret_status = k->status;
-        if (arena)
-            *ret_body = arena_str(arena, k->reply);
+    err_t e = hear_out(k, &w, until, listener);
+    if (e == OK) {
+        *ret = k->answer;
+        ret->body = arena ? arena_str(arena, k->answer.body) : STR_NONE;
     }
     let_go(k);
-    return was_answered ? OK : e;
+    return e;
 }
 
 err_t door_bring(struct door *d, const struct door_message *m, ns_t until, int *ret_status)
 {
-    return bring(d, m, until, NULL, ret_status, NULL);
+    struct door_answer answer;
+
+    TRY(bring(d, m, until, NULL, NULL, &answer));
+    *ret_status = answer.status;
+    return OK;
 }
 
-err_t doors_ask(struct doors *all, struct str path, const struct door_message *m, struct arena *arena, int *ret_status,
-                struct str *ret_body)
+err_t doors_ask(struct doors *all, struct str path, const struct door_message *m, const struct door_listener *listener,
+                struct arena *arena, struct door_answer *ret)
 {
     struct door_options o;
     struct webhook_rules signature;
@@ -512,7 +604,7 @@ err_t doors_ask(struct doors *all, struct str path, const struct door_message *m
 
     if (!d)
         return fail(E_NOT_FOUND, "there is no such pipeline");
-    return bring(d, m, ns_add(rt_now(), o.patience), arena, ret_status, ret_body);
+    return bring(d, m, ns_add(rt_now(), o.patience), listener, arena, ret);
 }
 
 static SUSPENDS err_t serve(struct door *d, const struct door_options *o, struct gateway *gateway,

@@ -65,11 +65,26 @@ struct door_message {
 bool door_leave(struct door *d, const struct door_message *m) MUST_CHECK;
 /* Bring it, and wait until it is answered. Suspends. E_OVERLOAD: too many wait; E_AGAIN at `until`, E_CANCELLED, E_DEADLINE: whoever takes it may answer yet. */
 err_t door_bring(struct door *d, const struct door_message *m, ns_t until, int *ret_status) SUSPENDS MUST_CHECK;
+
+/* Hears pieces of the answer as they come (knock_say()): what is heard is how the answer begins, if it comes to one. May suspend; its errors end the waiting. */
+struct door_listener {
+    err_t (*on_piece)(void *ctx, struct str piece) SUSPENDS;
+    void *ctx;
+};
+struct door_answer {
+    int status;
+    struct str body;
+    uint64_t input_tokens, output_tokens; /* as knock_spent() says */
+};
 /*
- * Bring it to the door at that path, for as long as its patience, and be told the answer, in the arena. Likewise; E_NOT_FOUND: there is no such door.
+ * Bring it to the door at that path, for as long as its patience, and be told the answer, in the arena.
+ *
+ * listener  NULL: nobody hears pieces
+ *
+ * Likewise; E_NOT_FOUND: there is no such door; the listener's errors.
  */
-err_t doors_ask(struct doors *d, struct str path, const struct door_message *m, struct arena *arena, int *ret_status,
-                struct str *ret_body) SUSPENDS MUST_CHECK;
+err_t doors_ask(struct doors *d, struct str path, const struct door_message *m, const struct door_listener *listener,
+                struct arena *arena, struct door_answer *ret) SUSPENDS MUST_CHECK;
 
 /* A request at the door. It is answered exactly once, with knock_answer(). */
 struct knock {
@@ -87,6 +102,10 @@ err_t door_take(struct door *d, size_t max, ns_t until, struct knock **ret_first
 void knock_is_safe(struct knock *k);
 /* Has its request gone away, so that nobody will hear the answer? */
 bool knock_is_gone(struct knock *k);
+/* A piece of the answer that is to come, copied. False: nobody hears it, now or ever. Does not suspend. */
+bool knock_say(struct knock *k, struct str piece);
+/* Tokens that models were asked with for the answer: before knock_answer(). */
+void knock_spent(struct knock *k, uint64_t input_tokens, uint64_t output_tokens);
 /* Answer, and let go. The body is JSON, copied; empty: none. Does not suspend. */
 void knock_answer(struct knock *k, int status, struct str body);
 

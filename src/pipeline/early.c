@@ -6,6 +6,8 @@
  * it has sent before, and goes nowhere again. So whether anything came early makes no difference to what comes, nor to its ids: after a crash, when the answer
  * stands in the journal, the same records are made of it as of an answer that came in pieces.
  *
+ * A sink may hear the text as well, where somebody waits for it (`hear`). It gets its record when the value is there, as ever.
+ *
  * If the answer is not in the journal yet, another one may come. Then the ids of what is made of it differ (step_send_guess()), so nothing that was worked
  * out of the first is taken for something of the second.
  */
@@ -69,6 +71,13 @@ static err_t grow(struct step *s, uint16_t edge, const struct pipeline_node *rea
     return e;
 }
 
+static void hear(struct step *s, const struct pipeline_node *sink, struct str text)
+{
+    struct journal_id id = child_id(&s->in->id, s->node, s->sent);
+
+    s->is_told |= sink->sink->run->hear(sink, s->root, child_id(&id, sink, 0), text);
+}
+
 err_t step_send_early(struct step *s, struct str text)
 {
     struct root *r = s->root;
@@ -83,6 +92,8 @@ err_t step_send_early(struct step *s, struct str text)
         const struct pipeline_node *reader = r->shard->spec->nodes[g->edges[e].to];
         if (reader->role == PIPELINE_NODE && reader->node->run->grow)
             TRY(grow(s, e, reader, text));
+        else if (reader->role == PIPELINE_SINK && reader->sink->run->hear)
+            hear(s, reader, text);
     }
     pump_soon(s);
     return OK;

@@ -425,6 +425,21 @@ static void check_read(struct pipeline_build *b, const struct pipeline_node *n)
                        STR_ARG(n->name));
 }
 
+/* Pieces of an answer are put together in the order in which they come: it must be the one in which they were cut. */
+static void check_pieces(struct pipeline_build *b, const struct pipeline_node *sink, const struct pipeline_node *source)
+{
+    for (size_t i = 0; i < b->node_count; i++) {
+        const struct pipeline_node *n = b->nodes[i];
+        if (n->role == PIPELINE_NODE && n->kind->traits & KIND_CALLS && n->rules.concurrency != 1 &&
+            graph_reaches(b->spec, source->index, n->index) && graph_reaches(b->spec, n->index, sink->index) &&
+            find_before(b, n, KIND_SPECULATES))
+            problems_error(b->problems, n->at,
+                           "pieces of the answer \"%.*s\" would overtake each other here: \"concurrency: 1\" keeps "
+                           "their order",
+                           STR_ARG(sink->name));
+    }
+}
+
 static void check_sink(struct pipeline_build *b, const struct pipeline_node *n)
 {
     const struct pipeline_node *shadow = find_before(b, n, KIND_SHADOWS), *guess = find_before(b, n, KIND_SPECULATES);
@@ -447,6 +462,8 @@ static void check_sink(struct pipeline_build *b, const struct pipeline_node *n)
                 b->problems, n->at,
                 "nobody waits for a reply at \"%.*s\": that takes \"chat\", or \"http\" with \"mode: reply\"",
                 STR_ARG(from->name));
+        else if (n->gets_pieces && from->source->hears_pieces)
+            check_pieces(b, n, from);
     }
 }
 
@@ -488,8 +505,10 @@ void graph_check(struct pipeline_build *b)
         bool waits = n->role == PIPELINE_SOURCE && n->source->takes_reply && n->source->takes_reply(n);
         check_read(b, n);
         check_join(b, n);
-        if (n->role == PIPELINE_SINK)
+        if (n->role == PIPELINE_SINK) {
+            b->nodes[i]->gets_pieces = find_before(b, n, KIND_SPECULATES) != NULL;
             check_sink(b, n);
+        }
         if (waits && !reaches_sink(b, n, KIND_REPLIES))
             problems_error(b->problems, n->at,
                            "a request to \"%.*s\" waits for a reply, and no sink \"reply\" gives one",

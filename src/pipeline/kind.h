@@ -77,7 +77,8 @@ struct source_kind {
     bool keeps;         /* what was not acknowledged comes again after a crash, without a journal      */
     const char *unkept; /* what that means with `journal: none`; NULL: what is under way is lost            */
     bool (*takes_reply)(const struct pipeline_node *n); /* does its sender wait for a reply? NULL: never */
-    const struct source_run *run;                       /* NULL: it can be loaded, but not be run yet           */
+    bool hears_pieces; /* who waits hears the reply as it comes; all pieces of an answer that is cut up are the reply */
+    const struct source_run *run; /* NULL: it can be loaded, but not be run yet           */
 };
 
 struct node_kind {

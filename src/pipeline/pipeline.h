@@ -155,6 +155,7 @@ struct pipeline_node {
     size_t read_count;
     bool is_recorded;           /* what it yields is journaled before anybody reads it; else it is worked out again */
     bool is_streamed;           /* a model's answer that comes in pieces                             */
+    bool gets_pieces;           /* a sink behind a node that cuts answers up                         */
     struct pipeline_spec *body; /* what it runs for each record (`loop`, `cache`); NULL: none    */
     const struct expr *key;     /* of sources: what orders its messages; NULL: the source's own key */
     struct pipeline_rules rules;

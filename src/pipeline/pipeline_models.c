@@ -1,8 +1,9 @@
 /*
  * pipeline_models.c - chat completions by pipelines: a request is brought to the door of the pipeline that has the model's name, and its reply is the answer.
  *
- * A reply that is a text is the answer's text; any other document is its own text, as a model writes JSON. A stream is of one piece: the reply is there when
- * the pipeline has worked it out. Tokens are not counted: those that models of the pipeline have used are counted where they were asked.
+ * A reply that is a text is the answer's text; any other document is its own text, as a model writes JSON. In a stream goes what is heard of it before it is there
+ * (replies_tell()), and the rest when it is; one that fails after that ends with an error, and without the mark of its end. The tokens are those of
+ * all models that the pipeline has asked for it until then.
  */
 #include "pipeline/pipeline_models.h"
 
@@ -46,10 +47,9 @@ static SUSPENDS err_t say(struct http_request *r, int status, const char *type, 
     return http_reply_whole(r, &(struct http_reply){.status = status, .headers = headers, .count = 1}, body);
 }
 
-static SUSPENDS err_t refuse(struct http_request *r, int status, const char *code, struct str words)
+static void put_error(struct buf *to, const char *code, struct str words)
 {
-    struct buf text CLEANUP(buf_release) = BUF_INIT(ERR_TEXT_MAX + PATH_ROOM);
-    struct json_out o = json_out_to(&text);
+    struct json_out o = json_out_to(to);
 
     json_open(&o, '{');
     json_member_open(&o, STR("error"), '{');
@@ -58,6 +58,13 @@ static SUSPENDS err_t refuse(struct http_request *r, int status, const char *cod
     json_member_str(&o, STR("code"), str_from_c(code));
     json_close(&o, '}');
     json_close(&o, '}');
+}
+
+static SUSPENDS err_t refuse(struct http_request *r, int status, const char *code, struct str words)
+{
+    struct buf text CLEANUP(buf_release) = BUF_INIT(ERR_TEXT_MAX + PATH_ROOM);
+
+    put_error(&text, code, words);
     return say(r, status, "application/json", buf_str(&text));
 }
 
@@ -65,8 +72,17 @@ static SUSPENDS err_t refuse(struct http_request *r, int status, const char *cod
 
 struct asked {
     struct str model, body;
-    bool is_stream;
+    bool is_stream, asks_usage;
 };
+
+static void put_usage(struct json_out *o, const struct door_answer *a)
+{
+    json_member_open(o, STR("usage"), '{');
+    json_member_u64(o, STR("prompt_tokens"), a->input_tokens);
+    json_member_u64(o, STR("completion_tokens"), a->output_tokens);
+    json_member_u64(o, STR("total_tokens"), a->input_tokens + a->output_tokens);
+    json_close(o, '}');
+}
 
 static void put_head(struct json_out *o, const struct asked *q, const char *object, uint64_t unique)
 {
@@ -79,60 +95,143 @@ static void put_head(struct json_out *o, const struct asked *q, const char *obje
     json_member_i64(o, STR("created"), rt_wall() / NS_SEC);
     json_member_str(o, STR("model"), q->model);
     json_member_open(o, STR("choices"), '[');
+}
+
+static void put_choice(struct json_out *o)
+{
     json_open(o, '{');
     json_member_u64(o, STR("index"), 0);
 }
 
-static void put_tail(struct json_out *o, bool is_end)
+static void put_reason(struct json_out *o, bool is_end)
 {
     if (is_end)
         json_member_str(o, STR("finish_reason"), STR("stop"));
     else
         json_member_null(o, STR("finish_reason"));
     json_close(o, '}');
-    json_close(o, ']');
-    json_close(o, '}');
 }
 
-/* `key` is "message" or "delta"; text absent: an empty one. */
-static void put_text(struct json_out *o, struct str key, struct str text)
+static SUSPENDS err_t answer_whole(struct http_request *r, const struct asked *q, const struct door_answer *a,
+                                   struct str text)
 {
-    json_member_open(o, key, '{');
-    if (text.p) {
-        json_member_str(o, STR("role"), STR("assistant"));
-        json_member_str(o, STR("content"), text);
-    }
-    json_close(o, '}');
+    struct buf to CLEANUP(buf_release) = BUF_INIT(REPLY_MAX);
+    struct json_out o = json_out_to(&to);
+
+    put_head(&o, q, "chat.completion", rt_random());
+    put_choice(&o);
+    json_member_open(&o, STR("message"), '{');
+    json_member_str(&o, STR("role"), STR("assistant"));
+    json_member_str(&o, STR("content"), text);
+    json_close(&o, '}');
+    put_reason(&o, true);
+    json_close(&o, ']');
+    put_usage(&o, a);
+    json_close(&o, '}');
+    TRY(buf_status(&to));
+    return say(r, 200, "application/json", buf_str(&to));
 }
 
-static void put_chunk(struct buf *to, const struct asked *q, uint64_t unique, struct str text)
+/* --- a stream --- */
+
+struct stream {
+    struct http_request *request;
+    const struct asked *question;
+    uint64_t unique;
+    bool has_begun;
+    struct buf heard; /* of the answer, and written */
+};
+
+/* A chunk with a choice: a text, or, absent, the end. */
+static void put_chunk(struct buf *to, struct stream *s, struct str text)
 {
     struct json_out o = json_out_to(to);
 
     (void)buf_add_lit(to, "data: ");
-    put_head(&o, q, "chat.completion.chunk", unique);
-    put_text(&o, STR("delta"), text);
-    put_tail(&o, !text.p);
+    put_head(&o, s->question, "chat.completion.chunk", s->unique);
+    put_choice(&o);
+    json_member_open(&o, STR("delta"), '{');
+    if (!s->heard.n && text.p)
+        json_member_str(&o, STR("role"), STR("assistant"));
+    if (text.p)
+        json_member_str(&o, STR("content"), text);
+    json_close(&o, '}');
+    put_reason(&o, !text.p);
+    json_close(&o, ']');
+    json_close(&o, '}');
     (void)buf_add_lit(to, "\n\n");
 }
 
-static SUSPENDS err_t answer(struct http_request *r, const struct asked *q, struct str text)
+static void put_usage_chunk(struct buf *to, const struct stream *s, const struct door_answer *a)
+{
+    struct json_out o = json_out_to(to);
+
+    (void)buf_add_lit(to, "data: ");
+    put_head(&o, s->question, "chat.completion.chunk", s->unique);
+    json_close(&o, ']');
+    put_usage(&o, a);
+    json_close(&o, '}');
+    (void)buf_add_lit(to, "\n\n");
+}
+
+static err_t begin(struct stream *s)
+{
+    const struct http_header headers[] = {{STR("content-type"), STR("text/event-stream")}};
+
+    if (s->has_begun)
+        return OK;
+    s->has_begun = true;
+    return http_reply_begin(s->request,
+                            &(struct http_reply){.status = 200, .headers = headers, .count = 1, .length = -1});
+}
+
+static SUSPENDS err_t say_piece(void *stream, struct str piece)
+{
+    struct stream *s = stream;
+    struct buf to CLEANUP(buf_release) = BUF_INIT(REPLY_MAX);
+
+    TRY(begin(s));
+    put_chunk(&to, s, piece);
+    TRY(buf_status(&to));
+    TRY(buf_add(&s->heard, piece));
+    const struct str parts[] = {buf_str(&to)};
+    return http_reply_write(s->request, parts, ARRAY_LEN(parts));
+}
+
+static SUSPENDS err_t finish(struct stream *s, const struct buf *to)
+{
+    const struct str parts[] = {buf_str(to)};
+
+    TRY(buf_status(to));
+    return http_reply_finish(s->request, parts, ARRAY_LEN(parts));
+}
+
+/* What was not heard of the answer, and its end. E_PROTOCOL: it is another one than was heard. */
+static SUSPENDS err_t end_stream(struct stream *s, const struct door_answer *a, struct str text)
 {
     struct buf to CLEANUP(buf_release) = BUF_INIT(REPLY_MAX);
-    struct json_out o = json_out_to(&to);
-    uint64_t unique = rt_random();
 
-    if (q->is_stream) {
-        put_chunk(&to, q, unique, text);
-        put_chunk(&to, q, unique, STR_NONE);
-        (void)buf_add_lit(&to, "data: [DONE]\n\n");
-    } else {
-        put_head(&o, q, "chat.completion", unique);
-        put_text(&o, STR("message"), text);
-        put_tail(&o, true);
-    }
-    TRY(buf_status(&to));
-    return say(r, 200, q->is_stream ? "text/event-stream" : "application/json", buf_str(&to));
+    if (!str_starts(text, buf_str(&s->heard)))
+        return fail(E_PROTOCOL, "the pipeline gave another answer than it had begun");
+    TRY(begin(s));
+    if (text.n > s->heard.n || !s->heard.n)
+        put_chunk(&to, s, str_slice(text, s->heard.n, text.n));
+    put_chunk(&to, s, STR_NONE);
+    if (s->question->asks_usage)
+        put_usage_chunk(&to, s, a);
+    (void)buf_add_lit(&to, "data: [DONE]\n\n");
+    return finish(s, &to);
+}
+
+/* The answer has begun, and there is no more of it. */
+static SUSPENDS err_t break_off(struct stream *s, const char *code, struct str words)
+{
+    struct buf to CLEANUP(buf_release) = BUF_INIT(ERR_TEXT_MAX + PATH_ROOM);
+
+    (void)buf_add_lit(&to, "data: ");
+    put_error(&to, code, words);
+    (void)buf_add_lit(&to, "\n\n");
+    return finish(s, &to);
 }
 
 static struct str text_of(struct str reply, struct arena *a)
@@ -149,43 +248,92 @@ static struct str text_of(struct str reply, struct arena *a)
 static err_t read_question(struct http_request *r, struct str body, struct asked *ret)
 {
     const struct json_tree *tree;
-    bool stream = false;
+    bool stream = false, usage = false;
 
     TRY(json_tree_parse(r->arena, body, &tree));
     struct json_node root = json_tree_root(tree);
     (void)json_node_bool(json_node_get(root, STR("stream")), &stream);
-    *ret = (struct asked){.model = json_get_text(root, STR("model"), r->arena), .body = body, .is_stream = stream};
+    (void)json_node_bool(json_node_get(json_node_get(root, STR("stream_options")), STR("include_usage")), &usage);
+    *ret = (struct asked){
+        .model = json_get_text(root, STR("model"), r->arena), .body = body, .is_stream = stream, .asks_usage = usage};
     return ret->model.n ? OK : fail(E_PARSE, "\"model\" is missing");
 }
 
-static SUSPENDS err_t refuse_for(struct http_request *r, const struct asked *q, err_t e)
+/* What is said of an error: a status and a code of OpenAI's, and words in the request's arena. */
+struct refusal {
+    int status;
+    const char *code;
+    struct str words;
+};
+
+static struct refusal refusal_of(const struct http_request *r, const struct asked *q, err_t e)
+{
+    if (e == E_NOT_FOUND)
+        return (struct refusal){404, "model_not_found",
+                                arena_printf(r->arena, "no pipeline answers as \"%.*s\"", STR_ARG(q->model))};
+    if (e == E_AGAIN)
+        return (struct refusal){504, "timeout", STR("the pipeline did not answer in time")};
+    return (struct refusal){e == E_OVERLOAD ? 503 : err_http_status(e), "pipeline_error",
+                            arena_str(r->arena, str_from_c(err_detail(e)))};
+}
+
+static SUSPENDS err_t refuse_for(struct stream *s, err_t e)
 {
     if (e == E_CANCELLED)
         return e;
-    if (e == E_NOT_FOUND)
-        return refuse(r, 404, "model_not_found",
-                      arena_printf(r->arena, "no pipeline answers as \"%.*s\"", STR_ARG(q->model)));
-    if (e == E_AGAIN)
-        return refuse(r, 504, "timeout", STR("the pipeline did not answer in time"));
-    return refuse(r, e == E_OVERLOAD ? 503 : err_http_status(e), "pipeline_error",
-                  arena_str(r->arena, str_from_c(err_detail(e))));
+    struct refusal f = refusal_of(s->request, s->question, e);
+    return s->has_begun ? break_off(s, f.code, f.words) : refuse(s->request, f.status, f.code, f.words);
 }
 
-static SUSPENDS err_t ask(const struct pipeline_models *m, struct http_request *r, const struct asked *q)
+static bool is_success(const struct door_answer *a)
 {
-    struct buf path CLEANUP(buf_release) = BUF_INIT(PATH_ROOM);
-    const struct door_message message = {.body = q->body, .traceparent = http_head_get(&r->head, HDR_TRACEPARENT)};
-    struct str reply = STR_NONE;
-    int status = 0;
+    return a->status >= 200 && a->status <= 299;
+}
 
-    TRY(buf_addf(&path, PIPELINE_MODEL_PATH "%.*s", STR_ARG(q->model)));
-    err_t e = doors_ask(m->doors, buf_str(&path), &message, r->arena, &status, &reply);
+/* The pipeline's own words for an error are the answer, where it has not begun. */
+static SUSPENDS err_t refuse_as_told(struct stream *s, const struct door_answer *a)
+{
+    if (s->has_begun)
+        return break_off(s, "pipeline_error", STR("the pipeline failed before its answer was whole"));
+    if (a->body.n)
+        return say(s->request, a->status, "application/json", a->body);
+    return refuse(s->request, a->status, "pipeline_error", STR("the pipeline gave no answer"));
+}
+
+static SUSPENDS err_t give(struct stream *s, const struct door_answer *a)
+{
+    struct str text = text_of(a->body, s->request->arena);
+
+    if (!s->question->is_stream)
+        return answer_whole(s->request, s->question, a, text);
+    err_t e = end_stream(s, a, text);
+    return e == E_PROTOCOL ? refuse_for(s, e) : e;
+}
+
+static SUSPENDS err_t ask(const struct pipeline_models *m, struct stream *s)
+{
+    struct http_request *r = s->request;
+    struct buf path CLEANUP(buf_release) = BUF_INIT(PATH_ROOM);
+    const struct door_message message = {.body = s->question->body,
+                                         .traceparent = http_head_get(&r->head, HDR_TRACEPARENT)};
+    const struct door_listener listener = {.on_piece = say_piece, .ctx = s};
+    struct door_answer answer;
+
+    TRY(buf_addf(&path, PIPELINE_MODEL_PATH "%.*s", STR_ARG(s->question->model)));
+    err_t e =
+        doors_ask(m->doors, buf_str(&path), &message, s->question->is_stream ? &listener : NULL, r->arena, &answer);
     if (e != OK)
-        return refuse_for(r, q, e);
-    if (status >= 200 && status <= 299)
-        return answer(r, q, text_of(reply, r->arena));
-    return reply.n ? say(r, status, "application/json", reply)
-                   : refuse(r, status, "pipeline_error", STR("the pipeline gave no answer"));
+        return refuse_for(s, e);
+    return is_success(&answer) ? give(s, &answer) : refuse_as_told(s, &answer);
+}
+
+static SUSPENDS err_t ask_for(const struct pipeline_models *m, struct http_request *r, const struct asked *q)
+{
+    struct stream s = {.request = r, .question = q, .unique = rt_random(), .heard = BUF_INIT(REPLY_MAX)};
+    err_t e = ask(m, &s);
+
+    buf_release(&s.heard);
+    return e;
 }
 
 err_t pipeline_models_handle(struct http_request *r, void *ctx)
@@ -202,5 +350,5 @@ err_t pipeline_models_handle(struct http_request *r, void *ctx)
         return refuse(r, 404, "unknown_url", STR("pipelines answer chat completions"));
     TRY(http_body_all(r, BODY_MAX, &body));
     err_t e = read_question(r, body, &q);
-    return e == OK ? ask(m, r, &q) : refuse_for(r, &q, e);
+    return e == OK ? ask_for(m, r, &q) : refuse_for(&(struct stream){.request = r, .question = &q}, e);
 }

@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "codec/json_out.h"
 #include "rt/loop.h"
 
 enum { HEAD = 12, SWEEP_ROWS = 200, REPLY_MAX = JOURNAL_BODY_MAX };
@@ -14,6 +15,9 @@ struct awaited {
     struct list link;
     struct journal_id id; /* the map's key */
     struct knock *first;
+    size_t told;     /* bytes of the answer that those who hear pieces were told */
+    struct buf said; /* an answer that is made of pieces                         */
+    bool is_pieces;  /* it is                                                    */
 };
 
 struct replies {
@@ -44,6 +48,7 @@ static void forget(struct replies *r, struct awaited *a)
 {
     map_remove(&r->awaited, id_key(&a->id));
     list_remove(&a->link);
+    buf_release(&a->said);
     mem_free(a);
 }
 
@@ -114,6 +119,7 @@ void replies_wait(struct replies *r, struct journal_id id, struct knock *k)
     if (!a) {
         a = NEW(struct awaited);
         a->id = id;
+        buf_init(&a->said, REPLY_MAX / 2);
         map_put(&r->awaited, id_key(&a->id), a);
         list_push_back(&r->all, &a->link);
     }
@@ -132,6 +138,49 @@ void replies_are_safe(struct replies *r, struct journal_id id)
 void replies_refuse(struct replies *r, struct journal_id id, int status, struct str body)
 {
     answer(r, id, status, body);
+}
+
+/* --- in pieces --- */
+
+static bool tell(struct awaited *a, struct str text)
+{
+    bool any = false;
+
+    if (text.n <= a->told)
+        return false;
+    for (struct knock *k = a->first; k; k = k->next)
+        any |= knock_say(k, str_slice(text, a->told, text.n));
+    a->told = text.n;
+    return any;
+}
+
+bool replies_tell(struct replies *r, struct journal_id id, struct str text)
+{
+    struct awaited *a = map_get(&r->awaited, id_key(&id));
+
+    return a && tell(a, text);
+}
+
+err_t replies_add(struct replies *r, struct journal_id id, struct str between, struct str piece)
+{
+    struct awaited *a = map_get(&r->awaited, id_key(&id));
+
+    if (!a) /* nobody waits for it any more */
+        return OK;
+    if (a->is_pieces)
+        TRY(buf_add(&a->said, between));
+    a->is_pieces = true;
+    TRY(buf_add(&a->said, piece));
+    (void)tell(a, buf_str(&a->said));
+    return OK;
+}
+
+void replies_spent(struct replies *r, struct journal_id id, uint64_t input_tokens, uint64_t output_tokens)
+{
+    struct awaited *a = map_get(&r->awaited, id_key(&id));
+
+    for (struct knock *k = a ? a->first : NULL; k; k = k->next)
+        knock_spent(k, input_tokens, output_tokens);
 }
 
 /* --- the journal --- */
@@ -196,10 +245,27 @@ err_t replies_put(const struct reply *all, size_t n, struct arena *arena)
     return OK;
 }
 
+/* The pieces as one text, in JSON. False: there are none. */
+static bool put_together(const struct replies *r, struct journal_id id, struct buf *to)
+{
+    const struct awaited *a = map_get(&r->awaited, id_key(&id));
+    struct json_out o = json_out_to(to);
+
+    if (!a || !a->is_pieces)
+        return false;
+    json_put_str(&o, buf_str(&a->said));
+    return buf_status(to) == OK;
+}
+
 void replies_none(struct replies *r, struct journal_id id, bool has_failed)
 {
+    struct buf text CLEANUP(buf_release) = BUF_INIT(REPLY_MAX - HEAD);
     struct str words = has_failed ? STR("{\"error\":{\"message\":\"The message could not be worked on.\"}}") : STR_NONE;
     int status = has_failed ? 500 : 204;
+    if (!has_failed && put_together(r, id, &text)) {
+        status = 200;
+        words = buf_str(&text);
+    }
     struct buf bytes CLEANUP(buf_release) = BUF_INIT(REPLY_MAX);
     struct journal_op op = {.kind = JOURNAL_STATE_PUT, .r = row_of(r, &id)};
 

@@ -29,6 +29,16 @@ void replies_refuse(struct replies *r, struct journal_id id, int status, struct 
 /* The reply that is kept, in the arena; *ret_status 0: none is. Errors of journal_read(). */
 err_t replies_find(struct replies *r, struct journal_id id, struct arena *arena, int *ret_status, struct str *ret_body)
     SUSPENDS MUST_CHECK;
+/*
+ * The answer of the root `id`, as far as it is known: those who hear it in pieces are told what of it is new. To be called with more and more of one text, which
+ * is the answer in the end. False: nobody hears it in pieces. Does not suspend.
+ */
+bool replies_tell(struct replies *r, struct journal_id id, struct str text);
+/* A further piece of an answer that is made of pieces, with `between` in front unless it is the first; the answer ends with its root (replies_none()).
+ * E_TOO_LARGE. Does not suspend. */
+err_t replies_add(struct replies *r, struct journal_id id, struct str between, struct str piece) MUST_CHECK;
+/* Tokens that models were asked with for it: before it is answered. */
+void replies_spent(struct replies *r, struct journal_id id, uint64_t input_tokens, uint64_t output_tokens);
 /* What the root `id` of a source is answered. Borrowed. */
 struct reply {
     struct replies *to;
@@ -41,7 +51,7 @@ struct reply {
  * journal_commit(): none of them is given.
  */
 err_t replies_put(const struct reply *all, size_t n, struct arena *arena) SUSPENDS MUST_CHECK;
-/* The root is complete, and nothing was replied: that is kept, and told. Does not suspend. */
+/* The root is complete, and nothing was replied, or in pieces: that is kept, and told. Does not suspend. */
 void replies_none(struct replies *r, struct journal_id id, bool has_failed);
 /* Forget replies that are older than `keep`: a page of them. *ret_more: there may be others. Errors of the journal. */
 err_t replies_expire(struct replies *r, ns_t keep, bool *ret_more) SUSPENDS MUST_CHECK;

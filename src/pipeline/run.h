@@ -341,6 +341,11 @@ struct sink_run {
      * nobody can tell. NULL: nobody ever can.
      */
     err_t (*reconcile)(void *state, const struct batch_item *item, bool *ret_happened) SUSPENDS;
+    /*
+     * Of a sink that can begin before all of a text is there: `text` is what there is of the record `id`, which the root will send it unless something fails.
+     * True: somebody has it now, and it cannot be taken back. NULL: it waits for records. Does not suspend.
+     */
+    bool (*hear)(const struct pipeline_node *sink, struct root *r, struct journal_id id, struct str text);
     void (*close)(void *state) SUSPENDS;
 };
 

@@ -207,8 +207,11 @@ static void tell_end(const struct root *r)
                                           .pipeline = s->spec->name,
                                           .at = rt_wall(),
                                           .body = {.form = BODY_TRACE, .bytes = buf_str(&trace)}}};
-    if (s->intakes[r->source].replies && !r->is_replied)
-        replies_none(s->intakes[r->source].replies, r->id, r->has_dead);
+    struct replies *replies = s->intakes[r->source].replies;
+    if (replies && !r->is_replied) {
+        replies_spent(replies, r->id, r->count.input_tokens, r->count.output_tokens);
+        replies_none(replies, r->id, r->has_dead);
+    }
     clerk_note(s->clerk, &done); /* behind it: a message that comes again is known by the one or by the other */
 }
 

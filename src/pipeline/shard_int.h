@@ -130,10 +130,12 @@ struct root {
     struct id_set given_up;    /* effects that are dead letters                               */
     struct recorded *recorded;
     size_t recorded_count;
-    bool is_replied;          /* its sender has been answered, or was by a former run */
-    bool has_dead;            /* a dead letter                                        */
-    enum suspicion suspicion; /* of one that a former run left                        */
-    struct verdict *verdicts; /* about records of a root that is run again   */
+    bool is_replied; /* its sender has been answered, or was by a former run */
+    bool is_spoken;  /* its sender has heard how the record `speaker` begins */
+    struct journal_id speaker;
+    bool has_dead;                        /* a dead letter                                        */
+    enum suspicion suspicion;             /* of one that a former run left                        */
+    struct verdict *verdicts;             /* about records of a root that is run again   */
     size_t verdict_count;
     struct trace trace;
     struct root_count count;

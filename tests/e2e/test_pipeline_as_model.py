@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import anthropic
@@ -51,6 +52,38 @@ def listening(pid):
     return {int(row[1].split(":")[1], 16) for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets}
 
 
+def chunk(usage=None, reason=None, **delta):
+    choices = [] if usage else [{"index": 0, "delta": delta, "finish_reason": reason}]
+    return "data: " + json.dumps({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices, "usage": usage}) + "\n\n"
+
+
+class Telling:
+    """A model that tells words, each once it may: `go` is released for it."""
+
+    def __init__(self, *words, breaks=False):
+        self.words, self.breaks, self.go = words, breaks, threading.Semaphore(0)
+
+    def __call__(self, path, document, number):
+        if not document.get("stream"):
+            return 200, chat("".join(self.words))
+        return 200, self.pieces()
+
+    def pieces(self):
+        for word in self.words:
+            assert self.go.acquire(timeout=20)
+            yield chunk(content=word)
+        if self.breaks:
+            assert self.go.acquire(timeout=20)
+            yield "data: " + json.dumps({"error": {"message": "it broke", "type": "server_error"}}) + "\n\n"
+            return
+        yield chunk(reason="stop")
+        yield chunk(usage={"prompt_tokens": 11, "completion_tokens": 4, "total_tokens": 15})
+        yield "data: [DONE]\n\n"
+
+
+STREAMED = {"from": "in", "model": {"route": "m", "prompt": "{{.messages[-1].content}}", "stream": True}}
+
+
 def client_of(s):
     return openai.OpenAI(base_url=s.process.url + "/v1", api_key=KEY, max_retries=0)
 
@@ -96,6 +129,75 @@ def test_models_answer_within_and_documents_are_their_text(tmp_path, provider):
     with serving(tmp_path, answering(nodes), provider) as s:
         answer = client_of(s).chat.completions.create(model="help", messages=MESSAGES)
         assert json.loads(answer.choices[0].message.content) == {"verdict": "model: Judge: Hello"}
+
+
+def test_a_stream_comes_while_the_model_writes(tmp_path):
+    tell = Telling("One", " two", " three")
+    with Provider(tell) as p, serving(tmp_path, answering({"answer": STREAMED}), p) as s:
+        got, usage, reasons = [], None, []
+        tell.go.release()
+        for c in client_of(s).chat.completions.create(model="help", messages=MESSAGES, stream=True, stream_options={"include_usage": True}):
+            usage = c.usage or usage
+            for choice in c.choices:
+                reasons += [choice.finish_reason] if choice.finish_reason else []
+                if choice.delta.content:
+                    got.append(choice.delta.content)
+                    tell.go.release()  # the model goes on only once this is here
+        assert got == ["One", " two", " three"] and reasons == ["stop"]
+        assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (11, 4, 15)
+        assert len(p.asked) == 1
+
+
+def test_a_stream_comes_in_other_dialects(tmp_path):
+    tell = Telling("One", " two")
+    with Provider(tell) as p, serving(tmp_path, answering({"answer": STREAMED}), p) as s:
+        tell.go.release()
+        got = []
+        with anthropic.Anthropic(base_url=s.process.url, api_key=KEY, max_retries=0).messages.stream(model="help", max_tokens=50, messages=MESSAGES) as stream:
+            for text in stream.text_stream:
+                got.append(text)
+                tell.go.release()
+            assert stream.get_final_message().usage.output_tokens == 4
+        assert got == ["One", " two"]
+
+
+def test_pieces_that_nodes_work_on_are_a_stream(tmp_path):
+    tell = Telling("One two. ", "Three. ", "Four")
+    nodes = {"tell": STREAMED, "parts": {"from": "tell", "chunk": "sentence"}, "up": {"from": "parts", "map": "ascii_upcase"}}
+    with Provider(tell) as p, serving(tmp_path, answering(nodes), p) as s:
+        got = []
+        tell.go.release(2)
+        for c in client_of(s).chat.completions.create(model="help", messages=MESSAGES, stream=True):
+            if c.choices and c.choices[0].delta.content:
+                got.append(c.choices[0].delta.content)
+                tell.go.release(2)
+        assert got[0] == "ONE TWO." and "".join(got) == "ONE TWO. THREE. FOUR"
+        tell.go.release(3)
+        assert client_of(s).chat.completions.create(model="help", messages=MESSAGES).choices[0].message.content == "ONE TWO. THREE. FOUR"
+
+
+def test_a_stream_that_breaks_off_ends_as_an_error(tmp_path):
+    tell = Telling("One", breaks=True)
+    with Provider(tell) as p, serving(tmp_path, answering({"answer": STREAMED}), p) as s:
+        got = []
+        tell.go.release()
+        with pytest.raises(openai.APIError):
+            for c in client_of(s).chat.completions.create(model="help", messages=MESSAGES, stream=True):
+                if c.choices and c.choices[0].delta.content:
+                    got.append(c.choices[0].delta.content)
+                    tell.go.release()
+        assert got == ["One"]
+        assert len(p.asked) == 1  # nobody is asked instead: the client has heard the beginning
+
+
+def test_usage_is_that_of_all_models_that_were_asked(tmp_path, provider):
+    nodes = {
+        "a": {"from": "in", "model": {"route": "m", "prompt": "A"}},
+        "b": {"from": "a", "model": {"route": "m", "prompt": "B"}},
+    }
+    with serving(tmp_path, answering(nodes), provider) as s:
+        usage = client_of(s).chat.completions.create(model="help", messages=MESSAGES).usage
+        assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (20, 10, 30)
 
 
 def test_a_pipeline_that_fails_falls_back_to_a_model(tmp_path, provider):

@@ -28,7 +28,7 @@ static const struct schema_field model_fields[] = {
     SCHEMA_UNSIGNED("repair", struct model_node, repair, .default_text = "0", .max = "5",
                     .doc = "How often an answer that does not fit goes back to be put right."),
     SCHEMA_BOOL("stream", struct model_node, stream, .default_text = "false",
-                .doc = "Of a chat: hand the answer on as it comes, to a `chunk`."),
+                .doc = "Of a chat: hand the answer on as it comes, to a `chunk`, and to who waits for the reply."),
     SCHEMA_UNSIGNED("batch", struct model_node, batch, .default_text = "1", .min = "1", .max = "2048",
                     .doc = "Of embeddings: texts of so many records in one request."),
     SCHEMA_DURATION("linger", struct model_node, linger, .default_text = "5ms", .min = "0", .max = "10s",

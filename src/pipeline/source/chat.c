@@ -68,5 +68,6 @@ const struct source_kind source_kind_chat = {
     .kind = {.name = "chat", .fields = fields, .size = sizeof(struct chat_source)},
     .rows = rows,
     .takes_reply = takes_reply,
+    .hears_pieces = true,
     .run = &source_run,
 };
