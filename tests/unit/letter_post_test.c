@@ -1,5 +1,7 @@
 /* letter_post_test.c - dead letters that go to a sink as well, through whole runs of a pipeline in virtual time. */
+#include "pipeline/kind.h"
 #include "pipeline/letters.h"
+#include "pipeline/run.h"
 #include "pipeline/shard.h"
 
 #include "unit/in_loop.h"
@@ -206,7 +208,8 @@ static void run_mortal(void)
     CHECK_MSG(e == OK || has_died, "the run failed: %s", err_detail(e));
 }
 
-static void dies(void)
+/* The process dies, and the next one brings it to its end; one more has nothing to do. */
+static SUSPENDS void live_and_die(void)
 {
     struct dead_letter *l;
 
@@ -219,18 +222,71 @@ static void dies(void)
         run_for(0);
     }
     CHECK_EQ(letters(&l), 2);
-    CHECK_EQ(line_count(dead()), 2);
-    run_for(0); /* nothing is noted any more */
+    run_for(0);
+}
+
+static void dies(void)
+{
+    live_and_die();
     CHECK_EQ(line_count(dead()), 2);
 }
 
-TEST(letter_post_sends_each_letter_once_whenever_the_process_dies)
+/* A sink that knows the number of the batch that it has, as databases do; a file is cut off instead. */
+static struct {
+    uint64_t seq;
+    size_t count; /* letters */
+} database;
+
+static err_t open_database(const struct sink_at *at, bool *ret_applied, void **ret_state)
+{
+    *ret_applied = at->is_open && at->seq == database.seq;
+    *ret_state = &database;
+    return OK;
+}
+
+static SUSPENDS err_t apply_to_database(void *state, const struct batch *b)
+{
+    (void)state;
+    TRY(fiber_sleep_until(rt_now() + NS_MS));
+    if (b->seq != database.seq + 1)
+        return fail(E_CONFLICT, "this is batch %llu, and %llu was the last", (unsigned long long)b->seq,
+                    (unsigned long long)database.seq);
+    database.seq = b->seq;
+    database.count += b->count;
+    return OK;
+}
+
+static void close_database(void *state)
+{
+    (void)state;
+}
+
+static void dies_with_database(void)
+{
+    static const struct sink_run run = {.open = open_database, .apply = apply_to_database, .close = close_database};
+    static struct sink_kind kind; /* as long as the pipeline */
+
+    kind = *spec->dlq->sink;
+    kind.run = &run;
+    database.seq = database.count = 0;
+    spec->dlq->sink = &kind;
+    live_and_die();
+    CHECK_EQ(database.count, 2);
+}
+
+static void at_each_wait(body_fn *body)
 {
     has_died = true;
     for (uint64_t at = 0; has_died && !test_failed(); at += test_step()) {
         waits_left = at;
         test_context("crash at wait %llu", (unsigned long long)at);
-        with_lines(to_file, STR("{\"n\":\"x\"}\n{\"n\":1}\n{\"n\":\"y\"}\n"), dies);
+        with_lines(to_file, STR("{\"n\":\"x\"}\n{\"n\":1}\n{\"n\":\"y\"}\n"), body);
     }
     test_context("%s", "");
+}
+
+TEST(letter_post_sends_each_letter_once_whenever_the_process_dies)
+{
+    at_each_wait(dies);
+    at_each_wait(dies_with_database);
 }
