@@ -88,7 +88,8 @@ static int run_one(const struct action *action, const struct pipeline_set *set, 
 
     for (size_t i = 0; i < set->count; i++)
         if (name ? str_eq(set->items[i]->name, str_from_c(name)) : set->count == 1)
-            return is_test ? pipeline_test(set->items[i], &o->test) : pipeline_run(set->items[i], catalog, o->journal);
+            return is_test ? pipeline_test(set->items[i], catalog, &o->test)
+                           : pipeline_run(set->items[i], catalog, o->journal);
     (void)fprintf(stderr, "crossdock pipeline %s: %s\n", action->name,
                   name ? "there is no pipeline of that name" : "name one of them");
     return EXIT_USAGE;
@@ -192,7 +193,7 @@ const struct command command_pipeline = {
         "  test         run the tests that it names, in virtual time; --seed N draws other orders of what happens at\n"
         "               once, --rounds N several of them; --junit FILE writes a report; what nodes that ask others\n"
         "               are answered is in --cassette FILE (default: the pipeline's path and .cassette), and --record\n"
-        "               asks them really and writes it\n"
+        "               asks them really and writes it: models those of FILE, which is a configuration then\n"
         "  trace        what became of a message, step by step; without ID a line for each that is over. Asks the\n"
         "               running server, or looks into the journal of one that does not run\n"
         "  guarantees   what every kind of source and sink can promise, as Markdown\n\n" ADMIN_OPTIONS_HELP

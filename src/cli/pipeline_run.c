@@ -5,8 +5,9 @@
  */
 #include "cli/cli.h"
 #include "cli/journal_file.h"
+#include "cli/own_gateway.h"
 #include "cli/pipelines.h"
-#include "gateway/gateway.h"
+#include "net/tls.h"
 #include "pipeline/kind.h"
 #include "pipeline/runner.h"
 #include "rt/scope.h"
@@ -22,7 +23,7 @@ static const ns_t lease_time = 10 * NS_SEC;
 struct pipeline_process {
     struct pipeline_spec *spec;
     struct runner_options options;
-    struct snapshot *snapshot; /* of its models; NULL: it has none */
+    struct own_gateway *gateway; /* of its models; NULL: it has none */
     struct runner *runner;
     struct shard_stats totals;
     bool was_told; /* to stop */
@@ -50,26 +51,30 @@ static SUSPENDS err_t run_until_told(struct pipeline_process *p)
     return first;
 }
 
-/* A loop's life: its models are asked through a gateway of its own, to which nobody else listens. */
-static SUSPENDS err_t run_loop(void *arg)
+static SUSPENDS err_t run_with_gateway(void *process, struct gateway *gateway)
 {
-    struct pipeline_process *p = arg;
+    struct pipeline_process *p = process;
     const struct pipeline_set set = {.items = &p->spec, .count = 1};
     SCOPE(background, NS_NEVER);
 
     scope_discard_results(&background);
     if (p->options.leases)
         scope_spawn(&background, "leases", leases_run, p->options.leases);
-    if (p->snapshot)
-        p->options.gateway = gateway_new(&(struct gateway_options){.snapshot = p->snapshot, .scope = &background});
+    p->options.gateway = gateway;
     p->runner = runner_new(&p->options);
     runner_install(p->runner, &set);
     err_t e = run_until_told(p);
     runner_totals(p->runner, &p->totals);
     runner_free(p->runner);
-    if (p->options.gateway)
-        gateway_free(p->options.gateway);
     return e;
+}
+
+/* A loop's life: its models are asked through a gateway of its own, to which nobody else listens. */
+static SUSPENDS err_t run_loop(void *arg)
+{
+    struct pipeline_process *p = arg;
+
+    return p->gateway ? own_gateway_with(p->gateway, run_with_gateway, p) : run_with_gateway(p, NULL);
 }
 
 static void report(const struct shard_stats *s)
@@ -82,10 +87,10 @@ static void report(const struct shard_stats *s)
                   (unsigned long long)s->emitted, (unsigned long long)s->dead, (unsigned long long)s->under_way);
 }
 
-static int run(struct pipeline_spec *spec, struct snapshot *snapshot, struct journal *journal)
+static int run(struct pipeline_spec *spec, struct own_gateway *gateway, struct journal *journal)
 {
     struct pipeline_process p = {
-        .spec = spec, .options = {.journal = journal, .loops = 1, .ends = true}, .snapshot = snapshot};
+        .spec = spec, .options = {.journal = journal, .loops = 1, .ends = true}, .gateway = gateway};
     const struct loop_options o = {.index = 0};
 
     if (journal_is_shared(journal))
@@ -99,7 +104,7 @@ static int run(struct pipeline_spec *spec, struct snapshot *snapshot, struct jou
     return EXIT_FAILED;
 }
 
-static int run_with_journal(struct pipeline_spec *spec, struct snapshot *snapshot, const char *journal_path)
+static int run_with_journal(struct pipeline_spec *spec, struct own_gateway *gateway, const char *journal_path)
 {
     const struct journal_options o = {.traces_max = 100000, .trace_age = spec->retention, .dead_age = spec->retention};
     struct journal *journal;
@@ -107,7 +112,7 @@ static int run_with_journal(struct pipeline_spec *spec, struct snapshot *snapsho
 
     err_t e = open_journal(journal_path, o, &journal);
     if (e == OK) {
-        code = run(spec, snapshot, journal);
+        code = run(spec, gateway, journal);
         journal_close(journal);
     } else {
         (void)fprintf(stderr, "crossdock pipeline run: %s\n", err_detail(e));
@@ -115,45 +120,25 @@ static int run_with_journal(struct pipeline_spec *spec, struct snapshot *snapsho
     return code;
 }
 
-/* A provider that only a gateway that serves can have. NULL: there is none. */
-static const struct provider *find_simulated(const struct catalog *c)
-{
-    for (size_t i = 0; c && i < c->provider_count; i++)
-        if (c->providers[i].simulated)
-            return &c->providers[i];
-    return NULL;
-}
-
 int pipeline_run(struct pipeline_spec *spec, struct catalog *catalog, const char *journal_path)
 {
-    const struct provider *simulated = find_simulated(catalog);
     const struct pipeline_node *missing;
-    struct snapshot *snapshot = NULL;
+    struct own_gateway *gateway = NULL;
 
     if (!pipeline_can_run(spec, &missing)) {
         (void)fprintf(stderr, "crossdock pipeline run: this program cannot run %.*s (%s) yet\n", STR_ARG(missing->name),
                       missing->kind->name);
         return EXIT_FAILED;
     }
-    if (simulated) {
-        (void)fprintf(stderr,
-                      "crossdock pipeline run: the provider '%.*s' is simulated, which only 'crossdock serve' does by "
-                      "itself: use that, or name the address of 'crossdock sim' as its \"base_url\"\n",
-                      STR_ARG(simulated->name));
-        return EXIT_CONFIG;
-    }
     tls_trust_file(config_env_real()->getenv("SSL_CERT_FILE"));
-    struct live *live = live_new();
-    err_t e = catalog ? snapshot_make(catalog_ref(catalog), live, &snapshot) : OK;
+    err_t e = catalog ? own_gateway_new(catalog, &gateway) : OK;
     if (e != OK) {
         (void)fprintf(stderr, "crossdock pipeline run: %s\n", err_detail(e));
-        live_free(live);
         return EXIT_CONFIG;
     }
     workers_start(WORKER_THREADS);
-    int code = run_with_journal(spec, snapshot, journal_path);
+    int code = run_with_journal(spec, gateway, journal_path);
     workers_stop();
-    snapshot_unref(snapshot);
-    live_free(live);
+    own_gateway_free(gateway);
     return code;
 }

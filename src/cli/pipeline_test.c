@@ -5,7 +5,9 @@
  */
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/own_gateway.h"
 #include "cli/pipelines.h"
+#include "net/tls.h"
 #include "pipeline/trial.h"
 #include "rt/file.h"
 #include "rt/loop.h"
@@ -18,6 +20,7 @@ enum { REPORT_MAX = 64 << 20, ROUNDS_MAX = 100000, WORKER_THREADS = 4 };
 struct testing {
     const struct pipeline_spec *spec;
     const struct pipeline_test_options *given;
+    struct own_gateway *gateway; /* that answers are recorded of; NULL: none */
     struct arena arena;
     struct cassette *cassette;
     struct str cassette_path;
@@ -140,7 +143,10 @@ static void run_trial(struct testing *t, const struct trial *trial)
     for (uint64_t round = 0; round < t->rounds && !failure.n; round++) {
         seed = t->seed + round;
         arena_clear(&arena);
-        const struct trial_options o = {.seed = seed, .cassette = t->cassette};
+        const struct trial_options o = {.seed = seed,
+                                        .cassette = t->cassette,
+                                        .with_gateway = t->gateway ? own_gateway_with : NULL,
+                                        .gateway_ctx = t->gateway};
         err_t e = trial_run(trial, &o, &arena, &outcome);
         put_failure(&outcome, e, &failure);
     }
@@ -159,25 +165,65 @@ static bool is_wanted(const struct testing *t, const struct trial *trial)
 
 /* --- the cassette --- */
 
-static err_t open_cassette(struct testing *t)
+static void drop_cassette(struct cassette **c)
+{
+    cassette_free(*c);
+}
+
+/* There need not be one: E_NOT_FOUND, or what else keeps it from being read. */
+static err_t read_cassette(const struct testing *t, struct cassette *to, bool *ret_is_there)
 {
     struct buf text CLEANUP(buf_release) = BUF_INIT(CASSETTE_MAX);
+    err_t e = config_env_real()->read_file(t->cassette_path.p, CASSETTE_MAX, &text);
+
+    *ret_is_there = e == OK;
+    return e == OK ? err_context(cassette_read(to, buf_str(&text)), "%s", t->cassette_path.p) : e;
+}
+
+static err_t open_cassette(struct testing *t)
+{
+    bool is_there;
 
     t->cassette_path = t->given->cassette ? str_from_c(t->given->cassette)
                                           : arena_printf(&t->arena, "%.*s.cassette", STR_ARG(t->spec->path));
     t->cassette = cassette_new(t->given->records);
     if (t->given->records)
         return OK;
-    err_t e = config_env_real()->read_file(t->cassette_path.p, CASSETTE_MAX, &text);
-    if (e == OK)
-        return err_context(cassette_read(t->cassette, buf_str(&text)), "%s", t->cassette_path.p);
-    return t->given->cassette ? err_context(e, "%s", t->cassette_path.p) : OK; /* there need not be one */
+    err_t e = read_cassette(t, t->cassette, &is_there);
+    if (is_there)
+        return e;
+    return t->given->cassette ? err_context(e, "%s", t->cassette_path.p) : OK;
+}
+
+/* What the configuration and the pipeline know of secrets. */
+static void hide_secrets(struct cassette *c, const struct pipeline_spec *spec, const struct catalog *catalog)
+{
+    for (size_t i = 0; catalog && i < catalog->provider_count; i++)
+        for (size_t k = 0; k < catalog->providers[i].key_count; k++)
+            cassette_hide(c, secret_reveal(&catalog->providers[i].keys[k].secret));
+    for (uint16_t i = 0; i < spec->node_count; i++)
+        if (spec->nodes[i]->connection)
+            cassette_hide(c, spec->nodes[i]->connection->password);
+}
+
+/* Tests that were left out keep their answers. */
+static err_t keep_former(const struct testing *t)
+{
+    struct cassette *former CLEANUP(drop_cassette) = cassette_new(false);
+    bool is_there;
+    err_t e = read_cassette(t, former, &is_there);
+
+    if (is_there)
+        TRY(e);
+    return cassette_keep(t->cassette, former);
 }
 
 static err_t write_cassette(const struct testing *t)
 {
     struct buf text CLEANUP(buf_release) = BUF_INIT(CASSETTE_MAX);
 
+    if (t->given->only)
+        TRY(keep_former(t));
     TRY(cassette_write(t->cassette, &text));
     return file_write_private(loop_seams(), t->cassette_path.p, buf_str(&text));
 }
@@ -210,13 +256,21 @@ static int load(struct testing *t, const struct pipeline_world *world)
     return e == OK ? EXIT_OK : EXIT_CONFIG;
 }
 
-static err_t run_all(struct testing *t)
+static err_t begin_recording(struct testing *t, struct catalog *catalog)
+{
+    tls_trust_file(config_env_real()->getenv("SSL_CERT_FILE"));
+    hide_secrets(t->cassette, t->spec, catalog);
+    if (catalog)
+        TRY(own_gateway_new(catalog, &t->gateway));
+    workers_start(WORKER_THREADS);
+    return OK;
+}
+
+static err_t run_all(struct testing *t, struct catalog *catalog)
 {
     TRY(open_cassette(t));
-    if (t->given->records) {
-        cli_begin_serving();
-        workers_start(WORKER_THREADS);
-    }
+    if (t->given->records)
+        TRY(begin_recording(t, catalog));
     for (size_t i = 0; i < t->trials.count; i++)
         if (is_wanted(t, t->trials.items[i]))
             run_trial(t, t->trials.items[i]);
@@ -229,13 +283,14 @@ static err_t run_all(struct testing *t)
 
 static void release(struct testing *t)
 {
+    own_gateway_free(t->gateway);
     cassette_free(t->cassette);
     buf_release(&t->cases);
     buf_release(&t->junit);
     arena_release(&t->arena);
 }
 
-int pipeline_test(const struct pipeline_spec *spec, const struct pipeline_test_options *o)
+int pipeline_test(const struct pipeline_spec *spec, struct catalog *catalog, const struct pipeline_test_options *o)
 {
     const struct pipeline_world world = {.env = config_env_real()};
     struct testing t CLEANUP(release) = {.spec = spec,
@@ -251,7 +306,7 @@ int pipeline_test(const struct pipeline_spec *spec, const struct pipeline_test_o
     int code = load(&t, &world);
     if (code)
         return code;
-    err_t e = run_all(&t);
+    err_t e = run_all(&t, catalog);
     if (e != OK)
         return complain(e);
     (void)printf("%zu passed, %zu failed\n", t.passed, t.failed);

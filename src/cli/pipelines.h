@@ -28,7 +28,7 @@ struct pipeline_test_options {
     const char *seed, *rounds, *only, *junit, *cassette;
     bool records;
 };
-/* pipeline_test.c: run the tests that it names, and tell how they ended. The exit code. */
-int pipeline_test(const struct pipeline_spec *spec, const struct pipeline_test_options *o);
+/* pipeline_test.c: run the tests that it names, and tell how they ended; models are recorded of that configuration (NULL: of none). The exit code. */
+int pipeline_test(const struct pipeline_spec *spec, struct catalog *catalog, const struct pipeline_test_options *o);
 
 #endif

@@ -13,11 +13,18 @@ struct kept {
     bool is_taken;
 };
 
+/* A secret. */
+struct hidden {
+    struct hidden *next;
+    struct str text;
+};
+
 struct cassette {
     struct arena arena;
     struct kept **items;
     size_t count, cap;
     struct map first; /* struct kept *, by question */
+    struct hidden *hidden;
     bool records;
 };
 
@@ -81,6 +88,21 @@ err_t cassette_add(struct cassette *c, const struct cassette_answer *a)
     return OK;
 }
 
+err_t cassette_keep(struct cassette *c, const struct cassette *former)
+{
+    struct arena a CLEANUP(arena_release) = {.max = SIZE_MAX};
+    bool *is_new = arena_zalloc(&a, former->count + 1);
+
+    for (size_t i = 0; i < former->count; i++) {
+        const struct cassette_answer *f = &former->items[i]->answer;
+        is_new[i] = !map_get(&c->first, question(&a, f->node, f->input));
+    }
+    for (size_t i = 0; i < former->count; i++)
+        if (is_new[i])
+            TRY(cassette_add(c, &former->items[i]->answer));
+    return OK;
+}
+
 err_t cassette_take(struct cassette *c, struct str node, struct str input, struct cassette_answer *ret)
 {
     struct arena a CLEANUP(arena_release) = {.max = SIZE_MAX};
@@ -100,6 +122,81 @@ void cassette_rewind(struct cassette *c)
 {
     for (size_t i = 0; i < c->count; i++)
         c->items[i]->is_taken = false;
+}
+
+/* --- secrets --- */
+
+void cassette_hide(struct cassette *c, struct str secret)
+{
+    if (secret.n < CASSETTE_SECRET_LEAST)
+        return;
+    struct hidden *h = arena_new(&c->arena, struct hidden);
+    *h = (struct hidden){.next = c->hidden, .text = arena_str(&c->arena, secret)};
+    c->hidden = h;
+}
+
+static bool is_credential(struct str name)
+{
+    static const char *const names[] = {
+        "authorization", "proxy-authorization", "x-api-key",     "api-key",  "api_key", "apikey", "password",  "secret",
+        "client_secret", "access_token",        "refresh_token", "id_token", "token",   "cookie", "set-cookie"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_eq_nocase(name, str_from_c(names[i])))
+            return true;
+    return false;
+}
+
+static err_t put_text(const struct cassette *c, struct str text, struct json_out *o)
+{
+    struct buf clean CLEANUP(buf_release) = BUF_INIT(CASSETTE_MAX);
+
+    for (size_t i = 0; i < text.n;) {
+        struct str rest = str_slice(text, i, text.n);
+        const struct hidden *h = c->hidden;
+        while (h && !str_starts(rest, h->text))
+            h = h->next;
+        TRY(h ? buf_add_lit(&clean, "***") : buf_add_char(&clean, rest.p[0]));
+        i += h ? h->text.n : 1;
+    }
+    json_put_str(o, buf_str(&clean));
+    return OK;
+}
+
+/* As deep as the parser lets documents be. */
+static err_t put_clean(const struct cassette *c, struct json_node v, struct arena *a, struct json_out *o)
+{
+    enum json_kind kind = json_node_kind(v);
+
+    if (kind == JSON_STRING)
+        return put_text(c, json_node_text(v, a), o);
+    if (kind != JSON_OBJECT && kind != JSON_ARRAY) {
+        json_put_raw(o, json_node_raw(v));
+        return OK;
+    }
+    json_open(o, kind == JSON_OBJECT ? '{' : '[');
+    JSON_EACH(w, v) {
+        struct str key = json_node_text(w.key, a);
+        if (kind == JSON_OBJECT)
+            json_key(o, key);
+        if (is_credential(key) && json_node_is(w.value, JSON_STRING))
+            json_put_str(o, STR("***"));
+        else
+            TRY(put_clean(c, w.value, a, o));
+    }
+    json_close(o, kind == JSON_OBJECT ? '}' : ']');
+    return OK;
+}
+
+err_t cassette_clean(const struct cassette *c, struct str json, struct buf *to)
+{
+    struct arena a CLEANUP(arena_release) = {.max = SIZE_MAX};
+    const struct json_tree *tree;
+    struct json_out o = json_out_to(to);
+
+    TRY(json_tree_parse(&a, json, &tree));
+    TRY(put_clean(c, json_tree_root(tree), &a, &o));
+    return buf_status(to);
 }
 
 /* --- the file --- */

@@ -3,6 +3,8 @@
  *
  * A file of JSON, a line for each answer: the node, what it was given, what it yielded, how long that took. What a node is asked again is told by the
  * node's name and a hash of what it is given; of several answers to the same, the first asked for is the first recorded. People may edit the file.
+ *
+ * It lies beside the tests, where many see it: answers are cleaned of secrets before they are added.
  */
 #ifndef PIPELINE_CASSETTE_H
 #define PIPELINE_CASSETTE_H
@@ -14,7 +16,7 @@
 
 #include <stdbool.h>
 
-enum { CASSETTE_MAX = 256 << 20, CASSETTE_ANSWERS_MAX = 100000 };
+enum { CASSETTE_MAX = 256 << 20, CASSETTE_ANSWERS_MAX = 100000, CASSETTE_SECRET_LEAST = 6 };
 
 struct cassette;
 
@@ -35,8 +37,17 @@ err_t cassette_read(struct cassette *c, struct str text) MUST_CHECK;
 /* Write it as cassette_read() reads it. E_TOO_LARGE. */
 err_t cassette_write(const struct cassette *c, struct buf *to) MUST_CHECK;
 
+/* The text is a secret: cassette_clean() takes it out of answers. Copied; one of less than CASSETTE_SECRET_LEAST bytes is passed over. */
+void cassette_hide(struct cassette *c, struct str secret);
+/*
+ * Append the JSON with "***" for each secret in its texts, and for texts of members whose names say that they are credentials ("authorization", "token", …).
+ * E_PARSE, E_TOO_LARGE.
+ */
+err_t cassette_clean(const struct cassette *c, struct str json, struct buf *to) MUST_CHECK;
 /* Note an answer; copies it. E_TOO_LARGE: there are too many. */
 err_t cassette_add(struct cassette *c, const struct cassette_answer *a) MUST_CHECK;
+/* Add what the former one was asked and this one was not, with all answers; copies them. Likewise. */
+err_t cassette_keep(struct cassette *c, const struct cassette *former) MUST_CHECK;
 /* The answer to that, which has not been taken yet, or else the last of them. E_NOT_FOUND: nobody was asked that. */
 err_t cassette_take(struct cassette *c, struct str node, struct str input, struct cassette_answer *ret) MUST_CHECK;
 /* All answers are to be taken anew: before each test. */

@@ -25,7 +25,10 @@ err_t model_ask_aloud(struct step *s, const struct inner_question *question, str
     struct gateway *gateway = step_gateway(s);
 
     if (!gateway)
-        return fail(E_CONFIG, "nobody runs a gateway here that could be asked for \"%.*s\"", STR_ARG(model_route(s)));
+        return fail(E_CONFIG,
+                    "no gateway runs here that could be asked for \"%.*s\": name the configuration that has the model, "
+                    "instead of the pipeline's file",
+                    STR_ARG(model_route(s)));
     struct inner_question q = *question;
     q.id = step_id_text(s);
     q.traceparent = step_traceparent(s);

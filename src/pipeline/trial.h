@@ -14,6 +14,9 @@
 #include "pipeline/cassette.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/traces.h"
+#include "rt/fiber.h"
+
+struct gateway;
 
 enum {
     TRIALS_MAX = 10000,         /* of a pipeline                    */
@@ -41,9 +44,16 @@ struct trial_outcome {
     ns_t took;               /* of virtual time         */
 };
 
+/* Runs body(arg, gateway) with a gateway of this loop there. May suspend; the body's result. */
+typedef err_t gateway_body_fn(void *arg, struct gateway *g) SUSPENDS;
+typedef err_t with_gateway_fn(void *ctx, gateway_body_fn *body, void *arg) SUSPENDS;
+
 struct trial_options {
     uint64_t seed;
     struct cassette *cassette; /* NULL: none. Its mode says whether those who are not mocked are really asked */
+    /* While the cassette records: who has the gateway that models are asked of; NULL: there is none. */
+    with_gateway_fn *with_gateway;
+    void *gateway_ctx;
     /* Told of each trace when all is over, which then holds records: instead of what is to arrive being looked at. NULL: not. */
     err_t (*on_trace)(void *ctx, const struct root_trace *t);
     void *ctx;

@@ -45,6 +45,7 @@ struct running {
     struct arena *arena; /* of the outcome */
     struct pipeline_spec *spec;
     struct journal *journal;
+    struct gateway *gateway; /* NULL: none */
     struct arrived *first, **end;
     struct trial_outcome *outcome;
 };
@@ -166,6 +167,23 @@ static err_t find_mock(struct step *s, struct answering *a, const struct trial_m
     return fail(E_NOT_FOUND, "no mock of %.*s fits", STR_ARG(s->node->name));
 }
 
+/* Whoever decides has his own time: the message's stands still meanwhile, and begins anew. */
+static SUSPENDS err_t wait_for_person(struct step *s, ns_t until)
+{
+    SHIELD(NS_NEVER);
+
+    TRY(fiber_sleep_until(until));
+    root_set_time(s->root, rt_wall());
+    return OK;
+}
+
+static SUSPENDS err_t wait_for_mock(struct step *s, ns_t after)
+{
+    ns_t until = ns_add(rt_now(), after);
+
+    return s->node->kind->traits & KIND_STOPS_CLOCK ? wait_for_person(s, until) : fiber_sleep_until(until);
+}
+
 static SUSPENDS err_t answer_mocked(struct step *s, struct answering *a)
 {
     const struct trial_mock *m;
@@ -173,7 +191,7 @@ static SUSPENDS err_t answer_mocked(struct step *s, struct answering *a)
     size_t i;
 
     TRY(find_mock(s, a, &m, &i));
-    TRY(fiber_sleep_until(ns_add(rt_now(), m->after)));
+    TRY(wait_for_mock(s, m->after));
     if (m->error != OK)
         return fail((err_t)m->error, "the test has %.*s fail so", STR_ARG(s->node->name));
     if (!a->map[i])
@@ -182,16 +200,12 @@ static SUSPENDS err_t answer_mocked(struct step *s, struct answering *a)
     return step_send(s, made);
 }
 
-static SUSPENDS err_t play(struct step *s, struct cassette *c)
+/* As a cassette has them. */
+static err_t send_outputs(struct step *s, struct str outputs)
 {
-    struct cassette_answer answer;
     const struct json_tree *tree;
-    struct str input;
 
-    TRY(print(s, &input));
-    TRY(cassette_take(c, s->node->name, input, &answer));
-    TRY(fiber_sleep_until(ns_add(rt_now(), answer.took)));
-    TRY(json_tree_parse(step_arena(s), answer.outputs, &tree));
+    TRY(json_tree_parse(step_arena(s), outputs, &tree));
     JSON_EACH(w, json_tree_root(tree)) {
         if (json_node_is(w.value, JSON_OBJECT)) {
             step_note(s, json_node_raw(w.value));
@@ -208,9 +222,21 @@ static SUSPENDS err_t play(struct step *s, struct cassette *c)
     return OK;
 }
 
+static SUSPENDS err_t play(struct step *s, struct cassette *c)
+{
+    struct cassette_answer answer;
+    struct str input;
+
+    TRY(print(s, &input));
+    TRY(cassette_take(c, s->node->name, input, &answer));
+    TRY(fiber_sleep_until(ns_add(rt_now(), answer.took)));
+    return send_outputs(s, answer.outputs);
+}
+
+/* What is kept is also what goes on: so who comes behind is asked the same when it is played. */
 static SUSPENDS err_t record(struct step *s, const struct answering *a, struct cassette *c)
 {
-    struct buf outputs CLEANUP(buf_release) = BUF_INIT(RECORD_MAX);
+    struct buf outputs CLEANUP(buf_release) = BUF_INIT(RECORD_MAX), clean CLEANUP(buf_release) = BUF_INIT(RECORD_MAX);
     struct str input;
     ns_t from = rt_now();
 
@@ -218,9 +244,12 @@ static SUSPENDS err_t record(struct step *s, const struct answering *a, struct c
     TRY(print(s, &input));
     TRY(a->original->run->call(s));
     TRY(step_print_kept(s, &outputs));
+    TRY(cassette_clean(c, buf_str(&outputs), &clean));
     const struct cassette_answer answer = {
-        .node = s->node->name, .input = input, .outputs = buf_str(&outputs), .took = rt_now() - from};
-    return cassette_add(c, &answer);
+        .node = s->node->name, .input = input, .outputs = buf_str(&clean), .took = rt_now() - from};
+    TRY(cassette_add(c, &answer));
+    s->outputs->count = 0;
+    return send_outputs(s, arena_str(step_arena(s), buf_str(&clean)));
 }
 
 static SUSPENDS err_t answer(struct step *s)
@@ -464,7 +493,7 @@ static SUSPENDS err_t tell_traces(struct running *r)
 
 static SUSPENDS err_t run_shard(struct running *r)
 {
-    struct shard *s = shard_new(&(struct shard_options){.spec = r->spec, .journal = r->journal});
+    struct shard *s = shard_new(&(struct shard_options){.spec = r->spec, .journal = r->journal, .gateway = r->gateway});
     ns_t from = rt_now();
 
     err_t e = shard_run(s);
@@ -489,6 +518,22 @@ static SUSPENDS err_t run_in_loop(void *arg)
     return e;
 }
 
+static SUSPENDS err_t run_with_gateway(void *running, struct gateway *g)
+{
+    struct running *r = running;
+
+    r->gateway = g;
+    return run_in_loop(r);
+}
+
+static SUSPENDS err_t record_in_loop(void *arg)
+{
+    struct running *r = arg;
+    const struct trial_options *o = r->options;
+
+    return o->with_gateway ? o->with_gateway(o->gateway_ctx, run_with_gateway, r) : run_in_loop(r);
+}
+
 static err_t run_in_world(struct running *r)
 {
     struct sim_world *w = sim_world_new(&(struct sim_options){.seed = r->options->seed});
@@ -508,7 +553,7 @@ err_t trial_run(const struct trial *t, const struct trial_options *o, struct are
         cassette_rewind(o->cassette);
     err_t e = prepare(&r);
     if (e == OK && o->cassette && cassette_records(o->cassette))
-        e = loop_run(&(struct loop_options){0}, run_in_loop, &r);
+        e = loop_run(&(struct loop_options){0}, record_in_loop, &r);
     else if (e == OK)
         e = run_in_world(&r);
     pipeline_unref(r.spec);

@@ -236,3 +236,103 @@ def test_a_test_goes_on_until_its_windows_have_closed(tmp_path):
     (tmp_path / "windows.yaml").write_text(WINDOWS, encoding="utf-8")
     done = subprocess.run([PROGRAM, "pipeline", "test", tmp_path / "p.yaml"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+DECIDED = """
+pipeline: decided
+version: 1
+deadline: 1m
+sources: {claims: {files: {path: in.ndjson}}}
+nodes:
+  ask: {from: claims, model: {route: m, prompt: "{{.text}}"}}
+  person: {from: ask, gate: {channel: people, expires: 9h}}
+  tell: {from: person, model: {route: m, prompt: "{{.}}"}}
+sinks: {out: {from: tell, file: out}}
+tests: [tests.yaml]
+"""
+DECISIONS = """
+tests:
+  - name: a person may take longer than the message has, which then has its time anew
+    inputs: {claims: [{text: a}]}
+    mocks: {ask: {output: b, after: 50s}, person: {map: ., after: 3h}, tell: {output: c, after: 50s}}
+    expect: {out: [c]}
+  - name: behind the person the time runs as before
+    inputs: {claims: [{text: a}]}
+    mocks: {ask: {output: b}, person: {map: ., after: 3h}, tell: {output: c, after: 70s}}
+    dead_letters: [{node: tell, cause: DEADLINE}]
+"""
+
+
+def test_a_person_that_is_mocked_stops_the_clock(tmp_path):
+    write(tmp_path, "p.yaml", DECIDED)
+    write(tmp_path, "tests.yaml", DECISIONS)
+    assert run(tmp_path).endswith("2 passed, 0 failed\n")
+
+
+ASKED = """
+pipeline: asked
+version: 1
+sources: {words: {files: {path: in.ndjson}}}
+nodes:
+  look: {from: words, http: {post: "URL/look", headers: {authorization: "Bearer from-the-header"}}}
+  again: {from: look, http: {post: "URL/again"}}
+  ask: {from: again, model: {route: m, prompt: "Say {{.said}}"}}
+  all: {join: [look, ask]}
+sinks: {out: {from: all, file: out}}
+tests: [tests.yaml]
+"""
+ASKED_TESTS = """
+tests:
+  - name: recorded
+    inputs: {words: [{id: 1}]}
+    expect: {out: [{look: {said: "the key is ***", seen: {Authorization: "***", token: 7}}, ask: {$matches: "simulated"}}]}
+"""
+ASKED_OF = """
+providers:
+  p: {simulate: true, api_key: sk-of-the-provider}
+models: {m: {targets: [p/m]}}
+pipelines: [p.yaml]
+"""
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Says what it must not: how it was asked, and a key."""
+
+    def do_POST(self):
+        said = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.asked.append(said)
+        seen = {"Authorization": self.headers.get("authorization", "none"), "token": 7}
+        body = json.dumps({"said": said.get("said", "the key is sk-of-the-provider"), "seen": seen}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_models_of_a_configuration_are_recorded_and_no_secret_with_them(tmp_path):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    server.asked = []
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    write(tmp_path, "p.yaml", ASKED.replace("URL", f"http://127.0.0.1:{server.server_port}"))
+    write(tmp_path, "tests.yaml", ASKED_TESTS)
+    write(tmp_path, "crossdock.yaml", ASKED_OF)
+    recorded = subprocess.run([PROGRAM, "pipeline", "test", tmp_path / "crossdock.yaml", "--record"], capture_output=True, text=True, timeout=60)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    assert recorded.returncode == 0, recorded.stdout + recorded.stderr
+    cassette = (tmp_path / "p.yaml.cassette").read_text(encoding="utf-8")
+    assert "sk-of-the-provider" not in cassette and "from-the-header" not in cassette
+    assert [json.loads(line)["node"] for line in cassette.splitlines()] == ["look", "again", "ask"]
+    assert server.asked[1]["said"] == "the key is ***"  # what goes on is what is kept
+    assert run(tmp_path, "--rounds", "5").endswith("1 passed, 0 failed\n")
+
+
+def test_a_model_is_recorded_of_a_configuration_only(tmp_path):
+    write(tmp_path, "p.yaml", DECIDED)
+    write(tmp_path, "tests.yaml", "tests: [{name: alone, inputs: {claims: [{text: a}]}}]\n")
+    assert "name the configuration that has the model" in run(tmp_path, "--record", code=1)

@@ -149,6 +149,52 @@ TEST(cassette_reads_what_it_writes)
 
 /* --- YAML as JSON --- */
 
+TEST(cassette_keeps_of_a_former_one_what_it_was_not_asked)
+{
+    static const char former_text[] = "{\"node\":\"a\",\"input\":1,\"outputs\":[[-1,\"old\"]]}\n"
+                                      "{\"node\":\"a\",\"input\":2,\"outputs\":[[-1,\"first\"]]}\n"
+                                      "{\"node\":\"a\",\"input\":2,\"outputs\":[[-1,\"second\"]]}\n";
+    struct cassette *c = cassette_new(true), *former = cassette_new(false);
+    struct cassette_answer a = {.node = STR("a"), .input = STR("1"), .outputs = STR("[[-1,\"new\"]]")};
+
+    CHECK_OK(cassette_read(former, str_from_c(former_text)));
+    CHECK_OK(cassette_add(c, &a));
+    CHECK_OK(cassette_keep(c, former));
+    CHECK_OK(cassette_take(c, STR("a"), STR("1"), &a));
+    CHECK_STR(a.outputs, "[[-1,\"new\"]]");
+    CHECK_OK(cassette_take(c, STR("a"), STR("1"), &a)); /* there is no other */
+    CHECK_STR(a.outputs, "[[-1,\"new\"]]");
+    CHECK_OK(cassette_take(c, STR("a"), STR("2"), &a));
+    CHECK_STR(a.outputs, "[[-1,\"first\"]]");
+    CHECK_OK(cassette_take(c, STR("a"), STR("2"), &a));
+    CHECK_STR(a.outputs, "[[-1,\"second\"]]");
+    cassette_free(c);
+    cassette_free(former);
+}
+
+TEST(cassette_answers_are_cleaned_of_secrets)
+{
+    static const char *const cases[][2] = {
+        {"[[-1,{\"a\":\"x sk-1234567 y sk-1234567\"}]]", "[[-1,{\"a\":\"x *** y ***\"}]]"},
+        {"[\"sk-\\u0031234567\",\"sk-123\",7.50,null]", "[\"***\",\"sk-123\",7.50,null]"},
+        {"{\"Set-Cookie\":\"a\",\"tokens\":\"b\",\"token\":3,\"Api_Key\":\"\"}",
+         "{\"Set-Cookie\":\"***\",\"tokens\":\"b\",\"token\":3,\"Api_Key\":\"***\"}"},
+        {"{\"password\":{\"secret\":\"a\",\"b\":[\"two words\"]}}",
+         "{\"password\":{\"secret\":\"***\",\"b\":[\"***\"]}}"},
+    };
+    struct cassette *c = cassette_new(true);
+
+    cassette_hide(c, STR("sk-1234567"));
+    cassette_hide(c, STR("two words"));
+    cassette_hide(c, STR("x")); /* too short to be looked for */
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf text CLEANUP(buf_release) = BUF_INIT(1 << 16);
+        CHECK_OK(cassette_clean(c, str_from_c(cases[i][0]), &text));
+        CHECK_STR(buf_str(&text), cases[i][1]);
+    }
+    cassette_free(c);
+}
+
 TEST(yaml_values_become_the_json_that_they_mean)
 {
     struct problems problems = {.arena = &arena};
