@@ -241,6 +241,38 @@ err_t journal_copy_record(struct arena *a, const struct journal_record *r, struc
     return OK;
 }
 
+err_t journal_copy_page(struct arena *a, const struct journal_page *page, struct journal_page *ret)
+{
+    char *records;
+
+    TRY(arena_try(a, page->count * sizeof *page->records + 1, &records));
+    ret->records = (struct journal_record *)(void *)records;
+    ret->next = page->next;
+    for (size_t i = 0; i < page->count; i++)
+        TRY(journal_copy_record(a, &page->records[i], &ret->records[i]));
+    ret->count = page->count;
+    return OK;
+}
+
+err_t journal_copy_bytes(struct arena *a, struct str bytes, struct str *ret)
+{
+    char *copy;
+
+    TRY(arena_try(a, bytes.n + 1, &copy));
+    if (bytes.n)
+        memcpy(copy, bytes.p, bytes.n);
+    *ret = str_of(copy, bytes.n);
+    return OK;
+}
+
+void journal_copy_outcomes(const struct journal_copy *copy, struct journal_op *ops)
+{
+    for (size_t i = 0; i < copy->n; i++) {
+        ops[i].outcome = copy->ops[i].outcome;
+        ops[i].r.epoch = copy->ops[i].r.epoch;
+    }
+}
+
 bool journal_page_has_room(const struct journal_page *page, const struct journal_query *query, size_t *used,
                            size_t bytes)
 {

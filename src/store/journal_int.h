@@ -48,6 +48,11 @@ struct journal_copy {
 struct journal_copy *journal_copy_ops(const struct journal_op *ops, size_t n);
 /* The record and what it points to, into the arena. E_TOO_LARGE. */
 err_t journal_copy_record(struct arena *a, const struct journal_record *r, struct journal_record *ret) MUST_CHECK;
+/* Likewise a page with its records, and a blob's bytes. */
+err_t journal_copy_page(struct arena *a, const struct journal_page *page, struct journal_page *ret) MUST_CHECK;
+err_t journal_copy_bytes(struct arena *a, struct str bytes, struct str *ret) MUST_CHECK;
+/* What came of the operations of a copy, into those that it was made of. */
+void journal_copy_outcomes(const struct journal_copy *copy, struct journal_op *ops);
 /* An asynchronous commit failed for good, for the reason in the current error record. */
 void journal_note_failure(struct journal *j, err_t e);
 /* A page is gathered: one more row with a body of `bytes`? */

@@ -1027,14 +1027,8 @@ static SUSPENDS err_t read_page(struct journal *j, const struct journal_query *q
 static err_t copy_blob(const struct memory *m, const unsigned char *sha256, struct arena *a, struct str *ret)
 {
     const struct blob *b = map_get(&m->blobs, str_of((const char *)sha256, SHA256_BYTES));
-    char *bytes;
 
-    if (!b)
-        return fail(E_NOT_FOUND, "the journal does not have that blob");
-    TRY(arena_try(a, b->bytes.n + 1, &bytes));
-    memcpy(bytes, b->bytes.p, b->bytes.n);
-    *ret = str_of(bytes, b->bytes.n);
-    return OK;
+    return b ? journal_copy_bytes(a, b->bytes, ret) : fail(E_NOT_FOUND, "the journal does not have that blob");
 }
 
 static SUSPENDS err_t read_blob(struct journal *j, const unsigned char *sha256, struct arena *a, struct str *ret)

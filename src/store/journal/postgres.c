@@ -261,28 +261,13 @@ static SUSPENDS err_t commit(struct journal *base, struct journal_op *ops, size_
     err_t e = serial_run(j->serial, &job->job);
     if (e == E_CANCELLED || e == E_DEADLINE) /* the other thread's now */
         return e;
-    for (size_t i = 0; e == OK && i < n; i++) {
-        ops[i].outcome = job->copy->ops[i].outcome;
-        ops[i].r.epoch = job->copy->ops[i].r.epoch;
-    }
+    if (e == OK)
+        journal_copy_outcomes(job->copy, ops);
     job_free(job);
     return e;
 }
 
 /* ---- reads ---- */
-
-static err_t copy_page(const struct journal_page *page, struct arena *a, struct journal_page *ret)
-{
-    char *records;
-
-    TRY(arena_try(a, page->count * sizeof *page->records + 1, &records));
-    ret->records = (struct journal_record *)(void *)records;
-    ret->next = page->next;
-    for (size_t i = 0; i < page->count; i++)
-        TRY(journal_copy_record(a, &page->records[i], &ret->records[i]));
-    ret->count = page->count;
-    return OK;
-}
 
 static SUSPENDS err_t read_page(struct journal *base, const struct journal_query *query, struct arena *arena,
                                 struct journal_page *ret)
@@ -298,7 +283,7 @@ static SUSPENDS err_t read_page(struct journal *base, const struct journal_query
             return e;
     }
     if (e == OK)
-        e = copy_page(&job->page, arena, ret);
+        e = journal_copy_page(arena, &job->page, ret);
     job_free(job);
     return e;
 }
@@ -307,7 +292,6 @@ static SUSPENDS err_t read_blob(struct journal *base, const unsigned char *sha25
 {
     struct postgres_journal *j = postgres_of(base);
     struct postgres_job *job = job_new(j);
-    char *bytes;
 
     job->wants_blob = true;
     memcpy(job->sha256, sha256, SHA256_BYTES);
@@ -315,11 +299,7 @@ static SUSPENDS err_t read_blob(struct journal *base, const unsigned char *sha25
     if (e == E_CANCELLED || e == E_DEADLINE)
         return e;
     if (e == OK)
-        e = arena_try(arena, job->bytes.n + 1, &bytes);
-    if (e == OK) {
-        memcpy(bytes, job->bytes.p, job->bytes.n);
-        *ret = str_of(bytes, job->bytes.n);
-    }
+        e = journal_copy_bytes(arena, job->bytes, ret);
     job_free(job);
     return e;
 }

@@ -89,10 +89,8 @@ static SUSPENDS err_t commit(struct journal *base, struct journal_op *ops, size_
     err_t e = sqlite_run(j->db, &c->job);
     if (e == E_CANCELLED || e == E_DEADLINE) /* the thread's now */
         return e;
-    for (size_t i = 0; e == OK && i < n; i++) {
-        ops[i].outcome = c->copy->ops[i].outcome;
-        ops[i].r.epoch = c->copy->ops[i].r.epoch;
-    }
+    if (e == OK)
+        journal_copy_outcomes(c->copy, ops);
     commit_free(c);
     return e;
 }
@@ -154,19 +152,6 @@ static struct read_job *read_new(struct sqlite_journal *j, err_t (*run)(struct s
     return r;
 }
 
-static err_t copy_page(const struct journal_page *page, struct arena *a, struct journal_page *ret)
-{
-    char *records;
-
-    TRY(arena_try(a, page->count * sizeof *page->records + 1, &records));
-    ret->records = (struct journal_record *)(void *)records;
-    ret->next = page->next;
-    for (size_t i = 0; i < page->count; i++)
-        TRY(journal_copy_record(a, &page->records[i], &ret->records[i]));
-    ret->count = page->count;
-    return OK;
-}
-
 static SUSPENDS err_t read_page(struct journal *base, const struct journal_query *query, struct arena *arena,
                                 struct journal_page *ret)
 {
@@ -181,7 +166,7 @@ static SUSPENDS err_t read_page(struct journal *base, const struct journal_query
             return e;
     }
     if (e == OK)
-        e = copy_page(&r->page, arena, ret);
+        e = journal_copy_page(arena, &r->page, ret);
     read_free(r);
     return e;
 }
@@ -190,18 +175,13 @@ static SUSPENDS err_t read_blob(struct journal *base, const unsigned char *sha25
 {
     struct sqlite_journal *j = sqlite_of(base);
     struct read_job *r = read_new(j, blob_run);
-    char *bytes;
 
     memcpy(r->sha256, sha256, SHA256_BYTES);
     err_t e = sqlite_run(j->db, &r->job);
     if (e == E_CANCELLED || e == E_DEADLINE)
         return e;
     if (e == OK)
-        e = arena_try(arena, r->bytes.n + 1, &bytes);
-    if (e == OK) {
-        memcpy(bytes, r->bytes.p, r->bytes.n);
-        *ret = str_of(bytes, r->bytes.n);
-    }
+        e = journal_copy_bytes(arena, r->bytes, ret);
     read_free(r);
     return e;
 }
