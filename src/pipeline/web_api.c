@@ -1,9 +1,11 @@
 /* web_api.c - a base URL, a credential, and requests below it. */
 #include "pipeline/web_api.h"
 
+#include "base/mem.h"
 #include "codec/base64.h"
+#include "codec/url.h"
 
-enum { ANSWER_MAX = 64 << 20, CREDENTIAL_MAX = 8 * 1024 };
+enum { ANSWER_MAX = 64 << 20, CREDENTIAL_MAX = 8 * 1024, PATH_MAX_BYTES = 4096 };
 
 err_t web_api_open(struct web_api *a, const struct sink_at *at, uint16_t port)
 {
@@ -21,9 +23,37 @@ err_t web_api_open(struct web_api *a, const struct sink_at *at, uint16_t port)
     return OK;
 }
 
-void web_api_close(struct web_api *a)
+err_t web_api_start(const struct sink_at *at, web_api_ready_fn *ready, bool *ret_applied, void **ret_state)
 {
+    struct web_api *a = NEW(struct web_api);
+    err_t e = ready(a, at);
+
+    if (e != OK) {
+        web_api_stop(a);
+        return e;
+    }
+    *ret_applied = false;
+    *ret_state = a;
+    return OK;
+}
+
+void web_api_stop(void *api)
+{
+    struct web_api *a = api;
+
     reach_release(&a->reach);
+    mem_free(a);
+}
+
+err_t web_api_set_path(struct web_api *a, const char *before, struct str name, const char *behind)
+{
+    struct buf path CLEANUP(buf_release) = BUF_INIT(PATH_MAX_BYTES);
+
+    TRY(buf_add(&path, str_from_c(before)));
+    TRY(url_encode(&path, name));
+    TRY(buf_add(&path, str_from_c(behind)));
+    a->path = arena_str(&a->reach.arena, buf_str(&path));
+    return OK;
 }
 
 void web_api_use_key(struct web_api *a, struct str header)

@@ -6,9 +6,7 @@
  *
  * Source: OpenSearch documentation, "Bulk" (2.x, 3.x); Elasticsearch's is the same.
  */
-#include "base/mem.h"
 #include "codec/json_tree.h"
-#include "codec/url.h"
 #include "expr/value.h"
 #include "pipeline/vector.h"
 #include "pipeline/web_api.h"
@@ -45,12 +43,7 @@ static const struct promise_row rows[] = {
 
 /* --- running --- */
 
-enum { PORT = 9200, BODY_MAX = 64 << 20, PATH_MAX_BYTES = 4096 };
-
-struct opensearch {
-    struct web_api api; /* first: what is handed to those that send */
-    struct str path;    /* of the bulk API; in the api's arena      */
-};
+enum { PORT = 9200, BODY_MAX = 64 << 20 };
 
 /* The payload with the vector. */
 static err_t make_document(struct step *s, const struct vector_point *p, struct expr_value *ret)
@@ -128,7 +121,7 @@ static err_t settle_all(struct web_sink *w, struct batch_item *items, size_t cou
 
 static SUSPENDS err_t send_items(struct web_sink *w, struct batch_item *items, size_t count)
 {
-    struct opensearch *o = CONTAINER_OF(w, struct opensearch, api.sink);
+    struct web_api *api = CONTAINER_OF(w, struct web_api, sink);
     struct buf body CLEANUP(buf_release) = BUF_INIT(BODY_MAX);
     struct arena arena CLEANUP(arena_release);
     struct web_answer a;
@@ -137,54 +130,32 @@ static SUSPENDS err_t send_items(struct web_sink *w, struct batch_item *items, s
     TRY(web_sink_gather(w, items, count, add_item, &body));
     if (!body.n)
         return OK;
-    TRY(web_api_ask(&o->api, STR("POST"), o->path, STR("application/x-ndjson"), buf_str(&body), &arena, &a));
+    TRY(web_api_ask(api, STR("POST"), api->path, STR("application/x-ndjson"), buf_str(&body), &arena, &a));
     return settle_all(w, items, count, a.body, &arena);
 }
 
-static void close_index(void *state)
-{
-    struct opensearch *o = state;
-
-    web_api_close(&o->api);
-    mem_free(o);
-}
-
-static SUSPENDS err_t make_ready(struct opensearch *o, const struct sink_at *at)
+static SUSPENDS err_t make_ready(struct web_api *api, const struct sink_at *at)
 {
     const struct opensearch_sink *c = at->sink->config;
-    struct buf path CLEANUP(buf_release) = BUF_INIT(PATH_MAX_BYTES);
 
-    TRY(web_api_open(&o->api, at, PORT));
-    TRY(web_api_use_basic(&o->api));
-    TRY(buf_add_char(&path, '/'));
-    TRY(url_encode(&path, c->index.text));
-    TRY(buf_add(&path, STR("/_bulk")));
-    o->path = arena_str(&o->api.reach.arena, buf_str(&path));
-    return OK;
+    TRY(web_api_open(api, at, PORT));
+    TRY(web_api_use_basic(api));
+    return web_api_set_path(api, "/", c->index.text, "/_bulk");
 }
 
 static SUSPENDS err_t open_index(const struct sink_at *at, bool *ret_applied, void **ret_state)
 {
-    struct opensearch *o = NEW(struct opensearch);
-    err_t e = make_ready(o, at);
-
-    if (e != OK) {
-        close_index(o);
-        return e;
-    }
-    *ret_applied = false; /* and if it was: it is the same again */
-    *ret_state = o;
-    return OK;
+    return web_api_start(at, make_ready, ret_applied, ret_state);
 }
 
 static SUSPENDS err_t apply(void *state, const struct batch *b)
 {
-    struct opensearch *o = state;
+    struct web_api *api = state;
 
-    return web_sink_send(&o->api.sink, b->items, b->count, send_items);
+    return web_sink_send(&api->sink, b->items, b->count, send_items);
 }
 
-static const struct sink_run sink_run = {.open = open_index, .apply = apply, .close = close_index};
+static const struct sink_run sink_run = {.open = open_index, .apply = apply, .close = web_api_stop};
 
 const struct sink_kind sink_kind_opensearch = {
     .kind = {.name = "opensearch",

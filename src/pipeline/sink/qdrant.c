@@ -6,9 +6,7 @@
  *
  * Source: Qdrant's API reference, "Upsert points" (1.x).
  */
-#include "base/mem.h"
 #include "codec/digest.h"
-#include "codec/url.h"
 #include "pipeline/vector.h"
 #include "pipeline/web_api.h"
 
@@ -42,12 +40,7 @@ static const struct promise_row rows[] = {
 
 /* --- running --- */
 
-enum { PORT = 6333, BODY_MAX = 64 << 20, UUID_BYTES = 16, UUID_TEXT = 36, PATH_MAX_BYTES = 4096 };
-
-struct qdrant {
-    struct web_api api; /* first: what is handed to those that send */
-    struct str path;    /* of the points; in the api's arena        */
-};
+enum { PORT = 6333, BODY_MAX = 64 << 20, UUID_BYTES = 16 };
 
 /* 32 hex digits, and hyphens wherever. */
 static bool read_uuid(struct str text, unsigned char ret[UUID_BYTES])
@@ -111,7 +104,7 @@ static err_t add_item(const struct web_sink *w, const struct batch_item *item, s
 
 static SUSPENDS err_t send_items(struct web_sink *w, struct batch_item *items, size_t count)
 {
-    struct qdrant *q = CONTAINER_OF(w, struct qdrant, api.sink);
+    struct web_api *api = CONTAINER_OF(w, struct web_api, sink);
     struct buf body CLEANUP(buf_release) = BUF_INIT(BODY_MAX);
     struct arena arena CLEANUP(arena_release);
     struct web_answer a;
@@ -121,56 +114,34 @@ static SUSPENDS err_t send_items(struct web_sink *w, struct batch_item *items, s
     if (!body.n)
         return OK;
     TRY(buf_add(&body, STR("]}")));
-    TRY(web_api_ask(&q->api, STR("PUT"), q->path, STR("application/json"), buf_str(&body), &arena, &a));
+    TRY(web_api_ask(api, STR("PUT"), api->path, STR("application/json"), buf_str(&body), &arena, &a));
     for (size_t i = 0; i < count; i++)
         items[i].is_applied = true;
     return OK;
 }
 
-static void close_collection(void *state)
-{
-    struct qdrant *q = state;
-
-    web_api_close(&q->api);
-    mem_free(q);
-}
-
-static SUSPENDS err_t make_ready(struct qdrant *q, const struct sink_at *at)
+static SUSPENDS err_t make_ready(struct web_api *api, const struct sink_at *at)
 {
     const struct qdrant_sink *c = at->sink->config;
-    struct buf path CLEANUP(buf_release) = BUF_INIT(PATH_MAX_BYTES);
 
-    TRY(web_api_open(&q->api, at, PORT));
-    web_api_use_key(&q->api, STR("api-key"));
-    TRY(buf_add(&path, STR("/collections/")));
-    TRY(url_encode(&path, c->collection.text));
-    TRY(buf_add(&path, STR("/points?wait=true")));
-    q->path = arena_str(&q->api.reach.arena, buf_str(&path));
-    return OK;
+    TRY(web_api_open(api, at, PORT));
+    web_api_use_key(api, STR("api-key"));
+    return web_api_set_path(api, "/collections/", c->collection.text, "/points?wait=true");
 }
 
 static SUSPENDS err_t open_collection(const struct sink_at *at, bool *ret_applied, void **ret_state)
 {
-    struct qdrant *q = NEW(struct qdrant);
-    err_t e = make_ready(q, at);
-
-    if (e != OK) {
-        close_collection(q);
-        return e;
-    }
-    *ret_applied = false; /* and if it was: it is the same again */
-    *ret_state = q;
-    return OK;
+    return web_api_start(at, make_ready, ret_applied, ret_state);
 }
 
 static SUSPENDS err_t apply(void *state, const struct batch *b)
 {
-    struct qdrant *q = state;
+    struct web_api *api = state;
 
-    return web_sink_send(&q->api.sink, b->items, b->count, send_items);
+    return web_sink_send(&api->sink, b->items, b->count, send_items);
 }
 
-static const struct sink_run sink_run = {.open = open_collection, .apply = apply, .close = close_collection};
+static const struct sink_run sink_run = {.open = open_collection, .apply = apply, .close = web_api_stop};
 
 const struct sink_kind sink_kind_qdrant = {
     .kind = {.name = "qdrant",
