@@ -13,8 +13,7 @@ static struct doors *doors;
 struct visitor {
     struct arena arena;
     err_t error;
-    int status;
-    struct str body;
+    struct door_answer answer;
     bool is_answered;
 };
 
@@ -23,7 +22,7 @@ static err_t visit(void *visitor)
     const struct door_message m = {.id = STR("a"), .body = STR("1")};
     struct visitor *v = visitor;
 
-    v->error = doors_ask(doors, STR("/x"), &m, &v->arena, &v->status, &v->body);
+    v->error = doors_ask(doors, STR("/x"), &m, NULL, &v->arena, &v->answer);
     v->is_answered = true;
     return OK;
 }
@@ -52,8 +51,8 @@ static void announced(void)
         CHECK_OK(scope_wait_all(&visitors));
     }
     CHECK_ERR(v.error, OK);
-    CHECK_EQ(v.status, 201);
-    CHECK_STR(v.body, "\"b\"");
+    CHECK_EQ(v.answer.status, 201);
+    CHECK_STR(v.answer.body, "\"b\"");
     door_close(door);
     arena_release(&v.arena);
     doors_free(doors);

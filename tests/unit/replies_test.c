@@ -18,9 +18,8 @@ static struct door *door;
 
 struct visitor {
     unsigned number;
-    int status;
     struct arena arena;
-    struct str body;
+    struct door_answer answer;
 };
 static struct visitor visitors[VISITORS];
 static struct doors *doors;
@@ -36,7 +35,7 @@ static err_t visit(void *visitor)
     char id = (char)('0' + v->number);
     const struct door_message m = {.id = str_of(&id, 1), .body = STR("1")};
 
-    return doors_ask(doors, STR("/x"), &m, &v->arena, &v->status, &v->body);
+    return doors_ask(doors, STR("/x"), &m, NULL, &v->arena, &v->answer);
 }
 
 /* Everybody knocks, and waits for a root. */
@@ -106,12 +105,12 @@ static void batch(void)
     const struct reply two[] = {{r, root(0), 200, STR("\"a\"")}, {r, root(1), 201, STR("\"b\"")}};
     CHECK_OK(replies_put(two, ARRAY_LEN(two), &a));
     pass();
-    CHECK_EQ(visitors[0].status, 200);
-    CHECK_EQ(visitors[2].status, 200);
-    CHECK_STR(visitors[2].body, "\"a\"");
-    CHECK_EQ(visitors[1].status, 201);
-    CHECK_STR(visitors[1].body, "\"b\"");
-    CHECK_EQ(visitors[3].status, 0);
+    CHECK_EQ(visitors[0].answer.status, 200);
+    CHECK_EQ(visitors[2].answer.status, 200);
+    CHECK_STR(visitors[2].answer.body, "\"a\"");
+    CHECK_EQ(visitors[1].answer.status, 201);
+    CHECK_STR(visitors[1].answer.body, "\"b\"");
+    CHECK_EQ(visitors[3].answer.status, 0);
     CHECK(!replies_are_awaited(r, root(0)) && replies_are_awaited(r, root(2)));
     check_kept(r, 0, 200, "\"a\"");
     check_kept(r, 1, 201, "\"b\"");
@@ -119,7 +118,7 @@ static void batch(void)
     CHECK_OK(replies_put(NULL, 0, &a));
     replies_free(r); /* who still waits is told to come again */
     pass();
-    CHECK_EQ(visitors[3].status, 503);
+    CHECK_EQ(visitors[3].answer.status, 503);
     CHECK_OK(scope_wait_all(&waiting));
     close_door();
 }
@@ -143,12 +142,12 @@ static void batch_that_fails(void)
     journal_memory_stop(shard.journal, false);
     pass();
     for (unsigned i = 0; i < VISITORS; i++)
-        CHECK_EQ(visitors[i].status, 0);
+        CHECK_EQ(visitors[i].answer.status, 0);
     check_kept(r, 0, 0, "");
     CHECK_OK(replies_put(two, ARRAY_LEN(two), &a)); /* and again, when it can be */
     pass();
-    CHECK_EQ(visitors[0].status, 200);
-    CHECK_EQ(visitors[1].status, 201);
+    CHECK_EQ(visitors[0].answer.status, 200);
+    CHECK_EQ(visitors[1].answer.status, 201);
     replies_free(r);
     CHECK_OK(scope_wait_all(&waiting));
     close_door();
