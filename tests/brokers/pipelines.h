@@ -97,10 +97,13 @@ static UNUSED err_t trial_process(struct pipeline_trial *t)
     TRY(e);
     workers_start(2);
     /* Hardly a trace is kept: what comes again must be known by something that lasts longer. */
-    TRY(journal_open(
-        &(struct journal_options){
-            .kind = "sqlite", .path = journal_path, .traces_max = 1, .trace_age = NS_NEVER, .dead_age = NS_NEVER},
-        &journal));
+    bool forgets = set->items[0]->journal == PIPELINE_JOURNAL_NONE;
+    TRY(journal_open(&(struct journal_options){.kind = forgets ? "memory" : "sqlite",
+                                               .path = journal_path,
+                                               .traces_max = 1,
+                                               .trace_age = NS_NEVER,
+                                               .dead_age = NS_NEVER},
+                     &journal));
     t->journal = journal;
     t->shard = shard_new(&(struct shard_options){.spec = set->items[0], .journal = journal});
     e = loop_run(&(struct loop_options){0}, trial_main, t);

@@ -71,6 +71,8 @@ static void forget_times(void)
 
 /* --- the pipeline --- */
 
+static const char *journal = "sync"; /* of the pair that is tried */
+
 static void write_pipeline_file(const struct crash_case *c, const struct crash_source *from,
                                 const struct crash_sink *to)
 {
@@ -78,7 +80,7 @@ static void write_pipeline_file(const struct crash_case *c, const struct crash_s
     size_t n = 0;
 
 #define ADD(...) (n += (size_t)snprintf(text + n, sizeof text - n, __VA_ARGS__))
-    ADD("pipeline: crash%u\nversion: 1\ndelivery: at_most_once\njournal: sync\n", c->number);
+    ADD("pipeline: crash%u\nversion: 1\ndelivery: at_most_once\njournal: %s\n", c->number, journal);
     if (from->print_connection || to->print_connection)
         ADD("connections:\n");
     if (from->print_connection)
@@ -356,3 +358,16 @@ PAIR(crash_from_postgres_to_postgres, crash_postgres_outbox, crash_postgres)
 PAIR(crash_from_kafka_to_kafka, crash_topic, crash_kafka)
 PAIR(crash_from_kafka_to_another_kafka, crash_topic, crash_kafka_elsewhere)
 PAIR(crash_from_kafka_to_postgres, crash_topic, crash_postgres)
+
+/* Nothing is left of the process that died: what it has not acknowledged comes again from the source. */
+#define PAIR_WITHOUT_JOURNAL(test_name, from, to)                                                                      \
+    TEST(test_name)                                                                                                    \
+    {                                                                                                                  \
+        journal = "none";                                                                                              \
+        run_pair(&(from), &(to));                                                                                      \
+        journal = "sync";                                                                                              \
+    }
+
+PAIR_WITHOUT_JOURNAL(crash_without_a_journal_from_postgres_to_a_file, crash_postgres_outbox, crash_file)
+PAIR_WITHOUT_JOURNAL(crash_without_a_journal_from_nats_to_a_file, crash_jetstream, crash_file)
+PAIR_WITHOUT_JOURNAL(crash_without_a_journal_from_files_to_a_file, crash_files, crash_file)
