@@ -56,7 +56,7 @@ struct server_loop {
     struct addr models_at;
     struct pipeline_models *models;
     bool serves_models;
-    struct scope *helpers;          /* fibers beside those that serve; NULL before and after */
+    struct scope *helpers;             /* fibers beside those that serve; NULL before and after */
     struct buf line;                   /* access log line being built           */
     struct buf records;                /* facts of a request, likewise          */
     struct pipeline_listener listener; /* what pipelines tell                */

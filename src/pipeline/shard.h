@@ -38,8 +38,8 @@ struct shard_options {
     struct ears *ears;          /* where answers are heard, likewise; NULL: nobody hears them              */
     struct credit *credit;      /* what all shards of the loop may have under way; NULL: no limit          */
     const struct pipeline_listener *listener; /* NULL: nobody listens                                      */
-    uint32_t number;            /* of the pipeline's shards                                                */
-    bool only_finishes;         /* reads no source: finishes what this version has taken in, and then ends */
+    uint32_t number;    /* of the pipeline's shards                                                */
+    bool only_finishes; /* reads no source: finishes what this version has taken in, and then ends */
     bool
         is_leased; /* other processes have the pipeline's other shards, and this one if its journal refuses us with E_FENCED */
 };

@@ -133,9 +133,9 @@ struct root {
     bool is_replied; /* its sender has been answered, or was by a former run */
     bool is_spoken;  /* its sender has heard how the record `speaker` begins */
     struct journal_id speaker;
-    bool has_dead;                        /* a dead letter                                        */
-    enum suspicion suspicion;             /* of one that a former run left                        */
-    struct verdict *verdicts;             /* about records of a root that is run again   */
+    bool has_dead;            /* a dead letter                                        */
+    enum suspicion suspicion; /* of one that a former run left                        */
+    struct verdict *verdicts; /* about records of a root that is run again   */
     size_t verdict_count;
     struct trace trace;
     struct root_count count;

@@ -79,7 +79,10 @@ static SUSPENDS err_t run(struct step *s)
 static const struct node_run node_run = {.call = run};
 
 const struct node_kind node_kind_loop = {
-    .kind =
-        {.name = "loop", .fields = fields, .size = sizeof(struct loop_node), .traits = KIND_RECORDS | KIND_ANSWERS, .build = build},
+    .kind = {.name = "loop",
+             .fields = fields,
+             .size = sizeof(struct loop_node),
+             .traits = KIND_RECORDS | KIND_ANSWERS,
+             .build = build},
     .run = &node_run,
 };

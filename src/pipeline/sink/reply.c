@@ -85,7 +85,8 @@ static bool make_reply(const struct reply_state *state, struct batch_item *item,
         item->reason = arena_str(&r->arena, str_from_c(err_detail(item->refused)));
         return false;
     }
-    replies_spent(shard_replies(shard, shard->spec->nodes[r->source]), r->id, r->count.input_tokens, r->count.output_tokens);
+    replies_spent(shard_replies(shard, shard->spec->nodes[r->source]), r->id, r->count.input_tokens,
+                  r->count.output_tokens);
     *ret = (struct reply){.to = shard_replies(shard, shard->spec->nodes[r->source]),
                           .id = r->id,
                           .status = (int)c->status,
