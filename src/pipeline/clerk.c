@@ -59,6 +59,16 @@ size_t clerk_behind(const struct clerk *c)
     return c->pages[0].bytes + c->pages[1].bytes;
 }
 
+uint64_t clerk_noted(const struct clerk *c)
+{
+    return c->noted;
+}
+
+bool clerk_has(const struct clerk *c, uint64_t nth)
+{
+    return nth <= c->durable;
+}
+
 void clerk_note(struct clerk *c, const struct journal_op *op)
 {
     struct page *p = &c->pages[c->writing];

@@ -18,6 +18,9 @@ void clerk_free(struct clerk *c);
 void clerk_note(struct clerk *c, const struct journal_op *op);
 /* Bytes of what is noted and not yet durable. */
 size_t clerk_behind(const struct clerk *c);
+/* How many operations were noted, ever; and is the one durable that was noted as the `nth`? */
+uint64_t clerk_noted(const struct clerk *c);
+bool clerk_has(const struct clerk *c, uint64_t nth);
 /* Commit what is noted, until cancelled: then all that is left, and return. A disk that refuses is waited for. E_FENCED. */
 err_t clerk_run(void *clerk) SUSPENDS;
 /* Wait until all that is noted now is durable. E_CANCELLED, E_DEADLINE; the error that clerk_run() ended with. */

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "codec/json_out.h"
+#include "pipeline/replies.h"
 #include "rt/loop.h"
 
 #include <stdlib.h>
@@ -269,13 +270,26 @@ static SUSPENDS err_t bury(struct intake *in, const struct journal_record *rec, 
     return OK;
 }
 
+/* Was its sender answered? Effects alone do not say so: they may be other sinks'. */
+static SUSPENDS err_t recall_reply(struct root *r, struct arena *arena)
+{
+    const struct pipeline_node *n = r->shard->spec->nodes[r->source];
+    struct str body;
+    int status = 0;
+
+    if (!r->done.count || n->role != PIPELINE_SOURCE || !n->source->takes_reply || !n->source->takes_reply(n))
+        return OK;
+    TRY(replies_find(shard_replies(r->shard, n), r->id, arena, &status, &body));
+    r->is_replied = status != 0;
+    return OK;
+}
+
 static SUSPENDS err_t recall(struct root *r, struct arena *arena)
 {
     const struct pipeline_node *n = r->partition->intake->source;
 
     TRY(recall_effects(r));
-    r->is_replied =
-        r->done.count > 0; /* perhaps: nothing is made of it but that nobody is told that there was no reply */
+    TRY(recall_reply(r, arena));
     TRY(recall_steps(r));
     if (node_absorbs(n) && n->node->run->absorb->recall)
         TRY(n->node->run->absorb->recall(r, arena));

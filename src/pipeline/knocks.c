@@ -46,41 +46,54 @@ static void accept_message(struct knock *k)
     knock_answer(k, 202, buf_str(&text));
 }
 
-/* Was it taken in before, and is done with? Then it is answered. */
-static SUSPENDS err_t is_done_with(struct knock_reading *h, struct knock *k, bool *ret)
+/* Of those that are only accepted: was it taken in before? Then it is answered. */
+static SUSPENDS err_t is_taken_in(struct knock_reading *h, struct knock *k, bool *ret)
+{
+    struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
+    struct journal_id id = root_of(h, k);
+    struct str body = STR_NONE;
+    int status = 0;
+
+    *ret = shard_has_root(h->in->shard, id);
+    err_t e = *ret ? OK : replies_find(h->replies, id, &arena, &status, &body);
+    *ret = *ret || e != OK || status;
+    if (e != OK)
+        knock_answer(k, 503, STR_NONE);
+    else if (*ret)
+        accept_message(k);
+    return e;
+}
+
+/* Of those that wait: has it a reply, or will it have one without being taken in? Who waits may be answered, and gone, when this returns. */
+static SUSPENDS err_t is_replied(struct knock_reading *h, struct journal_id id, bool *ret)
 {
     struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
     struct str body = STR_NONE;
     int status = 0;
 
-    *ret = false;
-    if (!k->has_id)
-        return OK;
-    err_t e = replies_find(h->replies, root_of(h, k), &arena, &status, &body);
-    *ret = e != OK || status;
-    if (e != OK)
-        knock_answer(k, 503, STR_NONE);
-    else if (status && h->rules->is_waited)
-        knock_answer(k, status, body);
-    else if (status)
-        accept_message(k);
+    err_t e = replies_find(h->replies, id, &arena, &status, &body);
+    if (e != OK || status)
+        replies_answer(h->replies, id, e == OK ? status : 503, body);
+    *ret = !replies_are_awaited(h->replies, id);
+    if (*ret || !shard_has_root(h->in->shard, id))
+        return e;
+    replies_are_safe(h->replies, id);
+    *ret = true;
     return e;
 }
 
-/* Is it answered already, or about to be? Then it is no new message. */
+/* Is it answered already, or about to be? Then it is no new message. It waits before that is looked up, so that no reply passes it by. */
 static SUSPENDS err_t is_known(struct knock_reading *h, struct knock *k, bool *ret)
 {
     struct journal_id id = root_of(h, k);
+    bool has_id = k->has_id;
 
     *ret = h->rules->is_waited && replies_are_awaited(h->replies, id);
-    if (*ret) {
+    if (h->rules->is_waited)
         replies_wait(h->replies, id, k);
+    if (*ret || !has_id)
         return OK;
-    }
-    TRY(is_done_with(h, k, ret));
-    if (!*ret && h->rules->is_waited)
-        replies_wait(h->replies, id, k);
-    return OK;
+    return h->rules->is_waited ? is_replied(h, id, ret) : is_taken_in(h, k, ret);
 }
 
 static void add_message(struct knock_reading *h, struct knock_batch *b, struct knock *k)
@@ -128,7 +141,7 @@ static void tell(struct knock_reading *h, const struct knock_batch *b, err_t e)
         else if (e == OK)
             replies_are_safe(h->replies, b->ids[i]);
         else
-            replies_refuse(h->replies, b->ids[i], 503, STR_NONE);
+            replies_answer(h->replies, b->ids[i], 503, STR_NONE);
     }
 }
 

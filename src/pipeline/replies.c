@@ -8,6 +8,8 @@
 #include "codec/json_out.h"
 #include "rt/loop.h"
 
+#include <string.h>
+
 enum { HEAD = 12, SWEEP_ROWS = 200, REPLY_MAX = JOURNAL_BODY_MAX };
 
 /* Who waits for one root. */
@@ -20,11 +22,22 @@ struct awaited {
     bool is_pieces;  /* it is                                                    */
 };
 
+/* A root that came to its end without a reply of a sink, of which the journal cannot tell yet. */
+struct ended {
+    struct list link;
+    struct journal_id id;
+    uint64_t noted; /* the clerk's number of that */
+    int status;     /* what who asks is told      */
+    size_t body_bytes;
+    char body[];
+};
+
 struct replies {
     struct shard *shard;
     const struct pipeline_node *source;
     struct map awaited; /* struct awaited *, by id */
     struct list all;    /* the same                */
+    struct list ended;  /* in the clerk's order    */
 };
 
 static struct str id_key(const struct journal_id *id)
@@ -40,6 +53,7 @@ struct replies *shard_replies(struct shard *s, const struct pipeline_node *sourc
         *at = NEW(struct replies);
         **at = (struct replies){.shard = s, .source = source};
         list_init(&(*at)->all);
+        list_init(&(*at)->ended);
     }
     return *at;
 }
@@ -62,12 +76,17 @@ static void answer_all(struct replies *r, struct awaited *a, int status, struct 
     forget(r, a);
 }
 
-static void answer(struct replies *r, struct journal_id id, int status, struct str body)
+void replies_answer(struct replies *r, struct journal_id id, int status, struct str body)
 {
     struct awaited *a = map_get(&r->awaited, id_key(&id));
 
     if (a)
         answer_all(r, a, status, body);
+}
+
+static void forget_first_ended(struct replies *r)
+{
+    mem_free(CONTAINER_OF(list_pop_front(&r->ended), struct ended, link));
 }
 
 void replies_free(struct replies *r)
@@ -77,6 +96,8 @@ void replies_free(struct replies *r)
     LIST_EACH(node, next, &r->all)
         answer_all(r, CONTAINER_OF(node, struct awaited, link), 503,
                    STR("{\"error\":{\"message\":\"The pipeline stops: send the message again.\"}}"));
+    while (!list_is_empty(&r->ended))
+        forget_first_ended(r);
     map_release(&r->awaited);
     mem_free(r);
 }
@@ -133,11 +154,6 @@ void replies_are_safe(struct replies *r, struct journal_id id)
 
     for (struct knock *k = a ? a->first : NULL; k; k = k->next)
         knock_is_safe(k);
-}
-
-void replies_refuse(struct replies *r, struct journal_id id, int status, struct str body)
-{
-    answer(r, id, status, body);
 }
 
 /* --- in pieces --- */
@@ -211,13 +227,40 @@ static SUSPENDS err_t bytes_of(struct replies *r, const struct journal_record *r
     return ret->n >= HEAD ? OK : fail(E_IO, "a reply in the journal is cut off");
 }
 
+/* What who asks is told of a root without a reply of a sink. */
+static int status_of_end(bool has_failed, struct str *ret_body)
+{
+    *ret_body = has_failed ? STR("{\"error\":{\"message\":\"The message could not be worked on.\"}}") : STR_NONE;
+    return has_failed ? 500 : 204;
+}
+
+/* Those that the journal can tell of need not be known here any more. */
+static const struct ended *find_ended(struct replies *r, struct journal_id id)
+{
+    while (!list_is_empty(&r->ended) &&
+           clerk_has(r->shard->clerk, CONTAINER_OF(r->ended.next, struct ended, link)->noted))
+        forget_first_ended(r);
+    LIST_EACH(node, next, &r->ended) {
+        const struct ended *e = CONTAINER_OF(node, struct ended, link);
+        if (memcmp(e->id.b, id.b, sizeof id.b) == 0)
+            return e;
+    }
+    return NULL;
+}
+
 err_t replies_find(struct replies *r, struct journal_id id, struct arena *arena, int *ret_status, struct str *ret_body)
 {
     const struct journal_query q = {.kind = JOURNAL_STATES, .r = row_of(r, &id), .limit = 1};
+    const struct ended *ended = find_ended(r, id);
     struct journal_page page;
     struct str bytes;
 
     *ret_status = 0;
+    if (ended) {
+        *ret_status = ended->status;
+        *ret_body = arena_str(arena, str_of(ended->body, ended->body_bytes));
+        return OK;
+    }
     TRY(journal_read(r->shard->journal, &q, arena, &page));
     if (page.count == 0)
         return OK;
@@ -241,7 +284,7 @@ err_t replies_put(const struct reply *all, size_t n, struct arena *arena)
     }
     TRY(journal_commit(all->to->shard->journal, ops, n, JOURNAL_SYNC));
     for (size_t i = 0; i < n; i++)
-        answer(all[i].to, all[i].id, all[i].status, all[i].body);
+        replies_answer(all[i].to, all[i].id, all[i].status, all[i].body);
     return OK;
 }
 
@@ -257,23 +300,36 @@ static bool put_together(const struct replies *r, struct journal_id id, struct b
     return buf_status(to) == OK;
 }
 
+/* From here on it is known by this, until the journal has it. */
+static void note_end(struct replies *r, struct journal_id id, int status, struct str body)
+{
+    struct ended *e = mem_alloc(sizeof *e + body.n);
+
+    (void)find_ended(r, id);
+    *e = (struct ended){.id = id, .noted = clerk_noted(r->shard->clerk), .status = status, .body_bytes = body.n};
+    if (body.n)
+        memcpy(e->body, body.p, body.n);
+    list_push_back(&r->ended, &e->link);
+}
+
 void replies_none(struct replies *r, struct journal_id id, bool has_failed)
 {
     struct buf text CLEANUP(buf_release) = BUF_INIT(REPLY_MAX - HEAD);
-    struct str words = has_failed ? STR("{\"error\":{\"message\":\"The message could not be worked on.\"}}") : STR_NONE;
-    int status = has_failed ? 500 : 204;
+    struct buf bytes CLEANUP(buf_release) = BUF_INIT(REPLY_MAX);
+    struct journal_op op = {.kind = JOURNAL_STATE_PUT, .r = row_of(r, &id)};
+    struct str words;
+    int status = status_of_end(has_failed, &words);
+
     if (!has_failed && put_together(r, id, &text)) {
         status = 200;
         words = buf_str(&text);
     }
-    struct buf bytes CLEANUP(buf_release) = BUF_INIT(REPLY_MAX);
-    struct journal_op op = {.kind = JOURNAL_STATE_PUT, .r = row_of(r, &id)};
-
     if (pack(status, words, &bytes) == OK) {
         op.r.body = (struct journal_body){.form = BODY_REPLY, .bytes = buf_str(&bytes)};
         clerk_note(r->shard->clerk, &op);
+        note_end(r, id, status, words);
     }
-    answer(r, id, status, words);
+    replies_answer(r, id, status, words);
 }
 
 static SUSPENDS err_t is_expired(struct replies *r, const struct journal_record *row, struct arena *arena, ns_t keep,

@@ -24,9 +24,9 @@ bool replies_are_awaited(const struct replies *r, struct journal_id id);
 void replies_prune(struct replies *r);
 /* All that wait for it are in the journal. */
 void replies_are_safe(struct replies *r, struct journal_id id);
-/* The message could not be taken in: those who wait for it are answered, and nothing is kept. */
-void replies_refuse(struct replies *r, struct journal_id id, int status, struct str body);
-/* The reply that is kept, in the arena; *ret_status 0: none is. Errors of journal_read(). */
+/* Those who wait for it are answered; nothing is kept. */
+void replies_answer(struct replies *r, struct journal_id id, int status, struct str body);
+/* The reply that is kept, in the arena, or static; *ret_status 0: none was when it was called. Errors of journal_read(). */
 err_t replies_find(struct replies *r, struct journal_id id, struct arena *arena, int *ret_status, struct str *ret_body)
     SUSPENDS MUST_CHECK;
 /*

@@ -194,10 +194,21 @@ err_t shard_is_ours(struct shard *s)
 
 /* --- what ends --- */
 
+/* Of a source whose senders may come again, those of a root that began before anybody read it included; NULL: of no such. */
+static struct replies *replies_of(const struct root *r)
+{
+    const struct pipeline_node *n = r->shard->spec->nodes[r->source];
+
+    if (n->role == PIPELINE_SOURCE && n->source->takes_reply)
+        return shard_replies(r->shard, n);
+    return r->shard->intakes[r->source].replies;
+}
+
 /* The journal is told, with what became of it. */
 static void tell_end(const struct root *r)
 {
     const struct shard *s = r->shard;
+    struct replies *replies = replies_of(r);
     struct buf trace CLEANUP(buf_release) = BUF_INIT(JOURNAL_BODY_MAX);
 
     if (s->spec->journal != PIPELINE_JOURNAL_NONE && trace_write(r, &trace) != OK)
@@ -207,7 +218,6 @@ static void tell_end(const struct root *r)
                                           .pipeline = s->spec->name,
                                           .at = rt_wall(),
                                           .body = {.form = BODY_TRACE, .bytes = buf_str(&trace)}}};
-    struct replies *replies = s->intakes[r->source].replies;
     if (replies && !r->is_replied) {
         replies_spent(replies, r->id, r->count.input_tokens, r->count.output_tokens);
         replies_none(replies, r->id, r->has_dead);

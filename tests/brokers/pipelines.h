@@ -11,7 +11,9 @@
 
 #include "cli/pipelines.h"
 #include "net/dns.h"
+#include "net/http_server.h"
 #include "net/iobuf.h"
+#include "pipeline/doors.h"
 #include "pipeline/shard.h"
 #include "rt/loop.h"
 #include "rt/scope.h"
@@ -28,7 +30,9 @@ struct pipeline_trial {
     fiber_park_hook *at_wait; /* instead: called at each wait; NULL: none */
     /* Is it done? Asked now and then; NULL: it ends by itself. Runs in a fiber of the pipeline's process. */
     bool (*is_over)(const struct shard_stats *s);
+    uint16_t port; /* where sources `http` are asked; 0: nowhere */
     struct journal *journal;
+    struct doors *doors;
     struct shard *shard;
     struct shard_stats stats;
 };
@@ -57,6 +61,32 @@ static UNUSED err_t trial_watch(void *arg)
     return OK;
 }
 
+static SUSPENDS err_t trial_request(struct http_request *r, void *trial)
+{
+    const struct http_reply none = {.status = 404};
+    bool is_served = false;
+
+    TRY(doors_serve(((struct pipeline_trial *)trial)->doors, NULL, r, &is_served));
+    return is_served ? OK : http_reply_whole(r, &none, STR_NONE);
+}
+
+static UNUSED err_t trial_listen(void *arg)
+{
+    const struct pipeline_trial *t = arg;
+    const struct http_server_options o = {
+        .limits = http_limits_default(), .handler = trial_request, .ctx = arg, .server_name = "trial"};
+    struct http_server *server = http_server_new(&o);
+    struct addr at, bound;
+
+    err_t e = addr_from_ip(STR("127.0.0.1"), t->port, &at) ? OK : fail(E_CONFIG, "no such address");
+    if (e == OK)
+        e = http_server_listen(server, &at, LISTEN_JOIN, NULL, &bound);
+    if (e == OK)
+        e = http_server_run(server);
+    http_server_free(server);
+    return e;
+}
+
 static UNUSED err_t trial_main(void *arg)
 {
     struct pipeline_trial *t = arg;
@@ -72,6 +102,8 @@ static UNUSED err_t trial_main(void *arg)
         SCOPE(both, ns_add(rt_now(), 60 * NS_SEC));
         (void)scope_spawn(&both, "shard", trial_shard, t);
         (void)scope_spawn(&both, "watch", trial_watch, t);
+        if (t->port)
+            (void)scope_spawn(&both, "http", trial_listen, t);
         TRY(scope_wait_any(&both, NS_NEVER, &first));
     }
     fiber_set_park_hook(NULL);
@@ -105,10 +137,12 @@ static UNUSED err_t trial_process(struct pipeline_trial *t)
                                                .dead_age = NS_NEVER},
                      &journal));
     t->journal = journal;
-    t->shard = shard_new(&(struct shard_options){.spec = set->items[0], .journal = journal});
+    t->doors = t->port ? doors_new() : NULL;
+    t->shard = shard_new(&(struct shard_options){.spec = set->items[0], .journal = journal, .doors = t->doors});
     e = loop_run(&(struct loop_options){0}, trial_main, t);
     shard_stats(t->shard, &t->stats);
     shard_free(t->shard);
+    doors_free(t->doors);
     journal_close(journal);
     workers_stop();
     pipeline_set_free(set);

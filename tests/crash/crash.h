@@ -17,6 +17,7 @@ struct crash_case {
     unsigned number;
     long run; /* of this program: for names in systems that outlive it */
     char folder[64];
+    uint16_t port; /* where the pipeline is to listen; 0: it need not */
     int64_t began; /* seconds since 1970; set by who needs it */
 };
 
@@ -26,6 +27,7 @@ struct crash_source {
     /* Is the system there, and running? Else says why, as a skipped test or a failed one. */
     bool (*begin)(void);
     void (*fill)(struct crash_case *c);
+    void (*end)(void); /* of the case; NULL: it leaves nothing behind */
     /* Its connection, if it has one, and its entry in the file. */
     int (*print)(const struct crash_case *c, char *to, size_t cap);
     int (*print_connection)(char *to, size_t cap);
@@ -44,9 +46,9 @@ struct crash_sink {
 };
 
 extern const struct crash_source crash_files, crash_redis_stream, crash_postgres_outbox, crash_jetstream, crash_topic,
-    crash_clock;
+    crash_clock, crash_webhook, crash_requests;
 extern const struct crash_sink crash_file, crash_sqlite, crash_redis, crash_postgres, crash_nats, crash_kafka,
     crash_http_put, crash_http_key, crash_http_again, crash_http_perhaps, crash_s3, crash_qdrant, crash_opensearch,
-    crash_kafka_elsewhere;
+    crash_kafka_elsewhere, crash_reply, crash_reply_beside;
 
 #endif
