@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "rt/aside.h"
 #include "rt/dump_int.h"
 #include "rt/scope_int.h"
 
@@ -241,13 +242,24 @@ static SUSPENDS_ROOT("runs the loop") void run_turns(struct loop *l)
     }
 }
 
-static err_t register_loop(struct loop *l)
+static unsigned highest_free(void)
+{
+    unsigned at = LOOPS_MAX - 1;
+
+    while (at > 0 && loop_registry[at])
+        at--;
+    return at;
+}
+
+static err_t register_loop(struct loop *l, bool is_aside)
 {
     err_t e = OK;
 
     if (l->index >= LOOPS_MAX)
         return fail(E_CONFIG, "at most %d loops can run", LOOPS_MAX);
     (void)pthread_mutex_lock(&registry_lock);
+    if (is_aside)
+        l->index = highest_free();
     if (loop_registry[l->index])
         e = fail(E_CONFIG, "loop %u is running already", l->index);
     else
@@ -320,13 +332,14 @@ static err_t run_registered(struct loop *l, const struct loop_options *o, fiber_
     return l->result;
 }
 
-err_t loop_run(const struct loop_options *options, fiber_fn *fn, void *arg)
+static SUSPENDS_ROOT("runs the loop") err_t
+    run_new(const struct loop_options *options, bool is_aside, fiber_fn *fn, void *arg)
 {
     assert(!loop_here());
     struct loop *l = NEW(struct loop);
     l->index = options->index;
     l->thread = pthread_self();
-    err_t e = register_loop(l);
+    err_t e = register_loop(l, is_aside);
     if (e != OK) {
         mem_free(l);
         return e;
@@ -337,6 +350,16 @@ err_t loop_run(const struct loop_options *options, fiber_fn *fn, void *arg)
     loop_free(l);
     rt_loop = NULL;
     return e;
+}
+
+err_t loop_run(const struct loop_options *options, fiber_fn *fn, void *arg)
+{
+    return run_new(options, false, fn, arg);
+}
+
+err_t loop_run_aside(fiber_fn *fn, void *arg)
+{
+    return run_new(&(struct loop_options){.index = 0}, true, fn, arg);
 }
 
 void loop_stats(struct loop_stats *ret)

@@ -18,6 +18,7 @@
 #include "rt/serial.h"
 
 #include "base/mem.h"
+#include "rt/aside.h"
 #include "rt/loop_int.h"
 #include "rt/timer.h"
 
@@ -41,7 +42,6 @@ struct serial {
     struct timer timer; /* simulation: takes the stack */
     /* With a loop: */
     fiber_fn *main; /* NULL: without */
-    unsigned index; /* of the loop   */
     struct loop *loop;
     struct fiber *taker;
     struct loop_msg come;
@@ -49,10 +49,6 @@ struct serial {
     err_t opened;
     struct err_record record;
 };
-
-/* Numbers of loops from the highest downwards, where those that serve never get to. */
-enum { INDEXES = 64 };
-static atomic_uint next_index;
 
 /* ---- the thread's side ---- */
 
@@ -118,7 +114,7 @@ static void *serial_loop_main(void *arg)
 {
     struct serial *s = arg;
 
-    if (loop_run(&(struct loop_options){.index = s->index}, loop_main, s) != OK && !s->loop)
+    if (loop_run_aside(loop_main, s) != OK && !s->loop)
         serial_opened(s, err_current()->code); /* there is none */
     return NULL;
 }
@@ -324,7 +320,6 @@ err_t serial_start_loop(const char *name, fiber_fn *main, void *ctx, struct seri
 
     s->main = main;
     s->ctx = ctx;
-    s->index = LOOPS_MAX - 1 - atomic_fetch_add(&next_index, 1) % INDEXES;
     s->come.run = on_come;
     (void)sem_init(&s->wake, 0, 0);
     *ret = s; /* `main` may want it already */

@@ -1,6 +1,7 @@
 /* Threads with loops, the watchdog over them, messages between them, and signals to them. */
 #include "rt/threads.h"
 
+#include "rt/aside.h"
 #include "rt/sanitize.h"
 #include "rt/scope.h"
 #include "rt/signals.h"
@@ -66,6 +67,42 @@ TEST(threads_two_loops_cannot_have_one_index_at_a_time)
     in_kernel(twin_body);
     CHECK_OK(loop_run(&(struct loop_options){.index = 0}, nothing, NULL));
     CHECK_ERR(loop_run(&(struct loop_options){.index = 100000}, nothing, NULL), E_CONFIG);
+}
+
+static err_t tell_index(void *ret)
+{
+    *(unsigned *)ret = loop_index(loop_current());
+    return OK;
+}
+
+static void *run_aside(void *ret)
+{
+    if (loop_run_aside(tell_index, ret) != OK)
+        *(unsigned *)ret = 0;
+    return NULL;
+}
+
+/* While a loop aside is running, another one. */
+static err_t nest_aside(void *ret)
+{
+    unsigned *both = ret;
+    pthread_t other;
+
+    both[0] = loop_index(loop_current());
+    bool runs = pthread_create(&other, NULL, run_aside, &both[1]) == 0 && pthread_join(other, NULL) == 0;
+    return runs ? OK : fail(E_IO, "no thread");
+}
+
+TEST(threads_loops_aside_take_numbers_that_are_free_from_the_highest_on)
+{
+    unsigned first[2], second[2];
+
+    CHECK_OK(loop_run_aside(nest_aside, first));
+    CHECK_OK(loop_run_aside(nest_aside, second));
+    CHECK_GT(first[1], 200);
+    CHECK_EQ(first[0], first[1] + 1);
+    CHECK_EQ(second[0], first[0]); /* given back */
+    CHECK_EQ(second[1], first[1]);
 }
 
 /* ---- messages ---- */
