@@ -1,6 +1,7 @@
 /* check.c - crossdock check FILE...: say everything that is wrong with configurations, without serving them. */
 #include "cli/cli.h"
 #include "cli/pipelines.h"
+#include "cli/schema_lookup.h"
 #include "fleet/config.h"
 #include "gateway/snapshot.h"
 
@@ -54,9 +55,11 @@ static err_t check_pipelines(const struct catalog *catalog, size_t *ret_count)
 {
     struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
     struct problems problems = {.arena = &arena};
+    struct schema_lookup lookup = {.catalog = catalog};
+    const struct pipeline_registry registry = schema_lookup_registry(&lookup);
     struct pipeline_set *set = NULL;
 
-    err_t e = pipelines_load(catalog, config_env_real(), &problems, &set);
+    err_t e = pipelines_load(catalog, config_env_real(), &registry, &problems, &set);
     report_problems(&problems);
     if (!e)
         *ret_count = set->count;

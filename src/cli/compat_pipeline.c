@@ -166,21 +166,24 @@ static int load_all(struct comparing *c)
 
 /* --- comparing --- */
 
-static struct pipeline_world world_of(const struct pipeline_spec *s, const struct catalog *catalog, bool is_typed)
+/* Its texts are in the arena. */
+static struct pipeline_world world_of(const struct pipeline_spec *s, const struct catalog *catalog, bool is_typed,
+                                      struct arena *arena)
 {
-    return (struct pipeline_world){.env = config_env_real(),
-                                   .catalog = catalog,
-                                   .connections = s->connections_,
-                                   .texts = s->texts,
-                                   .text_count = s->text_count,
-                                   .type_of = is_typed ? compare_type_of : NULL};
+    struct pipeline_world w = {.env = config_env_real(),
+                               .catalog = catalog,
+                               .connections = s->connections_,
+                               .type_of = is_typed ? compare_type_of : NULL};
+
+    w.texts = pipeline_texts(s, arena, &w.text_count);
+    return w;
 }
 
 /* The same, with the types of its schemas. NULL: it does not load so, and what is wrong. */
 static struct pipeline_spec *load_typed(const struct pipeline_spec *s, const struct catalog *catalog,
                                         struct problems *problems)
 {
-    const struct pipeline_world world = world_of(s, catalog, true);
+    const struct pipeline_world world = world_of(s, catalog, true, problems->arena);
     struct pipeline_spec *typed;
 
     return s->text_count && pipeline_load(s->path, NULL, &world, problems, &typed) == OK ? typed : NULL;
@@ -220,7 +223,7 @@ static void make_typed(struct comparing *c, struct pair *p)
 /* The newest samples of the pipeline through its candidate. */
 static err_t replay(struct comparing *c, struct pair *p)
 {
-    const struct pipeline_world world = world_of(p->candidate, c->candidate_catalog, p->is_typed);
+    const struct pipeline_world world = world_of(p->candidate, c->candidate_catalog, p->is_typed, &c->arena);
     const struct rehearsal_options o = {.seed = 1, .alpha = c->alpha, .is_exact = c->given->is_exact};
     struct str *traces = arena_alloc(&c->arena, (c->sample_count + 1) * sizeof *traces), where = p->old->name;
     size_t count = 0;

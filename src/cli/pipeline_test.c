@@ -292,7 +292,7 @@ static void release(struct testing *t)
 
 int pipeline_test(const struct pipeline_spec *spec, struct catalog *catalog, const struct pipeline_test_options *o)
 {
-    const struct pipeline_world world = {.env = config_env_real()};
+    struct pipeline_world world = {.env = config_env_real(), .connections = spec->connections_};
     struct testing t CLEANUP(release) = {.spec = spec,
                                          .given = o,
                                          .arena = {.max = SIZE_MAX},
@@ -303,6 +303,7 @@ int pipeline_test(const struct pipeline_spec *spec, struct catalog *catalog, con
         (void)fprintf(stderr, "crossdock pipeline test: --seed is a number, --rounds one from 1 to %d\n", ROUNDS_MAX);
         return EXIT_USAGE;
     }
+    world.texts = pipeline_texts(spec, &t.arena, &world.text_count); /* each test loads it again: the same version */
     int code = load(&t, &world);
     if (code)
         return code;

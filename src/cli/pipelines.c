@@ -1,6 +1,7 @@
 /* pipelines.c - pipelines of a file that a person named, whichever kind of file it is. */
 #include "cli/pipelines.h"
 
+#include "cli/schema_lookup.h"
 #include "fleet/catalog.h"
 
 bool is_pipeline_file(const char *path)
@@ -19,7 +20,9 @@ bool is_pipeline_file(const char *path)
 err_t load_pipelines(const char *path, struct problems *problems, struct pipeline_set **ret,
                      struct catalog **ret_catalog)
 {
-    const struct pipeline_world world = {.env = config_env_real()};
+    struct schema_lookup lookup = {.catalog = NULL};
+    const struct pipeline_registry registry = schema_lookup_registry(&lookup);
+    const struct pipeline_world world = {.env = config_env_real(), .registry = &registry};
     struct pipeline_spec *spec;
     struct catalog *catalog;
 
@@ -31,7 +34,8 @@ err_t load_pipelines(const char *path, struct problems *problems, struct pipelin
         return OK;
     }
     TRY(config_load(path, STR_NONE, config_env_real(), problems, &catalog));
-    err_t e = pipelines_load(catalog, config_env_real(), problems, ret);
+    lookup.catalog = catalog;
+    err_t e = pipelines_load(catalog, config_env_real(), &registry, problems, ret);
     if (e == OK && ret_catalog)
         *ret_catalog = catalog_ref(catalog);
     catalog_unref(catalog);

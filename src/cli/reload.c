@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "cli/registry_http.h"
+#include "cli/schema_lookup.h"
 #include "cli/server.h"
 #include "fleet/config.h"
 #include "pipeline/doors.h"
@@ -19,6 +21,12 @@ enum { REPORT_MAX = 1024 * 1024 };
 
 /* --- reading --- */
 
+/* Before anything runs: loops, and the threads for what blocks. */
+static bool is_first_load(const struct server *s)
+{
+    return __atomic_load_n(&s->revision, __ATOMIC_RELAXED) == 0;
+}
+
 static err_t add_scenario(struct server *s, struct str path, struct problems *problems)
 {
     struct buf text CLEANUP(buf_release) = BUF_INIT(REPORT_MAX);
@@ -26,7 +34,7 @@ static err_t add_scenario(struct server *s, struct str path, struct problems *pr
     for (unsigned i = 0; i < s->scenario_count; i++)
         if (str_eq(s->scenarios[i].path, path))
             return OK;
-    if (__atomic_load_n(&s->revision, __ATOMIC_RELAXED) != 0)
+    if (!is_first_load(s))
         return fail(E_CONFIG, "a simulated provider with a new scenario takes a restart");
     if (s->scenario_count == MAX_SIMULATORS)
         return fail(E_CONFIG, "more than %d different scenarios", MAX_SIMULATORS);
@@ -42,13 +50,17 @@ static err_t add_scenario(struct server *s, struct str path, struct problems *pr
 }
 
 /* Pipelines are a part of the configuration: one that is wrong refuses it. *ret: those that run. */
-static err_t load_runnable(const struct catalog *catalog, const struct config_env *env, struct problems *problems,
-                           struct pipeline_set **ret)
+static err_t load_runnable(const struct server *s, const struct catalog *catalog, const struct config_env *env,
+                           struct problems *problems, struct pipeline_set **ret)
 {
+    struct schema_lookup lookup = {.catalog = catalog,
+                                   .own = catalog->registry.path.n && s->schemas ? s->schemas->registry : NULL,
+                                   .has_workers = !is_first_load(s)};
+    const struct pipeline_registry registry = schema_lookup_registry(&lookup);
     const struct pipeline_node *missing;
     struct pipeline_set *set;
 
-    TRY(pipelines_load(catalog, env, problems, &set));
+    TRY(pipelines_load(catalog, env, &registry, problems, &set));
     for (size_t i = 0; i < set->count; i++) {
         const struct pipeline_spec *p = set->items[i];
         if (!p->output && !pipeline_can_run(p, &missing))
@@ -87,8 +99,10 @@ err_t server_load(struct server *s, struct snapshot **ret, struct pipeline_set *
                 pipelines_set_key(s, &catalog->providers[i]);
             else if (catalog->providers[i].simulated)
                 e = add_scenario(s, catalog->providers[i].scenario_path, &problems);
+        if (e == OK && is_first_load(s))
+            e = server_open_registry(s, catalog); /* pipelines want to know what is in it */
         if (e == OK)
-            e = load_runnable(catalog, &env, &problems, ret_pipelines);
+            e = load_runnable(s, catalog, &env, &problems, ret_pipelines);
         if (e == OK)
             e = snapshot_make(catalog, s->live, ret);
         else

@@ -88,8 +88,6 @@ static int prepare(struct server *s, const char *listen, unsigned workers)
         if (e == OK)
             e = server_open_facts(s);
         if (e == OK)
-            e = server_open_registry(s);
-        if (e == OK)
             e = server_open_pipelines(s);
         if (e != OK)
             (void)fprintf(stderr, "crossdock serve: %s\n", err_detail(e));

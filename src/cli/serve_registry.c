@@ -6,10 +6,8 @@
 #include "cli/registry_http.h"
 #include "cli/server.h"
 
-err_t server_open_registry(struct server *s)
+err_t server_open_registry(struct server *s, const struct catalog *c)
 {
-    const struct catalog *c = s->first->catalog;
-
     if (!c->registry.path.n)
         return OK;
     s->schemas = NEW(struct registry_http);

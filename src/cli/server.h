@@ -118,7 +118,7 @@ int server_run(struct server *s);
 
 /* --- reload.c --- */
 
-/* Read configuration, pipelines that can run, and scenarios; what is wrong with them goes to *ret_report, the state of the files before they were read to *ret_watch, also
+/* Read configuration, pipelines that can run, and scenarios, the first time with the schema registry opened; what is wrong with them goes to *ret_report, the state of the files before they were read to *ret_watch, also
  * on failure; the caller lets it go. E_CONFIG. Blocks: before loops run, or on a worker. */
 err_t server_load(struct server *s, struct snapshot **ret, struct pipeline_set **ret_pipelines, struct buf *ret_report,
                   struct config_watch **ret_watch) MUST_CHECK;
@@ -171,8 +171,8 @@ err_t run_pipelines(void *loop) SUSPENDS;
 
 /* --- serve_registry.c: the schema registry --- */
 
-/* Open it, if the configuration has one. Blocks. E_CONFIG, E_IO. */
-err_t server_open_registry(struct server *s) MUST_CHECK;
+/* Open it, if the configuration has one; server_close_registry() closes it. Blocks: before loops run. E_CONFIG, E_IO. */
+err_t server_open_registry(struct server *s, const struct catalog *c) MUST_CHECK;
 void server_close_registry(struct server *s);
 /* Loop 0: its server, and its address. */
 void open_schemas(struct server *s);

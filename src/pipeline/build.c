@@ -145,6 +145,16 @@ static const struct pipeline_text *given(const struct pipeline_world *w, struct 
     return NULL;
 }
 
+const struct str *build_keep(struct pipeline_build *b, struct str path, struct str text)
+{
+    struct str *kept = arena_new(b->arena, struct str);
+
+    *kept = arena_str(b->arena, text);
+    sha256_add(b->digest, *kept);
+    (void)map_put(&b->files, path, kept);
+    return kept;
+}
+
 err_t build_read(struct pipeline_build *b, struct str path, struct str *ret_text)
 {
     struct buf bytes CLEANUP(buf_release) = BUF_INIT(PIPELINE_FILE_MAX);
@@ -159,12 +169,16 @@ err_t build_read(struct pipeline_build *b, struct str path, struct str *ret_text
     if (env->on_path)
         env->on_path(env->on_path_ctx, path.p);
     TRY(text ? buf_add(&bytes, text->text) : env->read_file(path.p, PIPELINE_FILE_MAX, &bytes));
-    known = arena_new(b->arena, struct str);
-    *known = arena_str(b->arena, buf_str(&bytes));
-    sha256_add(b->digest, *known);
-    (void)map_put(&b->files, path, known);
-    *ret_text = *known;
+    *ret_text = *build_keep(b, path, buf_str(&bytes));
     return OK;
+}
+
+const struct str *build_known(struct pipeline_build *b, struct str path)
+{
+    const struct pipeline_text *text = given(b->world, path);
+    const struct str *known = map_get(&b->files, path);
+
+    return known ? known : text ? build_keep(b, path, text->text) : NULL;
 }
 
 /* The bytes of a file, its path taken from the folder of the pipeline's; STR_NONE, after a problem. */
@@ -386,20 +400,20 @@ const struct pipeline_schema *build_schema(struct pipeline_build *b, struct pipe
     return NULL;
 }
 
-static const struct pipeline_connection *find_connection(const struct pipeline_scope *scope, struct str name,
-                                                         struct str *best, unsigned *distance)
+const struct pipeline_connection *build_find_connection(const struct pipeline_scope *scope, struct str name,
+                                                        struct str *ret_nearest, unsigned *ret_distance)
 {
     for (; scope; scope = scope->outer)
         for (size_t i = 0; i < scope->connection_count; i++) {
             if (str_eq(scope->connections[i].name, name))
                 return &scope->connections[i];
-            schema_nearest(name, scope->connections[i].name, best, distance);
+            schema_nearest(name, scope->connections[i].name, ret_nearest, ret_distance);
         }
     return NULL;
 }
 
 /* "kafka" of "kafka://…" and "tls+kafka://…", "https" being "http" as well. */
-static bool has_scheme(struct str url, struct str scheme)
+bool build_has_scheme(struct str url, struct str scheme)
 {
     size_t end = str_find(url, STR("://"));
     struct str own = str_slice(url, 0, end);
@@ -416,7 +430,7 @@ static void check_connection(struct pipeline_build *b, const struct pipeline_nod
 {
     struct str usual = str_from_c(n->kind->usual_url), scheme = str_slice(usual, 0, str_find(usual, STR("://")));
 
-    if (!has_scheme(c->url, scheme))
+    if (!build_has_scheme(c->url, scheme))
         problems_error(b->problems, at, "the connection \"%.*s\" is no \"%.*s://…\", which a \"%s\" needs",
                        STR_ARG(c->name), STR_ARG(scheme), n->kind->name);
 }
@@ -426,7 +440,7 @@ void build_connection(struct pipeline_build *b, struct pipeline_node *n, const s
     struct str name = t->text.n ? t->text : str_from_c(n->kind->scheme), best = STR_NONE;
     unsigned distance = 0;
 
-    n->connection = find_connection(n->scope, name, &best, &distance);
+    n->connection = build_find_connection(n->scope, name, &best, &distance);
     if (n->connection) {
         check_connection(b, n, n->connection, t->node ? t->node : n->at);
         return;

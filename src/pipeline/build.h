@@ -11,6 +11,8 @@
 #include "pipeline/kind.h"
 #include "pipeline/pipeline.h"
 
+struct file_schema;
+
 /* A file that is being loaded: the pipeline's, or that of one it calls. */
 struct pipeline_scope {
     const struct pipeline_scope *outer; /* the caller's; NULL: this is the pipeline's own */
@@ -102,5 +104,17 @@ err_t load_at(struct str path, const struct yaml_node *root, const struct pipeli
               struct problems *problems, struct pipeline_spec **ret) MUST_CHECK;
 /* build.c: the file's bytes, read once; E_… as reading does. In the spec's arena. */
 err_t build_read(struct pipeline_build *b, struct str path, struct str *ret_text) MUST_CHECK;
+/* build.c: what is known already of a text that is no file, because it was asked for before or the world gives it; NULL: nothing. */
+const struct str *build_known(struct pipeline_build *b, struct str path);
+/* build.c: it is this, and a part of the version. Returns the copy; the path is borrowed as long as the spec. */
+const struct str *build_keep(struct pipeline_build *b, struct str path, struct str text);
+/* build.c: the connection of that name, as the scope sees it; NULL: there is none, and *ret_nearest is the one that is called most like it. */
+const struct pipeline_connection *build_find_connection(const struct pipeline_scope *scope, struct str name,
+                                                        struct str *ret_nearest, unsigned *ret_distance);
+/* build.c: is it a URL of that scheme, with or without TLS? */
+bool build_has_scheme(struct str url, struct str scheme);
+/* build_subject.c: the version of a subject that an entry of `schemas` names: its path, number and text. */
+void build_subject(struct pipeline_build *b, const struct pipeline_scope *scope, const struct file_schema *f,
+                   struct pipeline_schema *s);
 struct str build_path(struct pipeline_build *b, const struct pipeline_scope *scope, struct str path);
 #endif

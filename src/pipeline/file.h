@@ -87,8 +87,9 @@ struct file_node {
 struct file_schema {
     struct str name;
     const struct yaml_node *node;
-    struct schema_text file, subject;
+    struct schema_text file, subject, connection;
     unsigned version;
+    int is_latest;
     enum compat_level compat;
 };
 

@@ -105,8 +105,10 @@ static void add_schema(struct pipeline_build *b, struct pipeline_scope *scope, c
         problems_error(b->problems, f->node, "a schema is either a \"file\" or a \"subject\" of the registry");
         return;
     }
-    if (f->version && !f->subject.text.n)
-        problems_error(b->problems, f->node, "\"version\" goes with \"subject\"");
+    if ((f->version || f->is_latest || f->connection.text.n) && !f->subject.text.n)
+        problems_error(b->problems, f->node, "\"version\" and \"connection\" go with \"subject\"");
+    if (f->subject.text.n)
+        build_subject(b, scope, f, s);
     if (f->file.text.n) {
         s->path = build_path(b, scope, f->file.text);
         err_t e = build_read(b, s->path, &s->text);
@@ -387,8 +389,8 @@ static bool load_file(struct load *l, struct pipeline_scope *scope, struct yaml_
         return false;
     scope->input = f->input.node;
     scope->output = f->output;
-    add_schemas(b, scope, f);
     add_connections(b, scope, f->connections, f->connection_count);
+    add_schemas(b, scope, f);
     check_callee(b, scope, f);
     l->has_names = l->has_names && b->problems->errors == errors;
     return true;
@@ -724,6 +726,33 @@ const struct pipeline_node *pipeline_find(const struct pipeline_spec *s, struct 
         if (str_eq(s->nodes[i]->name, name))
             return s->nodes[i];
     return NULL;
+}
+
+static size_t count_texts(const struct pipeline_spec *s)
+{
+    size_t count = s->text_count;
+
+    for (uint16_t i = 0; i < s->node_count; i++)
+        count += s->nodes[i]->body ? count_texts(s->nodes[i]->body) : 0;
+    return count;
+}
+
+static struct pipeline_text *put_texts(const struct pipeline_spec *s, struct pipeline_text *to)
+{
+    for (size_t i = 0; i < s->text_count; i++)
+        *to++ = s->texts[i];
+    for (uint16_t i = 0; i < s->node_count; i++)
+        to = s->nodes[i]->body ? put_texts(s->nodes[i]->body, to) : to;
+    return to;
+}
+
+const struct pipeline_text *pipeline_texts(const struct pipeline_spec *s, struct arena *a, size_t *ret_count)
+{
+    *ret_count = count_texts(s);
+    struct pipeline_text *all = arena_alloc(a, (*ret_count + 1) * sizeof *all);
+
+    (void)put_texts(s, all);
+    return all;
 }
 
 static bool has_run(const struct pipeline_node *n)

@@ -23,6 +23,7 @@ struct pipeline_kind;
 struct schema_text;
 struct file_node;
 struct pipeline_file;
+struct subject_version;
 struct source_kind;
 struct node_kind;
 struct sink_kind;
@@ -50,10 +51,10 @@ enum pipeline_named {
 /* A schema that the file names, under `schemas`. */
 struct pipeline_schema {
     struct str name;
-    struct str path, text;        /* of a file: where it is, and its bytes; empty: of the registry */
-    struct str subject;           /* in the registry; empty: none                                  */
-    unsigned version;             /* 0: the newest                                                 */
-    enum compat_level compat;     /* what its next version must keep to                            */
+    struct str path, text;    /* where it is ("registry:intent@4"), and its bytes; no text: nobody was asked for it */
+    struct str subject;       /* in a registry; empty: it is a file                                               */
+    unsigned version;         /* of the subject; 0: nobody was asked which is the newest                          */
+    enum compat_level compat; /* what its next version must keep to                            */
     const struct expr_type *type; /* what is known of its values                              */
     const struct yaml_node *at;
 };
@@ -168,7 +169,7 @@ struct pipeline_node {
     const struct file_node *file_; /* what the file says of it; NULL: it is not in a file */
 };
 
-/* A file that was read for a pipeline. */
+/* A file that was read for a pipeline, or what a registry answered (then the path is "registry:intent@4"). */
 struct pipeline_text {
     struct str path, text;
 };
@@ -178,7 +179,8 @@ struct pipeline_spec {
     struct arena *arena_;
     struct str path, name;
     unsigned version;
-    char digest[17]; /* first 16 hex digits of the SHA-256 of the file and of what it refers to */
+    char digest
+        [17]; /* first 16 hex digits of the SHA-256 of the file and of what it refers to, versions of subjects included */
     enum pipeline_delivery delivery;
     enum pipeline_journal journal;
     ns_t deadline; /* NS_NEVER: none */
@@ -207,22 +209,39 @@ struct pipeline_spec {
 
 struct pipeline_spec *pipeline_ref(struct pipeline_spec *s);
 void pipeline_unref(struct pipeline_spec *s);
+/* The texts that it was made of, and those of all that its nodes run (`body`), for a world that it is loaded in again. The array is in the arena, the rest the spec's. */
+const struct pipeline_text *pipeline_texts(const struct pipeline_spec *s, struct arena *a, size_t *ret_count);
 /* The node of that name; NULL if there is none. Linear: not on a message's way. */
 const struct pipeline_node *pipeline_find(const struct pipeline_spec *s, struct str name) PURE;
 
 /* Can this program run everything in it? *ret_missing is else the first node that it cannot. */
 bool pipeline_can_run(const struct pipeline_spec *s, const struct pipeline_node **ret_missing);
 
+/* Who knows schemas by subject and version. */
+struct pipeline_registry {
+    /*
+     * The version of the subject (0: the newest); its text goes to the arena. Blocks, where loading may.
+     *
+     * c  which registry; NULL: the file names none, and there is no connection called "registry"
+     *
+     * Any error, with words that name the registry and say what to do.
+     */
+    err_t (*look_up)(void *ctx, const struct pipeline_connection *c, struct str subject, unsigned version,
+                     struct arena *arena, struct subject_version *ret);
+    void *ctx;
+};
+
 /* What a pipeline is loaded into. All borrowed during the call. */
 struct pipeline_world {
     const struct config_env *env;  /* files and variables                                                          */
     const struct catalog *catalog; /* routes that model nodes may name; NULL: they are not checked                 */
     const struct yaml_node *connections; /* of the configuration; NULL: none                                          */
-    const struct pipeline_text *texts;   /* files that are like this, whatever is on the disk now                     */
+    const struct pipeline_text *texts; /* files, and versions of subjects, that are like this, whatever they are now */
     size_t text_count;
+    const struct pipeline_registry
+        *registry; /* NULL: nobody is asked, and nothing is known of subjects that `texts` does not have */
     /*
-     * The type of a schema's values, in `arena`; NULL: nothing is known. Problems are added at `schema->at`. Slot NULL: files say what is known of
-     * theirs, and of a subject of the registry nothing is.
+     * The type of a schema's values, in `arena`; NULL: nothing is known. Problems are added at `schema->at`. Slot NULL: its text says what is known.
      */
     const struct expr_type *(*type_of)(struct arena *arena, const struct pipeline_schema *schema,
                                        struct problems *problems);
@@ -246,11 +265,12 @@ struct pipeline_set {
     size_t count;
 };
 /*
- * Load what `pipelines` of a configuration names; an empty set if it names nothing. As pipeline_load(). Two pipelines of one name are an
- * error.
+ * Load what `pipelines` of a configuration names; an empty set if it names nothing. As pipeline_load(), with `env` and `registry` for its world. Two pipelines of
+ * one name are an error.
  */
-err_t pipelines_load(const struct catalog *catalog, const struct config_env *env, struct problems *problems,
-                     struct pipeline_set **ret) MUST_CHECK;
+err_t pipelines_load(const struct catalog *catalog, const struct config_env *env,
+                     const struct pipeline_registry *registry, struct problems *problems, struct pipeline_set **ret)
+    MUST_CHECK;
 /* A set of just one; takes it. */
 struct pipeline_set *pipeline_set_of(struct pipeline_spec *s);
 void pipeline_set_free(struct pipeline_set *s);

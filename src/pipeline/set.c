@@ -102,17 +102,18 @@ static void load_item(struct loading *l, const struct yaml_node *item)
         problems_error(l->problems, own, "an entry of \"pipelines\" is a path, or a pipeline");
 }
 
-err_t pipelines_load(const struct catalog *catalog, const struct config_env *env, struct problems *problems,
-                     struct pipeline_set **ret)
+err_t pipelines_load(const struct catalog *catalog, const struct config_env *env,
+                     const struct pipeline_registry *registry, struct problems *problems, struct pipeline_set **ret)
 {
     struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
     struct problems found = {.arena = &arena};
     struct pipeline_set *set = NEW(struct pipeline_set);
-    struct loading l = {.world = {.env = env, .catalog = catalog, .connections = catalog->pipelines.connections},
-                        .arena = &arena,
-                        .problems = &found,
-                        .set = set,
-                        .folder = catalog->pipelines.folder};
+    struct loading l = {
+        .world = {.env = env, .catalog = catalog, .connections = catalog->pipelines.connections, .registry = registry},
+        .arena = &arena,
+        .problems = &found,
+        .set = set,
+        .folder = catalog->pipelines.folder};
 
     set->items = mem_zalloc(PIPELINES_MAX, sizeof *set->items);
     for (size_t i = 0; i < catalog->pipelines.count; i++)

@@ -312,11 +312,20 @@ static const struct schema_choice compat_choices[] = {
     {"full", COMPAT_FULL, "both ways"},
     {"full_transitive", COMPAT_FULL_TRANSITIVE, "both ways with all before"},
     {NULL, 0, NULL}};
+static const struct schema_choice newest[] = {{"latest", 1, "the newest when the pipeline is loaded"}, {NULL, 0, NULL}};
+static const struct schema_field version_forms[] = {
+    SCHEMA_UNSIGNED(NULL, struct file_schema, version, .min = "1", .max = "2147483647"),
+    SCHEMA_ENUM(NULL, struct file_schema, is_latest, newest), SCHEMA_END};
 static const struct schema_field schema_fields[] = {
     SCHEMA_TEXT("file", struct file_schema, file, .doc = "A JSON Schema; path from the folder of the pipeline file."),
-    SCHEMA_TEXT("subject", struct file_schema, subject, .doc = "Instead: its name in the schema registry."),
-    SCHEMA_UNSIGNED("version", struct file_schema, version, .default_doc = "the newest", .min = "1",
-                    .doc = "Which of the subject's versions."),
+    SCHEMA_TEXT("subject", struct file_schema, subject, .doc = "Instead: its name in a schema registry."),
+    SCHEMA_ONE_OF("version", version_forms, .default_doc = "`latest`",
+                  .doc = "Which of the subject's versions: a number, or `latest`, the newest when the pipeline is "
+                         "loaded."),
+    SCHEMA_TEXT("connection", struct file_schema, connection,
+                .default_doc = "the one called `registry`, else the configuration's `registry`, else "
+                               "http://127.0.0.1:8081",
+                .doc = "Name under `connections`: the registry that has the subject."),
     SCHEMA_ENUM("compat", struct file_schema, compat, compat_choices, .default_text = "backward",
                 .doc = "What the next version must be to this one."),
     SCHEMA_END};

@@ -1,5 +1,5 @@
 /*
- * version.c - a version as one body in the journal: the path of its file, then path and text of every file that was read for it.
+ * version.c - a version as one body in the journal: the path of its file, then path and text of every file that was read for it, and of what registries said.
  *
  * It is a state of a node that no pipeline can have, under the version's number. Of one that is retired there is another beside it: until when.
  */
@@ -44,13 +44,14 @@ static err_t pack_text(struct str s, struct buf *to)
 
 static err_t pack(const struct pipeline_spec *s, struct buf *to)
 {
-    for (size_t i = 0; i < s->text_count; i++) {
-        TRY(pack_text(s->texts[i].path, to));
-        TRY(pack_text(s->texts[i].text, to));
+    struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
+    size_t count;
+    const struct pipeline_text *texts = pipeline_texts(s, &arena, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        TRY(pack_text(texts[i].path, to));
+        TRY(pack_text(texts[i].text, to));
     }
-    for (uint16_t i = 0; i < s->node_count; i++)
-        if (s->nodes[i]->body)
-            TRY(pack(s->nodes[i]->body, to));
     return OK;
 }
 

@@ -4,7 +4,7 @@
  * A version that no message under way needs any more is retired: it is kept for the dead letters that are left of it, until their time is over. A replay of one
  * in the version that took it in wants the version again (version_want()), and whoever runs the pipeline lets it finish what it finds.
  *
- * Kept are texts as they were read; variables of the environment and what `connections` of the configuration says are those of the day when it is loaded again.
+ * Kept are texts as they were read, and versions of subjects as registries had them; variables of the environment and what `connections` of the configuration says are those of the day when it is loaded again.
  * A pipeline that is written in a configuration itself has no file and is not kept: after a restart its messages go on in the version that is there then.
  */
 #ifndef PIPELINE_VERSION_H

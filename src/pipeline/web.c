@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "codec/base64.h"
 #include "codec/url.h"
 #include "policy/rate_headers.h"
 #include "rt/loop.h"
@@ -124,4 +125,19 @@ err_t web_check(const struct web_question *q, const struct web_answer *a)
     else if (a->status >= 500)
         e = E_UPSTREAM;
     return fail(e, "%.*s was answered with status %d: %.*s", STR_ARG(q->method), a->status, STR_ARG(words));
+}
+
+err_t web_basic(struct str user, const struct secret *password, struct arena *arena, struct http_header *ret)
+{
+    enum { CREDENTIAL_MAX = 8 * 1024 };
+    struct buf text CLEANUP(buf_release) = BUF_INIT(CREDENTIAL_MAX);
+    struct buf coded CLEANUP(buf_release) = BUF_INIT(2 * CREDENTIAL_MAX);
+
+    TRY(buf_addf(&text, "%.*s:%.*s", STR_ARG(user), STR_ARG(secret_reveal(password))));
+    TRY(buf_add(&coded, STR("Basic ")));
+    TRY(base64_encode(&coded, buf_str(&text), BASE64));
+    *ret = (struct http_header){STR("authorization"), arena_str(arena, buf_str(&coded))};
+    explicit_bzero(text.p, text.n);
+    explicit_bzero(coded.p, coded.n);
+    return OK;
 }

@@ -3,6 +3,7 @@
 #define PIPELINE_WEB_H
 
 #include "base/arena.h"
+#include "base/secret.h"
 #include "net/http_client.h"
 
 struct web;
@@ -11,6 +12,10 @@ struct web;
 struct web *web_new(void);
 /* NULL is allowed. */
 void web_free(struct web *w);
+static inline void web_free_p(struct web **w)
+{
+    web_free(*w);
+}
 
 struct web_question {
     struct str method, url;
@@ -38,5 +43,8 @@ MUST_CHECK;
 /* OK for 2xx; else the error that says whether to try again: E_OVERLOAD (423, 425, 429), E_DEADLINE (408, 504), E_UPSTREAM (other 5xx), E_AUTH (401: another
  * credential is needed, whatever is asked), E_FORBIDDEN (what the other side will refuse again). */
 err_t web_check(const struct web_question *q, const struct web_answer *a) MUST_CHECK;
+/* The header that shows a name and a password (RFC 7617); its value is in the arena. E_TOO_LARGE. */
+err_t web_basic(struct str user, const struct secret *password, struct arena *arena, struct http_header *ret)
+    MUST_CHECK;
 
 #endif

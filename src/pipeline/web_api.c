@@ -2,10 +2,8 @@
 #include "pipeline/web_api.h"
 
 #include "base/mem.h"
-#include "codec/base64.h"
-#include "codec/url.h"
 
-enum { ANSWER_MAX = 64 << 20, CREDENTIAL_MAX = 8 * 1024, PATH_MAX_BYTES = 4096 };
+enum { ANSWER_MAX = 64 << 20 };
 
 err_t web_api_open(struct web_api *a, const struct sink_at *at, uint16_t port)
 {
@@ -66,20 +64,11 @@ void web_api_use_key(struct web_api *a, struct str header)
 
 err_t web_api_use_basic(struct web_api *a)
 {
-    struct buf text CLEANUP(buf_release) = BUF_INIT(CREDENTIAL_MAX);
-    struct buf coded CLEANUP(buf_release) = BUF_INIT(2 * CREDENTIAL_MAX);
     struct str user = a->sink.sink->connection->username;
 
     if (!user.n)
         return OK;
-    TRY(buf_addf(&text, "%.*s:%.*s", STR_ARG(user), STR_ARG(secret_reveal(&a->reach.password))));
-    TRY(buf_add(&coded, STR("Basic ")));
-    TRY(base64_encode(&coded, buf_str(&text), BASE64));
-    a->header[a->header_count++] =
-        (struct http_header){STR("authorization"), arena_str(&a->reach.arena, buf_str(&coded))};
-    explicit_bzero(text.p, text.n);
-    explicit_bzero(coded.p, coded.n);
-    return OK;
+    return web_basic(user, &a->reach.password, &a->reach.arena, &a->header[a->header_count++]);
 }
 
 err_t web_api_ask(struct web_api *a, struct str method, struct str path, struct str type, struct str body,

@@ -835,7 +835,7 @@ static void load_text(struct loaded *l, const char *text, const struct file *oth
     paths_told = 0;
     l->d.error = config_load("etc/c.yaml", STR_NONE, &env, &l->d.problems, &l->catalog);
     if (!l->d.error)
-        l->d.error = pipelines_load(l->catalog, &env, &l->d.problems, &l->set);
+        l->d.error = pipelines_load(l->catalog, &env, NULL, &l->d.problems, &l->set);
     problems_print(&l->d.problems, &l->d.report);
 }
 
