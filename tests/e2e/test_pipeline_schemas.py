@@ -13,6 +13,7 @@ import yaml
 from gateway import Process
 from pipelines import lines_of, write
 from test_cli import run
+from test_pipeline_models import Provider, chat, said
 from test_pipeline_serve import Serving
 
 AS = {"content-type": "application/vnd.schemaregistry.v1+json"}
@@ -268,6 +269,38 @@ def test_a_reload_without_the_registry_changes_nothing(tmp_path):
             assert s.process.wait_for_line("the schema registry http://")
             assert s.send({"n": 1}, "a").status_code == 200
     assert s.code == 0
+
+
+def test_a_message_under_way_ends_in_the_version_that_took_it_in_also_after_a_kill(tmp_path, elsewhere):
+    """It is with the model when the process dies; until another runs, the registry has a newer version, by which it would be refused."""
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def answer(_, document, number):
+        is_asked.set()
+        if number == 1:
+            may_answer.wait(30)
+        return 200, chat(said(document))
+
+    register(elsewhere, "said", {"type": "string"})
+    spec = {
+        "pipeline": "p",
+        "journal": "sync",
+        "schemas": {"said": {"subject": "said"}},
+        "sources": {"in": {"http": {"path": "/hooks/x"}}},
+        "nodes": {"ask": {"from": "in", "model": {"route": "m", "prompt": "{{.n}}"}}, "valid": {"from": "ask", "validate": "said"}},
+        "sinks": {"out": {"from": "valid", "file": str(tmp_path / "out.ndjson")}},
+    }
+    with Provider(answer) as p:
+        with Serving(tmp_path, spec, p, connections={"registry": elsewhere}) as s:
+            assert s.send({"n": 1}, "a").status_code == 202
+            assert is_asked.wait(30)
+            s.process.process.kill()
+        may_answer.set()
+        newest(elsewhere, "said", {"type": "number"})
+        with Serving(tmp_path, spec, p, connections={"registry": elsewhere}) as s:
+            assert s.send({"n": 2}, "b").status_code == 202
+    assert s.code == 0
+    assert lines_of(tmp_path / "out.ndjson") == ["1"], "the second is held against the newer version"
 
 
 def test_a_process_whose_subjects_cannot_be_had_does_not_serve(tmp_path):
