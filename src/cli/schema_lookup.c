@@ -47,8 +47,10 @@ static SUSPENDS err_t ask(void *question)
 
 static err_t run(const struct schema_lookup *l, struct question q)
 {
-    if (!l->has_workers)
+    if (!l->has_workers) { /* nor has anybody said yet whom TLS trusts */
+        tls_trust_file(config_env_real()->getenv("SSL_CERT_FILE"));
         workers_start(WORKER_THREADS);
+    }
     err_t e = loop_run_aside(ask, &q);
     if (!l->has_workers)
         workers_stop();

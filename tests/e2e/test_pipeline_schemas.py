@@ -4,11 +4,13 @@ import contextlib
 import json
 import re
 import signal
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
+import trustme
 import yaml
 from gateway import Process
 from pipelines import lines_of, write
@@ -95,8 +97,8 @@ def test_a_run_holds_records_against_the_subject(tmp_path, elsewhere):
 
 
 @contextlib.contextmanager
-def answering(**answer):
-    """A registry that always says the same; the list is what it was asked."""
+def answering(tls=None, **answer):
+    """A registry that always says the same, over TLS if it has a context; the list is what it was asked."""
     asked = []
 
     class Answers(BaseHTTPRequestHandler):
@@ -112,8 +114,10 @@ def answering(**answer):
             pass
 
     with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}", asked
         server.shutdown()
 
 
@@ -159,6 +163,20 @@ def test_schemas_of_another_type_are_refused(tmp_path):
     with answering(subject="order", version=2, id=1, schema='"string"') as (url, _):
         done = run("check", pipeline(tmp_path, more=at(url)))
     assert done.returncode == 3 and 'version 2 of "order" is of type AVRO: pipelines know JSON Schema alone' in done.stderr, done.stderr
+
+
+def test_a_registry_behind_tls_is_trusted_by_the_connection_or_the_environment(tmp_path, monkeypatch):
+    ca, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with answering(context, version=1, schemaType="JSON", schema=json.dumps(schema(n="number"))) as (url, asked):
+        own = f"connections: {{registry: {{url: '{url}', ca: 'file:{tmp_path}/ca.pem'}}}}"
+        assert run("check", pipeline(tmp_path, more=own)).returncode == 0
+        done = run("check", pipeline(tmp_path, more=at(url)))
+        assert done.returncode == 3 and f"the schema registry {url}: " in done.stderr, done.stderr
+        assert len(asked) == 1
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        assert run("check", pipeline(tmp_path, more=at(url))).returncode == 0
 
 
 # ---- the registry of the process itself ----
