@@ -11,6 +11,8 @@ static void in_postgres(body_fn *body);
 #define IN_JOURNALS in_postgres
 #include "unit/journal_test.c"
 
+#include "unit/journal_draws.h"
+
 static struct postgres_server server;
 static char url[128];
 static struct postgres_options database;
@@ -63,6 +65,36 @@ static void in_postgres(body_fn *body)
     workers_stop();
     arena_release(&arena);
     CHECK_OK(e);
+}
+
+/* ---- drawn commits ---- */
+
+static uint64_t drawn_seed;
+
+static void compare_with_model(void)
+{
+    static struct commit commits[COMMITS];
+    struct journal_options in_memory = options;
+    struct journal *model;
+    struct str before;
+
+    in_memory.kind = "memory";
+    CHECK_OK(journal_open(&in_memory, &model));
+    draw_commits(model, drawn_seed, commits, &before, &arena);
+    journal_close(model);
+    CHECK_STR(dump(j, ROOTS, &arena), before.p);
+    check_commits(j, commits, &arena);
+}
+
+/* As tests/unit/journal_crash_test.c says of the other kinds. */
+TEST(journal_agrees_with_the_model_on_whatever_is_done)
+{
+    for (uint64_t round = 0; round < test_rounds(5) && !test_failed(); round++) {
+        drawn_seed = test_seed() + round;
+        test_context("seed %u", (unsigned)drawn_seed);
+        in_postgres(compare_with_model);
+    }
+    test_context("%s", "");
 }
 
 /* ---- a server that goes away ---- */

@@ -7,7 +7,7 @@
 #include "store/journal.h"
 
 #include "base/prng.h"
-#include "journal_world.h"
+#include "journal_draws.h"
 #include "rt/scope.h"
 #include "unit/in_loop.h"
 #include "unit/test.h"
@@ -16,8 +16,6 @@
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { COMMITS = 24, OPS = 4, ROOTS = 8 };
 
 static struct sim_world *sim;
 static struct arena arena; /* of a round */
@@ -34,120 +32,6 @@ static struct journal *open_kind(const char *kind)
     struct journal *j;
 
     return journal_open(&o, &j) == OK ? j : NULL;
-}
-
-/* ---- drawn commits ---- */
-
-struct commit {
-    struct journal_op ops[OPS];
-    size_t n;
-    enum journal_durability durability;
-    err_t result;     /* in the model */
-    struct str after; /* the model, after it */
-};
-
-static char large[3 * JOURNAL_INLINE_MAX];
-
-static struct journal_body draw_body(struct prng *p)
-{
-    size_t n = prng_chance(p, 0.1) ? JOURNAL_INLINE_MAX + 1 + prng_below(p, 2) * 9000 : prng_below(p, 3000);
-    return (struct journal_body){.form = (uint16_t)prng_below(p, 4), .bytes = str_of(large + prng_below(p, 3), n)};
-}
-
-static struct journal_op draw_op(struct prng *p, int64_t now)
-{
-    static const char *const nodes[] = {"a", "b"}, *const keys[] = {"k", "l", "m"},
-                             *const causes[] = {"timeout", "schema"};
-    struct journal_record r = {
-        .id = id_of(prng_below(p, ROOTS)),
-        .pipeline = STR("p"),
-        .node = str_from_c(nodes[prng_below(p, 2)]),
-        .at = now,
-    };
-    enum journal_op_kind kind = (enum journal_op_kind)prng_below(p, JOURNAL_OP_KINDS);
-
-    switch (kind) {
-    case JOURNAL_ROOT_PUT:
-    case JOURNAL_PROGRESS_PUT:
-    case JOURNAL_PROGRESS_CLAIM:
-    case JOURNAL_FENCE:
-        r.source = STR("s");
-        r.partition = (uint32_t)prng_below(p, 3);
-        r.epoch = kind == JOURNAL_ROOT_PUT ? 0 : prng_below(p, 5);
-        r.node = STR_NONE;
-        r.at = kind == JOURNAL_ROOT_PUT ? now : 0;
-        break;
-    case JOURNAL_STEP_PUT:
-    case JOURNAL_EFFECT_PUT:
-        r.root = r.id;
-        r.id = kind == JOURNAL_EFFECT_PUT ? id_of(500 + prng_below(p, 3)) : (struct journal_id){{0}};
-        r.index = kind == JOURNAL_STEP_PUT ? (uint32_t)prng_below(p, 4) : 0;
-        r.node = kind == JOURNAL_STEP_PUT ? r.node : STR_NONE;
-        r.state = kind == JOURNAL_EFFECT_PUT ? EFFECT_RESERVED : 0;
-        r.at = kind == JOURNAL_EFFECT_PUT ? now : 0;
-        r.pipeline = STR_NONE;
-        break;
-    case JOURNAL_INTENT_PUT:
-    case JOURNAL_INTENT_DONE:
-        r.seq = 1 + prng_below(p, 3);
-        r.id = (struct journal_id){{0}};
-        r.at = 0;
-        break;
-    case JOURNAL_STATE_PUT:
-    case JOURNAL_STATE_DELETE:
-    case JOURNAL_TIMER_PUT:
-    case JOURNAL_TIMER_DELETE:
-        r.id = (struct journal_id){{0}};
-        r.shard = (uint32_t)prng_below(p, 3);
-        r.key = str_from_c(keys[prng_below(p, 3)]);
-        r.due = kind == JOURNAL_TIMER_PUT ? (int64_t)prng_below(p, 100) : 0;
-        r.at = 0;
-        break;
-    case JOURNAL_GATE_PUT:
-    case JOURNAL_GATE_DECIDE:
-        r.root = r.id;
-        r.id = id_of(600 + prng_below(p, 3));
-        r.state = kind == JOURNAL_GATE_DECIDE;
-        break;
-    case JOURNAL_DEAD_PUT:
-    case JOURNAL_DEAD_DELETE:
-    case JOURNAL_DEAD_REPLAYED:
-        r.root = r.id;
-        r.id = id_of(700 + prng_below(p, 6));
-        r.cause = str_from_c(causes[prng_below(p, 2)]);
-        break;
-    case JOURNAL_ROOT_REOPEN:
-        r.due = (int64_t)prng_below(p, 100);
-        break;
-    case JOURNAL_ROOT_DONE:
-    case JOURNAL_RESTARTED:
-    case JOURNAL_OP_KINDS:
-        break;
-    }
-    r.body = prng_chance(p, 0.8) ? draw_body(p) : (struct journal_body){0};
-    return (struct journal_op){.kind = kind, .r = r};
-}
-
-/* The commits of a seed, and what the model has after each. */
-static SUSPENDS void draw_commits(uint64_t seed, struct commit *commits, struct str *ret_before)
-{
-    struct journal *model = open_kind("memory");
-    struct prng p;
-
-    prng_seed(&p, seed);
-    *ret_before = dump(model, ROOTS, &arena);
-    for (size_t i = 0; i < COMMITS; i++) {
-        struct commit *c = &commits[i];
-        c->n = 1 + prng_below(&p, OPS);
-        for (size_t k = 0; k < c->n; k++)
-            c->ops[k] = draw_op(&p, (int64_t)i);
-        c->durability = prng_chance(&p, 0.3) ? JOURNAL_ASYNC : JOURNAL_SYNC;
-        struct journal_op ops[OPS];
-        memcpy(ops, c->ops, sizeof ops);
-        c->result = journal_commit(model, ops, c->n, JOURNAL_SYNC);
-        c->after = dump(model, ROOTS, &arena);
-    }
-    journal_close(model);
 }
 
 /* ---- crashes ---- */
@@ -210,13 +94,21 @@ static SUSPENDS void crash_once(const struct commit *commits, struct str before,
 
 static uint64_t round_seed;
 
+static SUSPENDS void draw_round(struct commit *commits, struct str *ret_before)
+{
+    struct journal *model = open_kind("memory");
+
+    draw_commits(model, round_seed, commits, ret_before, &arena);
+    journal_close(model);
+}
+
 static void sweep_crashes(void)
 {
     static struct commit commits[COMMITS];
     struct str before;
     bool over = false;
 
-    draw_commits(round_seed, commits, &before);
+    draw_round(commits, &before);
     /* Each call if rounds were asked for, else some of them, others in each round. */
     uint64_t step = test_rounds(0) ? 1 : 23;
     for (uint64_t at = round_seed % step; !over; at += step) {
@@ -242,8 +134,7 @@ static err_t in_round(void *arg)
 
 static void in_rounds(uint64_t rounds, body_fn *body)
 {
-    for (size_t i = 0; i < sizeof large; i++)
-        large[i] = (char)(i * 7 + i / 251);
+    fill_large();
     for (uint64_t round = 0; round < rounds && !test_failed(); round++) {
         round_seed = test_seed() + round;
         arena_init(&arena, SIZE_MAX);
@@ -266,16 +157,10 @@ static void compare_kinds(void)
     static struct commit commits[COMMITS];
     struct str before;
 
-    draw_commits(round_seed, commits, &before);
+    draw_round(commits, &before);
     struct journal *j = open_kind("sqlite");
     CHECK(j);
-    for (size_t i = 0; i < COMMITS; i++) {
-        struct journal_op ops[OPS];
-        memcpy(ops, commits[i].ops, sizeof ops);
-        CHECK_ERR(journal_commit(j, ops, commits[i].n, JOURNAL_SYNC), commits[i].result);
-        struct str now = dump(j, ROOTS, &arena);
-        CHECK_STR(now, commits[i].after.p);
-    }
+    check_commits(j, commits, &arena);
     journal_close(j);
 }
 
@@ -290,7 +175,7 @@ static void crash_memory(void)
     static struct commit commits[COMMITS];
     struct str before;
 
-    draw_commits(round_seed, commits, &before);
+    draw_round(commits, &before);
     struct journal *j = open_kind("memory");
     struct run r = {0};
     size_t until = sim_world_draw(sim, COMMITS + 1);
