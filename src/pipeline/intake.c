@@ -167,6 +167,7 @@ err_t intake_own(struct intake *in, uint32_t number, struct partition **ret)
     if (*ret)
         return OK;
     TRY(shard_commit(in->shard, &op, 1));
+    TRY(intake_check_divided(in));
     *ret = partition_new(in, number, op.r.epoch);
     return OK;
 }

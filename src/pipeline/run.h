@@ -61,7 +61,8 @@ enum {
     BODY_OUTPUTS,
     BODY_TRIAL,
     BODY_REPLY,
-    BODY_TRACE
+    BODY_TRACE,
+    BODY_SHARDS
 };
 /* Of nodes that keep state or time. */
 enum { BODY_DUE = 32, BODY_KEYED, BODY_WINDOW, BODY_GATE };
@@ -217,6 +218,15 @@ uint32_t intake_shard(const struct intake *in);
  * is known to the shard that its sinks have counted it under. 0: there are no leases, and somebody else says who has what.
  */
 uint32_t intake_shards(const struct intake *in);
+/* Do so many shards divide the partitions, as the journal says? If not, they are to be divided before any is claimed. Suspends. Errors: journal_read()'s. */
+err_t intake_is_divided(const struct intake *in, bool *ret) SUSPENDS MUST_CHECK;
+/*
+ * Let so many shards divide the partitions, all of which `partitions` has; borrowed, at most INTAKE_PUT_MAX. Waits until nothing is under way that was taken in by another number of shards,
+ * and shuts these out: whatever they put is refused with E_FENCED.
+ *
+ * Suspends. Errors: journal_commit()'s and journal_read()'s.
+ */
+err_t intake_divide(struct intake *in, const uint32_t *partitions, size_t n) SUSPENDS MUST_CHECK;
 
 struct source_run {
     /* Read messages until there are none any more (OK), or the fiber is cancelled. */
@@ -241,7 +251,7 @@ err_t intake_progress(struct intake *in, uint32_t partition, struct arena *arena
  * The partition is ours: whoever had it before is fenced off, and what it left is begun again. To be called before messages of the partition are handed
  * over; a source that is not shared need not call it.
  *
- * Suspends. Errors: journal_commit()'s and journal_read()'s.
+ * Suspends. Errors: journal_commit()'s and journal_read()'s; E_CONFLICT: the partitions are divided among another number of shards by now.
  */
 err_t intake_claim(struct intake *in, uint32_t partition) SUSPENDS MUST_CHECK;
 /* The partition is to be somebody else's: wait until what is under way of it is done. At the fiber's deadline what is left is lost, as intake_lose() says. */

@@ -412,7 +412,7 @@ static const struct schema_field file_fields[] = {
                     .doc = "Shards, of a pipeline whose source has partitions that can be shared out (Kafka): each is "
                            "worked on by one event loop and has partitions of its own. Where processes share a "
                            "journal it is the number over all of them, so let it be as many as there are partitions, "
-                           "or at least processes; change it when nothing is under way."),
+                           "or at least processes. Another number holds as soon as nothing is under way."),
     SCHEMA_FLOAT("samples", struct pipeline_file, sampled, .default_text = "0%", .min = "0", .max = "1",
                  .doc = "Share of the messages that the journal keeps with all that came of them, as long as their "
                         "traces: for `crossdock compat --replay`."),

@@ -415,6 +415,11 @@ bool intake_takes(const struct intake *in, uint32_t partition);
 /* Is it under way here? Linear. */
 bool shard_has_root(const struct shard *s, struct journal_id id);
 
+/* --- divide.c --- */
+
+/* A partition was claimed: do as many shards divide the source as we think? E_CONFLICT: not any more. OK where that does not matter. */
+err_t intake_check_divided(const struct intake *in) SUSPENDS MUST_CHECK;
+
 /* --- replay.c --- */
 
 struct replays *replays_new(void);

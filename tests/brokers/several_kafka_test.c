@@ -17,6 +17,7 @@ enum { PROCESSES = 3, SHARDS = 3, PARTITIONS = 6, KEYS = 12, AT_ONCE = 15, NAME 
 
 static char name[NAME], in[NAME + 8], out[NAME + 8], readers[NAME + 8];
 static struct kafka_config config;
+static unsigned shards;     /* `workers`           */
 static unsigned written;    /* of each key, from 0 */
 static bool has_table;      /* the pipeline has a sink in PostgreSQL besides */
 static unsigned seen[KEYS]; /* of each key, as committed records say */
@@ -147,13 +148,13 @@ static void write_pipeline(void)
 {
     char text[1024];
     int n = snprintf(text, sizeof text,
-                     "pipeline: %s\nworkers: %d\n"
+                     "pipeline: %s\nworkers: %u\n"
                      "connections:\n  kafka: {url: \"kafka://%s?session.timeout.ms=6000\"}\n"
                      "  postgres: {url: \"%s\", username: postgres}\n"
                      "sources: {in: {kafka: {topic: %s}}}\n"
                      "nodes: {same: {from: in, map: '{k: .k, n: .n}'}}\n"
                      "sinks:\n  out: {from: same, batch: 7, kafka: %s}\n",
-                     name, SHARDS, getenv("KAFKA_BROKERS"), url, in, out);
+                     name, shards, getenv("KAFKA_BROKERS"), url, in, out);
 
     if (has_table)
         (void)snprintf(text + n, sizeof text - (size_t)n,
@@ -177,6 +178,7 @@ static bool begin_world(const char *what, bool is_journaled)
     (void)snprintf(out, sizeof out, "%s-out", name);
     (void)snprintf(readers, sizeof readers, "%s-readers", name);
     written = 0;
+    shards = SHARDS;
     has_table = is_journaled;
     (void)ask("create table rows (at bigserial, k bigint, n bigint)");
     in_kernel(make_topics);
@@ -233,6 +235,26 @@ static void stop_one(unsigned i)
     (void)kill(processes[i], SIGCONT);
     write_messages();
     wait_for_all();
+}
+
+/* With another number of shards partitions have other owners, as soon as nothing is under way. */
+static void share_among(unsigned number)
+{
+    for (unsigned tries = 0; ask("select count(*) from crossdock_journal.root") && !test_failed(); tries++) {
+        CHECK_LT(tries, 1500);
+        (void)poll(NULL, 0, 20);
+    }
+    kill_processes();
+    shards = number;
+    write_pipeline();
+    for (unsigned i = 0; i < PROCESSES; i++)
+        start_process(i, 1);
+    write_messages();
+    wait_for_all();
+    CHECK_EQ(ask("select get_byte(body, 3) from crossdock_journal.state where pipeline = '%s' and node = 'in' and "
+                 "key = 'shards'",
+                 name),
+             number);
 }
 
 /* ---- a sink, taken over ---- */
@@ -329,7 +351,7 @@ TEST(several_processes_former_owners_of_a_shard_take_its_kafka_id_and_write_noth
     end_world();
 }
 
-TEST(several_processes_with_kafka_have_each_record_once_though_each_is_killed)
+TEST(several_processes_with_kafka_have_each_record_once_though_each_is_killed_and_shards_change)
 {
     if (!begin_world("kafka-killed", true))
         return;
@@ -339,6 +361,8 @@ TEST(several_processes_with_kafka_have_each_record_once_though_each_is_killed)
     write_messages();
     wait_for_all();
     CHECK_GT(takeovers(), SHARDS);
+    share_among(2);
+    share_among(4);
     end_world();
 }
 

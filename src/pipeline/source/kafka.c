@@ -167,19 +167,27 @@ static bool read_progress(const struct place *p, struct str progress, int64_t *r
     return true;
 }
 
+/* Its number in the journal. */
+static err_t find_number(struct reader *r, struct place *p, struct arena *arena) SUSPENDS
+{
+    struct str progress;
+
+    p->number = (uint32_t)(str_hash(topic_of(p)) + (uint32_t)p->partition);
+    p->next = -1;
+    for (;; p->number++) {
+        TRY(intake_progress(r->in, p->number, arena, &progress));
+        if (!progress.n || read_progress(p, progress, &p->next))
+            return OK;
+    }
+}
+
 static err_t claim(struct reader *r, struct place *p) SUSPENDS
 {
     struct arena arena CLEANUP(arena_release) = {0};
     struct str progress;
 
     arena_init(&arena, SIZE_MAX);
-    p->number = (uint32_t)(str_hash(topic_of(p)) + (uint32_t)p->partition);
-    p->next = -1;
-    for (;; p->number++) {
-        TRY(intake_progress(r->in, p->number, &arena, &progress));
-        if (!progress.n || read_progress(p, progress, &p->next))
-            break;
-    }
+    TRY(find_number(r, p, &arena));
     TRY(intake_claim(r->in, p->number));
     TRY(intake_progress(r->in, p->number, &arena, &progress)); /* nobody else's grows any more */
     if (progress.n && !read_progress(p, progress, &p->next))
@@ -444,8 +452,9 @@ static bool is_final(err_t e)
 
 /* --- partitions by their numbers --- */
 
-/* Those that are the shard's, in the arena. Of several topics it is those with the same numbers: what has one key is in one shard, if the topics are divided alike. */
-static err_t find_ours(struct reader *r, struct arena *arena, struct kafka_partition **ret, size_t *ret_n) SUSPENDS
+/* Every `step`-th of each topic from `first` on, in the arena. */
+static err_t find_partitions(struct reader *r, uint32_t first, uint32_t step, struct arena *arena,
+                             struct kafka_partition **ret, size_t *ret_n) SUSPENDS
 {
     int32_t *counts = arena_alloc(arena, r->reads->topic_count * sizeof *counts);
     size_t most = 0, n = 0;
@@ -456,10 +465,39 @@ static err_t find_ours(struct reader *r, struct arena *arena, struct kafka_parti
     }
     *ret = arena_alloc(arena, (most + 1) * sizeof **ret);
     for (size_t i = 0; i < r->reads->topic_count; i++)
-        for (uint32_t k = intake_shard(r->in); k < (uint32_t)counts[i]; k += r->shards)
+        for (uint32_t k = first; k < (uint32_t)counts[i]; k += step)
             (*ret)[n++] = (struct kafka_partition){.topic = r->reads->topics[i], .partition = (int32_t)k};
     *ret_n = n;
     return OK;
+}
+
+/* Those that are the shard's. Of several topics it is those with the same numbers: what has one key is in one shard, if the topics are divided alike. */
+static err_t find_ours(struct reader *r, struct arena *arena, struct kafka_partition **ret, size_t *ret_n) SUSPENDS
+{
+    return find_partitions(r, intake_shard(r->in), r->shards, arena, ret, ret_n);
+}
+
+/* Have them divided by our number of shards. */
+static err_t divide(struct reader *r) SUSPENDS
+{
+    struct arena arena CLEANUP(arena_release) = {0};
+    struct kafka_partition *all;
+    size_t n;
+    bool is_divided;
+
+    TRY(intake_is_divided(r->in, &is_divided));
+    if (is_divided)
+        return OK;
+    arena_init(&arena, SIZE_MAX);
+    TRY(find_partitions(r, 0, 1, &arena, &all, &n));
+    uint32_t *numbers = arena_alloc(&arena, (n + 1) * sizeof *numbers);
+    for (size_t i = 0; i < n; i++) {
+        struct place p = {
+            .topic = (char *)all[i].topic.p, .topic_bytes = all[i].topic.n, .partition = all[i].partition};
+        TRY(find_number(r, &p, &arena));
+        numbers[i] = p.number;
+    }
+    return intake_divide(r->in, numbers, n);
 }
 
 static err_t take_ours(struct reader *r) SUSPENDS
@@ -469,6 +507,7 @@ static err_t take_ours(struct reader *r) SUSPENDS
     size_t n;
 
     arena_init(&arena, SIZE_MAX);
+    TRY(divide(r));
     TRY(find_ours(r, &arena, &list, &n));
     TRY(begin_places(r, list, n));
     r->is_paused = false;
