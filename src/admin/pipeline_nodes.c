@@ -78,6 +78,8 @@ static void add(struct node_numbers *to, const struct node_numbers *n)
     to->unpriced += n->unpriced;
     to->retries += n->retries;
     to->late += n->late;
+    to->agreed += n->agreed;
+    to->differed += n->differed;
     to->batches += n->batches;
     for (size_t i = 0; i < ERR_COUNT; i++)
         to->dead[i] += n->dead[i];
@@ -161,6 +163,10 @@ static void put_node(struct json_out *o, const struct node_sum *s)
     json_member_u64(o, STR("active"), n->active);
     if (n->calls)
         put_calls(o, n);
+    if (n->agreed || n->differed) {
+        json_member_u64(o, STR("agreed"), n->agreed);
+        json_member_u64(o, STR("differed"), n->differed);
+    }
     if (n->breaker)
         json_member_str(o, STR("breaker"), str_from_c(n->breaker));
     if (s->role == PIPELINE_SINK) {
@@ -223,6 +229,9 @@ static const struct family families[] = {
      false},
     {"late_total", "counter", "Items that could not be in time any more.", NODE(late), true, false},
     {"retries_total", "counter", "Tries after the first.", NODE(retries), true, false},
+    {"agreed_total", "counter", "Messages for which a node that is tried out yielded what the one in use did.",
+     NODE(agreed), true, false},
+    {"differed_total", "counter", "Messages for which it yielded something else.", NODE(differed), true, false},
     {"batches_total", "counter", "Batches that the sink has applied.", NODE(batches), true, false},
     {"calls_total", "counter", "Times that a model was asked.", NODE(calls), true, false},
     {"input_tokens_total", "counter", "Tokens of what models were asked.", NODE(input_tokens), true, false},

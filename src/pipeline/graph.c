@@ -498,6 +498,22 @@ static void check_join(struct pipeline_build *b, const struct pipeline_node *n)
             check_quorum(b, n, b->nodes[i]);
 }
 
+/* Who is compared: one behind the shadow, with one that is not. */
+static void check_trial(struct pipeline_build *b, const struct pipeline_node *n)
+{
+    const struct pipeline_trial *t = n->tried_for;
+
+    if (!t)
+        return;
+    if (!graph_reaches(b->spec, t->shadow->index, n->index))
+        problems_error(b->problems, t->shadow->at, "\"%.*s\" is not behind the shadow: nothing is tried out there",
+                       STR_ARG(n->name));
+    if (graph_reaches(b->spec, t->shadow->index, t->used->index))
+        problems_error(b->problems, t->shadow->at,
+                       "\"%.*s\" is behind the shadow itself: \"compare\" names the node in use first",
+                       STR_ARG(t->used->name));
+}
+
 void graph_check(struct pipeline_build *b)
 {
     for (size_t i = 0; i < b->node_count; i++) {
@@ -505,6 +521,7 @@ void graph_check(struct pipeline_build *b)
         bool waits = n->role == PIPELINE_SOURCE && n->source->takes_reply && n->source->takes_reply(n);
         check_read(b, n);
         check_join(b, n);
+        check_trial(b, n);
         if (n->role == PIPELINE_SINK) {
             b->nodes[i]->gets_pieces = find_before(b, n, KIND_SPECULATES) != NULL;
             check_sink(b, n);

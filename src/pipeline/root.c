@@ -14,6 +14,7 @@
 #include "codec/http1.h"
 #include "codec/json_tree.h"
 #include "expr/value.h"
+#include "pipeline/agree.h"
 #include "pipeline/suspect.h"
 #include "rt/loop.h"
 
@@ -679,6 +680,7 @@ static err_t send_to_all(struct step *s, struct expr_value value, struct str mar
     if (s->root->inner && s->node == s->root->shard->spec->output)
         inner_output(s->root, value);
     meter_sent(s);
+    agree_sent(s, value);
     struct journal_id id = child_id(&s->in->id, s->node, s->sent++);
     const struct flow_node *n = &s->root->shard->spec->graph.nodes[s->node->index];
 
@@ -706,6 +708,7 @@ err_t step_send_to(struct step *s, size_t target, struct expr_value value)
     if (s->outputs)
         return step_keep(s, (int64_t)target, value);
     meter_sent(s);
+    agree_sent(s, value);
     struct journal_id id = child_id(&s->in->id, s->node, s->sent++);
     send_along(s, s->node->targets[target].edge, id, value);
     return OK;

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "pipeline/agree.h"
 #include "pipeline/ears.h"
 #include "pipeline/fast_kafka.h"
 #include "pipeline/graph.h"
@@ -35,6 +36,15 @@ static void find_shadowed(struct shard *s)
         for (uint16_t k = i; s->spec->nodes[i]->kind->traits & KIND_SHADOWS && k < s->spec->node_count; k++)
             if (graph_reaches(s->spec, i, k))
                 node_set_add(&s->shadowed, k);
+}
+
+static void find_compared(struct shard *s)
+{
+    for (uint16_t i = 0; i < s->spec->node_count; i++)
+        if (s->spec->nodes[i]->tried_for) {
+            node_set_add(&s->compared, i);
+            node_set_add(&s->compared, s->spec->nodes[i]->tried_for->used->index);
+        }
 }
 
 struct shard *shard_new(const struct shard_options *o)
@@ -67,6 +77,7 @@ struct shard *shard_new(const struct shard_options *o)
     list_init(&s->chosen);
     list_init(&s->on_trial);
     find_shadowed(s);
+    find_compared(s);
     inner_make_all(s);
     list_init(&s->waiting);
     list_init(&s->due);
@@ -233,6 +244,7 @@ void shard_complete(struct root *r)
         inner_complete(r);
         return;
     }
+    agree_tell(r);
     if (!s->is_fast)
         tell_end(r);
     s->stats.completed++;

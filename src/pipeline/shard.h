@@ -90,7 +90,9 @@ struct node_numbers {
     uint64_t unpriced; /* calls of no known price                                               */
     uint64_t retries,
         late; /* of nodes that call, and sinks: tries after the first; items that could not be in time any more */
-    uint64_t batches;         /* of sinks: applied                                                     */
+    uint64_t agreed,
+        differed;     /* of one that is tried out: messages for which it yielded what the node in use did, or not */
+    uint64_t batches; /* of sinks: applied                                                     */
     uint64_t dead[ERR_COUNT]; /* dead letters, by cause; [OK]: of poison                                */
     uint64_t active;          /* calls under way, or about to be                                        */
     const char *breaker;      /* "closed", "open", "half_open"; NULL: it has none. Static                 */

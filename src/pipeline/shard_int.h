@@ -139,9 +139,10 @@ struct root {
     size_t verdict_count;
     struct trace trace;
     struct root_count count;
-    struct list waiting; /* of it, until an instant (timers.c) */
-    struct inner *inner; /* of one in a body; NULL: it is a message's */
-    uint8_t verdict;     /* of one that begins at a gate: enum gate_verdict */
+    struct list waiting;     /* of it, until an instant (timers.c) */
+    struct yielded *yielded; /* of nodes that are compared (agree.h) */
+    struct inner *inner;     /* of one in a body; NULL: it is a message's */
+    uint8_t verdict;         /* of one that begins at a gate: enum gate_verdict */
 };
 
 struct lane {
@@ -239,6 +240,7 @@ struct shard {
     struct replays *replays;  /* replay.c */
     struct scope *fibers;     /* those whose end is the shard's, while it runs */
     struct node_set shadowed; /* nothing that fails there matters */
+    struct node_set compared; /* what they yield is held against each other */
     struct keyed **memories;  /* by node; NULL: it remembers nothing */
     struct keeper **keepers;  /* by node; NULL: it has none */
     struct shard **inners;    /* by node: of its body; NULL: it has none */

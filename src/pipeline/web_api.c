@@ -2,8 +2,9 @@
 #include "pipeline/web_api.h"
 
 #include "base/mem.h"
+#include "codec/url.h"
 
-enum { ANSWER_MAX = 64 << 20 };
+enum { ANSWER_MAX = 64 << 20, PATH_MAX_BYTES = 4096 };
 
 err_t web_api_open(struct web_api *a, const struct sink_at *at, uint16_t port)
 {

@@ -1,7 +1,7 @@
 /*
  * shadow.c - a share of the records goes on to be tried out: nothing behind it reaches a sink, and nothing that fails there matters.
  *
- * Which share, the root's id decides, so it is the same after a crash. `compare` holds nodes behind it against those that they are to replace.
+ * Which share, the root's id decides, so it is the same after a crash. `compare` holds nodes behind it against those that they are to replace (agree.h).
  */
 #include "pipeline/build.h"
 #include "pipeline/run.h"
@@ -35,8 +35,16 @@ static void build(struct pipeline_build *b, struct pipeline_node *n)
 
     for (size_t i = 0; i < c->count; i++) {
         struct schema_text used = {.text = c->pairs[i].node, .node = c->pairs[i].candidate.node};
-        build_find(b, n, &used);
-        build_find(b, n, &c->pairs[i].candidate);
+        struct pipeline_node *tried = build_find(b, n, &c->pairs[i].candidate);
+        const struct pipeline_node *in_use = build_find(b, n, &used);
+        if (!tried || !in_use)
+            continue;
+        if (tried->tried_for)
+            problems_error(b->problems, c->pairs[i].candidate.node, "\"%.*s\" is compared already, with \"%.*s\"",
+                           STR_ARG(tried->name), STR_ARG(tried->tried_for->used->name));
+        struct pipeline_trial *trial = arena_new(b->arena, struct pipeline_trial);
+        *trial = (struct pipeline_trial){.shadow = n, .used = in_use, .share = c->share};
+        tried->tried_for = trial;
     }
 }
 
