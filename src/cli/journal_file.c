@@ -6,7 +6,6 @@
 #include "cli/journal_file.h"
 
 #include "base/map.h"
-#include "client/postgres.h"
 #include "codec/url.h"
 #include "fleet/config.h"
 #include "rt/loop.h"
@@ -20,28 +19,35 @@ static err_t user_part(struct str *rest, struct arena *a, struct str *ret)
     return url_decode(str_cut(rest, ':'), a, ret);
 }
 
-static err_t open_database(struct str url, struct journal_options options, struct journal **ret)
+static err_t open_database(struct str url, const struct postgres_options *login, struct journal_options options,
+                           struct journal **ret)
 {
     struct arena a CLEANUP(arena_release) = {.max = SIZE_MAX};
     struct secret password CLEANUP(secret_release) = {0};
-    struct postgres_options database = {.url = url, .password = &password};
+    struct postgres_options database = login ? *login : (struct postgres_options){0};
     struct url parts;
-    struct str text;
+    struct str user, text;
 
     if (url_parse(url, &parts) != OK)
         return fail(E_CONFIG, "the journal's URL is none: %s", err_detail(E_PARSE));
-    TRY(user_part(&parts.userinfo, &a, &database.user));
+    TRY(user_part(&parts.userinfo, &a, &user));
     TRY(url_decode(parts.userinfo, &a, &text));
     password = secret_make(text);
+    database.url = url;
+    if (!database.user.n)
+        database.user = user;
+    if (!database.password || !secret_reveal(database.password).n)
+        database.password = &password;
     options.kind = "postgres";
     options.postgres = &database;
     return journal_open(&options, ret);
 }
 
-err_t open_journal(const char *place, struct journal_options options, struct journal **ret)
+err_t open_journal(const char *place, const struct postgres_options *login, struct journal_options options,
+                   struct journal **ret)
 {
     if (place && journal_is_database(str_from_c(place)))
-        return open_database(str_from_c(place), options, ret);
+        return open_database(str_from_c(place), login, options, ret);
     options.kind = place ? "sqlite" : "memory";
     options.path = place;
     return journal_open(&options, ret);
@@ -80,7 +86,7 @@ int journal_file_run(const struct command *c, const char *path, journal_file_fn 
     workers_start(1);
     err_t e = journal_is_database(str_from_c(path)) ? OK : check_is_there(path);
     if (e == OK)
-        e = open_journal(path, o, &v.journal);
+        e = open_journal(path, NULL, o, &v.journal);
     if (e == OK) {
         e = loop_run(&(struct loop_options){0}, run_fiber, &v);
         journal_close(v.journal);

@@ -3,6 +3,7 @@
 #define CLI_JOURNAL_FILE_H
 
 #include "cli/cli.h"
+#include "client/postgres.h"
 #include "rt/fiber.h"
 #include "store/journal.h"
 
@@ -14,9 +15,12 @@
 /*
  * Open the journal at a place: postgres://[user[:password]@]host[:port]/database…, else the path of a file; NULL: in memory. Of the options, kind and place are set here.
  *
+ * login  of a database: who we are to it; what is empty there is as the URL says. NULL: all is. Borrowed
+ *
  * Blocks. Errors: journal_open()'s; E_CONFIG: the URL.
  */
-err_t open_journal(const char *place, struct journal_options options, struct journal **ret) MUST_CHECK;
+err_t open_journal(const char *place, const struct postgres_options *login, struct journal_options options,
+                   struct journal **ret) MUST_CHECK;
 
 /* What a command does with it. */
 typedef err_t journal_file_fn(void *ctx, struct journal *j) SUSPENDS;

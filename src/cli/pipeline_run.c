@@ -110,7 +110,7 @@ static int run_with_journal(struct pipeline_spec *spec, struct own_gateway *gate
     struct journal *journal;
     int code = EXIT_FAILED;
 
-    err_t e = open_journal(journal_path, o, &journal);
+    err_t e = open_journal(journal_path, NULL, o, &journal);
     if (e == OK) {
         code = run(spec, gateway, journal);
         journal_close(journal);

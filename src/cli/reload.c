@@ -202,10 +202,18 @@ static bool same_facts(const struct catalog *a, const struct catalog *b)
            str_eq(a->admin.listen.text, b->admin.listen.text) && str_eq(a->admin.key_file, b->admin.key_file);
 }
 
+static bool same_login(const struct catalog *a, const struct catalog *b)
+{
+    return str_eq(a->journal.username, b->journal.username) &&
+           str_eq(secret_reveal(&a->journal.password), secret_reveal(&b->journal.password)) &&
+           str_eq(a->journal.ca, b->journal.ca) && str_eq(a->journal.cert, b->journal.cert) &&
+           str_eq(a->journal.key, b->journal.key);
+}
+
 /* What pipelines rest on. */
 static bool same_stores(const struct catalog *a, const struct catalog *b)
 {
-    return str_eq(a->journal.path, b->journal.path) && a->journal.traces == b->journal.traces &&
+    return str_eq(a->journal.path, b->journal.path) && same_login(a, b) && a->journal.traces == b->journal.traces &&
            a->journal.age == b->journal.age && a->journal.lease == b->journal.lease &&
            str_eq(a->registry.path, b->registry.path) && str_eq(a->registry.listen.text, b->registry.listen.text) &&
            str_eq(a->registry.user, b->registry.user) &&

@@ -25,7 +25,12 @@ err_t server_open_pipelines(struct server *s)
 
     s->doors = doors_new();
     s->ears = ears_new(s->doors);
-    TRY(err_context(open_journal(c->journal.path.n ? c->journal.path.p : NULL, o, &s->journal), "journal"));
+    const struct postgres_options login = {.user = c->journal.username,
+                                           .password = &c->journal.password,
+                                           .ca_file = c->journal.ca,
+                                           .cert_file = c->journal.cert,
+                                           .key_file = c->journal.key};
+    TRY(err_context(open_journal(c->journal.path.n ? c->journal.path.p : NULL, &login, o, &s->journal), "journal"));
     if (journal_is_shared(s->journal))
         s->leases = leases_new(&(struct leases_options){.journal = s->journal, .time = c->journal.lease});
     return OK;

@@ -43,6 +43,7 @@ static void catalog_free(struct catalog *c)
     }
     for (size_t i = 0; i < c->key_count; i++)
         secret_release(&c->keys[i].aws_secret_access_key);
+    secret_release(&c->journal.password);
     secret_release(&c->registry.password);
     wipe(c->tls_key_pem);
     map_release(&c->model_by_name);

@@ -294,11 +294,14 @@ struct catalog {
         ns_t age;        /* of its records; NS_NEVER: any */
     } facts;             /* what is kept of requests      */
     struct {
-        struct str path; /* of a file, or the URL of a database; empty: in memory */
-        uint64_t traces; /* kept, at most                */
-        ns_t age;        /* of them; NS_NEVER: any       */
-        ns_t lease;      /* of a database: how long a process may be silent */
-    } journal;           /* of pipelines                 */
+        struct str path;     /* of a file, or the URL of a database; empty: in memory */
+        struct str username; /* at a database; empty: as the URL says */
+        struct secret password;
+        struct str ca, cert, key; /* paths of PEM files; empty: the system's authorities, no certificate of ours */
+        uint64_t traces;          /* kept, at most                */
+        ns_t age;                 /* of them; NS_NEVER: any       */
+        ns_t lease;               /* of a database: how long a process may be silent */
+    } journal;                    /* of pipelines                 */
     struct {
         struct str path; /* empty: there is none                        */
         struct listen_config listen;

@@ -205,7 +205,7 @@ struct file_facts {
 };
 
 struct file_journal {
-    struct schema_text path;
+    struct schema_text path, username, password, ca, cert, key;
     unsigned traces;
     ns_t age, lease;
 };

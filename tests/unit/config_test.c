@@ -1327,6 +1327,37 @@ TEST(config_routing_example_is_valid)
     CHECK_EQ(l.c->rule_count, 4);
 }
 
+/* ---- the journal's database ---- */
+
+TEST(config_journal_in_a_database_has_a_login_and_certificates)
+{
+    LOADED(l, "providers: {p: {simulate: true}}\n"
+              "journal:\n"
+              "  path: postgres://db/crossdock\n"
+              "  username: dock\n"
+              "  password: \"file:/etc/x/token\"\n"
+              "  ca: /etc/x/pem/ca.pem\n"
+              "  cert: \"file:/abs/cert.pem\"\n"
+              "  key: /abs/key.pem\n");
+
+    CHECK_STR(buf_str(&l.report), "");
+    CHECK_STR(l.c->journal.path, "postgres://db/crossdock");
+    CHECK_STR(l.c->journal.username, "dock");
+    CHECK_STR(secret_reveal(&l.c->journal.password), "tok-from-file");
+    CHECK_STR(l.c->journal.ca, "/etc/x/pem/ca.pem");
+    CHECK_STR(l.c->journal.cert, "/abs/cert.pem");
+    CHECK_STR(l.c->journal.key, "/abs/key.pem");
+}
+
+TEST(config_journal_says_which_settings_do_not_fit)
+{
+    check_error("providers: {p: {simulate: true}}\njournal: {path: j.db, password: x}\n",
+                "-:2:33: error: this is for a journal in a database: \"path\" is postgres://host/database "
+                "then\n");
+    check_error("providers: {p: {simulate: true}}\njournal: {path: postgres://h/d, key: /abs/key.pem}\n",
+                "-:2:38: error: \"cert\" and \"key\" go together\n");
+}
+
 /* Loads one of the examples, which needs nothing from outside and gives nothing to complain about. */
 static void load_example(struct loaded *l, const char *path)
 {
