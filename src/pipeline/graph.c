@@ -501,7 +501,7 @@ static void check_join(struct pipeline_build *b, const struct pipeline_node *n)
 /* Who is compared: one behind the shadow, with one that is not. */
 static void check_trial(struct pipeline_build *b, const struct pipeline_node *n)
 {
-    const struct pipeline_trial *t = n->tried_for;
+    const struct pipeline_agreement *t = n->tried_for;
 
     if (!t)
         return;

@@ -134,7 +134,7 @@ struct pipeline_effect {
 };
 
 /* What a node behind a shadow is held against. */
-struct pipeline_trial {
+struct pipeline_agreement {
     const struct pipeline_node *shadow, *used;
     double share; /* of the messages */
 };
@@ -163,9 +163,10 @@ struct pipeline_node {
     bool is_recorded; /* what it yields is journaled before anybody reads it; else it is worked out again */
     bool is_streamed; /* a model's answer that comes in pieces                             */
     bool gets_pieces; /* a sink behind a node that cuts answers up                         */
-    const struct pipeline_trial *tried_for; /* it is behind a shadow, and to do what another does; NULL: it is not */
-    struct pipeline_spec *body;             /* what it runs for each record (`loop`, `cache`); NULL: none    */
-    const struct expr *key;                 /* of sources: what orders its messages; NULL: the source's own key */
+    const struct pipeline_agreement
+        *tried_for;             /* it is behind a shadow, and to do what another does; NULL: it is not */
+    struct pipeline_spec *body; /* what it runs for each record (`loop`, `cache`); NULL: none    */
+    const struct expr *key;     /* of sources: what orders its messages; NULL: the source's own key */
     struct pipeline_rules rules;
     struct pipeline_effect effect;
     const struct pipeline_connection *connection; /* NULL: it needs none                      */

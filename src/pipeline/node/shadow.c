@@ -42,8 +42,8 @@ static void build(struct pipeline_build *b, struct pipeline_node *n)
         if (tried->tried_for)
             problems_error(b->problems, c->pairs[i].candidate.node, "\"%.*s\" is compared already, with \"%.*s\"",
                            STR_ARG(tried->name), STR_ARG(tried->tried_for->used->name));
-        struct pipeline_trial *trial = arena_new(b->arena, struct pipeline_trial);
-        *trial = (struct pipeline_trial){.shadow = n, .used = in_use, .share = c->share};
+        struct pipeline_agreement *trial = arena_new(b->arena, struct pipeline_agreement);
+        *trial = (struct pipeline_agreement){.shadow = n, .used = in_use, .share = c->share};
         tried->tried_for = trial;
     }
 }
