@@ -193,6 +193,21 @@ static void put_reads(const struct pipeline_spec *s, struct buf *to)
     }
 }
 
+static void put_letters(const struct pipeline_spec *s, struct buf *to)
+{
+    if (s->journal == PIPELINE_JOURNAL_NONE) {
+        (void)buf_addf(to, "\nDead letters %s %s, and are kept nowhere\n", s->dlq ? "go to" : "are lines of",
+                       s->dlq ? s->dlq->kind->name : "the log");
+        return;
+    }
+    if (s->dlq)
+        (void)buf_addf(to, "\nDead letters go to %s as well, and are kept for ", s->dlq->kind->name);
+    else
+        (void)buf_add_lit(to, "\nDead letters are kept for ");
+    put_span(to, s->retention);
+    (void)buf_add_char(to, '\n');
+}
+
 err_t pipeline_explain(const struct pipeline_spec *s, struct buf *to)
 {
     static const char *const deliveries[] = {"exactly once", "at least once", "at most once"};
@@ -202,11 +217,6 @@ err_t pipeline_explain(const struct pipeline_spec *s, struct buf *to)
     put_time(s, to);
     put_journal(s, to);
     put_reads(s, to);
-    if (s->dlq)
-        (void)buf_addf(to, "\nDead letters go to %s as well, and are kept for ", s->dlq->kind->name);
-    else
-        (void)buf_add_lit(to, "\nDead letters are kept for ");
-    put_span(to, s->retention);
-    (void)buf_add_char(to, '\n');
+    put_letters(s, to);
     return buf_status(to);
 }
