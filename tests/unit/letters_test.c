@@ -3,6 +3,7 @@
 
 #include "pipeline/shard.h"
 #include "pipeline/traces.h"
+#include "pipeline/version.h"
 #include "store/journal_int.h"
 #include "unit/in_loop.h"
 #include "unit/test.h"
@@ -379,6 +380,66 @@ static void note_outlives_its_shard(void)
 TEST(letter_that_was_replayed_by_nobody_who_ran_leaves_no_note)
 {
     with_lines(STR("{\"n\":\"x\"}\n"), note_outlives_its_shard);
+}
+
+static void run_until_drained(struct shard *s, void (*meanwhile)(struct shard *s))
+{
+    SCOPE(running, NS_NEVER);
+
+    scope_spawn(&running, "shard", run_shard, s);
+    meanwhile(s);
+    shard_drain(s);
+    CHECK_OK(scope_wait_all(&running));
+    shard_free(s);
+}
+
+static void take_in(struct shard *s)
+{
+    (void)s;
+    pass(12 * NS_SEC);
+}
+
+static void replay_in_its_own_version(struct shard *s)
+{
+    struct dead_letter *l;
+    size_t count;
+
+    pass(NS_SEC);
+    CHECK_EQ(letters(&l), 1);
+    CHECK_OK(letters_edit(j, &l[0], STR("{\"n\": 1}")));
+    CHECK_ERR(letters_replay_original(j, l, 1, &count), E_NOT_FOUND);
+    CHECK_OK(version_keep(j, spec));
+    CHECK_OK(letters_replay_original(j, l, 1, &count));
+    CHECK_EQ(count, 1);
+    CHECK_ERR(letters_replay_original(j, l, 1, &count), E_CONFLICT);
+    shard_replay(s, &l[0].root); /* told, the present version leaves it alone */
+    pass(5 * NS_SEC);
+    CHECK_EQ(out().n, 0);
+}
+
+static void waits_for_its_version(void)
+{
+    const struct pipeline_world world = {.env = &env};
+    struct problems problems = {.arena = &arena};
+    struct pipeline_spec *next;
+    struct str third = arena_printf(&arena, "%s# another\n", slow_text);
+
+    run_until_drained(shard_new(&(struct shard_options){.spec = spec, .journal = j}), take_in);
+    file_text = third.p;
+    CHECK_OK(pipeline_load(STR("p.yaml"), NULL, &world, &problems, &next));
+    run_until_drained(shard_new(&(struct shard_options){.spec = next, .journal = j}), replay_in_its_own_version);
+    pipeline_unref(next);
+    struct shard *s = shard_new(&(struct shard_options){.spec = spec, .journal = j, .only_finishes = true});
+    CHECK_OK(shard_run(s));
+    shard_free(s);
+    CHECK_STR(out(), "{\"one\":1}\n");
+}
+
+TEST(letter_that_waits_for_its_own_version_is_left_alone_by_the_present_one)
+{
+    file_text = slow_text;
+    with_lines(STR("{\"n\":\"x\"}\n"), waits_for_its_version);
+    file_text = text;
 }
 
 static void is_read_back(void)
