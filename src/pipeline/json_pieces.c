@@ -154,8 +154,6 @@ static bool take(struct json_pieces *p, struct str text, struct str *ret)
         p->is_over = true; /* an array comes alone */
     else if (!is_blank(c) && c != ':')
         begin_element(p);
-    if (c == ',')
-        p->is_named = false;
     p->at++;
     if ((c == '}' || c == ']') && !p->is_over)
         ends = ends || end_element(p, text, p->at, ret);
