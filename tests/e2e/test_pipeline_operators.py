@@ -238,6 +238,25 @@ def test_each_node_and_edge_is_counted_and_drawn(tmp_path, api):
         assert s.admin.get("/admin/pipelines/other/graph").status_code == 404
 
 
+def test_what_is_tried_out_in_the_shadow_is_held_against_what_is_used(tmp_path):
+    nodes = {
+        "label": {"from": "in", "map": "{n: .n, big: (.n > 1)}"},
+        "try": {"from": "in", "shadow": {"compare": {"label": "better"}}},
+        "better": {"from": "try", "map": "{big: (.n > 2), n: .n}"},
+    }
+    sinks = {"out": {"from": "label", "file": str(tmp_path / "out.ndjson")}}
+    with Operated(tmp_path, pipeline({"path": "/hooks/x"}, nodes, sinks)) as s:
+        for n in range(4):
+            assert s.send({"n": n, "x": 1}, f"k{n}").status_code == 202
+        until(lambda: s.ask("/admin/pipelines/hook")["completed"] == 4)
+        nodes = {x["node"]: x for x in s.ask("/admin/pipelines/hook")["nodes"]}
+        assert (nodes["better"]["agreed"], nodes["better"]["differed"]) == (3, 1) and "agreed" not in nodes["label"]
+        page = httpx.get(s.process.url + "/metrics").text
+        assert 'crossdock_pipeline_node_agreed_total{pipeline="hook",node="better"} 3' in page
+        assert 'crossdock_pipeline_node_differed_total{pipeline="hook",node="better"} 1' in page
+        assert 'differed_total{pipeline="hook",node="label"}' not in page
+
+
 def test_a_sink_that_is_down_shows_as_failing_and_what_waits_for_it_is_counted(tmp_path):
     sinks = {"crm": {"from": "same", "http": {"put": "http://127.0.0.1:9/cases/{{.n}}"}, "effect": {"mode": "keyed"}}}
     with Operated(tmp_path, pipeline({"path": "/hooks/x"}, sinks=sinks), drain="1s") as s:
