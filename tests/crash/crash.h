@@ -49,6 +49,6 @@ extern const struct crash_source crash_files, crash_redis_stream, crash_postgres
     crash_clock, crash_webhook, crash_requests;
 extern const struct crash_sink crash_file, crash_sqlite, crash_redis, crash_postgres, crash_nats, crash_kafka,
     crash_http_put, crash_http_key, crash_http_again, crash_http_perhaps, crash_s3, crash_qdrant, crash_opensearch,
-    crash_kafka_elsewhere, crash_reply, crash_reply_beside;
+    crash_kafka_elsewhere, crash_reply, crash_reply_later;
 
 #endif

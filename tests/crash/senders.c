@@ -157,14 +157,17 @@ static size_t read_replies(const struct crash_case *c, unsigned *ret, size_t max
 const struct crash_sink crash_reply = {
     .name = "reply", .keeps_one = true, .begin = begin_senders, .print = print_reply, .read = read_replies};
 
-/* The same beside a sink that may have had its effect when the process dies, and the reply not. */
-static int print_reply_beside(const struct crash_case *c, char *to, size_t cap)
+/* The same, later than what a sink beside it does: so that has had its effect, and the reply not, when the process dies. */
+static int print_reply_later(const struct crash_case *c, char *to, size_t cap)
 {
-    return snprintf(to, cap, "reply: '{n: .n, at: $meta.timestamp}'}\n  beside: {from: in, file: %s/beside", c->folder);
+    return snprintf(to, cap,
+                    "file: %s/beside}\n  back: {from: later, batch: 5, reply: '{n: .n, at: $meta.timestamp}'}\n"
+                    "nodes:\n  later: {from: in, delay: 5ms",
+                    c->folder);
 }
 
-const struct crash_sink crash_reply_beside = {.name = "reply, beside a file",
-                                              .keeps_one = true,
-                                              .begin = begin_senders,
-                                              .print = print_reply_beside,
-                                              .read = read_replies};
+const struct crash_sink crash_reply_later = {.name = "a file, and the reply later",
+                                             .keeps_one = true,
+                                             .begin = begin_senders,
+                                             .print = print_reply_later,
+                                             .read = read_replies};
