@@ -105,19 +105,20 @@ LINK := -pthread -Wl,-z,relro,-z,now,--as-needed
 # The shipped program is optimised as a whole; objects hold machine code as well, for everything else that links them.
 LTO := $(if $(findstring clang,$(CC)),,-flto=auto)
 FLAGS_release := $(OPT) $(HARDEN) $(if $(LTO),-flto -ffat-lto-objects) -Wframe-larger-than=4096
-FLAGS_clang := $(FLAGS_release)
+# For what clang says of the source: nothing that it makes is run.
+FLAGS_clang := -O0
 # As the release, laid out by what a training counted (GCC): what a request runs lies together, what it does not lies aside. It has the release's
 # warnings; what a profile makes the compiler suspect besides is not so.
 FLAGS_shipped := $(FLAGS_release) -w -fno-plt -fomit-frame-pointer $(if $(TRAINING),-fprofile-generate -fprofile-update=prefer-atomic,\
 	-fprofile-use -fprofile-correction -fprofile-partial-training)
 FLAGS_debug := -O0 -g3 -DCROSSDOCK_DEBUG=1 -fstack-clash-protection
-FLAGS_asan := -O1 -DCROSSDOCK_DEBUG=1 -fsanitize=address
+FLAGS_asan := -O1 -DCROSSDOCK_DEBUG=1 -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_ubsan := -O1 -DCROSSDOCK_DEBUG=1 -fsanitize=undefined -fno-sanitize-recover=all
 FLAGS_tsan := -O1 -fsanitize=thread
 FLAGS_cover := -O0 --coverage -fprofile-update=atomic
 FLAGS_fuzz := -O1 -DCROSSDOCK_DEBUG=1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FLAGS_stack := $(OPT) $(HARDEN) -fcallgraph-info=su
-LINK_asan := -fsanitize=address
+LINK_asan := -fsanitize=address,undefined
 LINK_ubsan := -fsanitize=undefined
 LINK_tsan := -fsanitize=thread
 LINK_cover := --coverage
@@ -315,12 +316,12 @@ e2e: ## real SDK clients against the program (VARIANT=asan for that one)
 SANITIZED := $(filter unit golden sim,$(SUITES))
 
 .PHONY: asan
-asan: ## unit, golden and a short simulation under AddressSanitizer, with and without use-after-return detection
+asan: ## unit, golden and a short simulation under AddressSanitizer and UndefinedBehaviorSanitizer, with and without use-after-return detection
 	+@ASAN_OPTIONS=detect_stack_use_after_return=1 scripts/test --quick --variant asan $(SANITIZED)
 	+@ASAN_OPTIONS=detect_stack_use_after_return=0 scripts/test --quick --variant asan $(SANITIZED)
 
 .PHONY: ubsan
-ubsan: ## the same under UndefinedBehaviorSanitizer
+ubsan: ## the same under UndefinedBehaviorSanitizer alone
 	+@scripts/test --quick --variant ubsan $(SANITIZED)
 
 .PHONY: tsan
