@@ -43,8 +43,8 @@ ASSEMBLY := $(sort $(wildcard src/rt/*.S))
 
 # Registries: kind:folder below src/:header. scripts/gen-catalog finds the entries in the folder.
 CATALOGS := dialect:llm/dialect:llm/dialect.h sim_surface:sim/surface:sim/surface.h credential_kind:credential/kind:credential/kind.h \
-	strategy:policy/strategy:policy/strategy.h journal_kind:store/journal:store/journal_int.h source_kind:pipeline/source:pipeline/kind.h \
-	node_kind:pipeline/node:pipeline/kind.h sink_kind:pipeline/sink:pipeline/kind.h
+	strategy:policy/strategy:policy/strategy.h journal_kind:store/journal:store/journal_int.h source_kind:pipeline/source:pipeline/spec/kind.h \
+	node_kind:pipeline/node:pipeline/spec/kind.h sink_kind:pipeline/sink:pipeline/spec/kind.h
 LIVE_CATALOGS := $(foreach c,$(CATALOGS),$(if $(wildcard src/$(word 2,$(subst :, ,$c))/*.c),$c))
 CATALOG_SOURCES := $(foreach c,$(LIVE_CATALOGS),build/gen/$(word 1,$(subst :, ,$c))_catalog.c)
 # What is known of vendors' models: a table that scripts/gen-model-book makes of these.

@@ -6,7 +6,7 @@
  * A delivery is a record along an edge, its item being done, and asking what follows. Prints nanoseconds for each, the best of several rounds, and the bytes
  * of a root's state.
  */
-#include "pipeline/flow.h"
+#include "pipeline/spec/flow.h"
 
 #include <stdio.h>
 #include <time.h>

@@ -6,12 +6,12 @@
  *   POST /admin/gates/{id}/approve       {"who": "…", "why": "…", "record": …}
  *   POST /admin/gates/{id}/reject        {"who": "…", "why": "…"}
  *
- * A vote is a commit to the journal (pipeline/gates.h): the first decision stands, and the pipeline sees it within a second.
+ * A vote is a commit to the journal (pipeline/run/gates.h): the first decision stands, and the pipeline sees it within a second.
  */
 #include "admin/admin_int.h"
 
 #include "codec/url.h"
-#include "pipeline/gates.h"
+#include "pipeline/run/gates.h"
 
 enum { ANSWER_MAX = 64 << 20, GATE_ROWS = 200, HEX = 32 };
 

@@ -8,7 +8,7 @@
  *   POST  /admin/dlq/replay    {"ids": [...], "rate": 10}, or {"ids": [...], "original": true}: in the versions that took them in
  *   POST  /admin/dlq/drop      {"ids": [...]}
  *
- * Everything is done to the journal (pipeline/letters.h), so it has come about when it is answered. Of a replay the loops are told then, so that whichever
+ * Everything is done to the journal (pipeline/run/letters.h), so it has come about when it is answered. Of a replay the loops are told then, so that whichever
  * shard has the message begins at once; were the process to end before, the next run would.
  */
 #include "admin/admin_int.h"
@@ -16,8 +16,8 @@
 #include "base/mem.h"
 #include "codec/json_tree.h"
 #include "codec/url.h"
-#include "pipeline/letters.h"
-#include "pipeline/runner.h"
+#include "pipeline/run/letters.h"
+#include "pipeline/run/runner.h"
 
 enum { IDS_MAX = 10000, PAGE_MAX = 64 << 20, RATE_USUAL = 10, RATE_MOST = 1000000 };
 

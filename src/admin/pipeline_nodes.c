@@ -6,7 +6,7 @@
  */
 #include "admin/pipeline_nodes.h"
 
-#include "pipeline/kind.h"
+#include "pipeline/spec/kind.h"
 
 #include <inttypes.h>
 

@@ -3,7 +3,7 @@
 #define ADMIN_PIPELINE_NODES_H
 
 #include "admin/admin_int.h"
-#include "pipeline/shard.h"
+#include "pipeline/run/shard.h"
 
 struct node_sum {
     struct str name;

@@ -8,8 +8,8 @@
 
 #include "base/mem.h"
 #include "codec/json_out.h"
-#include "pipeline/draw.h"
-#include "pipeline/runner.h"
+#include "pipeline/run/runner.h"
+#include "pipeline/spec/draw.h"
 #include "store/journal.h"
 
 enum { SERIES_MAX = 500, NODE_SERIES_MAX = 5000, NAME_SHOWN = 200, PAGE_MAX = 64 << 20 };

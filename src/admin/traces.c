@@ -2,7 +2,7 @@
 #include "admin/admin_int.h"
 
 #include "codec/url.h"
-#include "pipeline/traces.h"
+#include "pipeline/run/traces.h"
 
 enum { ANSWER_MAX = 64 << 20 };
 

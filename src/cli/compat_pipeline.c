@@ -14,9 +14,9 @@
 #include "cli/pipelines.h"
 #include "codec/json_out.h"
 #include "fleet/catalog.h"
-#include "pipeline/rehearse.h"
-#include "pipeline/traces.h"
-#include "pipeline/version.h"
+#include "pipeline/run/traces.h"
+#include "pipeline/run/version.h"
+#include "pipeline/trial/rehearse.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,13 +1,13 @@
 /*
  * letters_place.h - where dead letters are that a command works on: in the journal of pipelines that do not run, or with a server that does. Private to cli/.
  *
- * All functions suspend. What they return is in the arena; errors are those of pipeline/letters.h, and of asking a server.
+ * All functions suspend. What they return is in the arena; errors are those of pipeline/run/letters.h, and of asking a server.
  */
 #ifndef CLI_LETTERS_PLACE_H
 #define CLI_LETTERS_PLACE_H
 
 #include "cli/admin_client.h"
-#include "pipeline/letters.h"
+#include "pipeline/run/letters.h"
 
 struct letters_place {
     err_t (*page)(void *ctx, const struct letter_filter *filter, uint64_t *after, struct arena *arena,

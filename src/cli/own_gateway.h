@@ -3,7 +3,7 @@
 #define CLI_OWN_GATEWAY_H
 
 #include "fleet/catalog.h"
-#include "pipeline/trial.h"
+#include "pipeline/trial/trial.h"
 
 struct own_gateway;
 

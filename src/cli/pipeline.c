@@ -2,9 +2,9 @@
 #include "cli/admin_client.h"
 #include "cli/cli.h"
 #include "cli/pipelines.h"
-#include "pipeline/draw.h"
-#include "pipeline/explain.h"
-#include "pipeline/promise.h"
+#include "pipeline/spec/draw.h"
+#include "pipeline/spec/explain.h"
+#include "pipeline/spec/promise.h"
 
 #include <stdio.h>
 

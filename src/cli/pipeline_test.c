@@ -8,7 +8,7 @@
 #include "cli/own_gateway.h"
 #include "cli/pipelines.h"
 #include "net/tls.h"
-#include "pipeline/trial.h"
+#include "pipeline/trial/trial.h"
 #include "rt/file.h"
 #include "rt/loop.h"
 #include "rt/worker.h"

@@ -4,7 +4,7 @@
 #include "cli/journal_file.h"
 #include "cli/pipelines.h"
 #include "codec/json_tree.h"
-#include "pipeline/traces.h"
+#include "pipeline/run/traces.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #ifndef CLI_PIPELINES_H
 #define CLI_PIPELINES_H
 
-#include "pipeline/pipeline.h"
+#include "pipeline/spec/pipeline.h"
 
 /* Is it a pipeline file, and no configuration: a map with `pipeline`? False also if it cannot be read. */
 bool is_pipeline_file(const char *path);

@@ -12,8 +12,8 @@
 #include "cli/schema_lookup.h"
 #include "cli/server.h"
 #include "fleet/config.h"
-#include "pipeline/doors.h"
-#include "pipeline/runner.h"
+#include "pipeline/door/doors.h"
+#include "pipeline/run/runner.h"
 #include "rt/signals.h"
 #include "rt/worker.h"
 

@@ -1,7 +1,7 @@
 /* schema.c - crossdock schema: the JSON Schema of the configuration, for editors and checks; or its reference in Markdown. */
 #include "cli/cli.h"
 #include "fleet/config.h"
-#include "pipeline/pipeline.h"
+#include "pipeline/spec/pipeline.h"
 
 #include <stdio.h>
 

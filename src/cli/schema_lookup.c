@@ -6,7 +6,7 @@
 
 #include "fleet/catalog.h"
 #include "net/tls.h"
-#include "pipeline/subject.h"
+#include "pipeline/system/subject.h"
 #include "registry/registry.h"
 #include "rt/aside.h"
 #include "rt/file.h"

@@ -7,7 +7,7 @@
 #ifndef CLI_SCHEMA_LOOKUP_H
 #define CLI_SCHEMA_LOOKUP_H
 
-#include "pipeline/pipeline.h"
+#include "pipeline/spec/pipeline.h"
 
 struct registry;
 

@@ -13,7 +13,7 @@
 #include "gateway/gateway.h"
 #include "net/http_server.h"
 #include "observe/facts_ring.h"
-#include "pipeline/shard.h"
+#include "pipeline/run/shard.h"
 #include "rt/loops.h"
 #include "rt/writer.h"
 #include "sim/scenario.h"

@@ -3,8 +3,8 @@
 
 #include "brokers/pipelines.h"
 #include "client/postgres.h"
-#include "pipeline/kind.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/kind.h"
 
 static struct postgres_server server;
 static char url[128];

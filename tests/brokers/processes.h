@@ -10,7 +10,7 @@
 
 #include "brokers/pipelines.h"
 #include "client/postgres.h"
-#include "pipeline/runner.h"
+#include "pipeline/run/runner.h"
 #include "store/leases.h"
 
 enum { PROCESSES_MAX = 4, FILES_MAX = 4 };

@@ -6,8 +6,8 @@
 
 #include "brokers/pipelines.h"
 #include "client/postgres.h"
-#include "pipeline/letters.h"
-#include "pipeline/runner.h"
+#include "pipeline/run/letters.h"
+#include "pipeline/run/runner.h"
 #include "store/leases.h"
 
 static struct postgres_server server;

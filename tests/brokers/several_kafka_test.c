@@ -7,8 +7,8 @@
 #include "brokers/processes.h"
 
 #include "client/kafka.h"
-#include "pipeline/kind.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/kind.h"
 #include "store/journal_int.h"
 #include "unit/in_loop.h"
 

@@ -14,7 +14,7 @@
 #include "crash/crash.h"
 
 #include "brokers/pipelines.h"
-#include "pipeline/promise.h"
+#include "pipeline/spec/promise.h"
 
 #include <sqlite3.h>
 #include <stdatomic.h>

@@ -5,7 +5,7 @@
 #include "base/date.h"
 #include "brokers/pipelines.h"
 #include "crash/systems.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
 
 #include <time.h>
 

@@ -110,7 +110,7 @@ static int print_s3(const struct crash_case *c, char *to, size_t cap)
 static void read_object(const char *folder, const char *manifest, unsigned *ret, size_t max, size_t *count)
 {
     static char text[OBJECT_MAX];
-    char path[256], name[128], told[2 * SHA256_HEX], hex[SHA256_HEX];
+    char path[512], name[128], told[2 * SHA256_HEX], hex[SHA256_HEX];
     unsigned char hash[SHA256_BYTES];
     unsigned records = 0;
     size_t before = *count;

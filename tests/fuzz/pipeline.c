@@ -3,8 +3,8 @@
  * which can be explained, shown and drawn; one that was shown and is loaded again is the same. A file that it names is the input again, so pipelines
  * may call themselves.
  */
-#include "pipeline/draw.h"
-#include "pipeline/explain.h"
+#include "pipeline/spec/draw.h"
+#include "pipeline/spec/explain.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -20,9 +20,9 @@
 #include "net/dns.h"
 #include "net/http_server.h"
 #include "net/iobuf.h"
-#include "pipeline/kind.h"
-#include "pipeline/run.h"
-#include "pipeline/runner.h"
+#include "pipeline/run/run.h"
+#include "pipeline/run/runner.h"
+#include "pipeline/spec/kind.h"
 #include "sim/world.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* chunks_test.c - texts in pieces, cut the same however they come. */
-#include "pipeline/chunks.h"
+#include "pipeline/model/chunks.h"
 
 #include "base/buf.h"
 #include "base/prng.h"

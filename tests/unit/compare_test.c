@@ -1,5 +1,5 @@
 /* compare_test.c - two versions of a pipeline, and who is hurt by what is different. */
-#include "pipeline/compare.h"
+#include "pipeline/spec/compare.h"
 #include "test.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* divide_test.c - the number of shards that divide a source, in virtual time: who may change it, and when. */
-#include "pipeline/shard_int.h"
+#include "pipeline/run/shard_int.h"
 
 #include "base/prng.h"
 #include "unit/in_loop.h"

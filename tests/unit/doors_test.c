@@ -1,5 +1,5 @@
 /* doors_test.c - who waits at a door whose source is still to come, and how long. */
-#include "pipeline/doors.h"
+#include "pipeline/door/doors.h"
 
 #include "rt/scope.h"
 #include "unit/in_loop.h"

@@ -1,10 +1,10 @@
 /* ears_test.c - who hears what: models, shares, and what there is no room for. */
-#include "pipeline/ears.h"
+#include "pipeline/door/ears.h"
 
 #include "codec/json_tree.h"
 #include "fleet/config.h"
 #include "gateway/gateway.h"
-#include "pipeline/runner.h"
+#include "pipeline/run/runner.h"
 #include "store/journal.h"
 #include "store/leases.h"
 #include "unit/in_loop.h"

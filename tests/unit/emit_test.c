@@ -1,5 +1,5 @@
 /* emit_test.c - the way out, in virtual time: what sinks refuse, what waits for more, and what is in hands when a partition is lost. */
-#include "pipeline/shard_int.h"
+#include "pipeline/run/shard_int.h"
 #include "unit/pipeline_world.h"
 
 #include <string.h>

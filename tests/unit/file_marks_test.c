@@ -1,5 +1,5 @@
 /* file_marks_test.c - what a source remembers of its files: heads, and the layout in the journal. */
-#include "pipeline/file_marks.h"
+#include "pipeline/run/file_marks.h"
 
 #include "base/prng.h"
 #include "unit/test.h"

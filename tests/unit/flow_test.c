@@ -4,7 +4,7 @@
  * The properties are held against a model that only counts: it knows what was sent, done and failed, and works out from that alone, when all is over, how
  * everything should have ended.
  */
-#include "pipeline/flow.h"
+#include "pipeline/spec/flow.h"
 
 #include "base/prng.h"
 #include "unit/test.h"

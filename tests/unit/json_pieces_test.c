@@ -1,5 +1,5 @@
 /* json_pieces_test.c - elements of an array while the document comes: which, when, and however it is cut up. */
-#include "pipeline/json_pieces.h"
+#include "pipeline/model/json_pieces.h"
 
 #include "base/buf.h"
 #include "unit/test.h"

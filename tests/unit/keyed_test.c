@@ -1,5 +1,5 @@
 /* keyed_test.c - what is remembered under keys, beside a table that is looked through. */
-#include "pipeline/keyed.h"
+#include "pipeline/run/keyed.h"
 
 #include "base/prng.h"
 #include "unit/test.h"

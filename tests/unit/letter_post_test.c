@@ -1,8 +1,8 @@
 /* letter_post_test.c - dead letters that go to a sink as well, through whole runs of a pipeline in virtual time. */
-#include "pipeline/kind.h"
-#include "pipeline/letters.h"
-#include "pipeline/run.h"
-#include "pipeline/shard.h"
+#include "pipeline/run/letters.h"
+#include "pipeline/run/run.h"
+#include "pipeline/run/shard.h"
+#include "pipeline/spec/kind.h"
 
 #include "unit/in_loop.h"
 #include "unit/test.h"

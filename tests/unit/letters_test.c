@@ -1,9 +1,9 @@
 /* letters_test.c - dead letters through whole runs of a pipeline, in virtual time: which records are tried again, when, and what is left alone. */
-#include "pipeline/letters.h"
+#include "pipeline/run/letters.h"
 
-#include "pipeline/shard.h"
-#include "pipeline/traces.h"
-#include "pipeline/version.h"
+#include "pipeline/run/shard.h"
+#include "pipeline/run/traces.h"
+#include "pipeline/run/version.h"
 #include "store/journal_int.h"
 #include "unit/in_loop.h"
 #include "unit/test.h"

@@ -1,5 +1,5 @@
 /* meter_test.c - what a shard counts at nodes and edges, through runs of a pipeline in virtual time. */
-#include "pipeline/shard.h"
+#include "pipeline/run/shard.h"
 
 #include "unit/in_loop.h"
 #include "unit/test.h"

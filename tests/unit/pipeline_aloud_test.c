@@ -3,8 +3,8 @@
  *
  * The model `tell` says a text word by word, one every 100 ms, for 7 tokens in and 3 out.
  */
-#include "pipeline/doors.h"
-#include "pipeline/meter.h"
+#include "pipeline/door/doors.h"
+#include "pipeline/run/meter.h"
 #include "unit/pipeline_world.h"
 
 #define HEAD                                                                                                           \

@@ -3,8 +3,8 @@
  *
  * The model `tell` says a text word by word, one every 100 ms; `say` takes 10 ms for each piece.
  */
-#include "pipeline/run.h"
-#include "pipeline/shard_int.h"
+#include "pipeline/run/run.h"
+#include "pipeline/run/shard_int.h"
 #include "unit/pipeline_world.h"
 
 static const char text[] =

@@ -2,7 +2,7 @@
  * pipeline_forgetful_test.c - `journal: none`: a source acknowledges what is done and nothing before, whatever is killed when; and nothing of it is in the
  * journal of the process.
  */
-#include "pipeline/runner.h"
+#include "pipeline/run/runner.h"
 #include "unit/pipeline_world.h"
 
 #define HEAD "pipeline: p\nversion: 1\ndelivery: at_least_once\njournal: none\n"

@@ -1,7 +1,7 @@
 /*
  * pipeline_nodes_test.c - nodes that keep state or time: what they let through, when, and that a crash at any wait changes nothing of it.
  */
-#include "pipeline/gates.h"
+#include "pipeline/run/gates.h"
 #include "unit/pipeline_world.h"
 
 #include <stdio.h>

@@ -3,13 +3,13 @@
  *
  * Each test brings its files along; places in messages are those of these texts.
  */
-#include "pipeline/kind.h"
+#include "pipeline/spec/kind.h"
 
 #include "base/mem.h"
 #include "fleet/catalog.h"
-#include "pipeline/draw.h"
-#include "pipeline/explain.h"
-#include "pipeline/promise.h"
+#include "pipeline/spec/draw.h"
+#include "pipeline/spec/explain.h"
+#include "pipeline/spec/promise.h"
 #include "unit/test.h"
 
 #include <stdio.h>

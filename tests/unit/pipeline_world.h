@@ -10,9 +10,9 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/prng.h"
-#include "pipeline/kind.h"
-#include "pipeline/run.h"
-#include "pipeline/shard.h"
+#include "pipeline/run/run.h"
+#include "pipeline/run/shard.h"
+#include "pipeline/spec/kind.h"
 #include "rt/scope.h"
 #include "unit/in_loop.h"
 

@@ -1,5 +1,5 @@
 /* rehearse_test.c - samples of former days through a candidate: what is told of what comes out otherwise. */
-#include "pipeline/rehearse.h"
+#include "pipeline/trial/rehearse.h"
 #include "test.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* replies_test.c - replies that are kept together: each goes to those who wait for it, and none does before all are in the journal. */
-#include "pipeline/replies.h"
+#include "pipeline/door/replies.h"
 
 #include "base/mem.h"
 #include "rt/scope.h"

@@ -1,7 +1,7 @@
 /* root_facts_test.c - what is told of messages when they are over, and of what taps show. */
 #include "codec/digest.h"
 #include "observe/facts.h"
-#include "pipeline/shard_int.h"
+#include "pipeline/run/shard_int.h"
 #include "unit/pipeline_world.h"
 
 #include <stdio.h>

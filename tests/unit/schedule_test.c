@@ -1,5 +1,5 @@
 /* schedule_test.c - when schedules are due, in UTC and where clocks change; and time zones, from files and from rules. */
-#include "pipeline/schedule.h"
+#include "pipeline/spec/schedule.h"
 
 #include "base/buf.h"
 #include "base/date.h"

@@ -1,10 +1,10 @@
 /* subject_test.c - schemas by subject and version: what a registry is asked, what its answers mean, and how pipelines come by them. */
-#include "pipeline/subject.h"
+#include "pipeline/system/subject.h"
 
 #include "base/mem.h"
 #include "expr/expr.h"
 #include "net_world.h"
-#include "pipeline/pipeline.h"
+#include "pipeline/spec/pipeline.h"
 
 #define DRAFT "\"$schema\":\"http://json-schema.org/draft-07/schema#\""
 

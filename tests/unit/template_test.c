@@ -1,5 +1,5 @@
 /* template_test.c - texts with expressions: how they are cut, what a URL lets through, and where mistakes are told. */
-#include "pipeline/template.h"
+#include "pipeline/spec/template.h"
 
 #include "unit/test.h"
 

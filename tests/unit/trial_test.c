@@ -1,7 +1,7 @@
 /* trial_test.c - patterns, recorded answers, and documents of YAML as JSON. */
 #include "codec/json_tree.h"
 #include "codec/yaml_json.h"
-#include "pipeline/trial_int.h"
+#include "pipeline/trial/trial_int.h"
 #include "unit/test.h"
 
 static struct arena arena;

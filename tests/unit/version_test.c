@@ -1,5 +1,5 @@
 /* version_test.c - versions in a journal in memory, in virtual time: which are wanted, which are kept, and for how long. */
-#include "pipeline/version.h"
+#include "pipeline/run/version.h"
 
 #include "unit/in_loop.h"
 #include "unit/test.h"

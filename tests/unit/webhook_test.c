@@ -1,5 +1,5 @@
 /* webhook_test.c - signatures of webhooks: vectors that their senders publish, and what must be refused. */
-#include "pipeline/webhook.h"
+#include "pipeline/door/webhook.h"
 
 #include "codec/base64.h"
 #include "codec/digest.h"

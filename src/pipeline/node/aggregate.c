@@ -4,8 +4,8 @@
  * An ABSORB of the flow: for the message that comes in, being taken into the window is the end; what comes out is a message of its own, whose id is
  * made of node, key and window, so it is the same after a crash.
  */
-#include "pipeline/build.h"
-#include "pipeline/windows.h"
+#include "pipeline/run/windows.h"
+#include "pipeline/spec/build.h"
 
 struct aggregate_node {
     struct schema_text by, into;

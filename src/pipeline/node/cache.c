@@ -4,8 +4,8 @@
  * Which it was, found or worked out, is not a function of the input; so what comes out is journaled.
  */
 #include "codec/json_tree.h"
-#include "pipeline/build.h"
-#include "pipeline/inner.h"
+#include "pipeline/run/inner.h"
+#include "pipeline/spec/build.h"
 
 struct cache_node {
     struct schema_text key, pipeline;

@@ -2,7 +2,7 @@
  * call.c - another file's nodes in the place of this one. They are put in when the file is loaded, with the call's name in front of theirs, so this kind has
  * nothing to build: load.c follows the path.
  */
-#include "pipeline/build.h"
+#include "pipeline/spec/build.h"
 
 struct call_node {
     struct schema_text pipeline;

@@ -1,7 +1,7 @@
 /* canary.c - a share of the messages goes a new way, the others the old one. Which, a hash of the key decides, so that the same key always goes the same way. */
 #include "base/prng.h"
-#include "pipeline/build.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
 
 struct canary_node {
     struct schema_text stable, candidate, key;

@@ -6,10 +6,10 @@
  */
 #include "codec/json_tree.h"
 #include "expr/value.h"
-#include "pipeline/build.h"
-#include "pipeline/chunks.h"
-#include "pipeline/json_pieces.h"
-#include "pipeline/run.h"
+#include "pipeline/model/chunks.h"
+#include "pipeline/model/json_pieces.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
 
 enum { ELEMENT_MAX = 16 << 20 };
 

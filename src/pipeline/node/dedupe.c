@@ -1,6 +1,6 @@
 /* dedupe.c - of records with the same key only the first goes on, for a while. Which that was is journaled. */
-#include "pipeline/build.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
 
 struct dedupe_node {
     struct schema_text key;

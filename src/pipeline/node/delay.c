@@ -1,7 +1,7 @@
 /* delay.c - records wait: for a time, or until an instant of their own. When they are due is journaled, so a crash does not begin it anew. */
 #include "expr/value.h"
-#include "pipeline/build.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
 #include "rt/loop.h"
 
 struct delay_node {

@@ -1,6 +1,6 @@
 /* fanout.c - each record goes to all of the named nodes. The same as if they read this one's input; a name for it, and one place to change. */
-#include "pipeline/build.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
 
 struct fanout_node {
     struct schema_text *to;

@@ -1,6 +1,6 @@
 /* filter.c - records for which a condition holds go on; the others end here, and are neither lost nor failed. */
-#include "pipeline/build.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
 
 struct filter_node {
     struct schema_text when;

@@ -3,8 +3,8 @@
  *
  * That may take hours, so no deadline runs meanwhile: behind a gate a new one begins. The decision is journaled.
  */
-#include "pipeline/build.h"
-#include "pipeline/gates.h"
+#include "pipeline/run/gates.h"
+#include "pipeline/spec/build.h"
 
 enum { EXPIRE_DLQ, EXPIRE_SKIP, EXPIRE_PASS };
 

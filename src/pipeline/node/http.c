@@ -5,7 +5,7 @@
  * belongs to a sink.
  */
 #include "codec/json_tree.h"
-#include "pipeline/web_node.h"
+#include "pipeline/system/web_node.h"
 
 enum { READ_JSON, READ_TEXT };
 

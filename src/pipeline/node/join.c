@@ -7,8 +7,8 @@
  */
 #include "codec/json_tree.h"
 #include "expr/value.h"
-#include "pipeline/build.h"
-#include "pipeline/windows.h"
+#include "pipeline/run/windows.h"
+#include "pipeline/spec/build.h"
 
 enum { WAIT_ALL, WAIT_ANY };
 enum { TIMEOUT_FAIL, TIMEOUT_PARTIAL };

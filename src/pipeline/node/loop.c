@@ -4,8 +4,8 @@
  * Each turn is a flow of its own, whose output is the next one's input. When the bound is reached without the condition, the loop has failed, or
  * yields what there is.
  */
-#include "pipeline/build.h"
-#include "pipeline/inner.h"
+#include "pipeline/run/inner.h"
+#include "pipeline/spec/build.h"
 
 enum { EXHAUSTED_FAIL, EXHAUSTED_PASS };
 

@@ -5,9 +5,9 @@
  * asked as others are asked, and what they yield is journaled.
  */
 #include "codec/json_tree.h"
-#include "pipeline/build.h"
-#include "pipeline/jq_pool.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
+#include "pipeline/system/jq_pool.h"
 
 enum { LANG_EXPR, LANG_JQ };
 

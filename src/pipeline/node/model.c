@@ -5,7 +5,7 @@
  * `output_schema` the answer is checked, and what does not fit goes back to the model with the validator's words, `repair` times at most.
  * A model's answer is never the same twice, so it is in the journal before anybody reads it.
  */
-#include "pipeline/model.h"
+#include "pipeline/model/model.h"
 
 #include "codec/digest.h"
 

@@ -1,6 +1,6 @@
 /* rate.c - no more than so many records in a time, of each key; the others wait, or end here. What was decided is journaled. */
-#include "pipeline/build.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
 
 enum { EXCESS_WAIT, EXCESS_DROP };
 /* For the keys whose limit is in use: some 100,000 of them. Beyond that the one that is the least of a burden is forgotten. */

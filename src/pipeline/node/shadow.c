@@ -3,8 +3,8 @@
  *
  * Which share, the root's id decides, so it is the same after a crash. `compare` holds nodes behind it against those that they are to replace (agree.h).
  */
-#include "pipeline/build.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
 
 struct shadow_pair {
     struct str node;

@@ -1,7 +1,7 @@
 /* split.c - a record becomes several: each element of an array. They go on one by one, as there is room for them. */
 #include "expr/value.h"
-#include "pipeline/build.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
 
 struct split_node {
     struct schema_text each;

@@ -1,11 +1,11 @@
 /*
  * switch.c - each record goes one of several ways: the first whose condition holds.
  *
- * What is not chosen is sent nothing; that its edge is dead then follows of itself (pipeline/flow.h). A record that no case wants, without an `else`,
+ * What is not chosen is sent nothing; that its edge is dead then follows of itself (pipeline/spec/flow.h). A record that no case wants, without an `else`,
  * ends here.
  */
-#include "pipeline/build.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
 
 struct switch_case {
     const struct yaml_node *node;

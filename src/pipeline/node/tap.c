@@ -4,8 +4,8 @@
  * Where nobody keeps facts, what was meant for them is a line of the log.
  */
 #include "base/log.h"
-#include "pipeline/build.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
 
 enum { TAP_LOG, TAP_FACTS };
 

@@ -2,8 +2,8 @@
 #include "codec/json_tree.h"
 #include "expr/value.h"
 #include "jsonschema/jsonschema.h"
-#include "pipeline/build.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
 
 enum { PROBLEMS_TOLD = 8, WORDS_MAX = 4096 };
 

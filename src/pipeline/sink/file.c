@@ -1,8 +1,8 @@
 /* file.c - records to a file, a line each. The journal holds the file's length before a batch; what stands behind it after a crash is cut off. */
 #include "base/bytes.h"
 #include "base/mem.h"
-#include "pipeline/build.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
 #include "rt/disk.h"
 
 struct file_sink {

@@ -8,9 +8,9 @@
  * a batch in one request that is refused so, its records are sent again one by one, so that only those that are to blame become dead letters.
  */
 #include "base/mem.h"
-#include "pipeline/web_node.h"
-#include "pipeline/web_reconcile.h"
-#include "pipeline/web_sink.h"
+#include "pipeline/system/web_node.h"
+#include "pipeline/system/web_reconcile.h"
+#include "pipeline/system/web_sink.h"
 #include "rt/scope.h"
 
 struct http_sink {

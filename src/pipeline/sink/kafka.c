@@ -18,7 +18,7 @@
  */
 #include "base/mem.h"
 #include "codec/digest.h"
-#include "pipeline/kafka_link.h"
+#include "pipeline/system/kafka_link.h"
 #include "rt/loop.h"
 
 #include <string.h>

@@ -16,9 +16,9 @@
 #include "base/bytes.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "pipeline/build.h"
-#include "pipeline/reach.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
+#include "pipeline/system/reach.h"
 #include "rt/fiber.h"
 
 struct nats_sink {

@@ -8,8 +8,8 @@
  */
 #include "codec/json_tree.h"
 #include "expr/value.h"
-#include "pipeline/vector.h"
-#include "pipeline/web_api.h"
+#include "pipeline/system/vector.h"
+#include "pipeline/system/web_api.h"
 
 struct opensearch_sink {
     struct schema_text index, connection;

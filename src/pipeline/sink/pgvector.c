@@ -5,9 +5,9 @@
  * the database, and becomes a dead letter.
  */
 #include "expr/value.h"
-#include "pipeline/postgres_table.h"
-#include "pipeline/sql.h"
-#include "pipeline/vector.h"
+#include "pipeline/system/postgres_table.h"
+#include "pipeline/system/sql.h"
+#include "pipeline/system/vector.h"
 
 struct pgvector_sink {
     struct schema_text table, connection;

@@ -1,6 +1,6 @@
 /* postgres.c - records to a table of PostgreSQL: the rows and the batch's number in one transaction of its own. */
-#include "pipeline/postgres_table.h"
-#include "pipeline/sql.h"
+#include "pipeline/system/postgres_table.h"
+#include "pipeline/system/sql.h"
 
 struct postgres_sink {
     struct sql_table table;

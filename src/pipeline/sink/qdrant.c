@@ -7,8 +7,8 @@
  * Source: Qdrant's API reference, "Upsert points" (1.x).
  */
 #include "codec/digest.h"
-#include "pipeline/vector.h"
-#include "pipeline/web_api.h"
+#include "pipeline/system/vector.h"
+#include "pipeline/system/web_api.h"
 
 #include <string.h>
 

@@ -8,8 +8,8 @@
  * them, to the end of the message. A model's answer that is the reply as it is, is heard while the model writes.
  */
 #include "base/mem.h"
-#include "pipeline/build.h"
-#include "pipeline/replies.h"
+#include "pipeline/door/replies.h"
+#include "pipeline/spec/build.h"
 
 struct reply_sink {
     struct schema_text body;

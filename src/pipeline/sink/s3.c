@@ -14,8 +14,8 @@
 #include "codec/sigv4.h"
 #include "codec/url.h"
 #include "codec/xml.h"
-#include "pipeline/build.h"
-#include "pipeline/web_api.h"
+#include "pipeline/spec/build.h"
+#include "pipeline/system/web_api.h"
 #include "rt/loop.h"
 
 struct s3_sink {

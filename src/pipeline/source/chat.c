@@ -4,10 +4,10 @@
  * The gateway brings the request (pipeline_models.c), in OpenAI's dialect, whatever its client speaks. The reply is the answer's text. Nothing tells a
  * request that is made again from another one, as with every model.
  */
-#include "pipeline/build.h"
-#include "pipeline/knocks.h"
-#include "pipeline/pipeline_models.h"
-#include "pipeline/shard_int.h"
+#include "pipeline/door/knocks.h"
+#include "pipeline/door/pipeline_models.h"
+#include "pipeline/run/shard_int.h"
+#include "pipeline/spec/build.h"
 
 struct chat_source {
     struct schema_text name;

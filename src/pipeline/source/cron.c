@@ -10,9 +10,9 @@
 #include "base/date.h"
 #include "base/mem.h"
 #include "expr/value.h"
-#include "pipeline/build.h"
-#include "pipeline/schedule.h"
-#include "pipeline/shard_int.h"
+#include "pipeline/run/shard_int.h"
+#include "pipeline/spec/build.h"
+#include "pipeline/spec/schedule.h"
 #include "rt/loop.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
  * files.c - messages from files that are only appended to: a line each.
  *
  * Every so often the pattern is looked up, and whatever stands behind the last line that was taken in of each file is read, up to the last line that is whole.
- * Files are known by their marks (pipeline/file_marks.h), not by their names: one that is renamed goes on where it was, as long as this runs
+ * Files are known by their marks (pipeline/run/file_marks.h), not by their names: one that is renamed goes on where it was, as long as this runs
  * also if no pattern finds it any more, because it is held open until it has not grown for a while. One that is shorter than it was, or begins otherwise,
  * was written anew and is read from its beginning.
  *
@@ -15,10 +15,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "pipeline/build.h"
-#include "pipeline/file_marks.h"
-#include "pipeline/find_files.h"
-#include "pipeline/run.h"
+#include "pipeline/run/file_marks.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
+#include "pipeline/spec/find_files.h"
 #include "rt/disk.h"
 #include "rt/loop.h"
 

@@ -8,9 +8,9 @@
 #include "gateway/gateway.h"
 #include "base/mem.h"
 #include "fleet/catalog.h"
-#include "pipeline/build.h"
-#include "pipeline/ears.h"
-#include "pipeline/shard_int.h"
+#include "pipeline/door/ears.h"
+#include "pipeline/run/shard_int.h"
+#include "pipeline/spec/build.h"
 #include "rt/loop.h"
 
 struct gateway_source {

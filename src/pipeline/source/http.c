@@ -4,9 +4,9 @@
  * What makes two requests the same is a header: `Idempotency-Key`, or the delivery id of the sender. A reply is kept under it and given again. Without
  * such a header a request that is sent twice is two messages, and nobody can tell.
  */
-#include "pipeline/build.h"
-#include "pipeline/knocks.h"
-#include "pipeline/shard_int.h"
+#include "pipeline/door/knocks.h"
+#include "pipeline/run/shard_int.h"
+#include "pipeline/spec/build.h"
 
 enum { IDEMPOTENCY_REQUIRED, IDEMPOTENCY_OPTIONAL };
 enum { MODE_ACCEPT, MODE_REPLY };

@@ -20,7 +20,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "pipeline/kafka_link.h"
+#include "pipeline/system/kafka_link.h"
 #include "rt/loop.h"
 #include "rt/scope.h"
 

@@ -10,9 +10,9 @@
 #include "client/nats.h"
 #include "base/buf.h"
 #include "base/mem.h"
-#include "pipeline/build.h"
-#include "pipeline/reach.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
+#include "pipeline/spec/build.h"
+#include "pipeline/system/reach.h"
 #include "rt/loop.h"
 #include "rt/scope.h"
 

@@ -16,9 +16,9 @@
 #include "client/postgres.h"
 #include "base/bytes.h"
 #include "base/mem.h"
-#include "pipeline/reach.h"
-#include "pipeline/run.h"
-#include "pipeline/sql.h"
+#include "pipeline/run/run.h"
+#include "pipeline/system/reach.h"
+#include "pipeline/system/sql.h"
 #include "rt/loop.h"
 #include "rt/scope.h"
 

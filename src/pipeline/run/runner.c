@@ -1,0 +1,656 @@
+/*
+ * runner.c - a fiber for each shard on this loop, which runs one version after the other.
+ *
+ * The idea: what is wanted is written into the line of a shard (its pipeline's name and its number), and the line's fiber makes it so. A version that is not wanted
+ * any more is told to drain, and the next one begins when it has ended: never do two of them write to one sink, and what has one key stays in order. Older
+ * versions that the journal still has messages of are run first, without their sources. They are retired then: kept for the dead letters that they leave. A replay
+ * may want one again; whoever runs the present version looks for that, and begins anew with what is wanted.
+ *
+ * A version that does not come to its end (a sink is down for long, say, which may be why there is a new one) is cut short after a while: what is left of it
+ * is begun again by the new one.
+ *
+ * Where processes share the journal, a line first waits for its shard's lease, and runs with the way to the journal that is under it. It is cut short when the lease is
+ * lost, and drained when another process is to have it.
+ *
+ * Invariant: a line's `shard` is there only while its fiber runs it; `wanted` holds a reference.
+ */
+#include "pipeline/run/runner.h"
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "pipeline/run/credit.h"
+#include "pipeline/run/run.h"
+#include "pipeline/run/version.h"
+#include "pipeline/spec/kind.h"
+#include "rt/loop.h"
+#include "rt/scope.h"
+#include "store/leases.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const ns_t pause_first = 500 * NS_MS, pause_most = 60 * NS_SEC;
+static const ns_t handover_most = 60 * NS_SEC; /* that a version has to finish when there is another one */
+static const ns_t look_every = 2 * NS_SEC; /* for versions that are wanted again, where another process may say so */
+
+enum { LINE_NAME_MAX = JOURNAL_NAME_MAX + 12 };
+
+/* One shard of a pipeline, in whichever version. */
+struct line {
+    struct runner *runner;
+    struct list link;
+    uint32_t number;
+    struct pipeline_spec *wanted; /* NULL: none; the line ends when it has finished         */
+    struct shard *shard;          /* that runs now; NULL: none                              */
+    struct pipeline_spec *spec;   /* of that                                                */
+    struct fiber *sleeper;        /* the line's, or its watch's: something is wanted anew    */
+    struct fiber *looker;    /* of its present shard: sleeps until it is to look for versions that are wanted again */
+    bool must_look;          /* it is; or, when nothing runs: the journal has something to be begun again */
+    struct lease *lease;     /* NULL: it needs none                                    */
+    struct journal *journal; /* the way to it, while it may run                        */
+    struct journal *memory;  /* in its place, of versions with `journal: none`; NULL: there was none yet */
+    bool looks;              /* the shard makes room for versions that are wanted again */
+    bool was_asked;          /* for its lease: that it ended says nothing of its sources */
+    bool
+        was_told; /* the shard, to stop: that it ended says nothing of its sources, also if it is wanted again meanwhile */
+    char failure[256];
+    size_t name_bytes;
+    char name[LINE_NAME_MAX]; /* key in the runner's map */
+};
+
+struct runner {
+    struct runner_options options;
+    struct credit credit;
+    struct map by_name;
+    struct list lines;
+    struct scope *scope; /* while it runs */
+    struct fiber *main;  /* likewise      */
+    bool is_draining;
+    struct shard_stats ended; /* of shards that are no more */
+    err_t failed;             /* with `ends`: the first error of a line */
+    struct err_record record;
+};
+
+struct runner *runner_new(const struct runner_options *o)
+{
+    struct runner *r = NEW(struct runner);
+
+    *r = (struct runner){.options = *o};
+    credit_init(&r->credit, NULL, o->limits.roots, o->limits.bytes);
+    list_init(&r->lines);
+    return r;
+}
+
+static void add_stats(struct shard_stats *to, const struct shard *s)
+{
+    struct shard_stats more;
+
+    shard_stats(s, &more);
+    to->roots += more.roots;
+    to->again += more.again;
+    to->resumed += more.resumed;
+    to->completed += more.completed;
+    to->dead += more.dead;
+    to->emitted += more.emitted;
+    to->late += more.late;
+    to->missed += more.missed;
+    to->under_way += more.under_way;
+    to->bytes += more.bytes;
+}
+
+static void line_free(struct line *l)
+{
+    (void)map_remove(&l->runner->by_name, str_of(l->name, l->name_bytes));
+    list_remove(&l->link);
+    pipeline_unref(l->wanted);
+    if (l->lease)
+        lease_drop(l->lease);
+    journal_close(l->memory);
+    mem_free(l);
+}
+
+void runner_free(struct runner *r)
+{
+    if (!r)
+        return;
+    while (!list_is_empty(&r->lines))
+        line_free(CONTAINER_OF(r->lines.next, struct line, link));
+    map_release(&r->by_name);
+    mem_free(r);
+}
+
+/* --- versions of a line --- */
+
+static bool is_shared(const struct pipeline_spec *s)
+{
+    for (uint16_t i = 0; i < s->node_count; i++)
+        if (s->nodes[i]->role == PIPELINE_SOURCE && s->nodes[i]->source->run && s->nodes[i]->source->run->is_shared)
+            return true;
+    return false;
+}
+
+static bool is_same_connection(const struct pipeline_connection *a, const struct pipeline_connection *b)
+{
+    if (!a || !b)
+        return a == b;
+    return str_eq(a->url, b->url) && str_eq(a->username, b->username) && str_eq(a->password, b->password) &&
+           str_eq(a->ca, b->ca) && str_eq(a->cert, b->cert) && str_eq(a->key, b->key);
+}
+
+/* Would it do the same? The digest has the file and what it refers to; where systems are, the configuration may say. */
+static bool is_same(const struct pipeline_spec *a, const struct pipeline_spec *b)
+{
+    if (!a || !b || strcmp(a->digest, b->digest) != 0 || a->node_count != b->node_count)
+        return a == b;
+    for (uint16_t i = 0; i < a->node_count; i++)
+        if (!is_same_connection(a->nodes[i]->connection, b->nodes[i]->connection))
+            return false;
+    return true;
+}
+
+/* The line's fiber or its watch waits until somebody wants something else than `spec`. */
+static SUSPENDS err_t wait_for_change(struct line *l, const struct pipeline_spec *spec, ns_t until)
+{
+    err_t e = OK;
+
+    l->sleeper = fiber_current();
+    while (e == OK && l->wanted == spec)
+        e = fiber_park("another version", until);
+    l->sleeper = NULL;
+    return e;
+}
+
+/* Or until the journal has something for it. */
+static SUSPENDS err_t wait_for_work(struct line *l, const struct pipeline_spec *spec)
+{
+    err_t e = OK;
+
+    l->sleeper = fiber_current();
+    while (e == OK && l->wanted == spec && !l->must_look)
+        e = fiber_park("another version", NS_NEVER);
+    l->sleeper = NULL;
+    return e;
+}
+
+struct watch {
+    struct line *line;
+    struct pipeline_spec *spec; /* that is wanted while the shard runs */
+};
+
+/* Ends when the shard is to be cut short. */
+static SUSPENDS err_t watch_line(void *watch)
+{
+    struct watch *w = watch;
+    struct line *l = w->line;
+
+    TRY(wait_for_change(l, w->spec, NS_NEVER));
+    l->was_told = true;
+    shard_drain(l->shard);
+    if (!l->wanted)
+        return fiber_park("the end", NS_NEVER); /* who stops everything says how long it may take */
+    TRY(fiber_sleep_until(rt_now() + handover_most));
+    log_warn(STR_NONE, "pipeline %.*s: the version before has not finished; what is left of it goes on in the new one",
+             STR_ARG(l->spec->name));
+    return OK;
+}
+
+/* Is a former version wanted again? A journal that cannot be read is asked again later. */
+static SUSPENDS err_t look_for_older(struct line *l, bool *ret)
+{
+    err_t e = version_waits(l->journal, l->spec, ret);
+
+    if (e != E_IO)
+        return e;
+    *ret = false;
+    TRY(fiber_sleep_until(rt_now() + look_every));
+    l->must_look = true;
+    return OK;
+}
+
+/* Ends likewise: the present version has made room for a former one that is wanted again. */
+static SUSPENDS err_t watch_older(void *line)
+{
+    struct line *l = line;
+    ns_t pause = journal_is_shared(l->journal) ? look_every : NS_NEVER; /* somebody else may want it */
+    bool any = false;
+    err_t e = OK;
+
+    while (e == OK && !any) {
+        l->must_look = false;
+        TRY(look_for_older(l, &any));
+        ns_t until = ns_add(rt_now(), pause);
+        l->looker = fiber_current();
+        while (e == OK && !any && !l->must_look)
+            e = fiber_park("a former version", until);
+        l->looker = NULL;
+        e = e == E_AGAIN ? OK : e;
+    }
+    TRY(e);
+    l->was_told = true;
+    shard_drain(l->shard);
+    return fiber_sleep_until(rt_now() + handover_most);
+}
+
+/* Likewise, or fails: with E_FENCED when it is another process's. */
+static SUSPENDS err_t watch_lease(void *line)
+{
+    struct line *l = line;
+
+    TRY(lease_watch(l->lease));
+    l->was_asked = true;
+    shard_drain(l->shard);
+    WITHIN(rt_now() + handover_most);
+    err_t e = lease_watch(l->lease);
+    if (e == E_DEADLINE)
+        log_warn(STR_NONE, "pipeline %.*s: it has not finished; what is left of it goes on in another process",
+                 STR_ARG(l->spec->name));
+    return e == E_DEADLINE ? OK : e;
+}
+
+static SUSPENDS err_t run_shard(void *shard)
+{
+    return shard_run(shard);
+}
+
+static SUSPENDS err_t run_watched(struct line *l)
+{
+    struct watch w = {.line = l, .spec = l->wanted};
+    SCOPE(both, NS_NEVER);
+    err_t first;
+
+    scope_spawn(&both, "pipeline watch", watch_line, &w);
+    if (l->looks)
+        scope_spawn(&both, "pipeline versions", watch_older, l);
+    if (l->lease)
+        scope_spawn(&both, "pipeline lease", watch_lease, l);
+    scope_spawn(&both, "pipeline shard", run_shard, l->shard);
+    TRY(scope_wait_any(&both, NS_NEVER, &first));
+    return first;
+}
+
+/* Run one version until it has ended, or is cut short. */
+static SUSPENDS err_t run_version(struct line *l, struct pipeline_spec *spec, bool only_finishes)
+{
+    const struct runner *r = l->runner;
+
+    l->runner->ended.under_way = l->runner->ended.bytes = 0; /* what was left is begun again */
+    l->spec = pipeline_ref(spec);
+    l->looks = !only_finishes && !is_shared(spec);
+    l->shard = shard_new(&(struct shard_options){.spec = spec,
+                                                 .journal = l->journal,
+                                                 .gateway = r->options.gateway,
+                                                 .doors = r->options.doors,
+                                                 .ears = r->options.ears,
+                                                 .credit = &l->runner->credit,
+                                                 .listener = r->options.listener,
+                                                 .number = l->number,
+                                                 .only_finishes = only_finishes,
+                                                 .is_leased = l->lease != NULL});
+    err_t e = run_watched(l);
+    add_stats(&l->runner->ended, l->shard);
+    shard_free(l->shard);
+    l->shard = NULL;
+    pipeline_unref(l->spec);
+    l->spec = NULL;
+    return e;
+}
+
+/* No message under way needs the version any more; dead letters of it may, unless they are of a source that former versions do not read. */
+static SUSPENDS err_t retire(struct line *l, const struct pipeline_spec *current, uint64_t version)
+{
+    if (is_shared(current))
+        return version_forget(l->journal, current->name, version);
+    return version_retire(l->journal, current->name, version, ns_add(rt_wall(), current->retention));
+}
+
+/* Finish what older versions have taken in. What nobody can load or finish any more goes on in the present one. */
+static SUSPENDS err_t run_older(struct line *l, struct pipeline_spec *current)
+{
+    struct journal *j = l->journal;
+    uint64_t after = 0, version;
+
+    do {
+        struct pipeline_spec *older;
+        err_t e = version_next(j, current, after, &after, &version, &older);
+        if (e == E_CONFIG)
+            log_warn(STR_NONE, "pipeline %.*s: a former version cannot be loaded any more: %s", STR_ARG(current->name),
+                     err_detail(e));
+        else
+            TRY(e);
+        if (e == OK && !older)
+            return OK;
+        if (e == E_CONFIG) {
+            TRY(version_forget(j, current->name, version));
+            continue;
+        }
+        e = run_version(l, older, true);
+        pipeline_unref(older);
+        TRY(e);
+        TRY(retire(l, current, version));
+    } while (after && l->wanted == current);
+    return OK;
+}
+
+/* Of `journal: none`: what it must know while it runs is in memory, and goes with the line. Dead letters stay long enough to be sent on. */
+static SUSPENDS err_t run_forgetful(struct line *l, struct pipeline_spec *spec)
+{
+    static const struct journal_options o = {.kind = "memory", .trace_age = NS_NEVER, .dead_age = 3600 * NS_SEC};
+    struct journal *journal = l->journal;
+
+    if (!l->memory)
+        TRY(journal_open(&o, &l->memory));
+    l->journal = l->memory;
+    err_t e = run_version(l, spec, false);
+    l->journal = journal;
+    return e;
+}
+
+static SUSPENDS err_t run_current(struct line *l, struct pipeline_spec *spec)
+{
+    TRY(run_older(l, spec));
+    if (l->wanted != spec)
+        return OK;
+    if (spec->journal == PIPELINE_JOURNAL_NONE)
+        return run_forgetful(l, spec);
+    TRY(version_keep(l->journal, spec));
+    return run_version(l, spec, false);
+}
+
+static SUSPENDS err_t wait_for_lease(void *line)
+{
+    struct line *l = line;
+
+    return lease_wait(l->lease, NS_NEVER, &l->journal);
+}
+
+static SUSPENDS err_t wait_for_other(void *watch)
+{
+    struct watch *w = watch;
+
+    return wait_for_change(w->line, w->spec, NS_NEVER);
+}
+
+/* Have the way to the journal; without one, something else is wanted meanwhile. */
+static SUSPENDS err_t have_journal(struct line *l, struct pipeline_spec *spec)
+{
+    struct watch w = {.line = l, .spec = spec};
+    err_t first;
+
+    if (!l->lease) {
+        l->journal = l->runner->options.journal;
+        return OK;
+    }
+    {
+        SCOPE(both, NS_NEVER);
+        scope_spawn(&both, "pipeline lease", wait_for_lease, l);
+        scope_spawn(&both, "another version", wait_for_other, &w);
+        TRY(scope_wait_any(&both, NS_NEVER, &first));
+    }
+    return first;
+}
+
+/* Nothing more is done with the journal. */
+static void leave_journal(struct line *l, err_t e)
+{
+    l->journal = NULL;
+    if (!l->lease)
+        return;
+    journal_close(l->memory); /* what it has of the shard is another's affair now */
+    l->memory = NULL;
+    if (e == E_FENCED)
+        lease_lost(l->lease);
+    else
+        lease_done(l->lease);
+}
+
+/* Run it while it is ours, as often as it becomes so. */
+static SUSPENDS err_t run_ours(struct line *l, struct pipeline_spec *spec)
+{
+    bool is_elsewhere;
+
+    do {
+        l->was_asked = false;
+        err_t e = have_journal(l, spec);
+        if (e == OK && l->journal)
+            e = run_current(l, spec);
+        if (l->journal)
+            leave_journal(l, e);
+        is_elsewhere = l->lease && (e == E_FENCED || (e == OK && l->was_asked));
+        if (is_elsewhere)
+            log_info(STR_NONE, "pipeline %.*s: shard %u is another process's now%s%s", STR_ARG(spec->name), l->number,
+                     e == OK ? "" : ": ", e == OK ? "" : err_detail(e));
+        else if (e != OK)
+            return e;
+    } while (is_elsewhere && l->wanted == spec);
+    return OK;
+}
+
+/* It has failed: tell, and wait before it is tried again. */
+static SUSPENDS err_t after_failure(struct line *l, const struct pipeline_spec *spec, err_t e, ns_t *pause)
+{
+    (void)snprintf(l->failure, sizeof l->failure, "%s", err_detail(e));
+    log_error(STR_NONE, "pipeline %.*s: %s", STR_ARG(spec->name), l->failure);
+    e = wait_for_change(l, spec, rt_now() + *pause);
+    *pause = ns_min(2 * *pause, pause_most);
+    return e == E_AGAIN ? OK : e;
+}
+
+/* Run what is wanted, and wait until something else is; *pause is how long after a failure. *ret_over: nothing more is to come. */
+static SUSPENDS err_t run_once(struct line *l, struct pipeline_spec *spec, ns_t *pause, bool *ret_over)
+{
+    bool ends = l->runner->options.ends;
+    ns_t began = rt_now();
+    l->was_told = l->must_look = false;
+    err_t e = run_ours(l, spec);
+
+    if (e == E_CANCELLED || (e != OK && ends))
+        return e;
+    if (l->wanted != spec || l->was_told)
+        return OK;
+    *ret_over = ends;
+    if (rt_now() - began > pause_most)
+        *pause = pause_first;
+    if (e != OK)
+        return after_failure(l, spec, e, pause);
+    return ends ? OK : wait_for_work(l, spec); /* its sources have ended */
+}
+
+/* One version after the other. */
+static SUSPENDS err_t run_wanted(struct line *l)
+{
+    ns_t pause = pause_first;
+    bool is_over = false;
+    err_t e = OK;
+
+    while (e == OK && l->wanted && !is_over) {
+        struct pipeline_spec *spec = pipeline_ref(l->wanted);
+        e = run_once(l, spec, &pause, &is_over);
+        pipeline_unref(spec);
+    }
+    return e;
+}
+
+static SUSPENDS err_t run_line(void *line)
+{
+    struct line *l = line;
+    struct runner *r = l->runner;
+    err_t e = run_wanted(l);
+
+    if (e != OK && e != E_CANCELLED && r->failed == OK) {
+        r->failed = e;
+        r->record = *err_current();
+    }
+    line_free(l);
+    fiber_wake(r->main);
+    return OK;
+}
+
+/* --- what is wanted --- */
+
+static void start_line(struct line *l)
+{
+    if (l->runner->scope)
+        scope_spawn(l->runner->scope, "pipeline line", run_line, l);
+}
+
+static void want(struct line *l, struct pipeline_spec *spec)
+{
+    if (spec && is_same(l->wanted, spec))
+        return;
+    pipeline_unref(l->wanted);
+    l->wanted = spec ? pipeline_ref(spec) : NULL;
+    if (l->sleeper)
+        fiber_wake(l->sleeper);
+}
+
+static void want_shard(struct runner *r, struct pipeline_spec *spec, uint32_t number)
+{
+    char name[LINE_NAME_MAX];
+    size_t n = (size_t)snprintf(name, sizeof name, "%.*s/%u", STR_ARG(spec->name), number);
+    struct line *l = map_get(&r->by_name, str_of(name, n));
+
+    if (l) {
+        want(l, spec);
+        return;
+    }
+    l = NEW(struct line);
+    *l = (struct line){.runner = r, .number = number, .wanted = pipeline_ref(spec), .name_bytes = n};
+    memcpy(l->name, name, n);
+    if (r->options.leases)
+        l->lease = lease_want(r->options.leases, spec->name, number);
+    (void)map_put(&r->by_name, str_of(l->name, n), l);
+    list_push_back(&r->lines, &l->link);
+    start_line(l);
+}
+
+/* Those of the pipeline's shards that are on this loop. */
+static void want_shards(struct runner *r, struct pipeline_spec *spec)
+{
+    uint32_t count = is_shared(spec) ? spec->workers : 1;
+    uint64_t home = str_hash(spec->name);
+
+    for (uint32_t i = 0; i < count; i++)
+        if ((home + i) % r->options.loops == r->options.loop)
+            want_shard(r, spec, i);
+}
+
+/* Is the line's pipeline among them, with this shard? */
+static bool is_among(const struct pipeline_set *set, const struct line *l)
+{
+    for (size_t i = 0; l->wanted && i < set->count; i++)
+        if (str_eq(set->items[i]->name, l->wanted->name))
+            return l->number < (is_shared(set->items[i]) ? set->items[i]->workers : 1);
+    return false;
+}
+
+/*
+ * Where messages will come in, so that nobody who comes at once needs to come again. A source that hears answers may be another process's: then nobody here would
+ * take what waits for it.
+ */
+static void announce(const struct runner *r, const struct pipeline_spec *spec)
+{
+    const struct runner_options *o = &r->options;
+    const struct entrances at = {.doors = o->doors, .ears = o->leases ? NULL : o->ears, .gateway = o->gateway};
+
+    for (uint16_t i = 0; i < spec->node_count; i++) {
+        const struct pipeline_node *n = spec->nodes[i];
+        if (n->role == PIPELINE_SOURCE && n->source->run->announce)
+            n->source->run->announce(spec, n, &at);
+    }
+}
+
+void runner_install(struct runner *r, const struct pipeline_set *set)
+{
+    if (r->is_draining)
+        return;
+    LIST_EACH(node, next, &r->lines) {
+        struct line *l = CONTAINER_OF(node, struct line, link);
+        if (!is_among(set, l))
+            want(l, NULL);
+    }
+    for (size_t i = 0; i < set->count; i++) {
+        announce(r, set->items[i]);
+        want_shards(r, set->items[i]);
+    }
+}
+
+void runner_drain(struct runner *r)
+{
+    r->is_draining = true;
+    LIST_EACH(node, next, &r->lines)
+        want(CONTAINER_OF(node, struct line, link), NULL);
+    if (r->main)
+        fiber_wake(r->main);
+}
+
+void runner_replay(struct runner *r, struct str pipeline, const struct journal_id *root)
+{
+    LIST_EACH(node, next, &r->lines) {
+        struct line *l = CONTAINER_OF(node, struct line, link);
+        if (l->shard ? !str_eq(l->spec->name, pipeline) : !l->wanted || !str_eq(l->wanted->name, pipeline))
+            continue;
+        if (l->shard)
+            shard_replay(l->shard, root); /* one that is not there yet reads it with all that the journal has */
+        struct fiber *waiting = l->shard ? l->looker : l->sleeper;
+        l->must_look = true;
+        if (waiting)
+            fiber_wake(waiting);
+    }
+}
+
+/* --- running --- */
+
+static bool is_over(const struct runner *r)
+{
+    return r->failed != OK || ((r->is_draining || r->options.ends) && list_is_empty(&r->lines));
+}
+
+err_t runner_run(void *runner)
+{
+    struct runner *r = runner;
+    SCOPE(lines, NS_NEVER);
+    err_t e = OK;
+
+    scope_discard_results(&lines);
+    r->scope = &lines;
+    r->main = fiber_current();
+    LIST_EACH(node, next, &r->lines)
+        start_line(CONTAINER_OF(node, struct line, link));
+    while (e == OK && !is_over(r))
+        e = fiber_park("pipelines", NS_NEVER);
+    r->scope = NULL;
+    if (e == OK && r->failed != OK) {
+        *err_current() = r->record;
+        e = r->failed;
+    }
+    return e;
+}
+
+void runner_each(const struct runner *r, void (*each)(void *ctx, const struct runner_status *s), void *ctx)
+{
+    LIST_EACH(node, next, &r->lines) {
+        const struct line *l = CONTAINER_OF(node, struct line, link);
+        struct runner_status s = {.spec = l->spec ? l->spec : l->wanted,
+                                  .shard = l->number,
+                                  .is_current = !l->spec || is_same(l->spec, l->wanted),
+                                  .is_running = l->shard != NULL,
+                                  .failure = l->failure,
+                                  .live = l->shard};
+        if (l->shard)
+            shard_stats(l->shard, &s.stats);
+        if (s.spec)
+            each(ctx, &s);
+    }
+}
+
+void runner_totals(const struct runner *r, struct shard_stats *ret)
+{
+    *ret = r->ended;
+    LIST_EACH(node, next, &r->lines) {
+        const struct line *l = CONTAINER_OF(node, struct line, link);
+        if (l->shard)
+            add_stats(ret, l->shard);
+    }
+}

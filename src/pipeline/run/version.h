@@ -1,0 +1,42 @@
+/*
+ * version.h - versions of a pipeline that messages still need: the journal keeps the files that they were made of.
+ *
+ * A version that no message under way needs any more is retired: it is kept for the dead letters that are left of it, until their time is over. A replay of one
+ * in the version that took it in wants the version again (version_want()), and whoever runs the pipeline lets it finish what it finds.
+ *
+ * Kept are texts as they were read, and versions of subjects as registries had them; variables of the environment and what `connections` of the configuration says are those of the day when it is loaded again.
+ * A pipeline that is written in a configuration itself has no file and is not kept: after a restart its messages go on in the version that is there then.
+ */
+#ifndef PIPELINE_VERSION_H
+#define PIPELINE_VERSION_H
+
+#include "pipeline/spec/pipeline.h"
+#include "rt/fiber.h"
+#include "store/journal.h"
+
+/* What a version is known by in the journal: 64 bits of its digest. */
+uint64_t version_of(const struct pipeline_spec *s) PURE;
+/* Keep it, before it takes in anything; it is wanted. Suspends. Errors: journal_commit()'s. */
+err_t version_keep(struct journal *j, const struct pipeline_spec *s) SUSPENDS MUST_CHECK;
+/* No message that is under way needs it any more: it is kept until then, nanoseconds since 1970. Likewise. */
+err_t version_retire(struct journal *j, struct str pipeline, uint64_t version, int64_t until) SUSPENDS MUST_CHECK;
+/* The operation that makes a version that is kept a wanted one. The key is to live as long. */
+enum { VERSION_KEY = 16 };
+struct journal_op version_want(struct str pipeline, uint64_t version, char key[VERSION_KEY + 1]);
+/* How it stands: is it kept, retired or not; and is it wanted, so not retired? Suspends. Errors: journal_read()'s. */
+err_t version_stands(struct journal *j, struct str pipeline, uint64_t version, bool *ret_kept, bool *ret_wanted)
+    SUSPENDS MUST_CHECK;
+/* Is one wanted besides that of `current`? Likewise. */
+err_t version_waits(struct journal *j, const struct pipeline_spec *current, bool *ret) SUSPENDS MUST_CHECK;
+/* It is kept no longer. Suspends. Errors: journal_commit()'s. */
+err_t version_forget(struct journal *j, struct str pipeline, uint64_t version) SUSPENDS MUST_CHECK;
+/*
+ * A version of the pipeline of `current` that is wanted, other than that one and later than `after`, oldest first; *ret NULL: there is none. *ret_after is for the
+ * next call, and to begin with 0. The caller unrefs the spec. On the way retired ones whose time is over are forgotten.
+ *
+ * Suspends; loads on a worker. Errors: journal_read()'s; E_CONFIG: it cannot be loaded any more: *ret_version says which.
+ */
+err_t version_next(struct journal *j, struct pipeline_spec *current, uint64_t after, uint64_t *ret_after,
+                   uint64_t *ret_version, struct pipeline_spec **ret) SUSPENDS MUST_CHECK;
+
+#endif
