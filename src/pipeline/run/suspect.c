@@ -23,7 +23,8 @@
 #define TRIAL STR("trial")
 enum { GROUP_MOST = 1024 };
 static const ns_t word_most = 2 * NS_SEC;  /* to leave the word                        */
-static const ns_t alone_for = 200 * NS_MS; /* what kills a process does so at once    */
+static const ns_t alone_for = 200 * NS_MS; /* what kills a process does so at once, but for its waits for the journal */
+enum { WAITS_USUAL = 3 };                  /* of those */
 
 static struct journal_record place_of(const struct shard *s, struct str word)
 {
@@ -134,9 +135,9 @@ void suspect_rest(struct root *r)
 }
 
 /* Until those on trial have gone or rest, or have been under way for a moment. */
-static SUSPENDS err_t watch(struct shard *s)
+static SUSPENDS err_t watch(struct shard *s, ns_t moment)
 {
-    ns_t until = rt_now() + alone_for;
+    ns_t until = rt_now() + moment;
     err_t e = OK;
 
     s->watcher = fiber_current();
@@ -180,14 +181,16 @@ static SUSPENDS err_t try_some(struct shard *s, size_t most)
 {
     struct buf ids CLEANUP(buf_release) = BUF_INIT(GROUP_MOST * sizeof(struct journal_id));
     struct list *node;
+    ns_t began = rt_now();
 
     choose(s, most, &ids);
     TRY(put_on_trial(s, buf_str(&ids))); /* meanwhile some of them may be dropped */
+    ns_t moment = alone_for + WAITS_USUAL * (rt_now() - began);
     while ((node = list_pop_front(&s->chosen))) {
         list_push_back(&s->on_trial, node);
         root_start(CONTAINER_OF(node, struct root, suspect_link));
     }
-    return watch(s);
+    return watch(s, moment);
 }
 
 static SUSPENDS err_t try_all(struct shard *s)
