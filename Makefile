@@ -112,13 +112,13 @@ FLAGS_clang := -O0
 FLAGS_shipped := $(FLAGS_release) -w -fno-plt -fomit-frame-pointer $(if $(TRAINING),-fprofile-generate -fprofile-update=prefer-atomic,\
 	-fprofile-use -fprofile-correction -fprofile-partial-training)
 FLAGS_debug := -O0 -g3 -DCROSSDOCK_DEBUG=1 -fstack-clash-protection
-FLAGS_asan := -O1 -DCROSSDOCK_DEBUG=1 -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_asan := -O1 -DCROSSDOCK_DEBUG=1 -fsanitize=address
 FLAGS_ubsan := -O1 -DCROSSDOCK_DEBUG=1 -fsanitize=undefined -fno-sanitize-recover=all
 FLAGS_tsan := -O1 -fsanitize=thread
 FLAGS_cover := -O0 --coverage -fprofile-update=atomic
 FLAGS_fuzz := -O1 -DCROSSDOCK_DEBUG=1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FLAGS_stack := $(OPT) $(HARDEN) -fcallgraph-info=su
-LINK_asan := -fsanitize=address,undefined
+LINK_asan := -fsanitize=address
 LINK_ubsan := -fsanitize=undefined
 LINK_tsan := -fsanitize=thread
 LINK_cover := --coverage
@@ -316,12 +316,12 @@ e2e: ## real SDK clients against the program (VARIANT=asan for that one)
 SANITIZED := $(filter unit golden sim,$(SUITES))
 
 .PHONY: asan
-asan: ## unit, golden and a short simulation under AddressSanitizer and UndefinedBehaviorSanitizer, with and without use-after-return detection
+asan: ## unit, golden and a short simulation under AddressSanitizer, with and without use-after-return detection
 	+@ASAN_OPTIONS=detect_stack_use_after_return=1 scripts/test --quick --variant asan $(SANITIZED)
 	+@ASAN_OPTIONS=detect_stack_use_after_return=0 scripts/test --quick --variant asan $(SANITIZED)
 
 .PHONY: ubsan
-ubsan: ## the same under UndefinedBehaviorSanitizer alone
+ubsan: ## the same under UndefinedBehaviorSanitizer
 	+@scripts/test --quick --variant ubsan $(SANITIZED)
 
 .PHONY: tsan

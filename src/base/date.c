@@ -41,7 +41,9 @@ int64_t date_to_day(struct date date)
 const char *date_print_instant(int64_t instant, char to[DATE_INSTANT_MAX])
 {
     static const int64_t day_length = 24 * 3600 * NS_SEC;
-    int64_t day = instant / day_length - (instant % day_length < 0), rest = instant - day * day_length;
+    int64_t rest = instant % day_length, day = instant / day_length - (rest < 0);
+
+    rest += rest < 0 ? day_length : 0; /* of the day that it is in, which may begin before there are instants */
     int seconds = (int)(rest / NS_SEC);
     struct date d = date_of_day(day);
 
