@@ -27,6 +27,42 @@ static err_t visit(void *visitor)
     return OK;
 }
 
+/* Whoever reads a door may end before a message is taken in: then the next one has it. */
+static void given_back(void)
+{
+    struct visitor v = {.arena = {.max = SIZE_MAX}};
+    struct door *door;
+    struct knock *k;
+
+    doors = doors_new();
+    CHECK_OK(door_open(doors, &slow, &door));
+    {
+        SCOPE(visitors, NS_NEVER);
+        scope_spawn(&visitors, "visitor", visit, &v);
+        CHECK_OK(door_take(door, 9, rt_now() + NS_SEC, &k));
+        knock_give_back(k);
+        door_close(door);
+        CHECK_OK(fiber_sleep_until(rt_now() + NS_SEC));
+        CHECK(!v.is_answered);
+        CHECK_OK(door_open(doors, &slow, &door));
+        CHECK_OK(door_take(door, 9, 0, &k));
+        CHECK_STR(k->id, "a");
+        doors_shut(doors);
+        knock_give_back(k); /* for nobody any more */
+        CHECK_OK(scope_wait_all(&visitors));
+    }
+    CHECK_ERR(v.error, OK);
+    CHECK_EQ(v.answer.status, 503);
+    door_close(door);
+    arena_release(&v.arena);
+    doors_free(doors);
+}
+
+TEST(doors_message_that_is_given_back_waits_for_the_next_who_reads)
+{
+    in_sim(given_back);
+}
+
 static void announced(void)
 {
     struct visitor v = {.arena = {.max = SIZE_MAX}};

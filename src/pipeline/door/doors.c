@@ -230,6 +230,11 @@ void knock_is_safe(struct knock *knock)
     lock_give(k->door->doors->lock);
 }
 
+static void send_away(struct knock *k)
+{
+    knock_answer(k, 503, STR("{\"error\":{\"message\":\"The gateway stops: send the message again.\"}}"));
+}
+
 void doors_shut(struct doors *all)
 {
     struct knock *first = NULL, **end = &first;
@@ -247,8 +252,25 @@ void doors_shut(struct doors *all)
     lock_give(all->lock);
     for (struct knock *k = first, *next; k; k = next) {
         next = k->next;
-        knock_answer(k, 503, STR("{\"error\":{\"message\":\"The gateway stops: send the message again.\"}}"));
+        send_away(k);
     }
+}
+
+void knock_give_back(struct knock *knock)
+{
+    struct knock_private *k = knock->private_;
+    struct door *d = k->door;
+
+    lock_take(d->doors->lock);
+    bool waits = !d->doors->is_shut;
+    if (waits) {
+        list_push_front(&d->waiting, &k->link);
+        d->count++;
+        d->bytes += knock->body.n;
+    }
+    lock_give(d->doors->lock);
+    if (!waits)
+        send_away(knock);
 }
 
 bool knock_is_gone(struct knock *knock)

@@ -98,6 +98,11 @@ struct knock {
 
 /* Take what was brought, `max` at most: *ret_first NULL: nothing until then. E_CANCELLED, E_DEADLINE. */
 err_t door_take(struct door *d, size_t max, ns_t until, struct knock **ret_first) SUSPENDS MUST_CHECK;
+/*
+ * It was taken, and is not taken in: it waits at its door again, as the first, for whoever reads that next. If the doors are shut it is answered that the gateway stops.
+ * Does not suspend.
+ */
+void knock_give_back(struct knock *k);
 /* It is in the journal: a request that waits no longer is told so, and not to come again. */
 void knock_is_safe(struct knock *k);
 /* Has its request gone away, so that nobody will hear the answer? */

@@ -46,6 +46,26 @@ static void accept_message(struct knock *k)
     knock_answer(k, 202, buf_str(&text));
 }
 
+/*
+ * It was not taken in. When the reading ends that is no fault of its sender's, who need not send it again: it is left for the next who reads the door, be it this pipeline's
+ * next version. Should the journal have it after all, it is known by its id.
+ */
+static void put_off(struct knock *k, err_t e)
+{
+    if (e == E_CANCELLED)
+        knock_give_back(k);
+    else
+        knock_answer(k, 503, STR_NONE);
+}
+
+static void put_off_waiting(struct knock_reading *h, struct journal_id id, err_t e)
+{
+    if (e == E_CANCELLED)
+        replies_give_back(h->replies, id);
+    else
+        replies_answer(h->replies, id, 503, STR_NONE);
+}
+
 /* Of those that are only accepted: was it taken in before? Then it is answered. */
 static SUSPENDS err_t is_taken_in(struct knock_reading *h, struct knock *k, bool *ret)
 {
@@ -58,7 +78,7 @@ static SUSPENDS err_t is_taken_in(struct knock_reading *h, struct knock *k, bool
     err_t e = *ret ? OK : replies_find(h->replies, id, &arena, &status, &body);
     *ret = *ret || e != OK || status;
     if (e != OK)
-        knock_answer(k, 503, STR_NONE);
+        put_off(k, e);
     else if (*ret)
         accept_message(k);
     return e;
@@ -72,8 +92,10 @@ static SUSPENDS err_t is_replied(struct knock_reading *h, struct journal_id id, 
     int status = 0;
 
     err_t e = replies_find(h->replies, id, &arena, &status, &body);
-    if (e != OK || status)
-        replies_answer(h->replies, id, e == OK ? status : 503, body);
+    if (e != OK)
+        put_off_waiting(h, id, e);
+    else if (status)
+        replies_answer(h->replies, id, status, body);
     *ret = !replies_are_awaited(h->replies, id);
     if (*ret || !shard_has_root(h->in->shard, id))
         return e;
@@ -122,7 +144,7 @@ static SUSPENDS err_t sort_out(struct knock_reading *h, struct knock *first, str
         bool known = e != OK;
         next = k->next;
         if (e != OK)
-            knock_answer(k, 503, STR_NONE);
+            put_off(k, e);
         else
             e = is_known(h, k, &known);
         if (!known)
@@ -137,11 +159,11 @@ static void tell(struct knock_reading *h, const struct knock_batch *b, err_t e)
         if (!h->rules->is_waited && e == OK)
             accept_message(b->knocks[i]);
         else if (!h->rules->is_waited)
-            knock_answer(b->knocks[i], 503, STR_NONE);
+            put_off(b->knocks[i], e);
         else if (e == OK)
             replies_are_safe(h->replies, b->ids[i]);
         else
-            replies_answer(h->replies, b->ids[i], 503, STR_NONE);
+            put_off_waiting(h, b->ids[i], e);
     }
 }
 

@@ -84,6 +84,19 @@ void replies_answer(struct replies *r, struct journal_id id, int status, struct 
         answer_all(r, a, status, body);
 }
 
+void replies_give_back(struct replies *r, struct journal_id id)
+{
+    struct awaited *a = map_get(&r->awaited, id_key(&id));
+
+    if (!a)
+        return;
+    for (struct knock *k = a->first, *next; k; k = next) {
+        next = k->next;
+        knock_give_back(k);
+    }
+    forget(r, a);
+}
+
 static void forget_first_ended(struct replies *r)
 {
     mem_free(CONTAINER_OF(list_pop_front(&r->ended), struct ended, link));

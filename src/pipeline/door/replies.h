@@ -24,6 +24,8 @@ bool replies_are_awaited(const struct replies *r, struct journal_id id);
 void replies_prune(struct replies *r);
 /* All that wait for it are in the journal. */
 void replies_are_safe(struct replies *r, struct journal_id id);
+/* Those who wait for it wait at their door again, for whoever reads that next. */
+void replies_give_back(struct replies *r, struct journal_id id);
 /* Those who wait for it are answered; nothing is kept. */
 void replies_answer(struct replies *r, struct journal_id id, int status, struct str body);
 /* The reply that is kept, in the arena, or static; *ret_status 0: none was when it was called. Errors of journal_read(). */
