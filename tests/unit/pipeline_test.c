@@ -565,8 +565,8 @@ TEST(pipeline_without_a_journal_loses_what_it_gathers_and_says_what_is_lost)
         "  d  what it remembers is lost",
         "  k  a batch that was about to be",
         "\nDead letters are lines of the log, and are kept nowhere\n",
-        "s -> k: nothing (may be lost, may come twice), because of the journal\n      without a journal, what was "
-        "gathered",
+        "s -> k: nothing (may be lost, may come twice), because of the journal\n",
+        "      without a journal, what was gathered",
         "s -> l: at least once, because of the journal\n      without a journal, what was not done",
     };
     struct desk d CLEANUP(close_desk);
