@@ -28,7 +28,6 @@ enum { REPORT_MAX = 256 << 20 };
 struct pair {
     struct pipeline_spec *old, *candidate;
     struct impacts impacts;
-    bool is_typed; /* both are loaded with the types of their schemas */
     struct rehearsal rehearsal;
 };
 
@@ -167,63 +166,18 @@ static int load_all(struct comparing *c)
 /* --- comparing --- */
 
 /* Its texts are in the arena. */
-static struct pipeline_world world_of(const struct pipeline_spec *s, const struct catalog *catalog, bool is_typed,
-                                      struct arena *arena)
+static struct pipeline_world world_of(const struct pipeline_spec *s, const struct catalog *catalog, struct arena *arena)
 {
-    struct pipeline_world w = {.env = config_env_real(),
-                               .catalog = catalog,
-                               .connections = s->connections_,
-                               .type_of = is_typed ? compare_type_of : NULL};
+    struct pipeline_world w = {.env = config_env_real(), .catalog = catalog, .connections = s->connections_};
 
     w.texts = pipeline_texts(s, arena, &w.text_count);
     return w;
 }
 
-/* The same, with the types of its schemas. NULL: it does not load so, and what is wrong. */
-static struct pipeline_spec *load_typed(const struct pipeline_spec *s, const struct catalog *catalog,
-                                        struct problems *problems)
-{
-    const struct pipeline_world world = world_of(s, catalog, true, problems->arena);
-    struct pipeline_spec *typed;
-
-    return s->text_count && pipeline_load(s->path, NULL, &world, problems, &typed) == OK ? typed : NULL;
-}
-
-static void add_problems(struct impacts *to, enum impact_weight weight, const struct problems *problems)
-{
-    for (size_t i = 0; i < problems->count; i++) {
-        const struct problem *p = &problems->items[i];
-        if (!p->warning)
-            (void)impacts_add(to, weight, arena_printf(to->arena, "%.*s:%u:%u", STR_ARG(p->file), p->line, p->column),
-                              "against what its schemas declare: %.*s", STR_ARG(p->text));
-    }
-}
-
-/* Put typed versions in place of those that load so. */
-static void make_typed(struct comparing *c, struct pair *p)
-{
-    struct problems of_old = {.arena = &c->arena}, of_candidate = {.arena = &c->arena};
-    struct pipeline_spec *old = load_typed(p->old, c->old_catalog, &of_old),
-                         *candidate = load_typed(p->candidate, c->candidate_catalog, &of_candidate);
-
-    if (!candidate)
-        add_problems(&p->impacts, old ? IMPACT_BREAKS : IMPACT_NOTE, &of_candidate);
-    if (old && candidate) {
-        pipeline_unref(p->old);
-        pipeline_unref(p->candidate);
-        p->old = old;
-        p->candidate = candidate;
-        p->is_typed = true;
-        return;
-    }
-    pipeline_unref(old);
-    pipeline_unref(candidate);
-}
-
 /* The newest samples of the pipeline through its candidate. */
 static err_t replay(struct comparing *c, struct pair *p)
 {
-    const struct pipeline_world world = world_of(p->candidate, c->candidate_catalog, p->is_typed, &c->arena);
+    const struct pipeline_world world = world_of(p->candidate, c->candidate_catalog, &c->arena);
     const struct rehearsal_options o = {.seed = 1, .alpha = c->alpha, .is_exact = c->given->is_exact};
     struct str *traces = arena_alloc(&c->arena, (c->sample_count + 1) * sizeof *traces), where = p->old->name;
     size_t count = 0;
@@ -248,7 +202,6 @@ static err_t compare(struct comparing *c, struct pair *p)
         (void)impacts_add(&p->impacts, IMPACT_BREAKS, p->old->name, "the pipeline is gone");
         return OK;
     }
-    make_typed(c, p);
     TRY(pipeline_compare(p->old, p->candidate, &p->impacts));
     return c->replay ? replay(c, p) : OK;
 }

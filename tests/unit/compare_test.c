@@ -16,8 +16,7 @@ static struct pipeline_spec *load(const struct version *v, struct arena *arena)
     const struct pipeline_text texts[TEXTS] = {{STR("p.yaml"), str_from_c(v->file)},
                                                {STR("a.json"), str_from_c(v->a ? v->a : "true")},
                                                {STR("b.json"), str_from_c(v->b ? v->b : "true")}};
-    const struct pipeline_world world = {
-        .env = config_env_real(), .texts = texts, .text_count = TEXTS, .type_of = compare_type_of};
+    const struct pipeline_world world = {.env = config_env_real(), .texts = texts, .text_count = TEXTS};
     struct problems problems = {.arena = arena};
     struct pipeline_spec *spec = NULL;
 

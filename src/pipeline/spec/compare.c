@@ -190,15 +190,6 @@ static const struct jsonschema *compile(struct arena *arena, struct str text)
     return jsonschema_compile(arena, tree, &o, &compiled, NULL) == OK ? compiled : NULL;
 }
 
-const struct expr_type *compare_type_of(struct arena *arena, const struct pipeline_schema *schema,
-                                        struct problems *problems)
-{
-    const struct jsonschema *compiled = compile(arena, schema->text);
-
-    (void)problems; /* what is wrong with a schema is told where it is used */
-    return compiled ? expr_type_of_schema(compiled, arena) : NULL;
-}
-
 static err_t side_init(struct side *side, const struct pipeline_spec *spec, struct arena *arena)
 {
     *side = (struct side){.spec = spec,

@@ -42,13 +42,6 @@ struct impact *impacts_add(struct impacts *to, enum impact_weight weight, struct
 const char *impact_weight_name(enum impact_weight weight);
 
 /*
- * The type of a schema's values, for struct pipeline_world: a pipeline that is loaded with it is checked against what its schemas declare. NULL where the
- * schema has no text here, or none that compiles.
- */
-const struct expr_type *compare_type_of(struct arena *arena, const struct pipeline_schema *schema,
-                                        struct problems *problems);
-
-/*
  * Add what changes from one version to the next. Does not suspend.
  *
  * Found are: schemas whose next version does not keep to their level (`compat`); messages that were good and are not any more; nodes that read what is no longer

@@ -117,8 +117,6 @@ static void add_schema(struct pipeline_build *b, struct pipeline_scope *scope, c
                            err_detail(e));
     }
     const struct expr_type *known = s->text.n ? type_in_file(b, s) : NULL;
-    if (b->world->type_of)
-        known = b->world->type_of(b->arena, s, b->problems);
     s->type = known ? known : &expr_type_unchecked;
 }
 

@@ -248,11 +248,6 @@ struct pipeline_world {
     size_t text_count;
     const struct pipeline_registry
         *registry; /* NULL: nobody is asked, and nothing is known of subjects that `texts` does not have */
-    /*
-     * The type of a schema's values, in `arena`; NULL: nothing is known. Problems are added at `schema->at`. Slot NULL: its text says what is known.
-     */
-    const struct expr_type *(*type_of)(struct arena *arena, const struct pipeline_schema *schema,
-                                       struct problems *problems);
 };
 
 /*
