@@ -300,7 +300,7 @@ static void sent(struct letter_post *p, size_t n)
 /* Until nothing is noted any more. */
 static SUSPENDS err_t send_all(struct letter_post *p)
 {
-    size_t n;
+    size_t n = 0;
 
     if (!p->is_open)
         TRY(open_sink(p));
