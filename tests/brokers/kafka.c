@@ -91,7 +91,7 @@ static void fill_input(void)
     struct kafka_producer *p;
     static struct kafka_record records[RECORDS];
     static struct kafka_delivery deliveries[RECORDS];
-    static char keys[RECORDS][8], values[RECORDS][8];
+    static char keys[RECORDS][16], values[RECORDS][16];
 
     CHECK_OK(open_producer(STR_NONE, &p));
     CHECK_OK(make_topic(p, world.in, PARTITIONS));
