@@ -566,7 +566,7 @@ static SUSPENDS err_t hear_out(struct knock_private *k, struct wakeup *w, ns_t u
         if (e != OK)
             return stop_waiting(k, w) ? OK : e;
         is_answered = take_said(k, &said);
-        if (said.n)
+        if (listener && said.n)
             e = listener->on_piece(listener->ctx, buf_str(&said));
         if (e != OK) {
             (void)stop_waiting(k, w);
