@@ -46,12 +46,15 @@ void sim_file_forget(struct sim_file *f)
     mem_free(f->synced);
     f->changes = NULL;
     f->synced = NULL;
-    f->change_cap = f->synced_n = 0;
+    f->change_cap = f->synced_n = f->synced_cap = 0;
 }
 
 static void resize_synced(struct sim_file *f, size_t n)
 {
-    f->synced = mem_realloc(f->synced, n + 1);
+    if (n >= f->synced_cap) { /* by halves: a sync keeps many small changes, one after the other */
+        f->synced_cap = n + n / 2 + 1;
+        f->synced = mem_realloc(f->synced, f->synced_cap);
+    }
     if (n > f->synced_n)
         memset(f->synced + f->synced_n, 0, n - f->synced_n);
     f->synced_n = n;

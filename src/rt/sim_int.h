@@ -183,7 +183,7 @@ struct sim_file {
     int locker;    /* the handle that has locked it; 0: none                    */
     /* With options.disk_cache: the bytes as they were last synced, and what has changed since. */
     char *synced;
-    size_t synced_n, change_count, change_cap;
+    size_t synced_n, synced_cap, change_count, change_cap;
     struct sim_change *changes;
 };
 
