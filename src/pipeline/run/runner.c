@@ -230,7 +230,11 @@ static SUSPENDS err_t watch_older(void *line)
     TRY(e);
     l->was_told = true;
     shard_drain(l->shard);
-    return fiber_sleep_until(rt_now() + handover_most);
+    TRY(fiber_sleep_until(rt_now() + handover_most));
+    log_warn(STR_NONE,
+             "pipeline %.*s: it has not made room in time for a version that is wanted again, and is cut short",
+             STR_ARG(l->spec->name));
+    return OK;
 }
 
 /* Likewise, or fails: with E_FENCED when it is another process's. */
