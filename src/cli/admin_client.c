@@ -186,7 +186,7 @@ err_t admin_client_read(struct admin_client *client, const char *method, struct 
 {
     struct buf answer CLEANUP(buf_release) = BUF_INIT(ANSWER_MAX);
     const struct json_tree *tree;
-    int status;
+    int status = 0;
 
     TRY(ask_server(client, str_from_c(method), path, body, &status, &answer));
     struct str text = arena_str(arena, buf_str(&answer));
