@@ -42,13 +42,17 @@ void sanitize_arrive(struct context *self UNUSED)
 void sanitize_thread_context(struct context *c UNUSED)
 {
 #if RT_ASAN
+    /* Asked once a thread: the C library reads all of /proc/self/maps for the first one, which takes longer than most tests. */
+    static _Thread_local void *low;
+    static _Thread_local size_t size;
     pthread_attr_t attr;
-    void *low = NULL;
-    if (pthread_getattr_np(pthread_self(), &attr) == 0) {
-        (void)pthread_attr_getstack(&attr, &low, &c->size);
+
+    if (!low && pthread_getattr_np(pthread_self(), &attr) == 0) {
+        (void)pthread_attr_getstack(&attr, &low, &size);
         (void)pthread_attr_destroy(&attr);
     }
     c->low = low;
+    c->size = size;
 #endif
 #if RT_TSAN
     c->tsan = __tsan_get_current_fiber();
