@@ -102,14 +102,14 @@ HARDEN := -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURCE -D
 LINK := -pthread -Wl,-z,relro,-z,now,--as-needed
 
 # A fiber's stack is 256 KiB: frames are kept small. Sanitizers and -O0 make their own, larger ones.
-# The shipped program is optimised as a whole; objects hold machine code as well, for everything else that links them.
+# The program is optimised as a whole; objects hold machine code as well, for everything else that links them.
 LTO := $(if $(findstring clang,$(CC)),,-flto=auto)
 FLAGS_release := $(OPT) $(HARDEN) $(if $(LTO),-flto -ffat-lto-objects) -Wframe-larger-than=4096
-# For what clang says of the source: nothing that it makes is run.
+# For what another compiler says of the source (clang, arm64): nothing that it makes is run.
 FLAGS_clang := -O0
 # As the release, laid out by what a training counted (GCC): what a request runs lies together, what it does not lies aside. It has the release's
-# warnings; what a profile makes the compiler suspect besides is not so.
-FLAGS_shipped := $(FLAGS_release) -w -fno-plt -fomit-frame-pointer $(if $(TRAINING),-fprofile-generate -fprofile-update=prefer-atomic,\
+# warnings; what a profile makes the compiler suspect besides is not so. Nothing else links its objects.
+FLAGS_shipped := $(filter-out -ffat-lto-objects,$(FLAGS_release)) -w -fno-plt -fomit-frame-pointer $(if $(TRAINING),-fprofile-generate -fprofile-update=prefer-atomic,\
 	-fprofile-use -fprofile-correction -fprofile-partial-training)
 FLAGS_debug := -O0 -g3 -DCROSSDOCK_DEBUG=1 -fstack-clash-protection
 FLAGS_asan := -O1 -DCROSSDOCK_DEBUG=1 -fsanitize=address
@@ -184,10 +184,10 @@ $(B)/src/%.S.o: src/%.S $(B)/flags
 $(B)/gen/%.o: build/gen/%.c $(B)/flags
 	$(call compile,$(ALL_CPPFLAGS) $(ALL_CFLAGS))
 $(B)/tests/%.o: tests/%.c $(B)/flags
-	$(call compile,$(ALL_CPPFLAGS) $(TEST_ONLY) $(filter-out -Wframe-larger-than=%,$(ALL_CFLAGS)))
+	$(call compile,$(ALL_CPPFLAGS) $(TEST_ONLY) $(filter-out -Wframe-larger-than=% -flto -ffat-lto-objects,$(ALL_CFLAGS)))
 
 $(B)/bench/%.o: bench/%.c $(B)/flags
-	$(call compile,$(ALL_CPPFLAGS) $(filter-out -Wframe-larger-than=%,$(ALL_CFLAGS)))
+	$(call compile,$(ALL_CPPFLAGS) $(filter-out -Wframe-larger-than=% -flto -ffat-lto-objects,$(ALL_CFLAGS)))
 
 $(LIBRARY): $(OBJECTS) $(B)/sources
 	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJECTS)
@@ -223,10 +223,13 @@ $(BENCH_PROGRAMS): $(B)/%: $(B)/bench/%.o $(LIBRARY)
 
 -include $(wildcard $(B)/bench/*.d $(B)/src/*.d $(B)/src/*/*.d $(B)/src/*/*/*.d $(B)/gen/*.d $(B)/tests/*/*.d)
 
-.PHONY: tests objects benches
+.PHONY: tests test-objects objects benches
 benches: $(BENCH_PROGRAMS) # the programs of bench/
 	@:
 tests: $(TEST_PROGRAMS) # the test programs of this variant
+	@:
+test-objects: $(patsubst %.c,$(B)/%.o,$(UNIT_TESTS) $(GOLDEN_TESTS) $(SIM_TESTS) $(FAULT_TESTS) $(CONFORMANCE_TESTS) $(BROKER_TESTS) \
+	$(CRASH_TESTS)) $(RUNNER) # the tests' objects only, no linking
 	@:
 objects: $(OBJECTS) $(if $(wildcard src/main.c),$(B)/src/main.o) # objects only, no linking
 	@:
@@ -270,8 +273,8 @@ test: ## install what is missing, then run every check and every suite
 	+@scripts/test static $(SUITES)
 
 .PHONY: check
-check: ## the gate before a commit, under a minute: checks of the source, unit, golden, a short simulation
-	+@scripts/test --quick static $(filter check unit golden sim,$(SUITES))
+check: ## the gate before a commit, about a minute: checks of the source, unit, golden, a short simulation
+	+@scripts/test static $(filter check unit golden sim,$(SUITES))
 
 .PHONY: unit golden conformance
 unit golden conformance: ## one suite of tests; T= runs those whose name has this in it
@@ -317,16 +320,16 @@ SANITIZED := $(filter unit golden sim,$(SUITES))
 
 .PHONY: asan
 asan: ## unit, golden and a short simulation under AddressSanitizer, with and without use-after-return detection
-	+@ASAN_OPTIONS=detect_stack_use_after_return=1 scripts/test --quick --variant asan $(SANITIZED)
-	+@ASAN_OPTIONS=detect_stack_use_after_return=0 scripts/test --quick --variant asan $(SANITIZED)
+	+@ASAN_OPTIONS=detect_stack_use_after_return=1 scripts/test --variant asan $(SANITIZED)
+	+@ASAN_OPTIONS=detect_stack_use_after_return=0 scripts/test --variant asan $(SANITIZED)
 
 .PHONY: ubsan
 ubsan: ## the same under UndefinedBehaviorSanitizer
-	+@scripts/test --quick --variant ubsan $(SANITIZED)
+	+@scripts/test --variant ubsan $(SANITIZED)
 
 .PHONY: tsan
 tsan: ## the same under ThreadSanitizer; of the simulation no world with hours of traffic
-	+@scripts/test --quick --variant tsan $(SANITIZED)
+	+@scripts/test --variant tsan $(SANITIZED)
 
 .PHONY: valgrind
 valgrind: ## the unit tests of the debug build under valgrind
@@ -369,13 +372,13 @@ soak: ## ten minutes of mixed load with faults, watching memory and errors; see 
 .PHONY: stack
 stack: ## stack that fibers need: frames, chains of calls, recursion, and what the test suites' fibers reached
 	+@$(MAKE) --no-print-directory VARIANT=stack CC=gcc objects
-	+@$(MAKE) --no-print-directory tests
+	+@$(MAKE) --no-print-directory $(addprefix $(B)/,unit golden simtest)
 	@scripts/stack build/stack $(B)
 
 .PHONY: cover
 cover: ## line and branch coverage of unit, golden and simulation
 	+@find build/cover -name '*.gcda' -delete 2>/dev/null || true
-	+@scripts/test --quick --variant cover $(SANITIZED) || true
+	+@scripts/test --variant cover $(SANITIZED) || true
 	@scripts/cover build/cover
 
 # ---- looking after the source ---------------------------------------------------------------------------------------
@@ -390,7 +393,8 @@ tidy: build/gen/version.h ## clang-tidy over src/
 
 .PHONY: clang
 clang: ## everything compiled by clang, warnings as errors
-	+@$(MAKE) --no-print-directory VARIANT=clang CC=clang WERROR=1 objects tests
+	+@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang WERROR=1 objects # those that are fuzzed
+	+@$(MAKE) --no-print-directory VARIANT=clang CC=clang WERROR=1 test-objects
 
 .PHONY: docs
 docs: ## reference of the internal interfaces from the headers, into build/docs
@@ -404,7 +408,7 @@ CROSS ?= aarch64-linux-gnu-gcc
 .PHONY: arm64
 arm64: ## compile everything for arm64 (no linking)
 	+@scripts/arm64 $(CROSS) $(SOURCES) $(ASSEMBLY) $(CATALOG_SOURCES) $(wildcard src/main.c) -- \
-		$(COMMON) $(OPT) $(WARNINGS) $(HARDEN) -Werror -D_GNU_SOURCE -Isrc -Ibuild/gen -Ibuild $(CPPFLAGS)
+		$(COMMON) $(FLAGS_clang) $(WARNINGS) -Werror -D_GNU_SOURCE -Isrc -Ibuild/gen -Ibuild $(CPPFLAGS)
 
 # ---- installing -----------------------------------------------------------------------------------------------------
 
