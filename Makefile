@@ -135,6 +135,8 @@ COLOR := $(if $(MAKE_TERMERR),-fdiagnostics-color=always)
 
 ALL_CPPFLAGS = -D_GNU_SOURCE -Isrc -Ibuild/gen -Ibuild $(LIB_CPPFLAGS) $(CPPFLAGS)
 ALL_CFLAGS = $(COMMON) $(FLAGS_$(VARIANT)) $(WARNINGS) $(CFLAGS)
+# For tests and benches, which are no part of the program: they are not optimised with it as a whole, and may have large frames.
+ASIDE_CFLAGS = $(filter-out -Wframe-larger-than=% -flto -ffat-lto-objects,$(ALL_CFLAGS))
 ALL_LDFLAGS = $(LINK) $(LINK_$(VARIANT)) $(LIB_LDFLAGS) $(LDFLAGS)
 # Our own code cannot use banned names; tests may.
 SRC_ONLY := $(if $(wildcard src/base/banned.h),-include src/base/banned.h)
@@ -184,10 +186,10 @@ $(B)/src/%.S.o: src/%.S $(B)/flags
 $(B)/gen/%.o: build/gen/%.c $(B)/flags
 	$(call compile,$(ALL_CPPFLAGS) $(ALL_CFLAGS))
 $(B)/tests/%.o: tests/%.c $(B)/flags
-	$(call compile,$(ALL_CPPFLAGS) $(TEST_ONLY) $(filter-out -Wframe-larger-than=% -flto -ffat-lto-objects,$(ALL_CFLAGS)))
+	$(call compile,$(ALL_CPPFLAGS) $(TEST_ONLY) $(ASIDE_CFLAGS))
 
 $(B)/bench/%.o: bench/%.c $(B)/flags
-	$(call compile,$(ALL_CPPFLAGS) $(filter-out -Wframe-larger-than=% -flto -ffat-lto-objects,$(ALL_CFLAGS)))
+	$(call compile,$(ALL_CPPFLAGS) $(ASIDE_CFLAGS))
 
 $(LIBRARY): $(OBJECTS) $(B)/sources
 	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJECTS)
@@ -274,7 +276,7 @@ test: ## install what is missing, then run every check and every suite
 
 .PHONY: check
 check: ## the gate before a commit, about a minute: checks of the source, unit, golden, a short simulation
-	+@scripts/test static $(filter check unit golden sim,$(SUITES))
+	+@scripts/test --quick static $(filter check unit golden sim,$(SUITES))
 
 .PHONY: unit golden conformance
 unit golden conformance: ## one suite of tests; T= runs those whose name has this in it

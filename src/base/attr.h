@@ -15,7 +15,7 @@
 /*
  * Nearly never called: what leads to such a call is laid out aside, so that what does not lies close together.
  * Not under AddressSanitizer: GCC 12 does not give back the frames of functions that it makes small, where it keeps frames aside to find uses after
- * return. Each later call then looks for a free one among all of those: twenty times the time of whole suites.
+ * return. Each later call then looks for a free one among all of those: the unit tests took twice their time, some of them twenty times.
  */
 #ifdef __SANITIZE_ADDRESS__
 #define COLD
