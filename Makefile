@@ -275,7 +275,7 @@ test: ## install what is missing, then run every check and every suite
 	+@scripts/test static $(SUITES)
 
 .PHONY: check
-check: ## the gate before a commit, about a minute: checks of the source, unit, golden, a short simulation
+check: ## the gate before a commit, some two minutes on two processors: checks of the source, unit, golden, a short simulation
 	+@scripts/test --quick static $(filter check unit golden sim,$(SUITES))
 
 .PHONY: unit golden conformance
