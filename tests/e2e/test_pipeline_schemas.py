@@ -148,6 +148,21 @@ def test_a_registry_that_nobody_runs_is_told(tmp_path):
     assert done.returncode == 3 and "the schema registry http://127.0.0.1:1: " in done.stderr and "p.yaml:3:" in done.stderr, done.stderr
 
 
+def test_a_copy_of_a_version_needs_no_registry_but_one_that_answers_has_to_agree(tmp_path, elsewhere):
+    said = "subject: order, version: 1, file: copy.json"
+    write(tmp_path / "copy.json", json.dumps(schema(n="number"), indent=1))
+    write(tmp_path / "in.ndjson", '{"n": 1}\n')
+    done = run("check", pipeline(tmp_path, said, at(elsewhere)))
+    assert done.returncode == 0 and "copy.json" not in done.stderr, done.stderr
+    done = run("check", pipeline(tmp_path, said, at("http://127.0.0.1:1")))
+    assert done.returncode == 0 and 'warning: "copy.json" is taken as it is, and was not compared: the schema registry' in done.stderr, done.stderr
+    done = run("pipeline", "run", pipeline(tmp_path, said, at("http://127.0.0.1:1")), "--journal", str(tmp_path / "journal.db"))
+    assert done.returncode == 0 and lines_of(tmp_path / "out.ndjson") == [{"n": 1}], done.stderr
+    write(tmp_path / "copy.json", json.dumps(schema(n="string")))
+    done = run("check", pipeline(tmp_path, said, at(elsewhere)))
+    assert done.returncode == 3 and 'p.yaml:3:' in done.stderr and 'this is not version 1 of the subject "order"' in done.stderr, done.stderr
+
+
 def test_a_registry_that_wants_a_password_gets_it(tmp_path):
     write(tmp_path / "password", "open sesame\n")
     with registry(tmp_path, "--user", "tools", "--password-file", str(tmp_path / "password")) as process:

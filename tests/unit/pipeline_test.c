@@ -471,8 +471,8 @@ TEST(pipeline_node_declares_one_output)
     check_refused(AROUND("  a: {from: s, map: ., out: {score: {min: 1, max: 0}}}\n", "a"),
                   "\"min\" must be less than \"max\"");
     check_refused(
-        "pipeline: p\nschemas: {t: {file: x, subject: y}}\nsources: {s: {kafka: t}}\nsinks: {k: {from: s, kafka: u}}\n",
-        "either a \"file\" or a \"subject\"");
+        "pipeline: p\nschemas: {t: {compat: none}}\nsources: {s: {kafka: t}}\nsinks: {k: {from: s, kafka: u}}\n",
+        "a schema is a \"file\", a \"subject\" of a registry, or both");
 }
 
 TEST(pipeline_vectors_are_those_that_the_index_was_built_with)

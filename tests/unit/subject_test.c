@@ -144,10 +144,13 @@ WORLD_TEST(subject_of_a_registry_that_nobody_runs_names_the_url)
     "pipeline: p\n" more "schemas: {s: {" schema "}}\nsources: {in: {kafka: t, out: s}}\n"                             \
     "nodes: {m: {from: in, map: '" read "'}}\nsinks: {k: {from: m, kafka: u}}\n"
 
-/* A registry with one subject, "s": versions 1 (FLAT) and 2 (TEXT). */
+#define NUMBER "{" DRAFT ",\"type\":\"number\"}"
+
+/* A registry with one subject, "s": versions 1 (FLAT), 2 (TEXT) and 3 (NUMBER). */
 struct shelf {
     unsigned newest, asked;
     struct str url; /* of the connection, of the last question */
+    err_t error;    /* it answers so                           */
 };
 
 static err_t look_up(void *ctx, const struct pipeline_connection *c, struct str subject, unsigned version,
@@ -157,10 +160,13 @@ static err_t look_up(void *ctx, const struct pipeline_connection *c, struct str 
 
     shelf->asked++;
     shelf->url = c ? c->url : STR("(own)");
-    if (!str_eq(subject, STR("s")))
+    if (shelf->error)
+        return fail(shelf->error, "the shelf is closed");
+    if (!str_eq(subject, STR("s")) || version > 3)
         return fail(E_NOT_FOUND, "the shelf has no \"%.*s\"", STR_ARG(subject));
     unsigned number = version ? version : shelf->newest;
-    *ret = (struct subject_version){number, arena_str(arena, number == 1 ? STR(FLAT) : STR(TEXT))};
+    const char *text = number == 1 ? FLAT : number == 2 ? TEXT : NUMBER;
+    *ret = (struct subject_version){number, arena_str(arena, str_from_c(text))};
     return OK;
 }
 
@@ -179,13 +185,24 @@ static void close_desk(struct desk *d)
     arena_release(&d->arena);
 }
 
+/* The file copy.json. */
+static const char *copy;
+
+static err_t read_copy(const char *path, size_t max UNUSED, struct buf *to)
+{
+    if (strcmp(path, "copy.json") != 0)
+        return fail(E_NOT_FOUND, "there is no %s", path);
+    return buf_add(to, str_from_c(copy));
+}
+
 static void load(struct desk *d, const char *file, struct shelf *shelf, const struct pipeline_text *texts, size_t count)
 {
     const struct pipeline_text own = {.path = STR("p.yaml"), .text = str_from_c(file)};
     const struct pipeline_registry registry = {look_up, shelf};
-    struct pipeline_world world = {
-        .env = config_env_real(), .texts = texts ? texts : &own, .text_count = texts ? count : 1};
+    struct config_env env = *config_env_real();
+    struct pipeline_world world = {.env = &env, .texts = texts ? texts : &own, .text_count = texts ? count : 1};
 
+    env.read_file = read_copy;
     world.registry = shelf ? &registry : NULL;
     *d = (struct desk){.arena = {.max = SIZE_MAX}, .report = BUF_INIT(1 << 20)};
     d->problems.arena = &d->arena;
@@ -291,4 +308,60 @@ TEST(pipeline_whose_subject_is_no_schema_names_the_version)
     CHECK_ERR(d.error, E_CONFIG);
     CHECK_MSG(str_find(buf_str(&d.report), STR("registry:s%2F1@latest: error: this is no JSON Schema")) < d.report.n,
               "%.*s", STR_ARG(buf_str(&d.report)));
+}
+
+/* ---- copies ---- */
+
+#define COPY_OF(version) FILE_OF("file: copy.json, subject: s" version, "", ". + 1")
+
+TEST(pipeline_with_a_copy_of_a_version_has_the_registry_agree)
+{
+    static const char *const copies[] = {NUMBER, "{\"type\": \"number\", " DRAFT "}", "{\"type\":\"number\"}"};
+
+    for (size_t i = 0; i < ARRAY_LEN(copies); i++) {
+        struct desk d CLEANUP(close_desk), again CLEANUP(close_desk);
+        struct shelf shelf = {.newest = 2};
+        copy = copies[i];
+        test_context("%s", copy);
+        load(&d, COPY_OF(", version: 3"), &shelf, NULL, 0);
+        CHECK_MSG(d.error == OK && !d.report.n, "%.*s", STR_ARG(buf_str(&d.report)));
+        CHECK_EQ(shelf.asked, 1);
+        CHECK_EQ(d.s->schemas[0].version, 3);
+        CHECK(str_find(d.s->schemas[0].text, STR(DRAFT)) < d.s->schemas[0].text.n);
+        /* A version that is under way is what it was. */
+        load(&again, "", &shelf, d.s->texts, d.s->text_count);
+        CHECK_OK(again.error);
+        CHECK_EQ(shelf.asked, 1);
+        CHECK_STR(str_from_c(again.s->digest), d.s->digest);
+    }
+}
+
+TEST(pipeline_with_a_copy_that_is_another_version_is_refused)
+{
+    copy = FLAT;
+    check_refused(COPY_OF(", version: 3"),
+                  "p.yaml:2:21: error: this is not version 3 of the subject \"s\": the registry has");
+    check_refused(COPY_OF(", version: 4"), "the shelf has no \"s\"");
+    check_refused(COPY_OF(""), "is of one version of its \"subject\": say which");
+    check_refused(COPY_OF(", version: latest"), "is of one version of its \"subject\": say which");
+}
+
+TEST(pipeline_with_a_copy_needs_no_registry_that_answers)
+{
+    static const err_t errors[] = {E_REFUSED, E_IO, E_AUTH, E_PROTOCOL};
+
+    copy = NUMBER;
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        struct desk d CLEANUP(close_desk);
+        load(&d, COPY_OF(", version: 3"), &(struct shelf){.error = errors[i]}, NULL, 0);
+        CHECK_MSG(d.error == OK, "%.*s", STR_ARG(buf_str(&d.report)));
+        CHECK_MSG(
+            str_find(buf_str(&d.report), STR("warning: \"copy.json\" is taken as it is, and was not compared: the "
+                                             "shelf is closed")) < d.report.n,
+            "%.*s", STR_ARG(buf_str(&d.report)));
+        CHECK_STR(d.s->schemas[0].text, NUMBER);
+    }
+    struct desk alone CLEANUP(close_desk);
+    load(&alone, COPY_OF(", version: 3"), NULL, NULL, 0);
+    CHECK_MSG(alone.error == OK && !alone.report.n, "%.*s", STR_ARG(buf_str(&alone.report)));
 }

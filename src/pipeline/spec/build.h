@@ -116,5 +116,8 @@ bool build_has_scheme(struct str url, struct str scheme);
 /* build_subject.c: the version of a subject that an entry of `schemas` names: its path, number and text. */
 void build_subject(struct pipeline_build *b, const struct pipeline_scope *scope, const struct file_schema *f,
                    struct pipeline_schema *s);
+/* build_subject.c: the same where its file, which `s` has, is a copy of it. `is_new`: the registry was not asked about that file yet. */
+void build_subject_copy(struct pipeline_build *b, const struct pipeline_scope *scope, const struct file_schema *f,
+                        bool is_new, struct pipeline_schema *s);
 struct str build_path(struct pipeline_build *b, const struct pipeline_scope *scope, struct str path);
 #endif

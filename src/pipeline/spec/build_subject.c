@@ -4,9 +4,12 @@
  * What a registry answers is kept as a text of the pipeline, beside the files that it was made of: it counts for the digest, so a newer `latest` is another version of
  * the pipeline, and who loads this version again (a journal's messages that are under way, tests) has it without asking.
  *
+ * A copy of a version, in a file beside the pipeline, is what counts: a registry that does not answer keeps nobody from starting, one that does has to agree.
+ *
  * The text's form is "4\n{…}": which version it is, and the schema. Its path is no file's: "registry:intent@latest".
  */
 #include "codec/url.h"
+#include "jsonschema/equal.h"
 #include "pipeline/spec/build.h"
 #include "pipeline/spec/file.h"
 #include "pipeline/system/subject.h"
@@ -68,17 +71,68 @@ static const struct str *ask(struct pipeline_build *b, const struct pipeline_con
     return NULL;
 }
 
+static bool is_sound(struct pipeline_build *b, const struct file_schema *f)
+{
+    if (f->subject.text.n <= SUBJECT_MAX)
+        return true;
+    problems_error(b->problems, f->subject.node, "a subject has at most %d bytes", SUBJECT_MAX);
+    return false;
+}
+
+/* As JSON: registries may have written a text anew. */
+static bool is_same(struct arena *a, struct str x, struct str y)
+{
+    struct work w = {.arena = a, .steps = PIPELINE_FILE_MAX};
+    const struct json_tree *in_x, *in_y;
+
+    return json_tree_parse(a, x, &in_x) == OK && json_tree_parse(a, y, &in_y) == OK &&
+           json_equal(json_tree_root(in_x), json_tree_root(in_y), &w) && !w.error;
+}
+
+static void compare_copy(struct pipeline_build *b, const struct pipeline_connection *c, const struct file_schema *f,
+                         const struct pipeline_schema *s)
+{
+    const struct pipeline_registry *r = b->world->registry;
+    struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
+    struct subject_version v;
+
+    err_t e = r->look_up(r->ctx, c, f->subject.text, f->version, &arena, &v);
+    if (e == OK && !is_same(&arena, s->text, v.schema))
+        problems_error(b->problems, f->file.node,
+                       "this is not version %u of the subject \"%.*s\": the registry has another text. Copy that, or "
+                       "name the version that this is",
+                       f->version, STR_ARG(f->subject.text));
+    else if (e == E_NOT_FOUND || e == E_UNSUPPORTED)
+        problems_error(b->problems, f->subject.node, "%s", err_detail(e));
+    else if (e != OK)
+        problems_warn(b->problems, f->subject.node, "\"%.*s\" is taken as it is, and was not compared: %s",
+                      STR_ARG(f->file.text), err_detail(e));
+}
+
+void build_subject_copy(struct pipeline_build *b, const struct pipeline_scope *scope, const struct file_schema *f,
+                        bool is_new, struct pipeline_schema *s)
+{
+    const struct pipeline_connection *c;
+
+    if (!is_sound(b, f) || !find_registry(b, scope, f, &c))
+        return;
+    if (!f->version) {
+        problems_error(b->problems, f->node,
+                       "a copy (\"file\") is of one version of its \"subject\": say which (\"version\": a number)");
+        return;
+    }
+    s->text = subject_schema(s->text, b->arena);
+    if (is_new && b->world->registry)
+        compare_copy(b, c, f, s);
+}
+
 void build_subject(struct pipeline_build *b, const struct pipeline_scope *scope, const struct file_schema *f,
                    struct pipeline_schema *s)
 {
     const struct pipeline_connection *c;
     uint64_t number;
 
-    if (f->subject.text.n > SUBJECT_MAX) {
-        problems_error(b->problems, f->subject.node, "a subject has at most %d bytes", SUBJECT_MAX);
-        return;
-    }
-    if (!find_registry(b, scope, f, &c))
+    if (!is_sound(b, f) || !find_registry(b, scope, f, &c))
         return;
     s->path = path_of(b, scope, c, f);
     const struct str *known = build_known(b, s->path);

@@ -91,6 +91,19 @@ static const struct expr_type *type_in_file(struct pipeline_build *b, const stru
     return NULL;
 }
 
+static void read_schema(struct pipeline_build *b, struct pipeline_scope *scope, const struct file_schema *f,
+                        struct pipeline_schema *s)
+{
+    s->path = build_path(b, scope, f->file.text);
+    bool is_new = !build_known(b, s->path);
+    err_t e = build_read(b, s->path, &s->text);
+    if (e)
+        problems_error(b->problems, f->file.node, "the file \"%.*s\" cannot be read: %s", STR_ARG(s->path),
+                       err_detail(e));
+    else if (f->subject.text.n)
+        build_subject_copy(b, scope, f, is_new, s);
+}
+
 static void add_schema(struct pipeline_build *b, struct pipeline_scope *scope, const struct file_schema *f)
 {
     struct pipeline_schema *s = &scope->schemas[scope->schema_count++];
@@ -101,21 +114,17 @@ static void add_schema(struct pipeline_build *b, struct pipeline_scope *scope, c
                                   .compat = f->compat,
                                   .type = &expr_type_unchecked,
                                   .at = f->node};
-    if (!f->file.text.n == !f->subject.text.n) {
-        problems_error(b->problems, f->node, "a schema is either a \"file\" or a \"subject\" of the registry");
+    if (!f->file.text.n && !f->subject.text.n) {
+        problems_error(b->problems, f->node,
+                       "a schema is a \"file\", a \"subject\" of a registry, or both: the file is a copy then");
         return;
     }
     if ((f->version || f->is_latest || f->connection.text.n) && !f->subject.text.n)
         problems_error(b->problems, f->node, "\"version\" and \"connection\" go with \"subject\"");
-    if (f->subject.text.n)
+    if (f->file.text.n)
+        read_schema(b, scope, f, s);
+    else
         build_subject(b, scope, f, s);
-    if (f->file.text.n) {
-        s->path = build_path(b, scope, f->file.text);
-        err_t e = build_read(b, s->path, &s->text);
-        if (e)
-            problems_error(b->problems, f->file.node, "the file \"%.*s\" cannot be read: %s", STR_ARG(s->path),
-                           err_detail(e));
-    }
     const struct expr_type *known = s->text.n ? type_in_file(b, s) : NULL;
     s->type = known ? known : &expr_type_unchecked;
 }

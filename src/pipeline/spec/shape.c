@@ -318,7 +318,9 @@ static const struct schema_field version_forms[] = {
     SCHEMA_ENUM(NULL, struct file_schema, is_latest, newest), SCHEMA_END};
 static const struct schema_field schema_fields[] = {
     SCHEMA_TEXT("file", struct file_schema, file, .doc = "A JSON Schema; path from the folder of the pipeline file."),
-    SCHEMA_TEXT("subject", struct file_schema, subject, .doc = "Instead: its name in a schema registry."),
+    SCHEMA_TEXT("subject", struct file_schema, subject,
+                .doc = "Its name in a schema registry; with `file`, that is a copy of the version, which is used "
+                       "also if the registry does not answer."),
     SCHEMA_ONE_OF("version", version_forms, .default_doc = "`latest`",
                   .doc = "Which of the subject's versions: a number, or `latest`, the newest when the pipeline is "
                          "loaded."),

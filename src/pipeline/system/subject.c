@@ -53,8 +53,7 @@ static err_t refuse(struct str subject, unsigned version, int status, struct str
     return refuse_unknown(status, body);
 }
 
-/* The schema, saying its draft. */
-static struct str with_draft(struct str schema, struct arena *a)
+struct str subject_schema(struct str schema, struct arena *a)
 {
     const struct json_tree *tree;
 
@@ -90,7 +89,7 @@ err_t subject_read(struct str subject, unsigned version, int status, struct str 
     if (schema.n > PIPELINE_FILE_MAX - sizeof DRAFT_07)
         return fail(E_TOO_LARGE, "version %lld of \"%.*s\" is larger than %d bytes", (long long)number,
                     STR_ARG(subject), PIPELINE_FILE_MAX);
-    *ret = (struct subject_version){.number = (unsigned)number, .schema = with_draft(schema, a)};
+    *ret = (struct subject_version){.number = (unsigned)number, .schema = subject_schema(schema, a)};
     return OK;
 }
 

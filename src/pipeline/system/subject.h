@@ -20,6 +20,8 @@ struct subject_version {
         schema; /* JSON Schema. One that does not say its draft is of draft 7, as with registries, and says so here. */
 };
 
+/* The text of a schema as a registry means it: one that does not say its draft is of draft 7, and says so here. Borrowed, or in the arena. Pure. */
+struct str subject_schema(struct str schema, struct arena *a);
 /* The path to GET of a version; 0: the newest. In the arena. Pure. */
 struct str subject_path(struct str subject, unsigned version, struct arena *a);
 /*
