@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import threading
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -65,6 +66,30 @@ class Servers:
             self.kafka.close()
         for name in reversed(self.started):
             self._brokers("kill", name)
+
+
+class Registry:
+    """`crossdock registry`, with the schemas of an example as versions of subjects: {subject: [text of version 1, …]}."""
+
+    def __init__(self, program, work, subjects):
+        command = [program, "registry", "--data", os.path.join(work, "schemas.db"), "--listen", "127.0.0.1:0"]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        said = self.process.stderr.readline()
+        self.url = "http://" + said.split("http://", 1)[1].split()[0]
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+        for subject, texts in subjects.items():
+            for text in texts:
+                self._register(subject, text)
+
+    def _register(self, subject, text):
+        body = json.dumps({"schemaType": "JSON", "schema": text}).encode()
+        request = urllib.request.Request(f"{self.url}/subjects/{subject}/versions", body, {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30):
+            pass
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
 
 
 class Redis:
