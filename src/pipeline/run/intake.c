@@ -312,10 +312,7 @@ err_t intake_take_in(struct partition *p, const struct journal_record *rec)
 
 bool shard_has_root(const struct shard *s, struct journal_id id)
 {
-    LIST_EACH(node, next, &s->roots)
-        if (memcmp(CONTAINER_OF(node, struct root, link)->id.b, id.b, sizeof id.b) == 0)
-            return true;
-    return false;
+    return map_get(&s->by_id, str_of((const char *)id.b, sizeof id.b)) != NULL;
 }
 
 /* Is it for another shard to begin? A version that nobody can load any more is not; nor does one that only finishes wait for a replay's time. */

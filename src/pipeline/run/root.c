@@ -510,11 +510,18 @@ void shard_pump(struct shard *s)
 
 /* --- being under way --- */
 
+static struct str id_of(const struct root *r)
+{
+    return str_of((const char *)r->id.b, sizeof r->id.b);
+}
+
 void root_enter(struct root *r)
 {
     struct shard *s = r->shard;
 
     list_push_back(&s->roots, &r->link);
+    if (!map_get(&s->by_id, id_of(r)))
+        (void)map_put(&s->by_id, id_of(r), r);
     r->lane = r->key.p ? &s->lanes[str_hash(r->key) % s->spec->lanes].roots : NULL;
     if (r->lane)
         list_push_back(r->lane, &r->lane_link);
@@ -557,6 +564,8 @@ void root_leave(struct root *r)
 
     list_remove(&r->link);
     list_remove(&r->lane_link);
+    if (map_get(&s->by_id, id_of(r)) == r)
+        (void)map_remove(&s->by_id, id_of(r));
     credit_give(&s->credit, r->bytes);
     suspect_rest(r);
     meter_left(r);

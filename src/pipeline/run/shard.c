@@ -117,6 +117,7 @@ void shard_free(struct shard *s)
         return;
     drop_roots(s);
     inner_free_all(s);
+    map_release(&s->by_id);
     clerk_free(s->clerk);
     replays_free(s->replays);
     buf_release(&s->accused);

@@ -229,6 +229,7 @@ struct shard {
     struct clerk *clerk;
     struct lane *lanes;
     struct list roots; /* in the order in which they came in */
+    struct map by_id;  /* the same, by their ids */
     struct record_queue ready;
     bool is_pumping;
     bool is_pump_due;         /* a fiber will pump soon: early.c */
