@@ -150,26 +150,14 @@ static bool is_same(const struct pipeline_spec *a, const struct pipeline_spec *b
     return true;
 }
 
-/* The line's fiber or its watch waits until somebody wants something else than `spec`. */
-static SUSPENDS err_t wait_for_change(struct line *l, const struct pipeline_spec *spec, ns_t until)
+/* The line's fiber or its watch waits until somebody wants something else than `spec`, or, with `or_work`, the journal has something for it. */
+static SUSPENDS err_t wait_for_change(struct line *l, const struct pipeline_spec *spec, bool or_work, ns_t until)
 {
     err_t e = OK;
 
     l->sleeper = fiber_current();
-    while (e == OK && l->wanted == spec)
+    while (e == OK && l->wanted == spec && !(or_work && l->must_look))
         e = fiber_park("another version", until);
-    l->sleeper = NULL;
-    return e;
-}
-
-/* Or until the journal has something for it. */
-static SUSPENDS err_t wait_for_work(struct line *l, const struct pipeline_spec *spec)
-{
-    err_t e = OK;
-
-    l->sleeper = fiber_current();
-    while (e == OK && l->wanted == spec && !l->must_look)
-        e = fiber_park("another version", NS_NEVER);
     l->sleeper = NULL;
     return e;
 }
@@ -185,7 +173,7 @@ static SUSPENDS err_t watch_line(void *watch)
     struct watch *w = watch;
     struct line *l = w->line;
 
-    TRY(wait_for_change(l, w->spec, NS_NEVER));
+    TRY(wait_for_change(l, w->spec, false, NS_NEVER));
     l->was_told = true;
     shard_drain(l->shard);
     if (!l->wanted)
@@ -373,7 +361,7 @@ static SUSPENDS err_t wait_for_other(void *watch)
 {
     struct watch *w = watch;
 
-    return wait_for_change(w->line, w->spec, NS_NEVER);
+    return wait_for_change(w->line, w->spec, false, NS_NEVER);
 }
 
 /* Have the way to the journal; without one, something else is wanted meanwhile. */
@@ -436,7 +424,7 @@ static SUSPENDS err_t after_failure(struct line *l, const struct pipeline_spec *
 {
     (void)snprintf(l->failure, sizeof l->failure, "%s", err_detail(e));
     log_error(STR_NONE, "pipeline %.*s: %s", STR_ARG(spec->name), l->failure);
-    e = wait_for_change(l, spec, rt_now() + *pause);
+    e = wait_for_change(l, spec, false, rt_now() + *pause);
     *pause = ns_min(2 * *pause, pause_most);
     return e == E_AGAIN ? OK : e;
 }
@@ -458,7 +446,7 @@ static SUSPENDS err_t run_once(struct line *l, struct pipeline_spec *spec, ns_t 
         *pause = pause_first;
     if (e != OK)
         return after_failure(l, spec, e, pause);
-    return ends ? OK : wait_for_work(l, spec); /* its sources have ended */
+    return ends ? OK : wait_for_change(l, spec, true, NS_NEVER); /* its sources have ended */
 }
 
 /* One version after the other. */
