@@ -3,11 +3,13 @@
 
 #include "base/err.h"
 #include "base/map.h"
+#include "net/http_server.h"
 #include "rt/loop.h"
 #include "rt/process.h"
 #include "rt/signals.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 
 enum { MAX_OPTIONS = 16, HELP = 1000 };
@@ -59,4 +61,21 @@ void cli_begin_serving(void)
     signals_init();
     (void)process_raise_file_limit();
     process_keep_memory();
+}
+
+static SUSPENDS err_t serve(void *server)
+{
+    return http_server_run(server);
+}
+
+err_t cli_run_until_stopped(struct http_server *server, const char *name)
+{
+    SCOPE(all, NS_NEVER);
+    int signo;
+
+    scope_spawn(&all, name, serve, server);
+    do
+        TRY(signals_wait(&signo));
+    while (signo != SIGTERM && signo != SIGINT);
+    return OK;
 }

@@ -6,7 +6,11 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include "rt/fiber.h"
+
 #include <stdbool.h>
+
+struct http_server;
 
 enum exit_code {
     EXIT_OK = 0,
@@ -43,5 +47,8 @@ int cli_parse(const struct command *c, int argc, char **argv, struct option_valu
 /* What every process that serves begins with, before it has threads: a hash key of its own, its signals, and as many open files as the
  * system allows. */
 void cli_begin_serving(void);
+/* Serve, in a fiber of that name (static), until SIGTERM or SIGINT comes, or nothing can be served. Suspends. Errors: those of signals_wait() and
+ * http_server_run(). */
+err_t cli_run_until_stopped(struct http_server *server, const char *name) SUSPENDS MUST_CHECK;
 
 #endif

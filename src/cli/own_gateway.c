@@ -7,15 +7,15 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/scenario_file.h"
 #include "fleet/config.h"
 #include "gateway/gateway.h"
 #include "rt/scope.h"
-#include "sim/scenario.h"
 #include "sim/sim_provider.h"
 
 #include <stdio.h>
 
-enum { SIMULATORS_MAX = 16, SCENARIO_MAX = 1 << 20 };
+enum { SIMULATORS_MAX = 16, REPORT_MAX = 1 << 20 };
 
 struct simulated {
     struct str path; /* empty: the built-in scenario. The catalog's */
@@ -42,17 +42,13 @@ static struct simulated *find(struct own_gateway *o, struct str path)
 
 static err_t add_scenario(struct own_gateway *o, struct str path)
 {
-    struct buf text CLEANUP(buf_release) = BUF_INIT(SCENARIO_MAX), report CLEANUP(buf_release) = BUF_INIT(SCENARIO_MAX);
+    struct buf report CLEANUP(buf_release) = BUF_INIT(REPORT_MAX);
     struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
     struct problems problems = {.arena = &arena};
-    const char *name = path.n ? arena_str(&arena, path).p : "built-in scenario";
 
     if (o->count == SIMULATORS_MAX)
         return fail(E_CONFIG, "more than %d different scenarios", SIMULATORS_MAX);
-    if (path.n)
-        TRY(err_context(config_env_real()->read_file(name, SCENARIO_MAX, &text), "%s", name));
-    err_t e =
-        scenario_parse(path.n ? buf_str(&text) : scenario_builtin(), name, &problems, &o->simulated[o->count].scenario);
+    err_t e = scenario_file_read(path, &problems, &o->simulated[o->count].scenario);
     problems_print(&problems, &report);
     (void)fwrite(report.p ? report.p : "", 1, report.n, stderr);
     if (e == OK)

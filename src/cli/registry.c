@@ -9,10 +9,8 @@
 #include "fleet/config.h"
 #include "net/http_server.h"
 #include "rt/loop.h"
-#include "rt/signals.h"
 #include "rt/worker.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 enum { PASSWORD_MAX = 4096 };
@@ -21,23 +19,6 @@ struct registry_process {
     struct registry_http http;
     struct addr at;
 };
-
-static SUSPENDS err_t serve(void *server)
-{
-    return http_server_run(server);
-}
-
-static SUSPENDS err_t run_until_stopped(struct http_server *server)
-{
-    SCOPE(all, NS_NEVER);
-    int signo;
-
-    scope_spawn(&all, "schema registry", serve, server);
-    do
-        TRY(signals_wait(&signo));
-    while (signo != SIGTERM && signo != SIGINT);
-    return OK;
-}
 
 static SUSPENDS err_t registry_main(void *arg)
 {
@@ -52,7 +33,7 @@ static SUSPENDS err_t registry_main(void *arg)
     if (e == OK) {
         addr_format(&bound, text);
         (void)fprintf(stderr, "crossdock registry: schemas at http://%s\n", text);
-        e = run_until_stopped(server);
+        e = cli_run_until_stopped(server, "schema registry");
     }
     http_server_free(server);
     return e;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/registry_http.h"
+#include "cli/scenario_file.h"
 #include "cli/schema_lookup.h"
 #include "cli/server.h"
 #include "fleet/config.h"
@@ -29,8 +30,6 @@ static bool is_first_load(const struct server *s)
 
 static err_t add_scenario(struct server *s, struct str path, struct problems *problems)
 {
-    struct buf text CLEANUP(buf_release) = BUF_INIT(REPORT_MAX);
-
     for (unsigned i = 0; i < s->scenario_count; i++)
         if (str_eq(s->scenarios[i].path, path))
             return OK;
@@ -39,11 +38,7 @@ static err_t add_scenario(struct server *s, struct str path, struct problems *pr
     if (s->scenario_count == MAX_SIMULATORS)
         return fail(E_CONFIG, "more than %d different scenarios", MAX_SIMULATORS);
     struct scenario_file *f = &s->scenarios[s->scenario_count];
-    f->path = arena_str(problems->arena, path);
-    if (path.n)
-        TRY(config_env_real()->read_file(f->path.p, REPORT_MAX, &text));
-    TRY(scenario_parse(path.n ? buf_str(&text) : scenario_builtin(), path.n ? f->path.p : "built-in scenario", problems,
-                       &f->scenario));
+    TRY(scenario_file_read(path, problems, &f->scenario));
     f->path = str_of(mem_dup(path.p, path.n), path.n);
     s->scenario_count++;
     return OK;

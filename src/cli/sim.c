@@ -1,39 +1,21 @@
 /* sim.c - crossdock sim: the simulated provider on its own, for applications and tests that point at it. */
 #include "cli/cli.h"
 
-#include <signal.h>
 #include <stdio.h>
 
-#include "fleet/config.h"
-#include "rt/signals.h"
+#include "cli/scenario_file.h"
+#include "net/http_server.h"
+#include "rt/loop.h"
 #include "rt/worker.h"
-#include "sim/scenario.h"
 #include "sim/sim_provider.h"
 
-enum { TEXT_MAX = 4 * 1024 * 1024 };
+enum { REPORT_MAX = 4 << 20 };
 
 struct sim_process {
     struct scenario *scenario;
     uint64_t seed;
     struct addr at;
 };
-
-static SUSPENDS err_t serve(void *server)
-{
-    return http_server_run(server);
-}
-
-static SUSPENDS err_t run_until_stopped(struct http_server *server)
-{
-    SCOPE(all, NS_NEVER);
-    int signo;
-
-    scope_spawn(&all, "simulated provider", serve, server);
-    do
-        TRY(signals_wait(&signo));
-    while (signo != SIGTERM && signo != SIGINT);
-    return OK;
-}
 
 static SUSPENDS err_t sim_main(void *arg)
 {
@@ -52,7 +34,7 @@ static SUSPENDS err_t sim_main(void *arg)
         addr_format(&bound, text);
         (void)fprintf(stderr, "crossdock sim: SIMULATED provider at http://%s seed=%llu\n", text,
                       (unsigned long long)p->seed);
-        e = run_until_stopped(server);
+        e = cli_run_until_stopped(server, "simulated provider");
     }
     http_server_free(server);
     sim_provider_free(provider);
@@ -61,19 +43,11 @@ static SUSPENDS err_t sim_main(void *arg)
 
 static int load(const char *path, struct sim_process *p)
 {
-    struct arena arena CLEANUP(arena_release);
-    struct buf text CLEANUP(buf_release) = BUF_INIT(TEXT_MAX);
-    struct buf report CLEANUP(buf_release) = BUF_INIT(TEXT_MAX);
+    struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
+    struct buf report CLEANUP(buf_release) = BUF_INIT(REPORT_MAX);
     struct problems problems = {.arena = &arena};
-    err_t e = path ? config_env_real()->read_file(path, TEXT_MAX, &text) : OK;
+    err_t e = scenario_file_read(path ? str_from_c(path) : STR_NONE, &problems, &p->scenario);
 
-    arena_init(&arena, SIZE_MAX / 2);
-    if (e != OK) {
-        (void)fprintf(stderr, "%s: error: cannot be read: %s\n", path, err_detail(e));
-        return EXIT_CONFIG;
-    }
-    e = scenario_parse(path ? buf_str(&text) : scenario_builtin(), path ? path : "built-in scenario", &problems,
-                       &p->scenario);
     problems_print(&problems, &report);
     (void)fwrite(report.p ? report.p : "", 1, report.n, stderr);
     return e == OK ? EXIT_OK : EXIT_CONFIG;
