@@ -75,6 +75,11 @@ def test_suspends_finds_a_function_hidden_in_an_unmarked_member():
     finds(suspends(text), r"w\(\) may suspend, but ops\.size, which takes it, is not marked")
 
 
+def test_suspends_takes_what_a_call_yields_for_no_function():
+    text = "_Bool ok(void) SUSPENDS;\n_Bool ok(void) { return fiber_park(); }\nstruct s { int n; long m; };\nint f(struct s *p) SUSPENDS;\n"
+    passes(suspends(text + "int f(struct s *p) { p->m = fiber_park(); return p->n || ok(); }\n"))
+
+
 def test_suspends_passes_a_function_in_a_marked_member():
     text = "static SUSPENDS int w(int x) { return fiber_park() + x; }\nextern const struct ops t;\nconst struct ops t = {.wait = w};\n"
     passes(suspends(text))
