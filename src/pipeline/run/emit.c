@@ -279,12 +279,33 @@ static SUSPENDS err_t reconcile(struct emitter *e, struct batch_item *item)
     return OK;
 }
 
+/* Before anything behind it is sent: a later run that asks again may hear that it did not come about, and would send it behind the others. */
+static SUSPENDS err_t commit_given_up(struct emitter *e, const struct batch *b)
+{
+    struct journal_op *ops = mem_alloc(b->count * sizeof *ops);
+    size_t n = 0;
+
+    for (size_t i = 0; i < b->count; i++) {
+        const struct record *r = b->items[i].record;
+        if (b->items[i].refused == E_UNKNOWN)
+            ops[n++] = effect_put(r->root->id, effect_id(e, r), EFFECT_UNKNOWN);
+    }
+    err_t result = shard_commit(e->shard, ops, n);
+    mem_free(ops);
+    return result;
+}
+
 static SUSPENDS err_t reconcile_all(struct emitter *e, const struct batch *b, bool is_each)
 {
-    for (size_t i = 0; i < b->count; i++)
-        if (!is_settled(&b->items[i]) && (is_each || b->items[i].is_doubtful))
-            TRY(reconcile(e, &b->items[i]));
-    return OK;
+    bool is_any_given_up = false;
+
+    for (size_t i = 0; i < b->count; i++) {
+        if (is_settled(&b->items[i]) || !(is_each || b->items[i].is_doubtful))
+            continue;
+        TRY(reconcile(e, &b->items[i]));
+        is_any_given_up |= b->items[i].refused == E_UNKNOWN;
+    }
+    return is_any_given_up ? commit_given_up(e, b) : OK;
 }
 
 static bool is_left(const struct batch *b)
