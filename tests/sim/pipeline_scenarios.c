@@ -497,6 +497,7 @@ static SUSPENDS err_t live(unsigned crash_at, bool *ret_crashed)
     if (out.is_dead)
         journal_memory_stop(out.journal, false);
     *ret_crashed = out.is_dead;
+    out.runner = NULL;
     runner_free(r);
     TRY(e);
     return *ret_crashed ? OK : result;
@@ -782,21 +783,24 @@ static SUSPENDS err_t leap_by_hours(void *arg)
     int64_t *latest = arg;
 
     for (unsigned i = 0; i < 3; i++) {
-        TRY(fiber_sleep_until(rt_now() + (ns_t)draw(3600) * NS_SEC));
+        TRY(fiber_sleep_until(rt_now() + (1 + (ns_t)draw(3600)) * NS_SEC));
         *latest = rt_wall() > *latest ? rt_wall() : *latest;
         sim_world_leap(out.world->sim, ((int64_t)draw(7200) - 3600) * NS_SEC);
     }
     return OK;
 }
 
+/* Whichever life that is, and those after it. */
 static SUSPENDS err_t drain_in_the_end(void *arg)
 {
     const ns_t *when = arg;
 
     TRY(fiber_sleep_until(*when));
-    out.die_after = 0;
-    runner_drain(out.runner);
-    return OK;
+    for (;;) {
+        if (out.runner)
+            runner_drain(out.runner);
+        TRY(fiber_sleep_until(rt_now() + NS_SEC));
+    }
 }
 
 /* Each instant is due once, in order, and none is left out, whatever the clock says. */
@@ -1074,6 +1078,35 @@ SCENARIO(pipeline_versions_follow_each_other_without_gap_or_disorder, .weather =
     return end(result);
 }
 
+/* At any moment of its beginning, too. */
+SCENARIO(pipeline_that_hears_of_another_version_while_it_begins_takes_it, .weather = WEATHER_CALM, .prepare = load,
+         .thin = 2)
+{
+    const struct pipeline_set first = {.items = &spec, .count = 1}, second = {.items = &other, .count = 1};
+    err_t result = OK;
+
+    TRY(begin(w, 0));
+    struct runner *r = runner_new(&(struct runner_options){.journal = out.journal, .loops = 1});
+    runner_install(r, &first);
+    out.runner = r;
+    {
+        SCOPE(process, NS_NEVER);
+        SCOPE(others, NS_NEVER);
+        scope_spawn(&process, "pipelines", runner_run, r);
+        scope_spawn(&others, "look", look_at_versions, r);
+        TRY(fiber_sleep_until(rt_now() + (ns_t)draw(40) * NS_MS));
+        runner_install(r, &second);
+        while (!out.seen[true])
+            TRY(fiber_sleep_until(rt_now() + NS_MS));
+        runner_drain(r);
+        result = scope_wait_all(&process);
+    }
+    runner_free(r);
+    (void)EXPECT(result == OK, "it ended with %s", err_detail(result));
+    journal_close(out.journal);
+    return OK;
+}
+
 /* What is under way is finished, the rest is not begun. */
 SCENARIO(pipeline_that_drains_leaves_nothing_under_way, .weather = WEATHER_CALM, .prepare = load, .thin = 4)
 {
@@ -1087,7 +1120,7 @@ SCENARIO(pipeline_that_drains_leaves_nothing_under_way, .weather = WEATHER_CALM,
     {
         SCOPE(process, NS_NEVER);
         scope_spawn(&process, "pipelines", runner_run, r);
-        TRY(fiber_sleep_until(rt_now() + (ns_t)draw(1000) * NS_MS));
+        TRY(fiber_sleep_until(rt_now() + (ns_t)draw(draw(2) ? 1000 : 40) * NS_MS)); /* also while it begins */
         runner_drain(r);
         result = scope_wait_all(&process);
     }

@@ -43,6 +43,7 @@ struct line {
     struct list link;
     uint32_t number;
     struct pipeline_spec *wanted; /* NULL: none; the line ends when it has finished         */
+    struct pipeline_spec *aim;    /* what was wanted when the line began what it does now; NULL: it waits */
     struct shard *shard;          /* that runs now; NULL: none                              */
     struct pipeline_spec *spec;   /* of that                                                */
     struct fiber *sleeper;        /* the line's, or its watch's: something is wanted anew    */
@@ -248,7 +249,7 @@ static SUSPENDS err_t run_shard(void *shard)
 
 static SUSPENDS err_t run_watched(struct line *l)
 {
-    struct watch w = {.line = l, .spec = l->wanted};
+    struct watch w = {.line = l, .spec = l->aim};
     SCOPE(both, NS_NEVER);
     err_t first;
 
@@ -435,7 +436,9 @@ static SUSPENDS err_t run_once(struct line *l, struct pipeline_spec *spec, ns_t 
     bool ends = l->runner->options.ends;
     ns_t began = rt_now();
     l->was_told = l->must_look = false;
+    l->aim = spec;
     err_t e = run_ours(l, spec);
+    l->aim = NULL;
 
     if (e == E_CANCELLED || (e != OK && ends))
         return e;
