@@ -70,6 +70,7 @@ struct journal_record {
 
 enum journal_effect_state { EFFECT_RESERVED = 1, EFFECT_DONE, EFFECT_UNKNOWN };
 enum journal_root_state { ROOT_OPEN, ROOT_PARKED };
+enum journal_restart_state { RESTART_ONE_MORE, RESTART_HARMLESS };
 enum journal_intent_state { INTENT_OPEN, INTENT_APPLIED };
 /* A gate's state is 0 until it is decided; what other numbers mean is the caller's. */
 
@@ -79,7 +80,7 @@ enum journal_op_kind {
     /* The root id is complete: its steps, effects and gates go. With dead letters of it left it is parked instead, with all it has. A body becomes
      * its trace, with pipeline and at, in place of one that it left before. WAS_GONE if it is not under way. */
     JOURNAL_ROOT_DONE,
-    /* The root id was begun anew after a crash: one more. WAS_GONE. */
+    /* The root id was begun anew after a crash: one more; with state RESTART_HARMLESS it has outlived that, and the count is one at most. WAS_GONE. */
     JOURNAL_RESTARTED,
     /* The parked root id is under way again, with all it has but the count of its restarts, not before `due`. WAS_GONE if it is not parked. */
     JOURNAL_ROOT_REOPEN,

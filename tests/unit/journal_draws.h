@@ -95,8 +95,10 @@ static inline struct journal_op draw_op(struct prng *p, int64_t now)
     case JOURNAL_ROOT_REOPEN:
         r.due = (int64_t)prng_below(p, 100);
         break;
-    case JOURNAL_ROOT_DONE:
     case JOURNAL_RESTARTED:
+        r.state = prng_chance(p, 0.3) ? RESTART_HARMLESS : RESTART_ONE_MORE;
+        break;
+    case JOURNAL_ROOT_DONE:
     case JOURNAL_OP_KINDS:
         break;
     }

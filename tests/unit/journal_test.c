@@ -197,6 +197,16 @@ JOURNAL_TEST(journal_counts_restarts_of_roots_under_way)
     CHECK_EQ(outcome_of(j, OP(RESTARTED, .id = id_of(2))), JOURNAL_WAS_GONE);
     CHECK_EQ(QUERY(ROOTS, PLACE_0), 1);
     CHECK_EQ(rows[0].count, 3);
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_EQ(outcome_of(j, OP(RESTARTED, .id = id_of(1), .state = RESTART_HARMLESS)), JOURNAL_CAME_ABOUT);
+        CHECK_EQ(QUERY(ROOTS, PLACE_0), 1);
+        CHECK_EQ(rows[0].count, 1);
+    }
+    CHECK_EQ(outcome_of(j, OP(RESTARTED, .id = id_of(2), .state = RESTART_HARMLESS)), JOURNAL_WAS_GONE);
+    CHECK_OK(commit_one(j, ROOT_AT(3, 2)));
+    CHECK_OK(commit_one(j, OP(RESTARTED, .id = id_of(3), .state = RESTART_HARMLESS)));
+    CHECK_EQ(QUERY(ROOT, .id = id_of(3)), 1);
+    CHECK_EQ(rows[0].count, 0);
 }
 
 /* ---- steps and effects ---- */

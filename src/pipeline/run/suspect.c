@@ -3,7 +3,8 @@
  *
  * Two words in the journal, states of a node that no pipeline can have. "stopped" is deleted before anything is begun, so a death leaves none; and left at the
  * very end, also when the run is cut short, as nothing can kill the process any more then. "trial" names who is put on trial, before it is: one that is named
- * alone after a death is one step nearer to being given up, and nobody else, however often it was under way when the other one killed the process.
+ * alone after a death is one step nearer to being given up, and nobody else, however often it was under way when the other one killed the process. One that
+ * outlives its next trial is as far from it as at first.
  *
  * Trials are of groups, each twice as large as the one before that did no harm, so that a hundred thousand messages are under way again after some seconds. When
  * the process dies of a group, that group comes first the next time, beginning with one message again: whoever is guilty is in a group of at most half the size
@@ -169,6 +170,18 @@ static SUSPENDS err_t put_on_trial(struct shard *s, struct str ids)
     return shard_commit(s, &op, 1);
 }
 
+/* Whoever was alone when the process died did no harm this time: another death is the first that counts against it. */
+static SUSPENDS err_t acquit(struct shard *s, struct str tried)
+{
+    struct journal_op op = {.kind = JOURNAL_RESTARTED, .r = {.state = RESTART_HARMLESS}};
+
+    if (s->accused.n != sizeof op.r.id || str_find(tried, buf_str(&s->accused)) == tried.n)
+        return OK;
+    memcpy(op.r.id.b, s->accused.p, s->accused.n);
+    buf_clear(&s->accused);
+    return shard_commit(s, &op, 1);
+}
+
 static SUSPENDS err_t end_trials(struct shard *s)
 {
     struct journal_op op = {.kind = JOURNAL_STATE_DELETE, .r = place_of(s, TRIAL)};
@@ -190,7 +203,8 @@ static SUSPENDS err_t try_some(struct shard *s, size_t most)
         list_push_back(&s->on_trial, node);
         root_start(CONTAINER_OF(node, struct root, suspect_link));
     }
-    return watch(s, moment);
+    TRY(watch(s, moment));
+    return acquit(s, buf_str(&ids));
 }
 
 static SUSPENDS err_t try_all(struct shard *s)

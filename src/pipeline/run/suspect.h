@@ -4,7 +4,7 @@
  * A message that was under way when the process died without a word is suspected a little; so are all others that were. It is begun again as usual the first time.
  * Those that were under way at two such deaths are put on trial: some are begun, which is noted before; the next ones not before these have gone, wait for an
  * instant or their turn, or have lived for a moment without doing harm. If the process dies in that moment it was one of them; if there was only one, it is known
- * whose fault it was. One that was begun more often than the file allows becomes a dead letter.
+ * whose fault it was. One of which that is known more often in a row than the file allows becomes a dead letter.
  *
  * A shard that is stopped, by whomever, says so: then nobody is suspected.
  */

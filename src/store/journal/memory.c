@@ -490,10 +490,12 @@ static err_t restarted(struct memory *m, struct journal_op *op)
 {
     struct row *root = root_of(m, &op->r.id);
 
-    if (root && root->r.state == ROOT_OPEN)
-        renew(m, root)->r.count++;
-    else
+    if (!root || root->r.state != ROOT_OPEN) {
         op->outcome = JOURNAL_WAS_GONE;
+        return OK;
+    }
+    struct journal_record *r = &renew(m, root)->r;
+    r->count = op->r.state != RESTART_HARMLESS ? r->count + 1 : r->count > 1 ? 1 : r->count;
     return OK;
 }
 

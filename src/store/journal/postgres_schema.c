@@ -116,7 +116,8 @@ static const char parts[] =
 
 /* Kinds are those of enum journal_op_kind; outcomes those of enum journal_outcome, and below zero why a commit is refused. */
 static const char commit[] =
-    "create function bring_about(commits integer[], kinds integer[], ids bytea[], roots bytea[], pipelines text[], "
+    "create or replace function bring_about(commits integer[], kinds integer[], ids bytea[], roots bytea[], pipelines "
+    "text[], "
     "sources text[], nodes text[], keys bytea[], causes bytea[], partitions bigint[], shards bigint[], "
     "indexes bigint[], states bigint[], epochs bigint[], seqs bigint[], ats bigint[], dues bigint[], forms integer[], "
     "bodies bytea[], hashes bytea[], sizes bigint[], traces_max bigint, trace_age bigint, dead_age bigint) "
@@ -159,7 +160,8 @@ static const char commit[] =
     "else perform purge_root(r.k); end if; "
     "end if; "
     "when 2 then " /* RESTARTED */
-    "update root set restarts = restarts + 1 where id = o.id and state = 0; "
+    "update root set restarts = case when o.state = 1 then least(restarts, 1) else restarts + 1 end "
+    "where id = o.id and state = 0; "
     "if not found then outcome := 2; end if; "
     "when 3 then " /* ROOT_REOPEN */
     "update root set state = 0, due = o.due, restarts = 0 where id = o.id and state = 1; "
@@ -270,7 +272,8 @@ _Static_assert(JOURNAL_PROGRESS_CLAIM == 7 && JOURNAL_FENCE == 8 && JOURNAL_DEAD
                "bring_about() knows operations by their numbers, as stored layouts do: a new one comes last");
 
 static const char *const layout_1[] = {tables, blobs, parts, commit, NULL};
-static const char *const *const layouts[] = {layout_1};
+static const char *const layout_2[] = {commit, NULL}; /* RESTARTED has a state */
+static const char *const *const layouts[] = {layout_1, layout_2};
 
 enum { LAYOUT_MAX = 64 << 10 };
 

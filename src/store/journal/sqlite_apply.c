@@ -209,7 +209,7 @@ static err_t restarted(struct sqlite_journal *j, struct journal_op *op)
 
     TRY(find_id(j, SQL_ROOT_FIND_OPEN, &op->r.id, &is_open, &k));
     note_changed(op, is_open);
-    return is_open ? change_row(j, SQL_RESTART_ADD, k) : OK;
+    return is_open ? change_row(j, op->r.state == RESTART_HARMLESS ? SQL_RESTART_HARMLESS : SQL_RESTART_ADD, k) : OK;
 }
 
 static err_t root_reopen(struct sqlite_journal *j, struct journal_op *op)

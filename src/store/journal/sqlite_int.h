@@ -103,6 +103,7 @@ enum journal_column {
     S(ROOT_PARK, "UPDATE root SET state = 1 WHERE k = ?")                                                              \
     S(ROOT_REOPEN, "UPDATE root SET state = 0, due = ? WHERE id = ? AND state = 1")                                    \
     S(ROOT_DELETE, "DELETE FROM root WHERE k = ?")                                                                     \
+    S(RESTART_HARMLESS, "UPDATE restart SET n = 1 WHERE root = ?")                                                     \
     S(RESTART_ADD, "INSERT INTO restart(root, n) VALUES(?, 1) ON CONFLICT(root) DO UPDATE SET n = n + 1")              \
     S(RESTART_DELETE, "DELETE FROM restart WHERE root = ?")                                                            \
     S(STEP_PUT, "INSERT INTO step(k, node, idx, " BODY_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?) "                     \
