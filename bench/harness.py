@@ -45,6 +45,12 @@ def children(pid):
     return found
 
 
+def told(path):
+    """A line of /proc."""
+    with open(path, encoding="ascii") as f:
+        return f.readline().strip()
+
+
 class Process:
     """A program under test or around it; `cpu` None: any processor."""
 
@@ -67,12 +73,14 @@ class Process:
     def pids(self):
         return children(self.popen.pid)
 
-    def cpu_ns(self):
+    def cpu_ns(self, thread=None):
+        """Processor time of all threads, or of those that have that name."""
         total = 0
         for pid in self.pids():
-            for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
-                with open(path, encoding="ascii") as f:
-                    total += int(f.read().split()[0])
+            for task in glob.glob(f"/proc/{pid}/task/*"):
+                if thread and told(task + "/comm") != thread:
+                    continue
+                total += int(told(task + "/schedstat").split()[0])
         return total
 
     def rss(self):
