@@ -1013,7 +1013,7 @@ SCENARIO(pipeline_effect_that_is_wanted_at_most_once_never_comes_twice, .weather
     for (uint16_t i = 0; i < spec->node_count; i++)
         if (str_eq(spec->nodes[i]->name, STR("two")))
             spec->nodes[i]->effect.mode = EFFECT_AT_MOST_ONCE;
-    TRY(live_on((unsigned)prng_below(&w->prng, 6), 1 + (unsigned)prng_below(&w->prng, 600)));
+    TRY(live_on((unsigned)prng_below(&w->prng, 20), 1 + (unsigned)prng_below(&w->prng, 400)));
     TRY(journal_read(out.journal, &dead, &arena, &page));
     for (size_t i = 0; i < page.count; i++) { /* that of which nobody can tell may have come about */
         uint64_t n = number_in(page.records[i].body.bytes, "\"n\":");
