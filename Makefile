@@ -221,7 +221,7 @@ $(B)/fuzz-%: $(B)/tests/fuzz/%.o $(LIBRARY)
 $(B)/map_bench: LIBS += $(if $(wildcard /usr/include/jq.h),-ljq)
 BENCH_PROGRAMS := $(BENCHES:bench/%.c=$(B)/%)
 $(BENCH_PROGRAMS): $(B)/%: $(B)/bench/%.o $(LIBRARY)
-	$(call link,$^,$(RPATH_BUILD))
+	$(call link,$^,$(RPATH_BUILD),$(if $(filter shipped,$(VARIANT)),$(LTO)))
 
 -include $(wildcard $(B)/bench/*.d $(B)/src/*.d $(B)/src/*/*.d $(B)/src/*/*/*.d $(B)/gen/*.d $(B)/tests/*/*.d)
 
@@ -352,18 +352,23 @@ fuzz-smoke: ## every fuzz target on its corpus and for a few seconds more
 
 # ---- measuring ------------------------------------------------------------------------------------------------------
 
+# Benches whose figures are those of code within themselves.
+WITHIN := journal_bench jsonschema_bench map_bench
+.PHONY: shipped-benches
+shipped-benches: shipped
+	+@$(MAKE) --no-print-directory VARIANT=shipped $(WITHIN:%=build/shipped/%)
+
 .PHONY: bench
 bench: ## measure against nginx and against ourselves; see bench/run
 	+@scripts/deps bench
-	+@$(MAKE) --no-print-directory all benches
-	+@$(MAKE) --no-print-directory shipped
+	+@$(MAKE) --no-print-directory all benches shipped-benches
 	@CROSSDOCK=build/shipped/crossdock PATH="$(CURDIR)/build/deps/bin:$$PATH" bench/run $(ARGS)
 
 .PHONY: bench-pipeline
 bench-pipeline: ## measure pipelines: beside a plain loop of librdkafka, SQLite, libjq; figures 14 to 19 of bench/run
 	+@scripts/deps bench
-	+@$(MAKE) --no-print-directory all benches
-	@bench/run $(ARGS) 14 15 16 17 18 19
+	+@$(MAKE) --no-print-directory all benches shipped-benches
+	@CROSSDOCK=build/shipped/crossdock bench/run $(ARGS) 14 15 16 17 18 19
 
 .PHONY: soak
 soak: ## ten minutes of mixed load with faults, watching memory and errors; see bench/soak

@@ -19,6 +19,8 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BENCH_BUILD", os.path.join(ROOT, "build"))
 CROSSDOCK = os.environ.get("CROSSDOCK") or os.path.join(BUILD, "crossdock")
+# Where programs of bench/ are that run code of crossdock in themselves: built as the program is that is measured.
+WITHIN = os.path.join(BUILD, "shipped" if os.path.basename(os.path.dirname(CROSSDOCK)) == "shipped" else "release")
 KEY = "bench-key-0123456789abcdef"
 
 folder = tempfile.mkdtemp(prefix="crossdock-bench-")
