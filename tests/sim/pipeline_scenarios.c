@@ -303,7 +303,7 @@ static void add_row(struct table *t, const struct batch_item *item)
 static SUSPENDS err_t apply_each(struct table *t, const struct batch *b)
 {
     for (size_t i = 0; i < b->count; i++) {
-        if (b->items[i].is_applied || b->items[i].refused != OK)
+        if (b->items[i].is_applied)
             continue;
         TRY(take_a_while());
         if (fails())

@@ -276,6 +276,7 @@ static SUSPENDS err_t reconcile(struct emitter *e, struct batch_item *item)
         return x;
     item->refused = E_UNKNOWN;
     item->reason = str_from_c(gave_up);
+    item->is_applied = true; /* others of its batch may still be sent */
     return OK;
 }
 

@@ -287,7 +287,8 @@ struct batch_item {
     struct journal_id id; /* of the record   */
     struct str text;      /* the same as JSON */
     struct record *record;
-    bool is_applied;  /* set by apply(), which may be called again for the same batch: it is done with this one */
+    bool
+        is_applied; /* nothing more is to be done with it. Set by apply(), which may be called again for the same batch; and before, if it is given up */
     bool is_doubtful; /* private: it may have been applied before */
     /* Set by apply(): the sink will never take this one, and why (in the root's arena). It becomes a dead letter. */
     err_t refused;
