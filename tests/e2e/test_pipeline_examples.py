@@ -4,11 +4,15 @@ import json
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 from gateway import PROGRAM
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+sys.path.insert(0, os.path.join(ROOT, "scripts", "lib"))
+import exampleworld  # noqa: E402
+
 FOLDER = os.path.join(ROOT, "examples", "pipelines")
 EXAMPLES = sorted(e.name for e in os.scandir(FOLDER) if e.is_dir())
 CANNOT_BE_HAD = 3
@@ -16,8 +20,8 @@ CANNOT_BE_HAD = 3
 NAMED = {"kafka": ("KAFKA_BROKERS", "{}"), "postgres": ("POSTGRES_URL", "postgres://{}/postgres"), "redis": ("REDIS_URL", "redis://{}/0")}
 
 
-def crossdock(*words):
-    return subprocess.run([os.path.abspath(PROGRAM), *words], capture_output=True, text=True, check=False)
+def crossdock(*words, **variables):
+    return subprocess.run([os.path.abspath(PROGRAM), *words], capture_output=True, text=True, check=False, env=os.environ | variables)
 
 
 def text_of(example, name):
@@ -49,10 +53,29 @@ def servers(tmp_path_factory):
         subprocess.run([brokers, "kill", name, folder / name], check=False)
 
 
+@pytest.fixture
+def registry(tmp_path):
+    """Starts the schema registry that an example wants; returns the variable that names it."""
+    started = []
+
+    def start(example):
+        wanted = json.loads(text_of(example, "example.json")).get("registry")
+        if not wanted:
+            return {}
+        subjects = {subject: [text_of(example, name) for name in names] for subject, names in wanted.items()}
+        started.append(exampleworld.Registry(os.path.abspath(PROGRAM), str(tmp_path), subjects))
+        return {"REGISTRY_URL": started[-1].url}
+
+    yield start
+    for each in started:
+        each.stop()
+
+
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_is_valid_alone_and_in_its_configuration(example):
+def test_an_example_is_valid_alone_and_in_its_configuration(example, registry):
+    there = registry(example)
     for name in ("pipeline.yaml", "crossdock.yaml"):
-        checked = crossdock("check", os.path.join(FOLDER, example, name))
+        checked = crossdock("check", os.path.join(FOLDER, example, name), **there)
         assert checked.returncode == 0 and "warning" not in checked.stderr, checked.stderr
 
 
