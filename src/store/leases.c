@@ -5,7 +5,7 @@
  * epoch, changed only in commits that also fence and claim the place PLACE_SOURCE of its pipeline: so of two that take at once one is refused, and whoever worked
  * under the epoch before is refused from then on.
  *
- * A round: beat; read who lives and who has what; take, as long as nobody else who wants something has less; ask for some back if another has two less. What we believe to have
+ * A round: beat; read who lives and who has what; take up to our part, if nobody else who wants something has less; ask for some back if another has two less. What we believe to have
  * lasts for a lease's time from the beginning of our last beat, less an eighth for clocks that run differently, which is before anybody can think us dead.
  *
  * Invariants: what is written in `all` and below is guarded by the lock, and the lock is never held across a wait. A lease's `way` is there from when it was taken
@@ -570,30 +570,36 @@ static const struct member *hungriest(const struct leases *l, unsigned *ret_memb
     return least;
 }
 
-/* Is it to be taken by us: our part, or nobody else's for a while? */
+/*
+ * Is it to be taken by us: our part, or nobody else's for a while? Who began the round with more than another has leaves to that one what is free: or two of those that give
+ * to a third would take it back before he comes.
+ */
 static bool is_for_us(const struct leases *l, const struct round *r, const struct lease *one, uint32_t holds)
 {
     unsigned members;
-    bool is_only_ours = !hungriest(l, &members);
+    const struct member *least = hungriest(l, &members);
 
     if (one->state != LEASE_FREE || one->is_dropped || !is_free(l, one))
         return false;
-    return is_only_ours || holds < (r->wants + members - 1) / members || rt_now() - one->free_since > l->time;
+    bool is_our_part = !least || (r->holds <= least->holds && holds < (r->wants + members - 1) / members);
+    return is_our_part || rt_now() - one->free_since > l->time;
 }
 
 static SUSPENDS err_t take_part(struct leases *l, struct round *r)
 {
     size_t first = r->count ? be64_get((const char *)l->me.b) % r->count : 0; /* not all members the same ones first */
+    uint32_t holds = r->holds;
 
     for (size_t i = 0; i < r->count; i++) {
         struct lease *one = r->all[(first + i) % r->count];
-        if (!is_for_us(l, r, one, r->holds))
+        if (!is_for_us(l, r, one, holds))
             continue;
         err_t e = take(one, r->begun);
         if (e != OK && e != E_FENCED)
             return e;
-        r->holds += e == OK;
+        holds += e == OK;
     }
+    r->holds = holds;
     return OK;
 }
 
@@ -663,8 +669,8 @@ static SUSPENDS err_t make_round(struct leases *l)
 
     begin_round(l, &arena, &r);
     TRY(beat(l, r.wants, r.holds));
+    TRY(read_all(l, OWNERS, note_owner)); /* before members: whoever owns something was one by then */
     TRY(read_members(l));
-    TRY(read_all(l, OWNERS, note_owner));
     for (size_t i = 0; i < r.count; i++)
         TRY(settle(r.all[i], r.begun));
     TRY(take_part(l, &r));

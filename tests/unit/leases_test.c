@@ -30,7 +30,7 @@ struct process {
 static struct journal *real;
 static struct process processes[MEMBERS_MAX];
 static struct process *owner_of[SHARDS_MAX];
-static unsigned overlaps, fenced;
+static unsigned overlaps, fenced, taken;
 
 static SUSPENDS err_t cut_commit(struct journal *base, struct journal_op *ops, size_t n, enum journal_durability d)
 {
@@ -83,6 +83,7 @@ static err_t worker_main(void *arg)
         TRY(lease_wait(w->lease, NS_NEVER, &way));
         overlaps += owner_of[w->shard] != NULL;
         owner_of[w->shard] = w->process;
+        taken++;
         err_t e = work_until_told(w, way);
         owner_of[w->shard] = NULL;
         if (e == E_FENCED)
@@ -204,6 +205,44 @@ static void silent_one_is_replaced(void)
         CHECK_EQ(fenced, 2);
     }
     close_real(2);
+}
+
+/* Whoever comes last, at any moment of the others' rounds, has his part soon, and then nothing changes hands any more. */
+static void come_last(uint32_t members, uint32_t shards, ns_t when)
+{
+    CHECK_OK(open_real());
+    {
+        SCOPE(keepers, NS_NEVER);
+        SCOPE(all, NS_NEVER);
+        scope_discard_results(&keepers);
+        scope_discard_results(&all);
+        for (uint32_t i = 0; i + 1 < members; i++)
+            begin(&processes[i], &keepers, &all, shards);
+        pass(3 * lease_time + when);
+        begin(&processes[members - 1], &keepers, &all, shards);
+        pass(3 * lease_time);
+        for (uint32_t i = 0; i < members; i++) {
+            CHECK_GE(owned(&processes[i], shards), shards / members);
+            CHECK_LE(owned(&processes[i], shards), (shards + members - 1) / members);
+        }
+        unsigned before = taken;
+        pass(3 * lease_time);
+        CHECK_EQ(taken, before);
+    }
+    close_real(members);
+}
+
+static void come_at_any_time(void)
+{
+    for (uint32_t members = 2; members <= MEMBERS_MAX; members++)
+        for (uint32_t shards = members; shards <= SHARDS_MAX && !test_failed(); shards++)
+            for (ns_t when = 0; when < lease_time / 4; when += lease_time / 20)
+                come_last(members, shards, when);
+}
+
+TEST(leases_are_shared_with_whoever_comes_last_whatever_their_number)
+{
+    in_sim(come_at_any_time);
 }
 
 TEST(leases_of_a_silent_process_run_out_before_another_has_them)
