@@ -4,8 +4,6 @@
 #include "base/arena.h"
 #include "unit/test.h"
 
-#include <time.h>
-
 static int values[8];
 
 static void *find(const struct prefixes *p, const char *name, size_t at_most, size_t *ret_length)
@@ -69,14 +67,6 @@ TEST(prefixes_patterns_are_those_with_a_star_at_their_end)
     CHECK(!prefix_of_pattern(STR(""), &prefix));
 }
 
-static double cpu_seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* Nanoseconds of a look-up among `count` prefixes of the same few lengths, the best of some rounds. */
 static double cost_among(unsigned count)
 {
@@ -89,12 +79,12 @@ static double cost_among(unsigned count)
     for (unsigned i = 0; i < count; i++)
         prefixes_put(&p, arena_printf(&arena, "provider-%05u/", i), &values[0]);
     for (unsigned round = 0; round < ROUNDS; round++) {
-        double from = cpu_seconds();
+        double from = test_cpu_ns();
         for (unsigned i = 0; i < CALLS; i++) {
             size_t length = SIZE_MAX;
             found += prefixes_find(&p, STR("provider-00003/gpt-4o-mini"), &length) != NULL;
         }
-        double took = (cpu_seconds() - from) * 1e9 / CALLS;
+        double took = (test_cpu_ns() - from) / CALLS;
         best = took < best ? took : best;
     }
     return found == ROUNDS * CALLS ? best : 0;

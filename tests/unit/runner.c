@@ -52,6 +52,14 @@ uint64_t test_rounds(uint64_t usual)
     return options.rounds ? options.rounds : usual;
 }
 
+double test_cpu_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
 uint64_t test_step(void)
 {
     return options.step;

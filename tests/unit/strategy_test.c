@@ -8,7 +8,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <time.h>
 
 enum { POOL_MAX = 1000 };
 
@@ -612,14 +611,6 @@ static void read_needed(const void *ctx, size_t i, unsigned needs, struct strate
     }
 }
 
-static double cpu_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
 /* Of a thousand, those that read all read hardly any twice. */
 TEST(strategy_reads_each_candidate_about_once)
 {
@@ -651,7 +642,7 @@ TEST(strategy_cost_is_printed)
             fill_random(&p, sizes[k]);
             for (size_t i = 0; i < sizes[k]; i++)
                 pool.all[i].weight = 1 + (unsigned)i % 4;
-            double from = cpu_us();
+            double from = test_cpu_ns();
             for (uint64_t i = 0; i < TIMES; i++) {
                 struct strategy_ask ask = ask_sticky(prng_scatter(i));
                 ask.read = read_needed;
@@ -659,6 +650,6 @@ TEST(strategy_cost_is_printed)
                 ask.turn = i;
                 CHECK_NE(strategy_choose(strategy_catalog[s], &ask).chosen, STRATEGY_NONE);
             }
-            printf("# %s of %zu: %.2f us\n", strategy_catalog[s]->name, sizes[k], (cpu_us() - from) / TIMES);
+            printf("# %s of %zu: %.2f us\n", strategy_catalog[s]->name, sizes[k], (test_cpu_ns() - from) / 1e3 / TIMES);
         }
 }

@@ -56,6 +56,9 @@ int test_main(int argc, char **argv) MUST_CHECK;
 uint64_t test_seed(void);
 /* How many rounds a randomised test does: --rounds, else `usual`. */
 uint64_t test_rounds(uint64_t usual);
+/* Nanoseconds of processor time that this thread has had. What a test claims of costs it claims of two that it measures in
+ * turns: other work on the machine slows both down. What sanitizers add is comparable for the same code only. */
+double test_cpu_ns(void);
 /* Sweeps over N = 1, 2, 3… take every test_step()-th only: --step, else 1. Thins them out for a quick run. */
 uint64_t test_step(void);
 /* Words printed with failures of this test from here on: the round, the seed, the file. "" ends it. */
