@@ -17,6 +17,9 @@ import time
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "scripts", "lib"))
+from ports import free_port  # noqa: E402
+
 BUILD = os.environ.get("BENCH_BUILD", os.path.join(ROOT, "build"))
 CROSSDOCK = os.environ.get("CROSSDOCK") or os.path.join(BUILD, "crossdock")
 # Where programs of bench/ are that run code of crossdock in themselves: built as the program is that is measured.
@@ -129,12 +132,6 @@ def obituary():
                 last = f.read()[-2000:].strip()
             told += f"; {os.path.basename(process.command[0])} has ended with code {process.popen.returncode}: {last}"
     return told
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_for_port(port, seconds=10):

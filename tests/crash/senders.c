@@ -11,6 +11,9 @@
 
 #include "brokers/pipelines.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
 enum { LANES = 2, ANSWER_MAX = 4096, ACCEPTED = 202, REPLIED = 200, PAUSE_MS = 2 };
 
 static int bound = -1;

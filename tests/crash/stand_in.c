@@ -3,6 +3,9 @@
 
 #include "brokers/server.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
 enum { REQUEST_MAX = 65536, ALL_MAX = 8 };
 
 static struct stand_in *all[ALL_MAX];

@@ -2,15 +2,22 @@
 
 import json
 import os
+import subprocess
 import sys
 import urllib.error
 import urllib.request
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))
+SCRIPTS = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../scripts"))
+sys.path[:0] = [os.path.dirname(__file__), os.path.join(SCRIPTS, "lib")]
 
 from gateway import FORCING, KEY, Gateway, Vendors  # noqa: E402  (found through the line above)
+
+BROKERS = os.path.join(SCRIPTS, "brokers")
+CANNOT_BE_HAD = 3
+# One server of each for all of them: it takes longer to start than an example to run.
+NAMED = {"kafka": ("KAFKA_BROKERS", "{}"), "postgres": ("POSTGRES_URL", "postgres://{}/postgres"), "redis": ("REDIS_URL", "redis://{}/0")}
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +96,27 @@ def ask_stream(vendors, path, body):
         assert set(fields) <= {"event", "data"}, block
         events.append((fields.get("event"), fields["data"]))
     return events
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory):
+    """Starts a server when it is asked for the first time; returns the variables that name it, or skips."""
+    folder = tmp_path_factory.mktemp("servers")
+    for path in [folder, *folder.parents]:
+        if path.is_relative_to(tmp_path_factory.getbasetemp().parent):
+            path.chmod(0o711)  # PostgreSQL, which is not root, must get in
+    told = {}
+
+    def start(name):
+        variable, form = NAMED[name]
+        if name not in told:
+            done = subprocess.run([BROKERS, "start", name, folder / name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            told[name] = done
+        if told[name].returncode == CANNOT_BE_HAD:
+            pytest.skip(f"{name} cannot be had here: {told[name].stdout.strip()}")
+        assert told[name].returncode == 0, told[name].stdout
+        return {variable: form.format(told[name].stdout.split()[-1])}
+
+    yield start
+    for name in told:
+        subprocess.run([BROKERS, "kill", name, folder / name], check=False)

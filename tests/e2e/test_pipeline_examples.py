@@ -4,20 +4,14 @@ import json
 import os
 import re
 import subprocess
-import sys
 
+import exampleworld
 import pytest
 from gateway import PROGRAM
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
-sys.path.insert(0, os.path.join(ROOT, "scripts", "lib"))
-import exampleworld  # noqa: E402
-
 FOLDER = os.path.join(ROOT, "examples", "pipelines")
 EXAMPLES = sorted(e.name for e in os.scandir(FOLDER) if e.is_dir())
-CANNOT_BE_HAD = 3
-# One server of each for all of them: it takes longer to start than an example to run.
-NAMED = {"kafka": ("KAFKA_BROKERS", "{}"), "postgres": ("POSTGRES_URL", "postgres://{}/postgres"), "redis": ("REDIS_URL", "redis://{}/0")}
 
 
 def crossdock(*words, **variables):
@@ -27,30 +21,6 @@ def crossdock(*words, **variables):
 def text_of(example, name):
     with open(os.path.join(FOLDER, example, name), encoding="utf-8") as file:
         return file.read()
-
-
-@pytest.fixture(scope="session")
-def servers(tmp_path_factory):
-    """Starts a server when it is asked for the first time; returns the variables that name it, or skips."""
-    folder = tmp_path_factory.mktemp("servers")
-    for path in [folder, *folder.parents]:
-        if path.is_relative_to(tmp_path_factory.getbasetemp().parent):
-            path.chmod(0o711)  # PostgreSQL, which is not root, must get in
-    told, brokers = {}, os.path.join(ROOT, "scripts", "brokers")
-
-    def start(name):
-        variable, form = NAMED[name]
-        if name not in told:
-            done = subprocess.run([brokers, "start", name, folder / name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-            told[name] = done
-        if told[name].returncode == CANNOT_BE_HAD:
-            pytest.skip(f"{name} cannot be had here: {told[name].stdout.strip()}")
-        assert told[name].returncode == 0, told[name].stdout
-        return {variable: form.format(told[name].stdout.split()[-1])}
-
-    yield start
-    for name in told:
-        subprocess.run([brokers, "kill", name, folder / name], check=False)
 
 
 @pytest.fixture

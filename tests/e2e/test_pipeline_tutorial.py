@@ -2,10 +2,10 @@
 
 import os
 import re
-import socket
 import subprocess
 
 from gateway import PROGRAM
+from ports import free_port
 
 PAGE = os.path.join(os.path.dirname(__file__), "../../docs/pipelines.md")
 PORT = "9090"
@@ -27,16 +27,10 @@ def fits(wanted, printed):
     return re.fullmatch("".join(lines), printed)
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return str(s.getsockname()[1])
-
-
 def test_the_tutorial_does_what_it_says(tmp_path):
     pasted = blocks()
     assert len(pasted) > 5
-    script = f"\necho '{MARK}'\n".join(text for text, _ in pasted).replace(PORT, free_port())
+    script = f"\necho '{MARK}'\n".join(text for text, _ in pasted).replace(PORT, str(free_port()))
     path = os.path.dirname(os.path.abspath(PROGRAM)) + os.pathsep + os.environ["PATH"]
     run = subprocess.run(["bash", "-e", "-o", "pipefail", "-c", script], cwd=tmp_path, env=dict(os.environ, PATH=path), stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False)  # fmt: skip

@@ -18,6 +18,7 @@ import trustme
 
 from conftest import metrics
 from gateway import PROGRAM, Process
+from ports import free_port
 
 ASK = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -257,9 +258,7 @@ def connect_until_answered(address, outcomes):
 
 def test_who_connects_while_several_workers_start_is_refused_or_answered(gateway):
     for _ in range(10):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            address = probe.getsockname()
+        address = "127.0.0.1", free_port()
         outcomes = []
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             clients = [pool.submit(connect_until_answered, address, outcomes) for _ in range(2)]
