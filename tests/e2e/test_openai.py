@@ -229,7 +229,7 @@ def test_a_client_that_leaves_cancels_the_provider(gateway, client):
     stream = client.chat.completions.create(model="paced", messages=ASK, stream=True)
     next(iter(stream))
     stream.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while provider_stats(gateway)["models"]["paced"]["cancelled"] == before:
         assert time.monotonic() < deadline, "the provider was never told"
 
