@@ -850,7 +850,10 @@ static uint64_t roots_now(void)
 static SUSPENDS err_t fill_disk(void *arg)
 {
     (void)arg;
-    TRY(fiber_sleep_until(rt_now() + NS_MS + (ns_t)draw(2000) * NS_MS));
+    do
+        TRY(fiber_sleep_until(rt_now() + NS_MS));
+    while (!out.runner || roots_now() == 0);
+    TRY(fiber_sleep_until(rt_now() + (ns_t)draw(2000) * NS_MS));
     sim_world_limit_disk(out.world->sim, 0);
     TRY(fiber_sleep_until(rt_now() + 60 * NS_SEC));
     uint64_t before = roots_now();
