@@ -42,6 +42,29 @@ static void want(const struct pipeline_spec *s)
     CHECK_OK(journal_commit(j, &op, 1, JOURNAL_SYNC));
 }
 
+static void retire(const struct pipeline_spec *s, int64_t due, int64_t until)
+{
+    const struct version_rest rest = {.version = version_of(s), .rested = 1, .due = due};
+
+    CHECK_OK(version_retire(j, STR("p"), &rest, until));
+}
+
+/* One rests beside the second, until that instant; 0: none does. */
+static void rests(const struct pipeline_spec *s, int64_t due)
+{
+    struct version_rest rest = {0};
+    uint64_t after = 0;
+    bool any;
+
+    CHECK_OK(version_resting(j, &second, &after, &rest, &any));
+    CHECK_EQ(any, due != 0);
+    if (any) {
+        CHECK_EQ(rest.version, version_of(s));
+        CHECK_EQ(rest.rested, 1);
+        CHECK_EQ(rest.due, due);
+    }
+}
+
 static void pass(ns_t span)
 {
     CHECK_OK(fiber_sleep_until(rt_now() + span));
@@ -58,19 +81,23 @@ static void stands(void)
     CHECK_OK(version_keep(j, &second));
     check(&first, true, true);
     CHECK(waits());
-    CHECK_OK(version_retire(j, STR("p"), version_of(&first), rt_wall() + hour));
+    rests(&first, 0);
+    int64_t due = rt_wall() + hour / 4;
+    retire(&first, due, rt_wall() + hour);
     check(&first, true, false);
+    rests(&first, due);
     CHECK(!waits());
     want(&first);
+    rests(&first, 0);
     check(&first, true, true);
     CHECK(waits());
-    CHECK_OK(version_retire(j, STR("p"), version_of(&first), rt_wall() + hour));
+    retire(&first, rt_wall() + hour / 4, rt_wall() + hour);
     pass(hour / 2);
     CHECK(!waits());
     check(&first, true, false);
     CHECK_OK(version_keep(j, &first)); /* it is the present one again, and then a former one */
     CHECK(waits());
-    CHECK_OK(version_retire(j, STR("p"), version_of(&first), rt_wall() + hour));
+    retire(&first, rt_wall() + hour / 4, rt_wall() + hour);
     pass(hour + NS_SEC);
     check(&first, false, false); /* its time is over, and the next look forgets it */
     CHECK(!waits());

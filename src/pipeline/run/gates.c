@@ -418,12 +418,33 @@ static SUSPENDS err_t look(struct keeper *k, void *state)
 
 /* --- life --- */
 
+/* Its time was over while nobody was there to see it. The first decision stands, so that may be another one. */
+static SUSPENDS err_t expire(struct journal *j, struct arena *arena, const struct journal_record **gate)
+{
+    struct journal_op op = {.kind = JOURNAL_GATE_DECIDE,
+                            .r = {.id = (*gate)->id, .state = GATE_EXPIRED, .at = rt_wall()}};
+
+    TRY(journal_commit(j, &op, 1, JOURNAL_SYNC));
+    return read_gate(j, &op.r.id, arena, gate);
+}
+
+/* One that only finishes leaves other versions' alone. A version in a blob may be its own. */
+static bool is_for_other(const struct shard *s, const struct journal_record *root)
+{
+    return s->only_finishes && !root->body.is_blob && message_version(root->body.bytes) != s->digest;
+}
+
 static SUSPENDS err_t resume_one(struct keeper *k, struct gates *s, const struct journal_record *root,
                                  struct arena *arena)
 {
+    struct journal *j = keeper_shard(k)->journal;
     const struct journal_record *gate;
 
-    TRY(read_gate(keeper_shard(k)->journal, &root->id, arena, &gate));
+    if (is_for_other(keeper_shard(k), root))
+        return OK;
+    TRY(read_gate(j, &root->id, arena, &gate));
+    if (gate && gate->state == GATE_OPEN && gate->due <= rt_wall())
+        TRY(expire(j, arena, &gate));
     if (!gate)
         return fail(E_IO, "a record waits at the gate %.*s without a question", STR_ARG(keeper_node(k)->name));
     if (gate->state != GATE_OPEN)
@@ -463,6 +484,13 @@ static SUSPENDS err_t open_gates(struct keeper *k, void **ret_state)
     return OK;
 }
 
+static int64_t rests_until(const void *state)
+{
+    const struct gates *s = state;
+
+    return keyed_next(s->ends);
+}
+
 static void close_gates(void *state)
 {
     struct gates *s = state;
@@ -478,4 +506,5 @@ const struct absorb_run gates_run = {.open = open_gates,
                                      .take = take,
                                      .due = due,
                                      .after = look,
+                                     .rests_until = rests_until,
                                      .close = close_gates};

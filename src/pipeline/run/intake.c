@@ -10,6 +10,7 @@
  * it is somebody else's. What somebody has in his hands then, such as a batch that a sink is applying, goes on to its end; if the partition comes
  * back meanwhile, that end is waited for, because only then does the journal know all that has come about.
  */
+#include "pipeline/run/former.h"
 #include "pipeline/run/suspect.h"
 
 #include "base/bytes.h"
@@ -285,15 +286,19 @@ static SUSPENDS err_t recall_reply(struct root *r, struct arena *arena)
     return OK;
 }
 
-static SUSPENDS err_t recall(struct root *r, struct arena *arena)
+static SUSPENDS err_t recall_absorbed(struct root *r, struct arena *arena)
 {
     const struct pipeline_node *n = r->partition->intake->source;
 
+    return node_absorbs(n) && n->node->run->absorb->recall ? n->node->run->absorb->recall(r, arena) : OK;
+}
+
+static SUSPENDS err_t recall(struct root *r, struct arena *arena)
+{
     TRY(recall_effects(r));
     TRY(recall_reply(r, arena));
     TRY(recall_steps(r));
-    if (node_absorbs(n) && n->node->run->absorb->recall)
-        TRY(n->node->run->absorb->recall(r, arena));
+    TRY(recall_absorbed(r, arena));
     return letter_recall(r);
 }
 
@@ -321,6 +326,14 @@ static bool is_for_other(const struct shard *s, const struct journal_record *rec
     return s->only_finishes && (message_version(packed) != s->digest || rec->due > rt_wall());
 }
 
+/* The version that it waits for, having nothing else to do; 0: it is ours. One that is replayed is whose shard finds it. */
+static uint64_t former_of(const struct intake *in, const struct journal_record *rec, struct str packed)
+{
+    uint64_t version = message_version(packed);
+
+    return version != in->shard->digest && !rec->due && former_rests(in->shard, version) ? version : 0;
+}
+
 /*
  * A root that the journal has: not begun yet, nor is it known what a former run has done of it. *ret NULL: there is nothing to begin now, because it is for another
  * version's shard, or not due yet and will be begun then, or has become a dead letter.
@@ -342,7 +355,8 @@ static SUSPENDS err_t unpack_root(struct intake *in, const struct journal_record
         replay_later(p, rec);
         return OK;
     }
-    enum suspicion suspicion = suspect_judge(s, rec->count);
+    uint64_t former = former_of(in, rec, packed);
+    enum suspicion suspicion = former ? SUSPECT_NOT : suspect_judge(s, rec->count);
     if (suspicion == SUSPECT_GUILTY)
         return bury(in, rec, "POISON", "it was under way each time when the process died");
     struct root *r;
@@ -350,6 +364,7 @@ static SUSPENDS err_t unpack_root(struct intake *in, const struct journal_record
     if (e != OK)
         return bury(in, rec, err_name(e), err_detail(e));
     r->suspicion = suspicion;
+    r->former = former;
     p->roots++; /* it stays, although the root is not entered yet */
     *ret = r;
     return OK;
@@ -362,6 +377,8 @@ static void begin_recalled(struct root *r, bool does_begin)
 
     if (!does_begin || p->is_lost) {
         root_free(r);
+    } else if (r->former) {
+        former_enter(r);
     } else {
         r->shard->stats.resumed++;
         root_enter(r);
@@ -384,8 +401,10 @@ static SUSPENDS err_t recall_some(void *recalling)
 {
     struct recalling *all = recalling;
 
-    while (all->next < all->count)
-        TRY(recall(all->roots[all->next++], all->arena));
+    while (all->next < all->count) {
+        struct root *r = all->roots[all->next++];
+        TRY(r->former ? recall_absorbed(r, all->arena) : recall(r, all->arena));
+    }
     return OK;
 }
 
@@ -443,9 +462,13 @@ static SUSPENDS err_t resume_partition(struct intake *in, uint32_t number)
 
 err_t intake_resume(struct intake *in)
 {
+    const struct shard *s = in->shard;
+
     if (in->source->role == PIPELINE_NODE)
-        return resume_partition(in, in->shard->number); /* as its keeper puts them */
-    return in->source->source->run->is_shared ? OK : resume_partition(in, JOURNAL_ANY_PARTITION);
+        return resume_partition(in, s->number); /* as its keeper puts them */
+    if (in->source->source->run->is_shared && !(s->only_finishes && s->is_whole))
+        return OK; /* each as it is claimed */
+    return resume_partition(in, JOURNAL_ANY_PARTITION);
 }
 
 /* --- what is shared --- */
@@ -523,6 +546,7 @@ void intake_lose(struct intake *in, uint32_t partition)
     if (in->settler)
         fiber_wake(in->settler);
     replay_forget(p);
+    formers_forget(p);
     p->is_lost = true;
     list_push_back(&in->lost, &p->lost_link);
     p->roots++; /* so that it does not go with its last root in the midst of this */
@@ -540,6 +564,7 @@ err_t intake_release(struct intake *in, uint32_t partition)
 
     if (!p)
         return OK;
+    formers_forget(p);
     err_t e = wait_empty(p);
     if (e == OK)
         e = clerk_flush(in->shard->clerk);

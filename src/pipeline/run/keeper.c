@@ -99,6 +99,13 @@ void keeper_add(struct keeper *k, struct record *r)
         fiber_wake(k->sleeper);
 }
 
+int64_t keeper_rests_until(const struct keeper *k)
+{
+    bool knows = node_absorbs(k->node) && k->node->node->run->absorb->rests_until;
+
+    return knows ? k->node->node->run->absorb->rests_until(k->state) : INT64_MAX;
+}
+
 void keeper_forget(struct keeper *k, const struct root *r)
 {
     struct record_queue all = k->queue;

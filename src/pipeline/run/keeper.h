@@ -29,6 +29,8 @@ struct absorb_run {
     void (*due)(struct keeper *k, void *state, ns_t *ret_next);
     /* After a commit, and when there was nothing to commit. NULL: nothing. */
     err_t (*after)(struct keeper *k, void *state) SUSPENDS;
+    /* Of what waits and is not a root under way: when has the first to go on, nanoseconds since 1970? INT64_MAX: nothing does. NULL: as if. */
+    int64_t (*rests_until)(const void *state);
     void (*close)(void *state);
 };
 
@@ -55,6 +57,8 @@ struct keeper *keeper_new(struct shard *s, const struct pipeline_node *n);
 void keeper_free(struct keeper *k);
 /* A record for the node. */
 void keeper_add(struct keeper *k, struct record *r);
+/* As of struct absorb_run, once it was opened. */
+int64_t keeper_rests_until(const struct keeper *k);
 /* Forget the records of a root that is dropped. */
 void keeper_forget(struct keeper *k, const struct root *r);
 /* Before anything is begun: read the state. */

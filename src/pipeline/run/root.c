@@ -439,6 +439,19 @@ static bool is_resting(const struct root *r)
     return active == waiting;
 }
 
+/* Somebody may wait for its reply. */
+static bool owes_reply(const struct root *r)
+{
+    const struct pipeline_node *n = node_at(r, r->source);
+
+    return n->role == PIPELINE_SOURCE && n->source->takes_reply && n->source->takes_reply(n) && !r->is_replied;
+}
+
+bool root_may_rest(const struct root *r)
+{
+    return !r->hands && !owes_reply(r) && is_resting(r);
+}
+
 void root_record_done(struct record *rec, bool ok)
 {
     struct root *r = rec->root;
@@ -515,17 +528,35 @@ static struct str id_of(const struct root *r)
     return str_of((const char *)r->id.b, sizeof r->id.b);
 }
 
-void root_enter(struct root *r)
+/* In the map, and in its lane. */
+static void take_place(struct root *r)
 {
     struct shard *s = r->shard;
 
-    list_push_back(&s->roots, &r->link);
     if (!map_get(&s->by_id, id_of(r)))
         (void)map_put(&s->by_id, id_of(r), r);
     r->lane = r->key.p ? &s->lanes[str_hash(r->key) % s->spec->lanes].roots : NULL;
     if (r->lane)
         list_push_back(r->lane, &r->lane_link);
     inherit(r);
+}
+
+static void give_place(struct root *r)
+{
+    struct shard *s = r->shard;
+
+    list_remove(&r->link);
+    list_remove(&r->lane_link);
+    if (map_get(&s->by_id, id_of(r)) == r)
+        (void)map_remove(&s->by_id, id_of(r));
+}
+
+void root_enter(struct root *r)
+{
+    struct shard *s = r->shard;
+
+    list_push_back(&s->roots, &r->link);
+    take_place(r);
     flow_begin(&s->spec->graph, r->flow, r->source);
     r->bytes = r->arena.used;
     r->partition->roots++;
@@ -562,10 +593,7 @@ void root_leave(struct root *r)
     struct partition *p = r->partition;
     struct intake *in = p->intake;
 
-    list_remove(&r->link);
-    list_remove(&r->lane_link);
-    if (map_get(&s->by_id, id_of(r)) == r)
-        (void)map_remove(&s->by_id, id_of(r));
+    give_place(r);
     credit_give(&s->credit, r->bytes);
     suspect_rest(r);
     meter_left(r);
@@ -575,6 +603,22 @@ void root_leave(struct root *r)
     intake_wake(in);
     if (s->finisher && !s->credit.roots)
         fiber_wake(s->finisher);
+}
+
+void root_stand(struct root *r)
+{
+    take_place(r);
+    r->partition->roots++;
+}
+
+void root_stand_down(struct root *r)
+{
+    struct partition *p = r->partition;
+
+    hand_on(r);
+    give_place(r);
+    root_free(r);
+    partition_give(p);
 }
 
 static void forget_ready(struct shard *s, const struct root *r)

@@ -3,11 +3,13 @@
  *
  * The idea: what is wanted is written into the line of a shard (its pipeline's name and its number), and the line's fiber makes it so. A version that is not wanted
  * any more is told to drain, and the next one begins when it has ended: never do two of them write to one sink, and what has one key stays in order. Older
- * versions that the journal still has messages of are run first, without their sources. They are retired then: kept for the dead letters that they leave. A replay
- * may want one again; whoever runs the present version looks for that, and begins anew with what is wanted.
+ * versions that the journal still has messages of are run first, without their sources. They are retired then: kept for the dead letters that they leave, and for
+ * messages that only wait: for the end of a delay, or for people. When the time of such a one has come (former.h), or a letter of theirs is replayed, the present
+ * version makes room once more.
  *
- * A version that does not come to its end (a sink is down for long, say, which may be why there is a new one) is cut short after a while: what is left of it
- * is begun again by the new one.
+ * A version that does not come to its end in time (a sink is down for long, say, which may be why there is a new one) is cut short, and makes room in turn: it goes
+ * on later. So that former versions do not keep the present one from its work, they have a tenth of the time. Of pipelines whose source several shards divide
+ * (is_divided()) what is left when a version is cut short goes on in the new one, because another shard may have it by then.
  *
  * Where processes share the journal, a line first waits for its shard's lease, and runs with the way to the journal that is under it. It is cut short when the lease is
  * lost, and drained when another process is to have it.
@@ -21,6 +23,8 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "pipeline/run/credit.h"
+#include "pipeline/run/former.h"
+#include "pipeline/run/keyed.h"
 #include "pipeline/run/run.h"
 #include "pipeline/run/version.h"
 #include "pipeline/spec/kind.h"
@@ -32,9 +36,9 @@
 #include <string.h>
 
 static const ns_t pause_first = 500 * NS_MS, pause_most = 60 * NS_SEC;
-static const ns_t handover_most = 60 * NS_SEC; /* that a version has to finish when there is another one */
 static const ns_t look_every = 2 * NS_SEC; /* for versions that are wanted again, where another process may say so */
 
+enum { STOPS_SHARE = 9 }; /* what follows a stop for a former version is so many times as long */
 enum { LINE_NAME_MAX = JOURNAL_NAME_MAX + 12 };
 
 /* One shard of a pipeline, in whichever version. */
@@ -53,6 +57,13 @@ struct line {
     struct journal *journal; /* the way to it, while it may run                        */
     struct journal *memory;  /* in its place, of versions with `journal: none`; NULL: there was none yet */
     bool looks;              /* the shard makes room for versions that are wanted again */
+    bool has_patience;       /* the shard has only so much time                        */
+    bool was_cut;            /* the shard, short: it had no more                       */
+    int64_t rests_until;     /* of the last shard that has ended: what it has left has to go on then */
+    struct keyed *unheard;   /* formers_unheard() before they were run                 */
+    bool has_wanted_all;     /* all that wait were run, since the line has its shard   */
+    ns_t stopped;            /* the present version made room for a former one then; 0: it has not */
+    ns_t next_stop;          /* and does not again before                              */
     bool was_asked;          /* for its lease: that it ended says nothing of its sources */
     bool
         was_told; /* the shard, to stop: that it ended says nothing of its sources, also if it is wanted again meanwhile */
@@ -109,6 +120,7 @@ static void line_free(struct line *l)
     if (l->lease)
         lease_drop(l->lease);
     journal_close(l->memory);
+    keyed_free(l->unheard);
     mem_free(l);
 }
 
@@ -130,6 +142,12 @@ static bool is_shared(const struct pipeline_spec *s)
         if (s->nodes[i]->role == PIPELINE_SOURCE && s->nodes[i]->source->run && s->nodes[i]->source->run->is_shared)
             return true;
     return false;
+}
+
+/* Do several of its shards divide what sources have? Then nobody finishes former versions: what one shard took in may be another's by now. */
+static bool is_divided(const struct pipeline_spec *s)
+{
+    return is_shared(s) && s->workers > 1;
 }
 
 static bool is_same_connection(const struct pipeline_connection *a, const struct pipeline_connection *b)
@@ -163,10 +181,24 @@ static SUSPENDS err_t wait_for_change(struct line *l, const struct pipeline_spec
     return e;
 }
 
+/* How long what runs has to finish for what is wanted. */
+static ns_t handover(const struct line *l)
+{
+    return (l->wanted ? l->wanted : l->spec)->handover;
+}
+
 struct watch {
     struct line *line;
     struct pipeline_spec *spec; /* that is wanted while the shard runs */
 };
+
+/* It has had its time. */
+static void cut(struct line *l)
+{
+    l->was_cut = true;
+    log_warn(STR_NONE, "pipeline %.*s: version %u has not finished in time; what is left of it goes on %s",
+             STR_ARG(l->spec->name), l->spec->version, is_divided(l->spec) ? "in the new one" : "later");
+}
 
 /* Ends when the shard is to be cut short. */
 static SUSPENDS err_t watch_line(void *watch)
@@ -179,9 +211,8 @@ static SUSPENDS err_t watch_line(void *watch)
     shard_drain(l->shard);
     if (!l->wanted)
         return fiber_park("the end", NS_NEVER); /* who stops everything says how long it may take */
-    TRY(fiber_sleep_until(rt_now() + handover_most));
-    log_warn(STR_NONE, "pipeline %.*s: the version before has not finished; what is left of it goes on in the new one",
-             STR_ARG(l->spec->name));
+    TRY(fiber_sleep_until(ns_add(rt_now(), handover(l))));
+    cut(l);
     return OK;
 }
 
@@ -198,31 +229,63 @@ static SUSPENDS err_t look_for_older(struct line *l, bool *ret)
     return OK;
 }
 
+/* When it is to make room for what a former version has to do. */
+static ns_t room_due(const struct line *l)
+{
+    ns_t due = shard_former_due(l->shard);
+
+    return due == NS_NEVER ? NS_NEVER : due > l->next_stop ? due : l->next_stop;
+}
+
+/* Sleep until a former version is to be looked for; *ret: one has something to do. */
+static SUSPENDS err_t wait_for_former(struct line *l, ns_t until, bool *ret)
+{
+    err_t e = OK;
+
+    l->looker = fiber_current();
+    shard_watch_formers(l->shard, l->looker);
+    while (e == OK && !l->must_look && room_due(l) > rt_now())
+        e = fiber_park("a former version", ns_min(until, room_due(l)));
+    shard_watch_formers(l->shard, NULL);
+    l->looker = NULL;
+    *ret = room_due(l) <= rt_now();
+    return e == E_AGAIN ? OK : e;
+}
+
 /* Ends likewise: the present version has made room for a former one that is wanted again. */
 static SUSPENDS err_t watch_older(void *line)
 {
     struct line *l = line;
     ns_t pause = journal_is_shared(l->journal) ? look_every : NS_NEVER; /* somebody else may want it */
-    bool any = false;
-    err_t e = OK;
+    bool any = false, is_due;
 
-    while (e == OK && !any) {
+    while (!any) {
         l->must_look = false;
         TRY(look_for_older(l, &any));
-        ns_t until = ns_add(rt_now(), pause);
-        l->looker = fiber_current();
-        while (e == OK && !any && !l->must_look)
-            e = fiber_park("a former version", until);
-        l->looker = NULL;
-        e = e == E_AGAIN ? OK : e;
+        if (any)
+            break;
+        TRY(wait_for_former(l, ns_add(rt_now(), pause), &is_due));
+        if (is_due)
+            TRY(shard_want_formers(l->shard));
+        any = is_due; /* also if it is not kept any more: then its messages are the present one's */
     }
-    TRY(e);
     l->was_told = true;
+    l->stopped = rt_now();
     shard_drain(l->shard);
-    TRY(fiber_sleep_until(rt_now() + handover_most));
+    TRY(fiber_sleep_until(ns_add(rt_now(), handover(l))));
     log_warn(STR_NONE,
              "pipeline %.*s: it has not made room in time for a version that is wanted again, and is cut short",
              STR_ARG(l->spec->name));
+    return OK;
+}
+
+/* Ends likewise: a former version has had its time. */
+static SUSPENDS err_t watch_former(void *line)
+{
+    struct line *l = line;
+
+    TRY(fiber_sleep_until(ns_add(rt_now(), handover(l))));
+    cut(l);
     return OK;
 }
 
@@ -234,7 +297,7 @@ static SUSPENDS err_t watch_lease(void *line)
     TRY(lease_watch(l->lease));
     l->was_asked = true;
     shard_drain(l->shard);
-    WITHIN(rt_now() + handover_most);
+    WITHIN(ns_add(rt_now(), handover(l)));
     err_t e = lease_watch(l->lease);
     if (e == E_DEADLINE)
         log_warn(STR_NONE, "pipeline %.*s: it has not finished; what is left of it goes on in another process",
@@ -254,6 +317,8 @@ static SUSPENDS err_t run_watched(struct line *l)
     err_t first;
 
     scope_spawn(&both, "pipeline watch", watch_line, &w);
+    if (l->has_patience)
+        scope_spawn(&both, "pipeline patience", watch_former, l);
     if (l->looks)
         scope_spawn(&both, "pipeline versions", watch_older, l);
     if (l->lease)
@@ -263,14 +328,19 @@ static SUSPENDS err_t run_watched(struct line *l)
     return first;
 }
 
-/* Run one version until it has ended, or is cut short. */
-static SUSPENDS err_t run_version(struct line *l, struct pipeline_spec *spec, bool only_finishes)
+/* Run one version, the present one or one that only finishes, until it has ended, or is cut short. */
+static SUSPENDS err_t run_version(struct line *l, struct pipeline_spec *spec, struct pipeline_spec *current)
 {
     const struct runner *r = l->runner;
+    bool is_former = spec != current;
+    bool is_whole = !is_divided(spec) && !is_divided(current);
+    bool may_rest = !r->options.ends && current->journal != PIPELINE_JOURNAL_NONE && is_whole;
 
     l->runner->ended.under_way = l->runner->ended.bytes = 0; /* what was left is begun again */
     l->spec = pipeline_ref(spec);
-    l->looks = !only_finishes && !is_shared(spec);
+    l->looks = !is_former && !is_divided(spec);
+    l->has_patience = is_former && (may_rest || (is_divided(spec) && !r->options.ends));
+    l->was_cut = false;
     l->shard = shard_new(&(struct shard_options){.spec = spec,
                                                  .journal = l->journal,
                                                  .gateway = r->options.gateway,
@@ -279,9 +349,13 @@ static SUSPENDS err_t run_version(struct line *l, struct pipeline_spec *spec, bo
                                                  .credit = &l->runner->credit,
                                                  .listener = r->options.listener,
                                                  .number = l->number,
-                                                 .only_finishes = only_finishes,
+                                                 .only_finishes = is_former,
+                                                 .is_whole = is_whole,
+                                                 .may_rest = may_rest,
+                                                 .unheard = l->unheard,
                                                  .is_leased = l->lease != NULL});
     err_t e = run_watched(l);
+    l->rests_until = l->was_cut || e != OK ? ns_add(rt_wall(), handover(l)) : shard_rests_until(l->shard);
     add_stats(&l->runner->ended, l->shard);
     shard_free(l->shard);
     l->shard = NULL;
@@ -290,15 +364,39 @@ static SUSPENDS err_t run_version(struct line *l, struct pipeline_spec *spec, bo
     return e;
 }
 
-/* No message under way needs the version any more; dead letters of it may, unless they are of a source that former versions do not read. */
-static SUSPENDS err_t retire(struct line *l, const struct pipeline_spec *current, uint64_t version)
+/* --- former versions --- */
+
+/*
+ * It has been run, from that instant on, and does nothing now. What waits needs it, and dead letters may, unless nobody finishes former versions.
+ */
+static SUSPENDS err_t retire(struct line *l, const struct pipeline_spec *spec, int64_t began)
 {
-    if (is_shared(current))
-        return version_forget(l->journal, current->name, version);
-    return version_retire(l->journal, current->name, version, ns_add(rt_wall(), current->retention));
+    const struct version_rest rest = {.version = version_of(spec), .rested = began, .due = l->rests_until};
+    int64_t now = rt_wall();
+    bool waits = rest.due != INT64_MAX && rest.due > now;
+
+    if (!spec->text_count) /* it was not kept */
+        return OK;
+    if (is_divided(spec))
+        return version_forget(l->journal, spec->name, rest.version);
+    return version_retire(l->journal, spec->name, &rest, ns_add(waits ? rest.due : now, spec->retention));
 }
 
-/* Finish what older versions have taken in. What nobody can load or finish any more goes on in the present one. */
+/* Let one finish what it has taken in. If it cannot even begin to, that holds up nobody else; the journal says itself if it is to blame. */
+static SUSPENDS err_t finish(struct line *l, struct pipeline_spec *older, struct pipeline_spec *current)
+{
+    int64_t began = rt_wall();
+    err_t e = run_version(l, older, current);
+
+    if (e != OK && (e == E_CANCELLED || e == E_FENCED || l->runner->options.ends))
+        return e;
+    if (e != OK)
+        log_warn(STR_NONE, "pipeline %.*s: a former version has failed; what is left of it goes on later: %s",
+                 STR_ARG(older->name), err_detail(e));
+    return retire(l, older, began);
+}
+
+/* Finish what older versions have taken in. What nobody can load any more goes on in the present one. */
 static SUSPENDS err_t run_older(struct line *l, struct pipeline_spec *current)
 {
     struct journal *j = l->journal;
@@ -307,22 +405,54 @@ static SUSPENDS err_t run_older(struct line *l, struct pipeline_spec *current)
     do {
         struct pipeline_spec *older;
         err_t e = version_next(j, current, after, &after, &version, &older);
-        if (e == E_CONFIG)
+        if (e == E_CONFIG) {
             log_warn(STR_NONE, "pipeline %.*s: a former version cannot be loaded any more: %s", STR_ARG(current->name),
                      err_detail(e));
-        else
-            TRY(e);
-        if (e == OK && !older)
-            return OK;
-        if (e == E_CONFIG) {
             TRY(version_forget(j, current->name, version));
             continue;
         }
-        e = run_version(l, older, true);
+        TRY(e);
+        if (!older)
+            return OK;
+        e = l->number && !is_divided(older) ? OK : finish(l, older, current); /* others are the first shard's */
         pipeline_unref(older);
         TRY(e);
-        TRY(retire(l, current, version));
     } while (after && l->wanted == current);
+    return OK;
+}
+
+/* Those that wait have not been looked after for a while: nobody knows what was decided since. */
+static SUSPENDS err_t want_all(struct line *l, const struct pipeline_spec *current)
+{
+    uint64_t after = 0;
+    bool any = true;
+
+    do {
+        char key[VERSION_KEY + 1];
+        struct version_rest rest;
+        TRY(version_resting(l->journal, current, &after, &rest, &any));
+        if (!any || rest.due == INT64_MAX)
+            continue;
+        struct journal_op op = version_want(current->name, rest.version, key);
+        TRY(journal_commit(l->journal, &op, 1, JOURNAL_SYNC));
+    } while (after);
+    l->has_wanted_all = true;
+    return OK;
+}
+
+/* Before the present version runs: all that former ones can do. They have a tenth of the time. */
+static SUSPENDS err_t run_formers(struct line *l, struct pipeline_spec *current)
+{
+    ns_t began = l->stopped ? l->stopped : rt_now();
+
+    l->stopped = 0;
+    if (!l->has_wanted_all && l->number == 0)
+        TRY(want_all(l, current));
+    keyed_free(l->unheard);
+    l->unheard = keyed_new(SIZE_MAX);
+    TRY(formers_unheard(l->journal, current, l->unheard));
+    TRY(run_older(l, current));
+    l->next_stop = ns_add(rt_now(), STOPS_SHARE * (rt_now() - began));
     return OK;
 }
 
@@ -335,20 +465,23 @@ static SUSPENDS err_t run_forgetful(struct line *l, struct pipeline_spec *spec)
     if (!l->memory)
         TRY(journal_open(&o, &l->memory));
     l->journal = l->memory;
-    err_t e = run_version(l, spec, false);
+    err_t e = run_version(l, spec, spec);
     l->journal = journal;
     return e;
 }
 
 static SUSPENDS err_t run_current(struct line *l, struct pipeline_spec *spec)
 {
-    TRY(run_older(l, spec));
+    int64_t began = rt_wall();
+
+    TRY(run_formers(l, spec));
     if (l->wanted != spec)
         return OK;
     if (spec->journal == PIPELINE_JOURNAL_NONE)
         return run_forgetful(l, spec);
     TRY(version_keep(l->journal, spec));
-    return run_version(l, spec, false);
+    TRY(run_version(l, spec, spec));
+    return l->was_cut ? retire(l, spec, began) : OK;
 }
 
 static SUSPENDS err_t wait_for_lease(void *line)
@@ -390,6 +523,7 @@ static void leave_journal(struct line *l, err_t e)
     l->journal = NULL;
     if (!l->lease)
         return;
+    l->has_wanted_all = false;
     journal_close(l->memory); /* what it has of the shard is another's affair now */
     l->memory = NULL;
     if (e == E_FENCED)

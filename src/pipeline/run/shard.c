@@ -5,6 +5,7 @@
  * (shard_pump()): most nodes need no fiber.
  */
 #include "pipeline/door/replies.h"
+#include "pipeline/run/former.h"
 #include "pipeline/run/suspect.h"
 #include "pipeline/run/version.h"
 
@@ -19,6 +20,8 @@
 #include <string.h>
 
 static const ns_t pause_after_failure = 250 * NS_MS;
+static const ns_t look_for_rest = 100 * NS_MS; /* when it drains */
+static const ns_t rest_least = NS_SEC;         /* for less it is not worth to make room, and to come again */
 
 static struct care *care_for(const struct pipeline_node *n)
 {
@@ -60,6 +63,8 @@ struct shard *shard_new(const struct shard_options *o)
     s->listener = o->listener;
     s->number = o->number;
     s->only_finishes = o->only_finishes;
+    s->is_whole = o->is_whole;
+    s->may_rest = o->may_rest;
     s->is_leased = o->is_leased;
     s->digest = version_of(spec);
     credit_init(&s->credit, o->credit, spec->in_flight_roots, spec->in_flight_bytes);
@@ -71,6 +76,9 @@ struct shard *shard_new(const struct shard_options *o)
     for (unsigned i = 0; i < spec->lanes; i++)
         list_init(&s->lanes[i].roots);
     list_init(&s->roots);
+    formers_init(&s->formers);
+    s->unheard = o->unheard;
+    s->rests_until = INT64_MAX;
     buf_init(&s->accused, JOURNAL_BODY_MAX);
     list_init(&s->first_suspects);
     list_init(&s->suspects);
@@ -116,6 +124,7 @@ void shard_free(struct shard *s)
     if (!s)
         return;
     drop_roots(s);
+    formers_free(s);
     inner_free_all(s);
     map_release(&s->by_id);
     clerk_free(s->clerk);
@@ -368,10 +377,61 @@ void shard_drain(struct shard *s)
         emitter_wake(&s->emitters[i]);
 }
 
+ns_t shard_former_due(const struct shard *s)
+{
+    return formers_due(s);
+}
+
+void shard_watch_formers(struct shard *s, struct fiber *watcher)
+{
+    s->former_watcher = watcher;
+}
+
+err_t shard_want_formers(struct shard *s)
+{
+    return formers_want(s);
+}
+
+int64_t shard_rests_until(const struct shard *s)
+{
+    return s->rests_until;
+}
+
+/* When what is left of it has to go on. */
+static int64_t rests_until(const struct shard *s)
+{
+    ns_t next = timers_next(s);
+    int64_t until = next == NS_NEVER ? INT64_MAX : rt_wall() + (next > rt_now() ? next - rt_now() : 0);
+
+    for (uint16_t i = 0; i < s->spec->node_count; i++)
+        if (s->keepers[i])
+            until = ns_min(until, keeper_rests_until(s->keepers[i]));
+    return until;
+}
+
+/* May it end although something waits? */
+static bool may_end(const struct shard *s)
+{
+    return s->may_rest && (s->is_draining || s->only_finishes);
+}
+
+/* Is there something to do, or not to be left? */
+static bool has_work(const struct shard *s)
+{
+    if (!may_end(s))
+        return s->credit.roots > 0;
+    if (timers_next(s) < ns_add(rt_now(), rest_least))
+        return true;
+    LIST_EACH(node, next, &s->roots)
+        if (!root_may_rest(CONTAINER_OF(node, struct root, link)))
+            return true;
+    return false;
+}
+
 /* Is there something that is to be done before the shard ends? */
 static bool is_busy(const struct shard *s)
 {
-    return s->credit.roots || ((replays_count(s->replays) || letter_post_count(s->post)) && !s->is_draining);
+    return has_work(s) || ((replays_count(s->replays) || letter_post_count(s->post)) && !s->is_draining);
 }
 
 static SUSPENDS err_t wait_empty(struct shard *s)
@@ -379,10 +439,22 @@ static SUSPENDS err_t wait_empty(struct shard *s)
     err_t e = OK;
 
     s->finisher = fiber_current();
-    while (e == OK && is_busy(s))
-        e = fiber_park("the last message", NS_NEVER);
+    while (e == OK && is_busy(s)) {
+        e = fiber_park("the last message", may_end(s) ? rt_now() + look_for_rest : NS_NEVER);
+        e = e == E_AGAIN ? OK : e;
+        if (may_end(s))
+            timers_note(s);
+    }
     s->finisher = NULL;
     return e;
+}
+
+/* It ends: what is left waits until then. */
+static void rest(struct shard *s)
+{
+    if (may_end(s))
+        timers_note(s);
+    s->rests_until = rests_until(s);
 }
 
 static SUSPENDS err_t start_suspects(void *shard)
@@ -396,6 +468,8 @@ static SUSPENDS err_t read_and_finish(void *shard)
     SCOPE(suspects, NS_NEVER);
 
     TRY(suspect_begin(s));
+    if (s->may_rest && !s->only_finishes)
+        TRY(formers_load(s, s->unheard));
     TRY(resume_all(s));
     s->is_resumed = true;
     replay_wake(s->replays);
@@ -404,6 +478,7 @@ static SUSPENDS err_t read_and_finish(void *shard)
     if (!s->only_finishes)
         TRY(read_all(s));
     TRY(wait_empty(s));
+    rest(s);
     TRY(scope_wait_all(&suspects));
     return clerk_flush(s->clerk);
 }

@@ -17,6 +17,7 @@ struct gateway;
 struct doors;
 struct ears;
 struct credit;
+struct keyed;
 
 /*
  * Who is told of messages when they are over, and of what taps show. Called on the shard's loop, in the midst of its work: to copy what it wants, and not to
@@ -38,10 +39,12 @@ struct shard_options {
     struct ears *ears;          /* where answers are heard, likewise; NULL: nobody hears them              */
     struct credit *credit;      /* what all shards of the loop may have under way; NULL: no limit          */
     const struct pipeline_listener *listener; /* NULL: nobody listens                                      */
-    uint32_t number;    /* of the pipeline's shards                                                */
-    bool only_finishes; /* reads no source: finishes what this version has taken in, and then ends */
-    bool
-        is_leased; /* other processes have the pipeline's other shards, and this one if its journal refuses us with E_FENCED */
+    const struct keyed *unheard; /* formers_unheard() before former versions were run; outlives it; NULL: none */
+    uint32_t number;             /* of the pipeline's shards                                               */
+    bool only_finishes;          /* reads no source: finishes what this version has taken in, and ends     */
+    bool is_whole;               /* no other shard has partitions of its sources                           */
+    bool may_rest;               /* leaves what only waits in the journal, and knows of versions that did  */
+    bool is_leased; /* other processes have the other shards, and this one if its journal refuses us with E_FENCED */
 };
 
 struct shard *shard_new(const struct shard_options *o);
@@ -55,6 +58,16 @@ void shard_free(struct shard *s);
 err_t shard_run(struct shard *s) SUSPENDS MUST_CHECK;
 /* Stop reading; shard_run() returns OK when what is under way is done. From fibers and callbacks of the loop, also when it does not run. */
 void shard_drain(struct shard *s);
+
+/*
+ * When does a former version have something to do, of what it took in? NS_NEVER: never. And the fiber that is to be woken when that changes; NULL: none. Likewise.
+ */
+ns_t shard_former_due(const struct shard *s) PURE;
+void shard_watch_formers(struct shard *s, struct fiber *watcher);
+/* Former versions that have something to do are wanted again (version.h). Suspends. Errors: journal_commit()'s. */
+err_t shard_want_formers(struct shard *s) SUSPENDS MUST_CHECK;
+/* Of one that has ended, and may rest: when what it has left in the journal has to go on, nanoseconds since 1970; INT64_MAX: nothing waits. */
+int64_t shard_rests_until(const struct shard *s) PURE;
 
 /*
  * The dead letters of a root were replayed (pipeline/run/letters.h): begin it again, if it is this shard's, without waiting for the next run. Does not suspend;

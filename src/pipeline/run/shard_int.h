@@ -143,6 +143,17 @@ struct root {
     struct yielded *yielded; /* of nodes that are compared (agree.h) */
     struct inner *inner;     /* of one in a body; NULL: it is a message's */
     uint8_t verdict;         /* of one that begins at a gate: enum gate_verdict */
+    uint64_t former;         /* former.c: the version that it waits for; else 0  */
+};
+
+/* former.c: what waits for former versions. */
+struct resting;
+struct formers {
+    struct list roots;
+    struct resting *rests; /* the versions */
+    size_t rest_count;
+    struct keyed *unheard; /* gates that nobody has decided, and none of the shard's nodes would hear of, by id */
+    uint64_t decisions;    /* of the journal, when they were listed first */
 };
 
 struct lane {
@@ -211,6 +222,9 @@ struct shard {
     const struct pipeline_listener *listener; /* NULL: nobody listens */
     uint32_t number;
     bool only_finishes;
+    bool is_whole;
+    bool may_rest;
+    int64_t rests_until; /* what is left of it has to go on then, nanoseconds since 1970; INT64_MAX: nothing waits */
     bool is_leased;
     bool is_draining;
     bool is_cut;     /* its sources are to end, whatever they wait for */
@@ -229,7 +243,10 @@ struct shard {
     struct clerk *clerk;
     struct lane *lanes;
     struct list roots; /* in the order in which they came in */
-    struct map by_id;  /* the same, by their ids */
+    struct formers formers;
+    const struct keyed *unheard;  /* of shard_options */
+    struct fiber *former_watcher; /* is to hear when they have something to do earlier */
+    struct map by_id;             /* roots and those of formers, by their ids */
     struct record_queue ready;
     bool is_pumping;
     bool is_pump_due;         /* a fiber will pump soon: early.c */
@@ -275,6 +292,11 @@ void root_enter(struct root *r);
 void root_start(struct root *r);
 /* It is under way no more. */
 void root_leave(struct root *r);
+/* It has its place in its lane, and nothing is done for it; and not even that any more: it is freed. */
+void root_stand(struct root *r);
+void root_stand_down(struct root *r);
+/* Has it nothing to do but wait, for an instant or its turn, and nobody waits for what it yields? */
+bool root_may_rest(const struct root *r) PURE;
 /* Nothing more is to be done for it, and the journal is not told: it is somebody else's. */
 void root_drop(struct root *r);
 /* A fiber takes a record of it, and gives it back: in between the root stays, whatever happens. False: it was dropped meanwhile, and is gone now. */
@@ -363,6 +385,10 @@ void join_wait_begin(struct root *r, uint16_t node);
 err_t timers_run(void *shard) SUSPENDS;
 /* How many records of the root wait. */
 size_t timers_waiting(const struct root *r) PURE;
+/* Note what is left of the patience of the shard's joins, so that the next run has no more. */
+void timers_note(struct shard *s);
+/* When the first of all in the shard has to go on, by the loop's clock; NS_NEVER: nothing waits. */
+ns_t timers_next(const struct shard *s);
 /* The root goes: nothing of it waits any more. */
 void timers_drop(struct root *r);
 /* The shard stops: nothing fires any more. */
@@ -385,6 +411,8 @@ void shard_complete(struct root *r);
 void shard_dead_letter(const struct record *rec, err_t cause);
 /* What has passed since an instant of the wall clock, nanoseconds since 1970: nothing if that is to come; at most half of NS_NEVER. */
 ns_t wall_passed(int64_t since);
+/* What is left until such an instant; 0: it has passed. */
+ns_t wall_left(int64_t until);
 /* As journal_commit(), but a disk that refuses is waited for. */
 err_t shard_commit(struct shard *s, struct journal_op *ops, size_t n) SUSPENDS MUST_CHECK;
 /* The same, of what may be done again after a crash where the file says `journal: async`: nobody waits for the disk then, and outcomes are not told. */
@@ -392,7 +420,7 @@ err_t shard_commit_step(struct shard *s, struct journal_op *ops, size_t n) SUSPE
 
 /* --- intake.c --- */
 
-/* A source that is not shared, or a node that absorbs: begin again what was taken in from it and is not complete. */
+/* Begin again what was taken in from the source, or the node that absorbs, and is not complete. Of a source that is shared, only in a version that finishes all of it: else each partition as it is claimed. */
 err_t intake_resume(struct intake *in) SUSPENDS MUST_CHECK;
 /* A root of the partition is gone. */
 void partition_give(struct partition *p);

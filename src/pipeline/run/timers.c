@@ -5,7 +5,8 @@
  * follows may begin other fibers and take its time.
  *
  * When a record is due is asked once, and noted in the journal: after a crash it waits for the rest of its time, or goes on at once if that is over. The
- * note is not waited for: a record whose note a crash has taken had only just begun to wait.
+ * note is not waited for: a record whose note a crash has taken had only just begun to wait. What is left of a join's patience is noted when its version makes room
+ * for another one (former.h): it may do so often. After a crash a join is as patient as at first.
  *
  * Notes are of the wall clock, because they outlive the process; once a timer is set, the clock may be put right without moving it. Who waits for a span, and
  * not for an instant, is noted with the span: were the clock put back while the process was away, it waits no longer than that.
@@ -21,6 +22,7 @@ struct waiting {
     struct root *root;
     struct record *record; /* NULL: it is the join `node` */
     uint16_t node;
+    bool is_noted; /* of a join: the journal knows when it began */
 };
 
 static void on_time(struct timer *t)
@@ -53,8 +55,7 @@ ns_t wall_passed(int64_t since)
     return passed < 0 ? 0 : ns_min(passed, INT64_MAX / 2);
 }
 
-/* What is left until an instant of the wall clock. */
-static ns_t wall_left(int64_t until)
+ns_t wall_left(int64_t until)
 {
     int64_t now = rt_wall();
 
@@ -71,7 +72,7 @@ static struct str wait_item(const struct step *s)
 /* An instant; or for how long it is to wait, and since when. */
 enum { INSTANT_BYTES = 8, SPAN_BYTES = 16 };
 
-static void note_due(const struct step *s, const struct due *due)
+static void note_due(struct root *r, struct str item, const struct due *due)
 {
     char bytes[SPAN_BYTES];
 
@@ -79,11 +80,11 @@ static void note_due(const struct step *s, const struct due *due)
     be64_put(bytes + 8, (uint64_t)due->span);
     const struct journal_op op = {
         .kind = JOURNAL_STEP_PUT,
-        .r = {.root = root_owner(s->root)->id,
-              .node = wait_item(s),
+        .r = {.root = r->id,
+              .node = item,
               .at = rt_wall(),
               .body = {.form = BODY_DUE, .bytes = str_of(bytes, due->until ? INSTANT_BYTES : SPAN_BYTES)}}};
-    clerk_note(root_owner(s->root)->shard->clerk, &op);
+    clerk_note(r->shard->clerk, &op);
 }
 
 /* What is left of the time that a former run has noted. */
@@ -100,7 +101,7 @@ static ns_t left_of(struct str note)
 /* For how long it waits: what a former run said, or what the node says now. */
 static err_t wait_of(struct step *s, ns_t *ret_left)
 {
-    const struct root *owner = root_owner(s->root);
+    struct root *owner = root_owner(s->root);
     const struct recorded *known = owner ? root_recorded(owner, wait_item(s)) : NULL;
     struct due due = {.span = 0};
 
@@ -111,7 +112,7 @@ static err_t wait_of(struct step *s, ns_t *ret_left)
     TRY(s->node->node->run->wait(s, &due));
     *ret_left = due.until ? wall_left(due.until) : due.span;
     if (owner && *ret_left > 0)
-        note_due(s, &due);
+        note_due(owner, wait_item(s), &due);
     return OK;
 }
 
@@ -134,9 +135,30 @@ void waiting_add(struct record *rec)
 
 /* --- joins --- */
 
+static struct str join_item(struct root *r, uint16_t node)
+{
+    return arena_join(&r->arena, r->shard->spec->nodes[node]->name, STR("@"));
+}
+
 void join_wait_begin(struct root *r, uint16_t node)
 {
-    wait_until(r, NULL, node, ns_add(rt_now(), r->shard->spec->nodes[node]->patience));
+    const struct recorded *known = r->recorded_count ? root_recorded(r, join_item(r, node)) : NULL;
+    bool is_note = known && known->outputs.n == SPAN_BYTES;
+
+    wait_until(r, NULL, node,
+               ns_add(rt_now(), is_note ? left_of(known->outputs) : r->shard->spec->nodes[node]->patience));
+}
+
+void timers_note(struct shard *s)
+{
+    LIST_EACH(node, next, &s->waiting) {
+        struct waiting *w = CONTAINER_OF(node, struct waiting, of_shard);
+        if (w->record || w->is_noted)
+            continue;
+        w->is_noted = true;
+        note_due(w->root, join_item(w->root, w->node),
+                 &(struct due){.span = w->timer.when > rt_now() ? w->timer.when - rt_now() : 0});
+    }
 }
 
 /* --- what is due --- */
@@ -184,6 +206,15 @@ size_t timers_waiting(const struct root *r)
     LIST_EACH(node, next, &r->waiting)
         n += CONTAINER_OF(node, struct waiting, of_root)->record != NULL;
     return n;
+}
+
+ns_t timers_next(const struct shard *s)
+{
+    ns_t next = list_is_empty(&s->due) ? NS_NEVER : rt_now();
+
+    LIST_EACH(node, next_node, &s->waiting)
+        next = ns_min(next, CONTAINER_OF(node, struct waiting, of_shard)->timer.when);
+    return next;
 }
 
 void timers_drop(struct root *r)

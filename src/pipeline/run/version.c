@@ -14,6 +14,7 @@
 #include <string.h>
 
 static const uint16_t FORM = 1, FORM_RETIRED = 1;
+enum { UNTIL_BYTES = 8, RETIRED_BYTES = 24 }; /* of the first alone: nothing waited in those days */
 #define VERSION_NODE STR(".versions")
 #define RETIRED_NODE STR(".retired")
 
@@ -107,13 +108,15 @@ err_t version_keep(struct journal *j, const struct pipeline_spec *s)
     return journal_commit(j, ops, ARRAY_LEN(ops), JOURNAL_SYNC);
 }
 
-err_t version_retire(struct journal *j, struct str pipeline, uint64_t version, int64_t until)
+err_t version_retire(struct journal *j, struct str pipeline, const struct version_rest *rest, int64_t until)
 {
-    char key[VERSION_KEY + 1], instant[8];
-    struct journal_op op = {.kind = JOURNAL_STATE_PUT, .r = place_of(RETIRED_NODE, pipeline, version, key)};
+    char key[VERSION_KEY + 1], instants[RETIRED_BYTES];
+    struct journal_op op = {.kind = JOURNAL_STATE_PUT, .r = place_of(RETIRED_NODE, pipeline, rest->version, key)};
 
-    be64_put(instant, (uint64_t)until);
-    op.r.body = (struct journal_body){.form = FORM_RETIRED, .bytes = str_of(instant, sizeof instant)};
+    be64_put(instants, (uint64_t)until);
+    be64_put(instants + 8, (uint64_t)rest->rested);
+    be64_put(instants + 16, (uint64_t)rest->due);
+    op.r.body = (struct journal_body){.form = FORM_RETIRED, .bytes = str_of(instants, sizeof instants)};
     return journal_commit(j, &op, 1, JOURNAL_SYNC);
 }
 
@@ -135,8 +138,9 @@ err_t version_forget(struct journal *j, struct str pipeline, uint64_t version)
 
 /* --- how one stands --- */
 
-/* Until when it is kept although nobody wants it; 0: it is not retired. */
-static SUSPENDS err_t retired_until(struct journal *j, struct str pipeline, uint64_t version, int64_t *ret)
+/* Until when it is kept although nobody wants it, 0: it is not retired; and what it waits for, if `rest` is not NULL. */
+static SUSPENDS err_t read_retired(struct journal *j, struct str pipeline, uint64_t version, int64_t *ret_until,
+                                   struct version_rest *rest)
 {
     char key[VERSION_KEY + 1];
     const struct journal_query q = {
@@ -145,8 +149,14 @@ static SUSPENDS err_t retired_until(struct journal *j, struct str pipeline, uint
     struct journal_page page;
 
     TRY(journal_read(j, &q, &arena, &page));
-    bool is_retired = page.count && page.records[0].body.bytes.n == 8;
-    *ret = is_retired ? (int64_t)be64_get(page.records[0].body.bytes.p) : 0;
+    struct str body = page.count ? page.records[0].body.bytes : STR_NONE;
+    *ret_until = body.n >= UNTIL_BYTES ? (int64_t)be64_get(body.p) : 0;
+    if (rest)
+        *rest = (struct version_rest){
+            .version = version,
+            .rested = body.n == RETIRED_BYTES ? (int64_t)be64_get(body.p + 8) : 0,
+            .due = body.n == RETIRED_BYTES ? (int64_t)be64_get(body.p + 16) : INT64_MAX,
+        };
     return OK;
 }
 
@@ -161,19 +171,26 @@ err_t version_stands(struct journal *j, struct str pipeline, uint64_t version, b
 
     TRY(journal_read(j, &q, &arena, &page));
     if (page.count)
-        TRY(retired_until(j, pipeline, version, &until));
+        TRY(read_retired(j, pipeline, version, &until, NULL));
     *ret_kept = page.count && (!until || until > rt_wall());
     *ret_wanted = page.count && !until;
     return OK;
 }
 
-/* The next one that is wanted, as it is kept; *ret NULL: there is none. */
-static SUSPENDS err_t next_wanted(struct journal *j, const struct pipeline_spec *current, uint64_t *after,
-                                  struct arena *arena, uint64_t *ret_version, const struct journal_record **ret)
+/* Is that former version looked for, by how it is retired? */
+static bool is_looked_for(int64_t until, bool retired)
+{
+    return retired ? until > rt_wall() : !until;
+}
+
+/* The next one that is wanted, or else retired, as it is kept; *ret NULL: there is none. On the way those whose time is over go. */
+static SUSPENDS err_t next_former(struct journal *j, const struct pipeline_spec *current, bool retired, uint64_t *after,
+                                  struct arena *arena, struct version_rest *rest, const struct journal_record **ret)
 {
     struct journal_query q = {
         .kind = JOURNAL_STATES, .r = {.pipeline = current->name, .node = VERSION_NODE}, .after = *after, .limit = 1};
     struct journal_page page;
+    uint64_t version;
     int64_t until;
 
     *ret = NULL;
@@ -183,16 +200,27 @@ static SUSPENDS err_t next_wanted(struct journal *j, const struct pipeline_spec 
         if (!page.count)
             return OK;
         const struct journal_record *r = &page.records[0];
-        if (!str_hex_to_u64(r->key, UINT64_MAX, ret_version) || *ret_version == version_of(current))
+        if (!str_hex_to_u64(r->key, UINT64_MAX, &version) || version == version_of(current))
             continue;
-        TRY(retired_until(j, current->name, *ret_version, &until));
-        if (!until) {
+        TRY(read_retired(j, current->name, version, &until, rest));
+        if (is_looked_for(until, retired)) {
             *ret = r;
             return OK;
         }
-        if (until <= rt_wall())
-            TRY(version_forget(j, current->name, *ret_version));
+        if (until && until <= rt_wall())
+            TRY(version_forget(j, current->name, version));
     } while (q.after);
+    return OK;
+}
+
+err_t version_resting(struct journal *j, const struct pipeline_spec *current, uint64_t *after, struct version_rest *ret,
+                      bool *ret_any)
+{
+    struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
+    const struct journal_record *r;
+
+    TRY(next_former(j, current, true, after, &arena, ret, &r));
+    *ret_any = r != NULL;
     return OK;
 }
 
@@ -200,9 +228,10 @@ err_t version_waits(struct journal *j, const struct pipeline_spec *current, bool
 {
     struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
     const struct journal_record *r;
-    uint64_t after = 0, version;
+    struct version_rest rest;
+    uint64_t after = 0;
 
-    TRY(next_wanted(j, current, &after, &arena, &version, &r));
+    TRY(next_former(j, current, false, &after, &arena, &rest, &r));
     *ret = r != NULL;
     return OK;
 }
@@ -263,12 +292,14 @@ err_t version_next(struct journal *j, struct pipeline_spec *current, uint64_t af
 {
     struct arena arena CLEANUP(arena_release) = {.max = SIZE_MAX};
     const struct journal_record *r;
+    struct version_rest rest;
 
     *ret = NULL;
     *ret_after = after;
-    TRY(next_wanted(j, current, ret_after, &arena, ret_version, &r));
+    TRY(next_former(j, current, false, ret_after, &arena, &rest, &r));
     if (!r)
         return OK;
+    *ret_version = rest.version;
     struct str packed = r->body.bytes;
     if (r->body.is_blob)
         TRY(journal_blob(j, r->body.sha256, &arena, &packed));

@@ -1,8 +1,9 @@
 /*
  * version.h - versions of a pipeline that messages still need: the journal keeps the files that they were made of.
  *
- * A version that no message under way needs any more is retired: it is kept for the dead letters that are left of it, until their time is over. A replay of one
- * in the version that took it in wants the version again (version_want()), and whoever runs the pipeline lets it finish what it finds.
+ * A version is retired when none of its messages has anything to do: it is kept for those that wait for their time (former.h), and for the dead letters that are left
+ * of it. When that time comes, or a letter is replayed in the version that took it in, it is wanted again (version_want()), and whoever runs the pipeline lets it
+ * finish what it finds.
  *
  * Kept are texts as they were read, and versions of subjects as registries had them; variables of the environment and what `connections` of the configuration says are those of the day when it is loaded again.
  * A pipeline that is written in a configuration itself has no file and is not kept: after a restart its messages go on in the version that is there then.
@@ -18,8 +19,18 @@
 uint64_t version_of(const struct pipeline_spec *s) PURE;
 /* Keep it, before it takes in anything; it is wanted. Suspends. Errors: journal_commit()'s. */
 err_t version_keep(struct journal *j, const struct pipeline_spec *s) SUSPENDS MUST_CHECK;
-/* No message that is under way needs it any more: it is kept until then, nanoseconds since 1970. Likewise. */
-err_t version_retire(struct journal *j, struct str pipeline, uint64_t version, int64_t until) SUSPENDS MUST_CHECK;
+/* What is left of a version that has finished all it could. Instants are nanoseconds since 1970. */
+struct version_rest {
+    uint64_t version;
+    int64_t rested; /* it had nothing to do then: what was decided later is not done; 0: not known */
+    int64_t due;    /* of what waits, the first has to go on then; INT64_MAX: nothing waits        */
+};
+/* Nobody wants it for now: what waits, and its dead letters, keep it until `until`. Likewise. */
+err_t version_retire(struct journal *j, struct str pipeline, const struct version_rest *rest, int64_t until) SUSPENDS
+MUST_CHECK;
+/* The next of those that are retired and kept, but for `current`; *ret_any false: there is none. *after is to begin with 0, and not 0 while there may be more. Suspends. Errors: journal_read()'s. */
+err_t version_resting(struct journal *j, const struct pipeline_spec *current, uint64_t *after, struct version_rest *ret,
+                      bool *ret_any) SUSPENDS MUST_CHECK;
 /* The operation that makes a version that is kept a wanted one. The key is to live as long. */
 enum { VERSION_KEY = 16 };
 struct journal_op version_want(struct str pipeline, uint64_t version, char key[VERSION_KEY + 1]);

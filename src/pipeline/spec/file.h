@@ -105,7 +105,7 @@ struct pipeline_file {
     unsigned version;
     enum pipeline_delivery delivery;
     enum pipeline_journal journal;
-    ns_t deadline;
+    ns_t deadline, handover;
     unsigned lanes, workers, in_flight_roots;
     uint64_t in_flight_bytes;
     double sampled;

@@ -536,6 +536,7 @@ static void set_spec(struct load *l, const struct pipeline_file *f)
     s->delivery = f->delivery;
     s->journal = f->journal;
     s->deadline = f->deadline;
+    s->handover = f->handover;
     s->lanes = f->lanes;
     s->sampled = f->sampled;
     s->workers = f->workers;

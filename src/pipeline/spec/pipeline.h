@@ -192,6 +192,7 @@ struct pipeline_spec {
     enum pipeline_delivery delivery;
     enum pipeline_journal journal;
     ns_t deadline; /* NS_NEVER: none */
+    ns_t handover; /* that former versions have to finish                            */
     unsigned lanes, workers;
     uint64_t in_flight_bytes;
     unsigned in_flight_roots;

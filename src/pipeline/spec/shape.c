@@ -406,6 +406,9 @@ static const struct schema_field file_fields[] = {
                 .doc = "What each message's effects at the sinks must be."),
     SCHEMA_DURATION("deadline", struct pipeline_file, deadline, .default_text = "none", .never = true, .min = "1ms",
                     .max = "30d", .doc = "From the source's timestamp until everything is done."),
+    SCHEMA_DURATION("handover", struct pipeline_file, handover, .default_text = "1m", .min = "1s", .max = "1d",
+                    .doc = "How long former versions may take to finish what they have under way before this one "
+                           "takes their place. What is left then goes on later."),
     SCHEMA_ENUM("journal", struct pipeline_file, journal, journals, .default_text = "sync",
                 .doc = "When what has happened is written down."),
     SCHEMA_UNSIGNED("lanes", struct pipeline_file, lanes, .default_text = "1024", .min = "1", .max = "65536",
