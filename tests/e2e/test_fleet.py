@@ -45,7 +45,7 @@ class Fleet(Gateway):
         providers = {
             "sim": {"base_url": own, "api_key": "sk-one"},
             "other": {"base_url": other, "api_key": "sk-two"},
-            "keys": {"base_url": own, "api_keys": KEYS},
+            "keys": {"base_url": own, "api_keys": KEYS, "health": {"probe": "off"}},  # every attempt is counted
         }
         hedge = {"enabled": True, "samples": 10, "requests": 0.5, "spend": 0.5}
         models = {
