@@ -25,7 +25,7 @@ static bool is_simulated(const struct model *m)
 
 static void print_models(const struct catalog *c, const char *dim, const char *plain)
 {
-    (void)fputs("  models     ", stderr);
+    (void)fputs(c->provider_count ? "  models     " : "  models      none", stderr);
     for (size_t i = 0; i < c->model_count && i < MODELS_SHOWN; i++)
         (void)fprintf(stderr, " %.*s%s%s%s", STR_ARG(c->models[i].name), dim,
                       is_simulated(&c->models[i]) ? " (simulated)" : "", plain);

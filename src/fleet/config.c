@@ -225,6 +225,22 @@ static void wipe_tree(struct yaml_node *n)
         explicit_bzero((char *)(uintptr_t)n->text.p, n->text.n);
 }
 
+bool config_is_written(const struct yaml_node *n, const char *name)
+{
+    const struct yaml_node *value = yaml_get(n, str_from_c(name));
+
+    return value && !yaml_is_null(value);
+}
+
+/* Who asks no models serves pipelines, or schemas. */
+static void check_purpose(struct config_run *run, const struct yaml_node *root)
+{
+    if (!config_is_written(root, "providers") && !config_is_written(root, "pipelines") &&
+        !config_is_written(root, "registry"))
+        problems_error(&run->problems, root,
+                       "\"providers\" is missing, and there are no \"pipelines\" and no \"registry\" to serve");
+}
+
 static struct catalog *make_catalog(struct config_run *run, struct yaml_node *root)
 {
     check_doubles(run, yaml_get(root, STR("providers")));
@@ -234,6 +250,7 @@ static struct catalog *make_catalog(struct config_run *run, struct yaml_node *ro
     err_t e = schema_bind(&config_object, root, run->arena, &run->problems, run, &run->file);
     if (e && root->kind != YAML_MAP)
         return NULL;
+    check_purpose(run, root);
     return config_build(run);
 }
 

@@ -110,18 +110,12 @@ const struct schema_field config_deployment = SCHEMA_ITEM_OBJECT(&deployment_obj
 
 /* ---- what the shape cannot say ---- */
 
-static bool is_written(const struct yaml_node *n, const char *name)
-{
-    const struct yaml_node *value = yaml_get(n, str_from_c(name));
-    return value && !yaml_is_null(value);
-}
-
 static void check_price(const struct schema_run *run, const struct yaml_node *n, void *object)
 {
     const struct file_price *f = object;
-    bool has_rates = is_written(n, "input") || is_written(n, "request");
+    bool has_rates = config_is_written(n, "input") || config_is_written(n, "request");
 
-    if (!has_rates && (f->times == 0 || is_written(n, "output")))
+    if (!has_rates && (f->times == 0 || config_is_written(n, "output")))
         problems_error(
             run->problems, n,
             "\"price\" needs \"input\" or \"request\", or \"times\" alone for the book's price, or is \"free\"");
@@ -170,7 +164,7 @@ static uint64_t *rate_at(struct price_rates *rates, size_t row)
 static void set_rates(struct price_rates *to, const struct file_rates *f)
 {
     for (size_t i = 0; i < ARRAY_LEN(rate_table); i++)
-        if (is_written(f->node, rate_table[i].name))
+        if (config_is_written(f->node, rate_table[i].name))
             *rate_at(to, i) =
                 (uint64_t)llround(*(const double *)(const void *)((const char *)f + rate_table[i].from) * NANO);
 }
@@ -239,7 +233,7 @@ static void set_shares(uint32_t *permille, uint32_t *cached_permille, const stru
 /* NULL if nothing is known: only the book's price is to be changed, and there is none. */
 static const struct price *make_price(struct catalog *c, const struct file_price *f, const struct model_facts *book)
 {
-    bool has_rates = is_written(f->rates.node, "input") || is_written(f->rates.node, "request");
+    bool has_rates = config_is_written(f->rates.node, "input") || config_is_written(f->rates.node, "request");
 
     if (!has_rates && !book)
         return NULL;
@@ -279,7 +273,8 @@ static void set_price(struct catalog *c, struct deployment *d, const struct file
         from_book = false;
     } else if (f) {
         d->price = make_price(c, &f->price, book);
-        from_book = book && !is_written(f->price.rates.node, "input") && !is_written(f->price.rates.node, "request");
+        from_book = book && !config_is_written(f->price.rates.node, "input") &&
+                    !config_is_written(f->price.rates.node, "request");
     }
     if (!d->price && f && f->price.times > 0)
         d->book_terms = make_terms(c, &f->price);

@@ -410,8 +410,8 @@ static const struct schema_field file_fields[] = {
                     .doc = "How long requests in flight may go on after SIGTERM."),
     SCHEMA_OBJECT_HERE("log", &log_object, .doc = "The program's own log, and the access log."),
     SCHEMA_MAP("providers", struct config_file, providers, provider_count, &provider_item, struct file_provider, name,
-               .required = true, .min = "1", .pattern = &config_name,
-               .doc = "Accounts at vendors and servers of your own."),
+               .default_doc = "required, except where there are `pipelines` or a `registry`", .min = "1",
+               .pattern = &config_name, .doc = "Accounts at vendors and servers of your own."),
     SCHEMA_MAP(
         "deployments", struct config_file, deployments, deployment_count, &config_deployment, struct file_deployment,
         name, .key_doc = "provider/model",

@@ -315,6 +315,8 @@ struct config_run {
 
 /* Is it a field whose tree is for somebody else to read, who puts variables in as well? config_pipelines.c */
 bool config_is_kept_raw(struct str name);
+/* Has the map `n` the member, and is that not null? NULL and what is no map have none. */
+bool config_is_written(const struct yaml_node *n, const char *name) PURE;
 /* Put variables into every scalar value below `root` that is read here, and find out which optional providers are left out
  * (config_run.left_out). */
 void config_expand(struct config_run *run, struct yaml_node *root);

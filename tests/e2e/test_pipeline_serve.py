@@ -84,6 +84,17 @@ def test_a_request_is_answered_by_a_pipeline_and_its_reply_kept(tmp_path):
         assert len(p.asked) == 2
 
 
+def test_pipelines_without_any_model_are_served(tmp_path):
+    with Serving(tmp_path, pipeline({"path": "/hooks/x", "mode": "reply"}), providers=None, models=None) as s:
+        assert s.send({"n": 7}, "a").json() == {"n": 7}
+        assert s.client.get("/v1/models").json()["data"] == []
+        answer = s.client.post("/v1/chat/completions", json={"model": "m", "messages": [{"role": "user", "content": "hi"}]})
+        assert answer.status_code == 404 and "m" in answer.json()["error"]["message"]
+        assert s.client.post("/v1/audio/speech", json={"model": "m"}).status_code == 404
+        assert s.client.get("/readyz").status_code == 200
+    assert s.code == 0
+
+
 def test_requests_come_to_the_one_source_from_every_worker(tmp_path):
     with Serving(tmp_path, pipeline({"path": "/hooks/x", "mode": "reply"}), workers=4) as s:
         with concurrent.futures.ThreadPoolExecutor(16) as pool:

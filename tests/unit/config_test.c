@@ -823,6 +823,17 @@ TEST(config_base_urls_that_cannot_be_are_explained)
     }
 }
 
+TEST(config_pipelines_and_schemas_need_no_providers)
+{
+    check_warning("pipelines: p.yaml", "");
+    check_warning("registry: {path: /r.db}", "");
+    check_warning("providers:\npipelines: p.yaml", "");
+    check_error("providers:\npipelines:\nregistry:",
+                "-:1:1: error: \"providers\" is missing, and there are no \"pipelines\" and no \"registry\" to "
+                "serve\n");
+    check_error("models: {m: {targets: p/m}}\npipelines: p.yaml", "-:1:23: error: unknown provider \"p\"\n");
+}
+
 TEST(config_providers_that_contradict_themselves_are_refused)
 {
     check_error("providers: {p: {simulate: true, base_url: \"http://x\"}}",
@@ -836,7 +847,8 @@ TEST(config_providers_that_contradict_themselves_are_refused)
     check_error("providers: {p: {api_key: k, serves: [\"a*\"]}}",
                 "-:1:38: error: \"serves\" holds ids of models, or \"*\" alone for all\n");
     check_error("providers: {}", "-:1:12: error: \"providers\" needs at least 1\n");
-    check_error("", "-:1:1: error: \"providers\" is missing\n");
+    check_error("", "-:1:1: error: \"providers\" is missing, and there are no \"pipelines\" and no \"registry\" to "
+                    "serve\n");
     check_error("- a\n", "-:1:1: error: the document must be a map, not a list\n");
 }
 
