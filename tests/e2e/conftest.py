@@ -1,5 +1,6 @@
 """Fixtures: one gateway for the tests that only use it, and a maker of others for those that change or break it."""
 
+import gc
 import json
 import os
 import subprocess
@@ -18,6 +19,17 @@ BROKERS = os.path.join(SCRIPTS, "brokers")
 CANNOT_BE_HAD = 3
 # One server of each for all of them: it takes longer to start than an example to run.
 NAMED = {"kafka": ("KAFKA_BROKERS", "{}"), "postgres": ("POSTGRES_URL", "postgres://{}/postgres"), "redis": ("REDIS_URL", "redis://{}/0")}
+
+
+@pytest.fixture(autouse=True)
+def garbage():
+    """
+    Garbage is collected between tests only. Some SDKs leave a stream that they have not read to its end in a cycle; httpcore locks its pool when such a one is
+    collected, and waits for itself for ever if that comes about while it has the lock (encode/httpcore, discussion 990).
+    """
+    gc.disable()
+    yield
+    gc.enable()  # who allocates next collects it
 
 
 @pytest.fixture(scope="session")
