@@ -405,7 +405,9 @@ err_t drain_events(struct exchange *x, struct attempt *a)
     TRY(relay_pieces(x->events));
     if (x->events->error)
         note_error(x->events);
-    return x->events->ended ? await_call_end(a->call) : OK;
+    if (x->events->ended)
+        await_call_end(a->call);
+    return OK;
 }
 
 err_t relay_events(struct exchange *x, struct attempt *a)
@@ -420,5 +422,7 @@ err_t relay_events(struct exchange *x, struct attempt *a)
         return flush(s);
     }
     TRY(finish(s));
-    return s->ended && !(s->emulator && emulator_is_done(s->emulator)) ? await_call_end(a->call) : OK;
+    if (s->ended && !(s->emulator && emulator_is_done(s->emulator)))
+        await_call_end(a->call);
+    return OK;
 }

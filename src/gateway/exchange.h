@@ -484,8 +484,11 @@ err_t relay_events(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;
 
 /* --- relay.c, stream_relay.c --- */
 
-/* The client has its answer: see whether the connection to the provider can be kept, which ends a moment later. */
-err_t await_call_end(struct http_call *call) SUSPENDS MUST_CHECK;
+/*
+ * The client has its answer: see whether the connection to the provider can be kept, which ends a moment later. Who leaves meanwhile, as many clients do as soon as
+ * they have read the last event, has left after the end: that is no error.
+ */
+void await_call_end(struct http_call *call) SUSPENDS;
 
 /* Hand a plain answer on to the client: of a model, or anything of a pass-through. */
 err_t relay_answer(struct exchange *x, struct attempt *a) SUSPENDS MUST_CHECK;

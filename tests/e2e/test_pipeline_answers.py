@@ -1,6 +1,7 @@
 """Pipelines that hear what a gateway's clients were answered (source `gateway`)."""
 
 import json
+import threading
 import time
 
 import anthropic
@@ -85,6 +86,23 @@ def test_a_streamed_answer_is_heard_as_a_plain_one(served, vendor):
     assert said["content" if vendor == "openai" else "text"] == "echo Hello"
     assert heard["stream"] and heard["dialect"] == vendor
     assert heard["usage"] == {"input_tokens": 10, "output_tokens": 5}
+
+
+def test_a_client_that_leaves_with_the_last_event_has_been_answered(tmp_path):
+    """As OpenAI's SDK does: the provider's connection has not ended then."""
+    over = threading.Event()
+
+    def lingering(text):
+        yield from streamed(text)
+        over.wait(20)
+
+    with Provider(lambda _, d, n: (200, lingering(said(d)))) as p, Serving(tmp_path, hearing(tmp_path / "out"), p) as s:
+        client = openai.OpenAI(base_url=s.process.url + "/v1", api_key=KEY, max_retries=0)
+        assert list(client.chat.completions.create(model="m", messages=MESSAGES, stream=True))
+        until(lambda: lines_of(tmp_path / "out"))
+        page = s.client.get("/metrics").text
+        over.set()
+    assert 'crossdock_requests_total{' in page and 'status="499"' not in page
 
 
 def test_what_failed_or_was_asked_of_another_model_is_not_heard(served):
