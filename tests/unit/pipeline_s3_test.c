@@ -21,6 +21,7 @@ static struct {
     struct upload uploads[UPLOADS_MAX];
     size_t upload_count;
     unsigned bad_signatures, loses; /* loses: one answer of so many, before or after it did what was asked; 0: none */
+    unsigned unwilling;             /* to tell what is there, the next so many times */
 } store;
 
 static void begin(struct pipe_world *w, answer_fn *answer, int count)
@@ -211,6 +212,30 @@ PIPE_TEST(s3_sink_writes_each_record_once_however_often_it_is_killed, PIPELINE("
     CHECK_EQ(store.bad_signatures, 0);
     CHECK_EQ(w->stats.dead, 0);
     check_each_once(w, COUNT);
+    map_release(&store.objects);
+}
+
+/* A store that is busy when it is asked what became of a batch. */
+static int tell_reluctantly(struct pipe_world *w, struct http_request *r, struct str body, struct str *ret)
+{
+    if (str_eq(r->head.method, STR("HEAD")) && store.unwilling) {
+        store.unwilling--;
+        return 503;
+    }
+    return s3(w, r, body, ret);
+}
+
+PIPE_TEST(s3_sink_asks_again_what_became_of_a_batch, PIPELINE("x/", ""))
+{
+    begin(w, tell_reluctantly, 5);
+    w->kill_at = 2; /* between object and manifest */
+    run_for(w, LONG * NS_SEC);
+    CHECK(w->result != OK);
+    store.unwilling = 5;
+    run_for(w, LONG * NS_SEC);
+    CHECK_OK(w->result);
+    CHECK_EQ(store.unwilling, 0);
+    check_each_once(w, 5);
     map_release(&store.objects);
 }
 

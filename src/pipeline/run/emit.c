@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INTENT_HEAD = 4, RECONCILE_TRIES = 5 };
+enum { INTENT_HEAD = 4, RECONCILE_TRIES = 5, OPEN_TRIES = 6 };
 static const ns_t pause_first = 100 * NS_MS, pause_most = 10 * NS_SEC;
 static const char gave_up[] = "it may have been sent or not, and is not sent again";
 
@@ -451,9 +451,23 @@ static err_t check_intent(const struct journal_record *r)
     return OK;
 }
 
+/*
+ * Make the sink ready. One that has left a batch in doubt was there before: it is asked some more times, for three seconds in all, like one that fails while
+ * messages are under way. Any other may never have been there, or be written wrongly, which is better told at once.
+ */
+static SUSPENDS err_t open_sink(struct emitter *e, const struct sink_at *at, bool *ret_applied)
+{
+    int tries = at->is_open ? OPEN_TRIES : 1;
+    ns_t pause = pause_first;
+    err_t x;
+
+    while (passes(x = e->sink->sink->run->open(at, ret_applied, &e->state)) && --tries)
+        TRY(pause_after(e, x, &pause));
+    return x;
+}
+
 err_t emitter_open(struct emitter *e)
 {
-    const struct sink_run *run = e->sink->sink->run;
     const struct journal_record *left;
     struct arena arena CLEANUP(arena_release);
     struct str remembered = STR_NONE;
@@ -477,7 +491,7 @@ err_t emitter_open(struct emitter *e)
                                .is_open = is_open,
                                .seq = e->seq + 1,
                                .intent = remembered};
-    TRY(run->open(&at, &was_applied, &e->state));
+    TRY(open_sink(e, &at, &was_applied));
     return is_open ? settle(e, left, was_applied) : OK;
 }
 
