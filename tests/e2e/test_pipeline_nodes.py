@@ -11,6 +11,7 @@ KEYS = 7
 KEEPS = """
 pipeline: keeping
 version: 1
+errors: {{restarts: 100}}
 delivery: exactly_once
 journal: sync
 sources:
@@ -29,7 +30,7 @@ def test_windows_of_delayed_and_deduplicated_records_are_whole_however_often_it_
     twice = [r for r in records for _ in range(1 + r["n"] % 2)]  # every other one comes twice
     write(tmp_path / "in.ndjson", "".join(json.dumps(r) + "\n" for r in twice))
     write(tmp_path / "p.yaml", KEEPS.format(folder=tmp_path))
-    assert run_and_kill(tmp_path, 5, longest=0.5) > 0
+    assert run_and_kill(tmp_path, 5) > 0
     windows = lines_of(tmp_path / "out.ndjson")
     got = collections.Counter(n for w in windows for n in w["n"])
     assert all(len(w["n"]) == 10 and all(n % KEYS == w["k"] for n in w["n"]) for w in windows)

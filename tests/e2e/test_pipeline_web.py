@@ -17,6 +17,7 @@ COUNT = 150
 HEAD = """
 pipeline: out
 version: 1
+errors: {{restarts: 100}}
 delivery: {delivery}
 connections:
   qdrant: {{url: "{url}", password: the-key}}
@@ -143,7 +144,7 @@ def test_records_reach_the_api_once_however_often_it_is_killed(tmp_path, kind):
             folder=tmp_path, url=store.url, bare=store.url.removeprefix("http"), delivery="exactly_once"
         )
         write(tmp_path / "p.yaml", text)
-        run_and_kill(tmp_path, seed=5, longest=2.0)
+        assert run_and_kill(tmp_path, seed=5, begun=lambda: store.kept) > 0
         assert store.wrong == []
         assert sorted(numbers_kept(kind, store.kept)) == list(range(COUNT))
     finally:
@@ -153,6 +154,7 @@ def test_records_reach_the_api_once_however_often_it_is_killed(tmp_path, kind):
 JQ = """
 pipeline: asking
 version: 1
+errors: {{restarts: 100}}
 sources:
   in: {{files: {{path: {folder}/in.ndjson, follow: false}}}}
 nodes:
@@ -165,7 +167,7 @@ sinks:
 def test_programs_of_full_jq_run_beside_the_loop(tmp_path):
     write(tmp_path / "in.ndjson", "".join(f'{{"n":{n}}}\n' for n in range(100)))
     write(tmp_path / "p.yaml", JQ.format(folder=tmp_path))
-    run_and_kill(tmp_path, seed=1, longest=0.5)
+    run_and_kill(tmp_path, seed=1)
     assert [r["n"] for r in lines_of(tmp_path / "out.ndjson")] == list(range(0, 100, 2))
     write(tmp_path / "p.yaml", JQ.format(folder=tmp_path).replace("def half", "def half("))
     with pytest.raises(AssertionError, match="syntax error"):
