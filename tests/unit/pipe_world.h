@@ -43,6 +43,7 @@ struct pipe_world {
     struct http_server *server;
     struct scope *scope;
     struct shard_stats stats; /* of the last run */
+    bool is_failing;          /* when it ended, was a sink known as one that fails? */
     err_t result;             /* likewise        */
     unsigned asked;           /* requests        */
     unsigned kill_at;         /* the run is killed with this request: before it is worked on, or after; 0: it is not */
@@ -107,6 +108,12 @@ static UNUSED void run_for(struct pipe_world *w, ns_t span)
             journal_memory_crash(w->journal);
     }
     shard_stats(s, &w->stats);
+    w->is_failing = false;
+    for (uint16_t i = 0; i < w->spec->node_count; i++) {
+        struct node_numbers node;
+        shard_node(s, i, &node);
+        w->is_failing |= node.is_failing;
+    }
     shard_free(s);
 }
 

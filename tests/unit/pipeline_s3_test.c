@@ -228,13 +228,16 @@ static int tell_reluctantly(struct pipe_world *w, struct http_request *r, struct
 PIPE_TEST(s3_sink_asks_again_what_became_of_a_batch, PIPELINE("x/", ""))
 {
     begin(w, tell_reluctantly, 5);
-    w->kill_at = 2; /* between object and manifest */
+    w->kill_at = 2; /* when all is written */
     run_for(w, LONG * NS_SEC);
     CHECK(w->result != OK);
+    CHECK_EQ(store.objects.count, 2);
     store.unwilling = 5;
     run_for(w, LONG * NS_SEC);
     CHECK_OK(w->result);
     CHECK_EQ(store.unwilling, 0);
+    CHECK(!w->is_failing);
+    CHECK_EQ(store.objects.count, 2);
     check_each_once(w, 5);
     map_release(&store.objects);
 }

@@ -24,8 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INTENT_HEAD = 4, RECONCILE_TRIES = 5, OPEN_TRIES = 6 };
+enum { INTENT_HEAD = 4, RECONCILE_TRIES = 5 };
 static const ns_t pause_first = 100 * NS_MS, pause_most = 10 * NS_SEC;
+static const ns_t reopen_for = 3 * NS_SEC;
 static const char gave_up[] = "it may have been sent or not, and is not sent again";
 
 static size_t batch_max(const struct emitter *e)
@@ -452,17 +453,17 @@ static err_t check_intent(const struct journal_record *r)
 }
 
 /*
- * Make the sink ready. One that has left a batch in doubt was there before: it is asked some more times, for three seconds in all, like one that fails while
- * messages are under way. Any other may never have been there, or be written wrongly, which is better told at once.
+ * Make the sink ready. One that has left a batch in doubt was there before: it is asked again for a while, like one that fails while messages are under way.
+ * Any other may never have been there, or be written wrongly, which is better told at once.
  */
 static SUSPENDS err_t open_sink(struct emitter *e, const struct sink_at *at, bool *ret_applied)
 {
-    int tries = at->is_open ? OPEN_TRIES : 1;
-    ns_t pause = pause_first;
+    ns_t until = at->is_open ? rt_now() + reopen_for : 0, pause = pause_first;
     err_t x;
 
-    while (passes(x = e->sink->sink->run->open(at, ret_applied, &e->state)) && --tries)
+    while (passes(x = e->sink->sink->run->open(at, ret_applied, &e->state)) && rt_now() < until)
         TRY(pause_after(e, x, &pause));
+    e->is_failing = x != OK;
     return x;
 }
 
