@@ -9,7 +9,8 @@
  *  - closing an end with bytes unread resets the connection; writing to a closed end does so one round trip later;
  *  - a reset may or may not destroy what arrived and was not read yet (drawn), unless the stream had ended before: then its end
  *    would look like the true one;
- *  - the writer hears of room only if it was told that there is none, and only when a third of the buffer is free.
+ *  - the writer hears of room only if it was told that there is none, and only when a third of the buffer is free;
+ *  - what is written to an end that is gone needs no room there, but is not sent without limit before the reset comes back.
  *
  * Invariants: arrived <= used <= the socket buffer's size; the segments' sizes sum to used - arrived unless the pipe is a sink; a
  * connection lives until both ends are closed.
@@ -23,7 +24,12 @@
 #include <assert.h>
 #include <errno.h>
 
-enum { FIRST_RING = 4096, SLOW_SEGMENT = 1024 };
+enum {
+    FIRST_RING = 4096,
+    SLOW_SEGMENT = 1024,
+    LOST_SEGMENTS =
+        64, /* under way to an end that is gone, before the writer must wait: who never waits would write for ever, in no time */
+};
 
 /* ---- pipes ---- */
 
@@ -149,7 +155,7 @@ static uint16_t end_port(const struct sim_end *e)
 
 static bool has_room(const struct sim_world *w, const struct sim_pipe *p)
 {
-    return p->sink || p->used * 3 <= w->options.socket_buffer * 2;
+    return p->sink ? p->segment_count < LOST_SEGMENTS : p->used * 3 <= w->options.socket_buffer * 2;
 }
 
 static int take_error(struct sim_end *e)
@@ -233,6 +239,7 @@ static void take_segment(struct sim_world *w, struct sim_end *e, struct sim_segm
     if (is_gone(e)) {
         if (s.n)
             send_reset(w, peer_of(e));
+        announce_space(w, e);
         return;
     }
     e->in.arrived += s.n;
@@ -336,7 +343,9 @@ static void store(struct sim_pipe *p, const struct iovec *iov, size_t n)
 /* How many of `offered` bytes go now; 0 if there is no room. */
 static size_t accept_bytes(struct sim_world *w, struct sim_end *e, struct sim_end *to, size_t offered)
 {
-    size_t limit = w->options.socket_buffer, room = to->in.sink ? offered : limit - to->in.used;
+    size_t room = w->options.socket_buffer - to->in.used;
+    if (to->in.sink)
+        room = has_room(w, &to->in) ? offered : 0;
     size_t n = offered < room ? offered : room;
 
     if (n > 1 && sim_chance(w, FAULT_SHORT_WRITE)) {
