@@ -333,7 +333,7 @@ static void fall_back_to(struct import *im, struct made_model *m, enum made_caus
     const struct made_provider *p = map_get(&im->provider_by_name, name);
     if (named && named->targets)
         add_deployments(im, m, cause, named, to);
-    else if (p && p->serves_all && rest.n)
+    else if (p && p->serves_all && rest.n && str_find_char(rest, '*') == rest.n)
         add_fallback(im, m, cause, litellm_escaped(im, to->text), to);
     else
         problems_warn(im->problems, to, "the fallback to \"%s\" is not carried over: no model of that name was",
