@@ -104,7 +104,7 @@ static struct probe_next when(const struct probe_rules *rules, const struct prob
     ns_t soon = ns_min(SOON, rules->interval), heard = later(later(s->good, s->ill), s->asked);
 
     if (s->state == OUTLIER_EJECTED)
-        return (struct probe_next){.why = PROBE_RETURN, .at = ns_add(s->until, part_of(soon, draw))};
+        return (struct probe_next){.why = PROBE_RETURN, .at = ns_add(later(s->until, s->asked), part_of(soon, draw))};
     if (s->state == OUTLIER_PROBING)
         return (struct probe_next){.why = PROBE_RETURN, .at = ns_add(s->asked, soon / 2 + part_of(soon, draw))};
     if (!heard)

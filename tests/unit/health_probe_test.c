@@ -168,7 +168,7 @@ TEST(health_probe_is_never_before_its_time)
                                     .interval = 1 + (ns_t)prng_below(&prng, 100 * NS_SEC),
                                     .spend = prng_below(&prng, 30)};
         struct probe_seen s = {.state = (enum outlier_state)prng_below(&prng, OUTLIER_STATES),
-                               .until = (ns_t)prng_below(&prng, 1000 * NS_SEC),
+                               .until = (ns_t)prng_below(&prng, 4 * NS_SEC),
                                .good = (ns_t)prng_below(&prng, 3) * NS_SEC,
                                .ill = (ns_t)prng_below(&prng, 3) * NS_SEC,
                                .last_ill = (enum cause)prng_below(&prng, CAUSES),
