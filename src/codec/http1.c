@@ -81,6 +81,9 @@ static int refuse_as_llhttp(struct http1 *h, llhttp_errno_t e, const char *end)
     bool other_version = e == HPE_INVALID_VERSION && strcmp(reason, "Invalid HTTP version") == 0;
     if (other_version || e == HPE_PAUSED_H2_UPGRADE)
         return refuse(h, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+    /* As where a head that came in one piece is looked at: what is said does not depend on how it came. */
+    if (e == HPE_INVALID_CONTENT_LENGTH)
+        return refuse(h, 400, "invalid Content-Length");
     return refuse(h, 400, reason);
 }
 

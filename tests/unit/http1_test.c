@@ -13,6 +13,7 @@ struct run {
     enum http1_role role;
     struct http1_limits limits;
     bool to_head, skip_informational, closes;
+    bool reasons; /* errors with their words */
 };
 
 static void add_head(struct buf *out, const struct http_head *head)
@@ -41,7 +42,7 @@ struct parse {
     struct http_head head;
     struct arena arena;
     struct buf out, body;
-    bool done;
+    bool reasons, done;
 };
 
 static void on_event(struct parse *p, enum http1_event e, struct str body)
@@ -65,6 +66,8 @@ static void on_event(struct parse *p, enum http1_event e, struct str body)
         break;
     case HTTP1_ERROR:
         (void)buf_addf(&p->out, "error %d", p->h.error_status);
+        if (p->reasons)
+            (void)buf_addf(&p->out, " %s", p->h.error_text);
         p->done = true;
         break;
     }
@@ -89,7 +92,7 @@ static void feed(struct parse *p, struct str piece)
 /* The text of parsing `input` cut before each of the `n` places in `cuts`; the caller releases it. */
 static struct buf parse_cut(const struct run *run, struct str input, const size_t *cuts, size_t n)
 {
-    struct parse p = {.out = BUF_INIT(1 << 20), .body = BUF_INIT(1 << 20)};
+    struct parse p = {.out = BUF_INIT(1 << 20), .body = BUF_INIT(1 << 20), .reasons = run->reasons};
     size_t from = 0;
 
     arena_init(&p.arena, 1 << 20);
@@ -338,6 +341,18 @@ TEST(http1_refuses_what_requests_are_smuggled_with)
             test_context("row %zu cut at %zu: got %.*s", i, at, STR_ARG(buf_str(&got)));
             CHECK(str_ends(buf_str(&got), str_from_c(want)));
         }
+    }
+}
+
+TEST(http1_says_the_same_of_a_length_however_it_came)
+{
+    static const char *const lengths[] = {"x", "5, 5", "+5", "-5", "0x5", "5 5", "99999999999999999999"};
+    struct run run = {.role = HTTP1_REQUEST, .reasons = true};
+
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        struct buf text CLEANUP(buf_release) = BUF_INIT(4096);
+        CHECK_OK(buf_addf(&text, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %s\r\n\r\n", lengths[i]));
+        check_all_cuts(&run, buf_str(&text), "error 400 invalid Content-Length");
     }
 }
 
