@@ -538,7 +538,7 @@ SIM_TEST(credential_freeing_a_source_ends_its_renewal)
     credential_warm(s);
     CHECK_OK(wait_for(NS_SEC));
     credential_source_free(s);
-    CHECK_OK(fiber_yield());
+    CHECK_OK(scope_wait_all(&renewals));
     CHECK_EQ(script.ended, 1);
     CHECK_EQ(rt_now() - begun, NS_SEC);
     CHECK_EQ(logged, 0);

@@ -243,7 +243,7 @@ PIPE_TEST(s3_sink_asks_again_what_became_of_a_batch, PIPELINE("x/", ""))
 }
 
 PIPE_TEST(s3_sink_sends_long_objects_in_parts,
-          PIPELINE("{prefix: x/, part: 5MiB}", ", batch: {max: 100, bytes: 64MiB}"))
+          PIPELINE("{prefix: x/, part: 5MiB}", ", batch: {max: 100, bytes: 64MiB, linger: 1m}"))
 {
     enum { LINE = 1000000, LINES = 11 };
     struct buf in CLEANUP(buf_release) = BUF_INIT(64 << 20);

@@ -7,7 +7,7 @@
  *         CHECK_EQ(h.status, 200);
  *     }
  *
- * Each test runs in the simulated world, where time is virtual and can be checked, and on the kernel's loopback.
+ * Each test runs in the simulated world and on the kernel's loopback; a SIM_TIMED_TEST in the former only, where time is virtual and can be checked.
  */
 #ifndef UNIT_PROVIDER_WORLD_H
 #define UNIT_PROVIDER_WORLD_H
@@ -140,18 +140,23 @@ static err_t world_main(void *arg)
     return OK;
 }
 
-static void in_both_worlds(const struct sim_test *t)
+static void in_simulation(const struct sim_test *t)
 {
     struct sim_world *sim = sim_world_new(&(struct sim_options){.seed = test_seed()});
 
-    test_context("simulated");
     err_t e = loop_run(&(struct loop_options){.seams = sim_world_seams(sim)}, world_main, (void *)(uintptr_t)t);
     sim_world_free(sim);
     CHECK_MSG(e == OK, "loop: %s", err_detail(e));
+}
+
+static UNUSED void in_both_worlds(const struct sim_test *t)
+{
+    test_context("simulated");
+    in_simulation(t);
     if (test_failed())
         return;
     test_context("kernel");
-    e = loop_run(&(struct loop_options){0}, world_main, (void *)(uintptr_t)t);
+    err_t e = loop_run(&(struct loop_options){0}, world_main, (void *)(uintptr_t)t);
     CHECK_MSG(e == OK, "loop: %s", err_detail(e));
     test_context("%s", "");
 }
@@ -161,6 +166,15 @@ static void in_both_worlds(const struct sim_test *t)
     TEST(name)                                                                                                         \
     {                                                                                                                  \
         in_both_worlds(&(struct sim_test){scenario, body_of_##name});                                                  \
+    }                                                                                                                  \
+    static void body_of_##name(struct world *w)
+
+/* Of when something happens, or of what is under way at a moment: only where time is virtual, as on a busy machine it passes in between. */
+#define SIM_TIMED_TEST(name, scenario)                                                                                 \
+    static void body_of_##name(struct world *w) SUSPENDS;                                                              \
+    TEST(name)                                                                                                         \
+    {                                                                                                                  \
+        in_simulation(&(struct sim_test){scenario, body_of_##name});                                                   \
     }                                                                                                                  \
     static void body_of_##name(struct world *w)
 

@@ -580,7 +580,7 @@ static err_t ask_slowly(void *arg)
     return OK;
 }
 
-SIM_TEST(sim_vllm_gauges_are_live, NULL)
+SIM_TIMED_TEST(sim_vllm_gauges_are_live, NULL)
 {
     CHECK(!holds(fetch(w, "GET", "/metrics").body, "model_name=\"m\""));
     {
@@ -588,7 +588,7 @@ SIM_TEST(sim_vllm_gauges_are_live, NULL)
         scope_discard_results(&scope);
         for (int i = 0; i < 18; i++)
             scope_spawn(&scope, "slow", ask_slowly, w);
-        CHECK_OK(fiber_sleep_until(ns_add(rt_now(), loop_seams()->simulated ? NS_SEC : 200 * NS_MS)));
+        CHECK_OK(fiber_sleep_until(ns_add(rt_now(), NS_SEC)));
         struct str text = fetch(w, "GET", "/metrics").body;
         CHECK(holds(text, "vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 16\n"));
         CHECK(holds(text, "vllm:num_requests_waiting{engine=\"0\",model_name=\"m\"} 2\n"));
@@ -596,6 +596,7 @@ SIM_TEST(sim_vllm_gauges_are_live, NULL)
             holds(text, "vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"m\"} 0.00219727\n")); /* 18 * 8 of 65536 */
         scope_cancel(&scope);
     }
+    CHECK_OK(fiber_sleep_until(ns_add(rt_now(), NS_SEC))); /* until the server has seen them leave */
     post(w, CHAT("vllm"), ASK(""));
     struct str text = fetch(w, "GET", "/metrics").body;
     CHECK(holds(text, "vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 0\n"));
@@ -627,7 +628,7 @@ static struct told metrics_of(struct world *w, const char *target)
 
 static const char *const inference[] = {"vllm", "sglang", "tgi", "llamacpp"};
 
-SIM_TEST(sim_inference_servers_tell_how_busy_they_are, NULL)
+SIM_TIMED_TEST(sim_inference_servers_tell_how_busy_they_are, NULL)
 {
     for (size_t i = 0; i < ARRAY_LEN(inference); i++) {
         char target[64];
@@ -642,18 +643,19 @@ SIM_TEST(sim_inference_servers_tell_how_busy_they_are, NULL)
         scope_discard_results(&scope);
         for (int k = 0; k < 18; k++)
             scope_spawn(&scope, "slow", ask_slowly, w);
-        CHECK_OK(fiber_sleep_until(ns_add(rt_now(), loop_seams()->simulated ? NS_SEC : 200 * NS_MS)));
+        CHECK_OK(fiber_sleep_until(ns_add(rt_now(), NS_SEC)));
         struct told busy = metrics_of(w, target);
         CHECK(busy.load.is_known && busy.load.running == 16 && busy.load.waiting == 2);
         if (strcmp(inference[i], "vllm") !=
             0) /* which says how much its cache holds when it starts, of which there is nothing here */
             CHECK(server_load_tokens(&busy.load) == 18 * 8);
         scope_cancel(&scope);
+        CHECK_OK(fiber_sleep_until(ns_add(rt_now(), NS_SEC)));
     }
     test_context("%s", "");
 }
 
-SIM_TEST(sim_inference_servers_lie_if_they_are_told_to, "{metrics: idle, healthy: false, models: {'*': {}}}")
+SIM_TIMED_TEST(sim_inference_servers_lie_if_they_are_told_to, "{metrics: idle, healthy: false, models: {'*': {}}}")
 {
     SCOPE(scope, ns_add(rt_now(), 3 * NS_SEC));
     scope_discard_results(&scope);
@@ -671,7 +673,7 @@ SIM_TEST(sim_inference_servers_lie_if_they_are_told_to, "{metrics: idle, healthy
     scope_cancel(&scope);
 }
 
-SIM_TEST(sim_metrics_can_stand_still, "{metrics: frozen, models: {'*': {}}}")
+SIM_TIMED_TEST(sim_metrics_can_stand_still, "{metrics: frozen, models: {'*': {}}}")
 {
     CHECK(metrics_of(w, "/tgi/metrics").load.running == 0);
     SCOPE(scope, ns_add(rt_now(), 3 * NS_SEC));

@@ -1,7 +1,7 @@
 /*
  * sim_provider_test.c - the simulated provider behind the real server: pace, every kind of fault, counting, leaving.
  *
- * Each test runs in the simulated world, where time is virtual and can be checked, and on the kernel's loopback. Scenarios are as
+ * Most tests run in the simulated world and on the kernel's loopback; those of time in the former only. Scenarios are as
  * fast as their test allows, so that the kernel's runs take milliseconds.
  */
 #include "codec/json.h"
@@ -160,8 +160,8 @@ static struct heard ask_as(struct world *w, const char *key, const char *body)
 
 #define OTHER "{\"model\":\"n\",\"messages\":[{\"role\":\"user\",\"content\":\"tide?\"}]}"
 
-SIM_TEST(sim_limits_hold_per_key_and_model_and_answers_tell_what_is_left,
-         "models: {m: {limits: {requests: 2, tokens: 1000, window: 1s}}, n: {limits: {requests: 1}}}")
+SIM_TIMED_TEST(sim_limits_hold_per_key_and_model_and_answers_tell_what_is_left,
+               "models: {m: {limits: {requests: 2, tokens: 1000, window: 1s}}, n: {limits: {requests: 1}}}")
 {
     ns_t begun = rt_now();
     struct heard h = ask_as(w, "a", PLAIN);
@@ -215,8 +215,8 @@ SIM_TEST(sim_limits_are_told_in_anthropics_words_where_these_are_spoken,
     CHECK(reset.n == 20 && reset.p[10] == 'T' && reset.p[19] == 'Z');
 }
 
-SIM_TEST(sim_a_revoked_key_is_refused_for_its_time_or_its_model,
-         "api_keys: [a, b]\nrevoked: [{key: a, to: 1s}, {key: b, model: m}]\nmodels: {m: {}, n: {}}")
+SIM_TIMED_TEST(sim_a_revoked_key_is_refused_for_its_time_or_its_model,
+               "api_keys: [a, b]\nrevoked: [{key: a, to: 1s}, {key: b, model: m}]\nmodels: {m: {}, n: {}}")
 {
     ns_t begun = rt_now();
     CHECK_EQ(ask_as(w, "a", PLAIN).status, 401);
@@ -376,7 +376,7 @@ SIM_TEST(sim_a_stream_breaks_after_its_tokens, NULL)
     CHECK_EQ(count_of(w, "completed"), 0);
 }
 
-SIM_TEST(sim_a_stall_is_silence_and_then_the_rest, NULL)
+SIM_TIMED_TEST(sim_a_stall_is_silence_and_then_the_rest, NULL)
 {
     bool done;
     unsigned bad;
@@ -446,7 +446,7 @@ SIM_TEST(sim_an_error_event_ends_a_stream, NULL)
     CHECK_EQ(count_of(w, "error_event"), 2);
 }
 
-SIM_TEST(sim_a_trickle_is_slow_and_whole, NULL)
+SIM_TIMED_TEST(sim_a_trickle_is_slow_and_whole, NULL)
 {
     bool done;
     unsigned bad;
@@ -495,13 +495,13 @@ static bool is_counted(struct world *w, const char *name, int64_t want)
     return false;
 }
 
-SIM_TEST(sim_a_client_that_leaves_is_counted_as_cancelled, NULL)
+SIM_TIMED_TEST(sim_a_client_that_leaves_is_counted_as_cancelled, NULL)
 {
     static const char *const headers[] = {"fault=hang", "fault=stall", "ttft=100s", "tokens_per_second=0.1",
                                           "fault=slow_trickle;every=10s"};
 
     for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
-        test_context("%s, %s", headers[i], loop_seams()->simulated ? "simulated" : "kernel");
+        test_context("%s", headers[i]);
         struct heard h =
             ask_at(w, "POST", "/v1/chat/completions", headers[i], i % 2 ? STREAM : PLAIN, rt_now() + 30 * NS_MS);
         CHECK_ERR(h.error, E_DEADLINE);
