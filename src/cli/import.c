@@ -1,7 +1,8 @@
 /* import.c - crossdock import FORMAT FILE: the configuration of another gateway as one of ours, and what did not fit. */
 #include "cli/cli.h"
-#include "fleet/config.h"
 #include "migrate/litellm.h"
+#include "rt/file.h"
+#include "rt/loop.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +30,7 @@ static int import_text(struct str text, struct str file)
 static int import_file(const char *path)
 {
     struct buf text CLEANUP(buf_release) = BUF_INIT(LITELLM_BYTES_MAX);
-    err_t e = config_env_real()->read_file(path, LITELLM_BYTES_MAX, &text);
+    err_t e = file_read_once(loop_seams(), path, LITELLM_BYTES_MAX, &text);
 
     if (e) {
         (void)fprintf(stderr, "%s: error: %s\n", path, err_detail(e));

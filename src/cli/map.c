@@ -8,8 +8,9 @@
 #include "expr/expr.h"
 
 #include "cli/cli.h"
-#include "fleet/config.h"
 #include "jq/jq.h"
+#include "rt/file.h"
+#include "rt/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -334,7 +335,7 @@ static int run_map(int argc, char **argv)
     bool is_jq = options[LANGUAGE].value && strcmp(options[LANGUAGE].value, "jq") == 0;
     if (options[LANGUAGE].value && (!is_jq || options[EXPLAIN].value))
         return usage(&command_map, "--lang can be jq, and of such a program nothing can be explained");
-    err_t error = config_env_real()->read_file(path, EXPR_TEXT_MAX, &text);
+    err_t error = file_read_once(loop_seams(), path, EXPR_TEXT_MAX, &text);
     if (error) {
         (void)fprintf(stderr, "%s: error: %s\n", path, err_detail(error));
         return EXIT_FAILED;

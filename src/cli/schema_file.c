@@ -2,7 +2,8 @@
 #include "cli/schema_file.h"
 
 #include "base/buf.h"
-#include "fleet/config.h"
+#include "rt/file.h"
+#include "rt/loop.h"
 
 static err_t read_stdin(struct buf *text)
 {
@@ -24,7 +25,7 @@ const struct json_tree *schema_file_read(const char *path, struct arena *arena)
     const struct json_tree *tree;
     bool is_stdin = strcmp(path, "-") == 0;
 
-    err_t e = is_stdin ? read_stdin(&text) : config_env_real()->read_file(path, SCHEMA_FILE_MAX, &text);
+    err_t e = is_stdin ? read_stdin(&text) : file_read_once(loop_seams(), path, SCHEMA_FILE_MAX, &text);
     if (!e)
         e = json_tree_parse(arena, arena_str(arena, buf_str(&text)), &tree);
     if (!e)

@@ -14,10 +14,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static err_t read_handle(const struct seams *s, int h, size_t max, struct buf *ret)
+static err_t read_handle(const struct seams *s, int h, size_t max, bool once, struct buf *ret)
 {
     enum { PIECE = 64 * 1024 };
     uint64_t at = 0;
+    bool is_pipe = false;
 
     for (;;) {
         size_t room = max - at < PIECE ? max - at + 1 : PIECE;
@@ -26,7 +27,13 @@ static err_t read_handle(const struct seams *s, int h, size_t max, struct buf *r
             to = buf_reserve(ret, room = max - at);
         if (!to)
             return fail(E_TOO_LARGE, "it is longer than %zu bytes", max);
-        ssize_t n = s->disk->pread(s->ctx, h, to, room, at);
+        ssize_t n = s->disk->pread(s->ctx, h, to, room, is_pipe ? DISK_HERE : at);
+        if (n == -ESPIPE && !once)
+            return fail(E_IO, "it is a pipe, and would have to be read more than once: put it into a file");
+        if (n == -ESPIPE && !is_pipe) {
+            is_pipe = true;
+            continue;
+        }
         if (n < 0)
             return fail(E_IO, "%s", strerror((int)-n));
         if (n == 0)
@@ -38,15 +45,25 @@ static err_t read_handle(const struct seams *s, int h, size_t max, struct buf *r
     }
 }
 
-err_t file_read(const struct seams *s, const char *path, size_t max, struct buf *ret)
+static err_t read_path(const struct seams *s, const char *path, size_t max, bool once, struct buf *ret)
 {
     int h = s->disk->open(s->ctx, path, DISK_READ);
 
     if (h < 0)
         return fail(h == -ENOENT ? E_NOT_FOUND : E_IO, "%s", strerror(-h));
-    err_t e = read_handle(s, h, max, ret);
+    err_t e = read_handle(s, h, max, once, ret);
     s->disk->close(s->ctx, h);
     return e;
+}
+
+err_t file_read(const struct seams *s, const char *path, size_t max, struct buf *ret)
+{
+    return read_path(s, path, max, false, ret);
+}
+
+err_t file_read_once(const struct seams *s, const char *path, size_t max, struct buf *ret)
+{
+    return read_path(s, path, max, true, ret);
 }
 
 static int write_new(const struct seams *s, const char *path, struct str bytes)

@@ -11,10 +11,12 @@
  *
  * Blocks: call it on a worker or before loops run; from a fiber there is file_read_by_worker().
  *
- * Errors: E_NOT_FOUND: there is none of that name; E_IO with the reason; E_TOO_LARGE. What was read so far may have been
- * appended then.
+ * Errors: E_NOT_FOUND: there is none of that name; E_IO with the reason, also of a pipe, as what is read here may be read again;
+ * E_TOO_LARGE. What was read so far may have been appended then.
  */
 err_t file_read(const struct seams *s, const char *path, size_t max, struct buf *ret) MUST_CHECK;
+/* Likewise of what is read this once, which may be a pipe, as a shell's <(...): it is read until its other end is closed. */
+err_t file_read_once(const struct seams *s, const char *path, size_t max, struct buf *ret) MUST_CHECK;
 /*
  * The bytes of the file `path`, at most `max`, read by a worker into `a`, with a NUL behind them that is not counted.
  *

@@ -80,7 +80,7 @@ enum disk_flags {
     DISK_PRIVATE = 64, /* with DISK_CREATE: mode 0600                                  */
 };
 
-/* As a place to write at: where the handle stands, for streams that somebody else opened. */
+/* As a place to read or write at: where the handle stands, for pipes, which have no other, and streams that somebody else opened. */
 #define DISK_HERE UINT64_MAX
 
 struct disk_stat {

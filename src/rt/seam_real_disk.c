@@ -36,17 +36,18 @@ static int real_open(void *ctx UNUSED, const char *path, int flags)
     return fd < 0 ? -errno : fd;
 }
 
+/* A pipe or terminal has no positions: ESPIPE, but at DISK_HERE. */
 static ssize_t real_pread(void *ctx UNUSED, int h, void *to, size_t n, uint64_t at)
 {
     ssize_t got;
 
     do
-        got = pread(h, to, n, (off_t)at);
+        got = at == DISK_HERE ? read(h, to, n) : pread(h, to, n, (off_t)at);
     while (got < 0 && errno == EINTR);
     return got < 0 ? -errno : got;
 }
 
-/* On a file opened with O_APPEND the kernel ignores the position; a pipe or terminal (ESPIPE) has none. */
+/* On a file opened with O_APPEND the kernel ignores the position; pipes have none, as above. */
 static ssize_t real_pwrite(void *ctx UNUSED, int h, const void *from, size_t n, uint64_t at)
 {
     ssize_t put;

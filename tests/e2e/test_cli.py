@@ -167,6 +167,16 @@ def map_documents(folder, program, documents, *arguments):
     return run("map", str(path), *arguments, input=documents)
 
 
+def test_what_is_read_once_may_be_a_pipe_and_what_is_not_says_so():
+    def shell(line, input=None):
+        return subprocess.run(["bash", "-c", line, "bash", PROGRAM], capture_output=True, text=True, timeout=20, input=input)
+
+    assert shell('"$1" map <(echo .a)', '{"a":1}').stdout == "1\n"
+    assert shell('"$1" validate <(echo \'{"type": "array"}\') <(echo 1)').stdout.count('must be of type "array"') == 1
+    refused = shell('"$1" check <(echo "providers: {}")')
+    assert refused.returncode == 3 and "it is a pipe" in refused.stderr and "put it into a file" in refused.stderr
+
+
 def test_map_runs_a_program_on_each_document_of_its_input(tmp_path):
     program = "# a case for the CRM\n{id, n: (.tags | length), limit: $limit, who: $who}\n"
     documents = '{"id": 1, "tags": []}\n{"id":\n 2, "tags": ["a"]} {"id":"}\\""}[1]"a"7'

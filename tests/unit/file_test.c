@@ -7,6 +7,8 @@
 #include "unit/test.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
 
 static struct sim_world *sim;
 
@@ -83,6 +85,40 @@ TEST(file_by_worker_on_the_kernel)
     workers_start(1);
     in_kernel(read_on_the_kernel);
     workers_stop();
+}
+
+typedef err_t read_fn(const struct seams *s, const char *path, size_t max, struct buf *ret);
+
+static err_t read_pipe(read_fn *fn, size_t max, struct buf *ret)
+{
+    static char bytes[30000]; /* fits into a pipe */
+    char path[64];
+    int ends[2];
+
+    memset(bytes, 'x', sizeof bytes);
+    if (pipe(ends) != 0 || write(ends[1], bytes, sizeof bytes) != (ssize_t)sizeof bytes || close(ends[1]) != 0)
+        return fail(E_IO, "no pipe");
+    (void)snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+    err_t e = fn(loop_seams(), path, max, ret);
+    (void)close(ends[0]);
+    return e;
+}
+
+static void read_pipes(void)
+{
+    struct buf all CLEANUP(buf_release) = BUF_INIT(1 << 20), some CLEANUP(buf_release) = BUF_INIT(1 << 20);
+
+    CHECK_OK(read_pipe(file_read_once, 30000, &all));
+    CHECK_EQ(all.n, 30000);
+    CHECK_ERR(read_pipe(file_read_once, 29999, &some), E_TOO_LARGE);
+    CHECK_ERR(read_pipe(file_read, 30000, &some), E_IO);
+    CHECK(strstr(err_detail(E_IO), "put it into a file"));
+}
+
+/* As a shell gives one: <(...). */
+TEST(file_that_is_a_pipe_is_read_once_or_refused)
+{
+    in_kernel(read_pipes);
 }
 
 static size_t bytes_of(const char *path, struct buf *ret)
