@@ -249,14 +249,19 @@ TEST(kafka_a_fatal_error_ends_the_producer)
 
 static void left_alone(void)
 {
-    struct kafka_producer *p = producer(STR("t4"), 0);
+    struct kafka_producer *p = NULL;
     enum kafka_class class = KAFKA_RETRIABLE;
+    err_t e = OK;
 
-    CHECK(p);
-    {
+    /* One may be ready before its fiber could leave, if that did not get its turn. */
+    for (int i = 0; i < 20 && e == OK; i++) {
+        kafka_producer_close(p);
+        p = producer(STR("t4"), 0);
+        CHECK(p);
         WITHIN(rt_now());
-        CHECK_ERR(kafka_transactions_init(p, &class), E_DEADLINE);
+        e = kafka_transactions_init(p, &class);
     }
+    CHECK_ERR(e, E_DEADLINE);
     CHECK_EQ(class, KAFKA_FATAL);
     CHECK_ERR(kafka_begin(p, &class), E_FENCED);
     kafka_producer_close(p);

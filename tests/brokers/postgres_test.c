@@ -160,10 +160,10 @@ POSTGRES_TEST(postgres_statement_ends_with_its_fiber)
     err_t e;
 
     CHECK_OK(DO("create table t (id bigint)"));
+    CHECK_OK(DO("begin"));
+    CHECK_OK(DO("lock table t"));
     {
         WITHIN(ns_add(rt_now(), 100 * NS_MS));
-        CHECK_OK(DO("begin"));
-        CHECK_OK(DO("lock table t"));
         e = DO("select pg_sleep(1000)");
     }
     CHECK_ERR(e, E_DEADLINE);
