@@ -28,12 +28,12 @@ static err_t read_handle(const struct seams *s, int h, size_t max, bool once, st
         if (!to)
             return fail(E_TOO_LARGE, "it is longer than %zu bytes", max);
         ssize_t n = s->disk->pread(s->ctx, h, to, room, is_pipe ? DISK_HERE : at);
-        if (n == -ESPIPE && !once)
-            return fail(E_IO, "it is a pipe, and would have to be read more than once: put it into a file");
-        if (n == -ESPIPE && !is_pipe) {
+        if (n == -ESPIPE && once && !is_pipe) {
             is_pipe = true;
             continue;
         }
+        if (n == -ESPIPE)
+            return fail(E_IO, "it is a pipe, and would have to be read more than once: put it into a file");
         if (n < 0)
             return fail(E_IO, "%s", strerror((int)-n));
         if (n == 0)

@@ -24,12 +24,8 @@
 #include <assert.h>
 #include <errno.h>
 
-enum {
-    FIRST_RING = 4096,
-    SLOW_SEGMENT = 1024,
-    LOST_SEGMENTS =
-        64, /* under way to an end that is gone, before the writer must wait: who never waits would write for ever, in no time */
-};
+/* LOST_SEGMENTS: under way to an end that is gone before the writer must wait, as one that never waits would write for ever, in no time. */
+enum { FIRST_RING = 4096, SLOW_SEGMENT = 1024, LOST_SEGMENTS = 64 };
 
 /* ---- pipes ---- */
 

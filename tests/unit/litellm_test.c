@@ -505,7 +505,7 @@ TEST(litellm_wildcards_become_providers_that_serve_all)
                 "  - {model_name: \"*\", litellm_params: {model: \"openai/*\"}}\n"
                 "  - {model_name: \"gpt-*\", litellm_params: {model: \"openai/gpt-*\"}}\n"
                 "  - {model_name: \"Up/*\", litellm_params: {model: \"openai/*\"}}\n"
-                "litellm_settings: {fallbacks: [{z: [anthropic/claude-9]}]}\n");
+                "litellm_settings: {fallbacks: [{z: [anthropic/claude-9, \"anthropic/*\"]}]}\n");
     struct str model;
     const struct provider *p = catalog_find_served(i.catalog, STR("anthropic/claude-9"), &model);
 
@@ -520,6 +520,7 @@ TEST(litellm_wildcards_become_providers_that_serve_all)
     CHECK_SAYS(i, "l.yaml:9:5: warning: model_name \"*\" is not carried over");
     CHECK_SAYS(i, "model_name \"gpt-*\" is not carried over");
     CHECK_SAYS(i, "model_name \"Up/*\" is not carried over");
+    CHECK_SAYS(i, "the fallback to \"anthropic/*\" is not carried over");
 }
 
 TEST(litellm_deployments_that_cannot_be_carried_over_are_named)

@@ -161,21 +161,16 @@ static UNUSED void in_both_worlds(const struct sim_test *t)
     test_context("%s", "");
 }
 
-#define SIM_TEST(name, scenario)                                                                                       \
+#define SIM_TEST_IN_(worlds, name, scenario)                                                                           \
     static void body_of_##name(struct world *w) SUSPENDS;                                                              \
     TEST(name)                                                                                                         \
     {                                                                                                                  \
-        in_both_worlds(&(struct sim_test){scenario, body_of_##name});                                                  \
+        worlds(&(struct sim_test){scenario, body_of_##name});                                                          \
     }                                                                                                                  \
     static void body_of_##name(struct world *w)
 
+#define SIM_TEST(name, scenario) SIM_TEST_IN_(in_both_worlds, name, scenario)
 /* Of when something happens, or of what is under way at a moment: only where time is virtual, as on a busy machine it passes in between. */
-#define SIM_TIMED_TEST(name, scenario)                                                                                 \
-    static void body_of_##name(struct world *w) SUSPENDS;                                                              \
-    TEST(name)                                                                                                         \
-    {                                                                                                                  \
-        in_simulation(&(struct sim_test){scenario, body_of_##name});                                                   \
-    }                                                                                                                  \
-    static void body_of_##name(struct world *w)
+#define SIM_TIMED_TEST(name, scenario) SIM_TEST_IN_(in_simulation, name, scenario)
 
 #endif

@@ -376,6 +376,25 @@ TEST(sim_writing_to_a_closed_peer_works_once_then_brings_a_reset_told_once)
     CHECK_EQ(get(&r, r.client, text, sizeof text), 0);
 }
 
+TEST(sim_writing_to_a_closed_peer_for_ever_is_made_to_wait_for_the_reset)
+{
+    struct rig r CLEANUP(rig_release) = rig_make(&(struct sim_options){.seed = 1});
+    unsigned writes = 0;
+    ssize_t n;
+
+    join(&r);
+    r.net->close(r.w, r.server);
+    while ((n = put(&r, r.client, "x", 1)) == 1 && writes < 1000)
+        writes++;
+    CHECK_GT(writes, 1);
+    CHECK_EQ(n, -EAGAIN);
+    struct net_event e;
+    do
+        e = poll_for(&r, TAG_CLIENT, NS_NEVER);
+    while (!e.broken);
+    CHECK_EQ(put(&r, r.client, "x", 1), -EPIPE);
+}
+
 TEST(sim_close_with_bytes_unread_resets_the_peer)
 {
     struct rig r CLEANUP(rig_release) = rig_make(&(struct sim_options){.seed = 1});
